@@ -1,0 +1,209 @@
+"""What two or more papers share, unchanged: the network, its parts by name, convolutions, initialisations."""
+
+import math
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Initialise = Callable[[nn.Module], None]
+
+
+class Block(Protocol):
+    """Makes one block of a residual network."""
+
+    @property
+    def expansion(self) -> int: ...
+
+    def __call__(self, inputs: int, width: int, stride: int) -> nn.Module: ...
+
+
+class Net(nn.Module):
+    """Features, then a classifier: images (N, C, H, W) to logits (N, classes).
+
+    ``initialise`` sets the parameters of one layer as the paper does, and is applied once to every layer, unless
+    the network was made on the meta device, where there is nothing to set.
+
+    ``forward`` raises ValueError for anything but a batch of images with the right number of channels.
+    """
+
+    def __init__(self, features: nn.Module, classifier: nn.Module, initialise: Initialise | None = None) -> None:
+        super().__init__()
+        self.features = features
+        self.classifier = classifier
+        if initialise is not None and not any(parameter.is_meta for parameter in self.parameters()):
+            with torch.no_grad():
+                for module in self.modules():
+                    initialise(module)
+
+    def forward(self, images: Tensor) -> Tensor:
+        if images.dim() != 4:
+            raise ValueError(f"expected a batch of images (N, C, H, W), not a tensor of shape {tuple(images.shape)}")
+        logits: Tensor = self.classifier(self.features(images))
+        return logits
+
+
+class Conv2d(nn.Conv2d):
+    """A convolution that leaves its initialisation to the network, which does it once."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+class Linear(nn.Linear):
+    """A linear layer that leaves its initialisation to the network, which does it once."""
+
+    def reset_parameters(self) -> None:
+        pass
+
+
+def sequence(**parts: nn.Module) -> nn.Sequential:
+    """Parts one after another, each under the paper's name for it."""
+    modules = nn.Sequential()
+    for name, part in parts.items():
+        modules.add_module(name, part)
+    return modules
+
+
+def conv3x3(inputs: int, outputs: int, stride: int = 1) -> Conv2d:
+    """3x3, padding 1, no bias: batch normalisation follows or precedes it."""
+    return Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+
+
+def conv1x1(inputs: int, outputs: int, stride: int = 1) -> Conv2d:
+    """1x1, no bias: batch normalisation follows or precedes it."""
+    return Conv2d(inputs, outputs, 1, stride, bias=False)
+
+
+def imagenet_stem(inputs: int, width: int) -> dict[str, nn.Module]:
+    """The first parts of ResNet and DenseNet on ImageNet: 7x7/2 convolution, batch norm, ReLU, 3x3/2 max pooling."""
+    return {
+        "conv1": Conv2d(inputs, width, 7, stride=2, padding=3, bias=False),
+        "bn1": nn.BatchNorm2d(width),
+        "relu1": nn.ReLU(inplace=True),
+        "pool1": nn.MaxPool2d(3, stride=2, padding=1),
+    }
+
+
+def stages(block: Block, inputs: int, widths: Sequence[int], blocks: Sequence[int]) -> dict[str, nn.Module]:
+    """The stages of a residual network, conv2_x, conv3_x and so on, each of so many blocks of one width.
+
+    ``block`` makes one from (inputs, width, stride), with ``block.expansion`` times ``width`` maps as its output. The
+    first block of every stage but the first halves the map.
+    """
+    parts: dict[str, nn.Module] = {}
+    for number, (width, length) in enumerate(zip(widths, blocks, strict=True), 2):
+        stage = nn.Sequential()
+        for i in range(length):
+            stage.add_module(f"block{i + 1}", block(inputs, width, 2 if number > 2 and i == 0 else 1))
+            inputs = block.expansion * width
+        parts[f"conv{number}_x"] = stage
+    return parts
+
+
+class Padded(nn.Module):
+    """Every ``stride``-th position, and zeros for the maps that are missing: a shortcut without parameters."""
+
+    def __init__(self, missing: int, stride: int) -> None:
+        super().__init__()
+        self.missing = missing
+        self.stride = stride
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.pad(maps[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.missing))
+
+    def extra_repr(self) -> str:
+        return f"missing={self.missing}, stride={self.stride}"
+
+
+def padded(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Shortcut of option A (ResNet, Sec. 3.3): the identity, with zeros for new maps."""
+    return nn.Identity() if inputs == outputs and stride == 1 else Padded(outputs - inputs, stride)
+
+
+def projected(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Shortcut of option B (ResNet, Sec. 3.3): a projection where the shape changes, else the identity."""
+    return nn.Identity() if inputs == outputs and stride == 1 else projection(inputs, outputs, stride)
+
+
+def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """A 1x1 convolution and batch normalisation."""
+    return sequence(conv=conv1x1(inputs, outputs, stride), bn=nn.BatchNorm2d(outputs))
+
+
+def response_norm() -> nn.LocalResponseNorm:
+    """Local response normalisation as AlexNet prints it (Sec. 3.3): k = 2, n = 5, alpha = 1e-4, beta = 0.75.
+
+    PyTorch divides alpha by n, the paper's formula does not: hence 5e-4.
+    """
+    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+
+
+def pooled_classifier(width: int, num_classes: int) -> nn.Sequential:
+    """Global average pooling and one linear layer."""
+    return sequence(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=Linear(width, num_classes))
+
+
+def repeats(depth: int, each: int, fixed: int) -> int:
+    """How often a unit of ``each`` layers is repeated in a network of ``depth`` layers, ``fixed`` of them outside.
+
+    Raises ValueError with the nearest depths where they do not add up.
+    """
+    times, rest = divmod(depth - fixed, each)
+    if times < 1 or rest:
+        nearest = [n for n in (fixed + each * max(times, 1), fixed + each * (max(times, 0) + 1))]
+        raise ValueError(
+            f"depth must be {each}n + {fixed}, not {depth}: {' or '.join(map(str, dict.fromkeys(nearest)))}"
+        )
+    return times
+
+
+def at_least(name: str, value: float, smallest: float) -> None:
+    """Raise ValueError unless the option is at least this."""
+    if value < smallest:
+        raise ValueError(f"{name} must be at least {smallest}, not {value}")
+
+
+def probability(name: str, value: float) -> None:
+    """Raise ValueError unless the option is a rate of at least 0 and less than 1."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{name} must be at least 0 and less than 1, not {value}")
+
+
+def he_normal_fan_in(layer: nn.Module) -> None:
+    """Gaussian of variance 2 / fan-in, biases zero (He et al. 2015, Eq. 10)."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def he_normal_fan_out(layer: nn.Module) -> None:
+    """Gaussian of variance 2 / fan-out for convolutions (He et al. 2015, Eq. 14); linear layers as torch has them.
+
+    The released Torch code of ResNet, DenseNet and their followers does it so: the linear layer keeps the uniform
+    draw of Torch with a bias of zero.
+    """
+    if isinstance(layer, nn.Conv2d):
+        fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels // layer.groups
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
+    elif isinstance(layer, nn.Linear):
+        bound = 1 / math.sqrt(layer.in_features)
+        nn.init.uniform_(layer.weight, -bound, bound)
+    if isinstance(layer, nn.Conv2d | nn.Linear) and layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
+def gaussian(std: float) -> Initialise:
+    """Gaussian weights of this deviation, biases zero."""
+    return partial(_gaussian, std=std)
+
+
+def _gaussian(layer: nn.Module, std: float) -> None:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.normal_(layer.weight, std=std)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

@@ -1,0 +1,1 @@
+"""One paper, one file. The registry finds them; nothing here lists them."""

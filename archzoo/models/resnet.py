@@ -1,0 +1,268 @@
+"""ResNet: layers learn what to add to their input.
+
+K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 2015).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from archzoo.claims import Paper, depth, difference, macs, params, ratio, sizes
+from archzoo.layers import (
+    Net,
+    conv1x1,
+    conv3x3,
+    he_normal_fan_out,
+    imagenet_stem,
+    padded,
+    pooled_classifier,
+    projected,
+    projection,
+    repeats,
+    sequence,
+    stages,
+)
+from archzoo.registry import preset, quote, register, unaudited
+
+PAPER = Paper(
+    "Deep Residual Learning for Image Recognition",
+    "K. He, X. Zhang, S. Ren, J. Sun",
+    2015,
+    "https://arxiv.org/abs/1512.03385",
+)
+
+# Table 1: blocks in conv2_x to conv5_x, of two 3x3 convolutions up to 34 layers, bottlenecks from 50 on.
+TABLE_1 = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+
+Option = Literal["A", "B", "C"]
+Shortcut = Callable[[int, int, int], nn.Module]  # (inputs, outputs, stride)
+
+
+def always_projected(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """Option C (Sec. 4.1): a 1x1 convolution on every shortcut."""
+    return projection(inputs, outputs, stride)
+
+
+SHORTCUTS: dict[Option, Shortcut] = {"A": padded, "B": projected, "C": always_projected}
+
+
+class Residual(nn.Module):
+    """ReLU(F(x) + x), Eq. 1: the layers F and the shortcut are made elsewhere. Without a shortcut it is a plain net."""
+
+    def __init__(self, layers: nn.Sequential, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shortcut = shortcut
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        residual: Tensor = self.layers(maps)
+        return self.relu(residual if self.shortcut is None else residual + self.shortcut(maps))
+
+
+@dataclass(frozen=True)
+class Basic:
+    """Fig. 5 left: two 3x3 convolutions, the stride in the first."""
+
+    shortcut: Shortcut | None
+    expansion: int = 1
+
+    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
+        layers = sequence(
+            conv1=conv3x3(inputs, width, stride),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width),
+            bn2=nn.BatchNorm2d(width),
+        )
+        return Residual(layers, self.shortcut and self.shortcut(inputs, width, stride))
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """Fig. 5 right: 1x1 to a quarter of the maps, 3x3, 1x1 back. The stride is in the first 1x1 (v1.5: in the 3x3)."""
+
+    shortcut: Shortcut
+    stride_in_3x3: bool = False
+    expansion: int = 4
+
+    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
+        outputs = self.expansion * width
+        first, second = (1, stride) if self.stride_in_3x3 else (stride, 1)
+        layers = sequence(
+            conv1=conv1x1(inputs, width, first),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width, second),
+            bn2=nn.BatchNorm2d(width),
+            relu2=nn.ReLU(inplace=True),
+            conv3=conv1x1(width, outputs),
+            bn3=nn.BatchNorm2d(outputs),
+        )
+        return Residual(layers, self.shortcut(inputs, outputs, stride))
+
+
+Block = Basic | Bottleneck
+
+
+def imagenet_net(block: Block, blocks: tuple[int, ...], in_channels: int, num_classes: int) -> Net:
+    """Table 1: a 7x7/2 convolution and 3x3/2 max pooling, four stages, average pooling, one linear layer."""
+    parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), blocks)
+    return Net(sequence(**parts), pooled_classifier(512 * block.expansion, num_classes), he_normal_fan_out)
+
+
+def cifar_net(block: Block, depth: int, in_channels: int, num_classes: int) -> Net:
+    """Sec. 4.2: a 3x3 convolution, then three stages of n blocks with 16, 32 and 64 maps; depth is 6n + 2."""
+    stem: dict[str, nn.Module] = {
+        "conv1": conv3x3(in_channels, 16),
+        "bn1": nn.BatchNorm2d(16),
+        "relu1": nn.ReLU(inplace=True),
+    }
+    parts = stem | stages(block, 16, (16, 32, 64), (repeats(depth, 6, 2),) * 3)
+    return Net(sequence(**parts), pooled_classifier(64, num_classes), he_normal_fan_out)
+
+
+def published_option(depth: int) -> Option:
+    """Option A for the nets of basic blocks (Table 2), B for those of bottlenecks (Sec. 4.1)."""
+    return "A" if depth < 50 else "B"
+
+
+@register(PAPER, input_size=(3, 224, 224))
+def resnet(
+    depth: Literal[18, 34, 50, 101, 152] = 50,
+    *,
+    option: Option | None = None,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Residual networks for ImageNet (Table 1). The shortcuts' option is by default A up to 34 layers, B from 50 on."""
+    shortcut = SHORTCUTS[option or published_option(depth)]
+    block = Basic(shortcut) if depth < 50 else Bottleneck(shortcut)
+    return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
+
+
+@register(PAPER, input_size=(3, 224, 224))
+def resnet_v1_5(
+    depth: Literal[50, 101, 152] = 50, *, option: Option = "B", in_channels: int = 3, num_classes: int = 1000
+) -> Net:
+    """Not the paper's: bottlenecks that stride in the 3x3 convolution, as fb.resnet.torch and its followers do."""
+    block = Bottleneck(SHORTCUTS[option], stride_in_3x3=True)
+    return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
+
+
+@register(PAPER, input_size=(3, 224, 224))
+def plain(depth: Literal[18, 34] = 34, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """The same layers without shortcuts (Sec. 3.3)."""
+    return imagenet_net(Basic(None), TABLE_1[depth], in_channels, num_classes)
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def resnet_cifar(depth: int = 20, *, option: Option = "A", in_channels: int = 3, num_classes: int = 10) -> Net:
+    """Residual networks of 6n + 2 layers for CIFAR-10, option A everywhere (Sec. 4.2)."""
+    return cifar_net(Basic(SHORTCUTS[option]), depth, in_channels, num_classes)
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def plain_cifar(depth: int = 20, *, in_channels: int = 3, num_classes: int = 10) -> Net:
+    """The same layers without shortcuts (Sec. 4.2)."""
+    return cifar_net(Basic(None), depth, in_channels, num_classes)
+
+
+MAPS = sizes("112-56-28-14-7", "Table 1")
+CIFAR_MAPS = sizes("32-16-8", "Sec. 4.2")
+
+preset("plain18", plain, macs("1.8x10^9", "Table 1"), depth("18", "Table 1"), MAPS, depth=18)
+preset(
+    "plain34",
+    plain,
+    macs("3.6x10^9", "Table 1"),
+    depth("34", "Table 1"),
+    MAPS,
+    #ratio("18%", "Sec. 3.3", of="macs", to="vgg_e"),
+    depth=34,
+)
+preset("resnet18", resnet, macs("1.8x10^9", "Table 1"), depth("18", "Table 1"), MAPS, depth=18)
+preset(
+    "resnet34",
+    resnet,
+    macs("3.6x10^9", "Table 1"),
+    depth("34", "Table 1"),
+    MAPS,
+    difference(
+        "thirteen", "Sec. 4.1", of="layers", to="resnet34", options={"option": "C"}, to_options={"option": "B"}
+    ),
+    depth=34,
+)
+preset(
+    "resnet50",
+    resnet,
+    macs(
+        "3.8x10^9",
+        "Table 1",
+        ours="3.86x10^9",
+        why="cut off, not rounded: 3.858 billion with the projections of option B, which the same row's "
+        "7.6 and 11.3 count too",
+    ),
+    depth("50", "Table 1"),
+    MAPS,
+    ratio(
+        "doubled",
+        "Sec. 4.1",
+        of="macs",
+        at="features.conv2_x.block2",
+        to="resnet50",
+        to_at="features.conv2_x.block2",
+        options={"option": "C"},
+    ),
+    depth=50,
+)
+preset("resnet101", resnet, macs("7.6x10^9", "Table 1"), depth("101", "Table 1"), MAPS, depth=101)
+preset(
+    "resnet152",
+    resnet,
+    macs("11.3x10^9", "Table 1"),
+    depth("152", "Table 1"),
+    MAPS,
+    #    ratio("8x", "Abstract", of="depth", to="vgg_e"),
+    depth=152,
+)
+preset("resnet50_v1_5", resnet_v1_5, depth=50)
+preset("resnet101_v1_5", resnet_v1_5, depth=101)
+preset("resnet152_v1_5", resnet_v1_5, depth=152)
+
+preset("resnet20", resnet_cifar, params("0.27M", "Table 6"), depth("20", "Table 6"), CIFAR_MAPS, depth=20)
+preset("resnet32", resnet_cifar, params("0.46M", "Table 6"), depth("32", "Table 6"), CIFAR_MAPS, depth=32)
+preset("resnet44", resnet_cifar, params("0.66M", "Table 6"), depth("44", "Table 6"), CIFAR_MAPS, depth=44)
+preset("resnet56", resnet_cifar, params("0.85M", "Table 6"), depth("56", "Table 6"), CIFAR_MAPS, depth=56)
+preset("resnet110", resnet_cifar, params("1.7M", "Table 6"), depth("110", "Table 6"), CIFAR_MAPS, depth=110)
+preset(
+    "resnet1202",
+    resnet_cifar,
+    params("19.4M", "Table 6"),
+    params("19.4M", "Sec. 4.2"),
+    depth("1202", "Table 6"),
+    CIFAR_MAPS,
+    depth=1202,
+)
+preset("plain20", plain_cifar, params("0.27M", "Table 6"), depth("20", "Sec. 4.2"), CIFAR_MAPS, depth=20)
+preset("plain32", plain_cifar, params("0.46M", "Table 6"), depth("32", "Sec. 4.2"), CIFAR_MAPS, depth=32)
+preset("plain44", plain_cifar, params("0.66M", "Table 6"), depth("44", "Sec. 4.2"), CIFAR_MAPS, depth=44)
+preset("plain56", plain_cifar, params("0.85M", "Table 6"), depth("56", "Sec. 4.2"), CIFAR_MAPS, depth=56)
+preset("plain110", plain_cifar, params("1.7M", "Table 6"), depth("110", "Sec. 4.2"), CIFAR_MAPS, depth=110)
+
+#quote(PAPER, "vgg_d", macs("15.3 billion", "Sec. 4.1", at="features"))
+#quote(PAPER, "vgg_e", macs("19.6 billion", "Fig. 3, Sec. 3.3 and 4.1"))
+unaudited(
+    PAPER,
+    "similar time complexity of the 64-d basic block and the 256-d bottleneck",
+    "Fig. 5",
+    "not a number; a test of ResNet holds the two within a tenth",
+)
