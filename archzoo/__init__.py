@@ -8,7 +8,7 @@
 Nothing here imports PyTorch before it is needed.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from archzoo.registry import ArchzooError, BadOption, Entry, UnknownName, find, names
 
@@ -36,14 +36,12 @@ def build(
     if weights is not None:
         raise BadOption(f"{entry.name}: weights={weights!r}: pretrained weights are not available yet")
     if device is None:
-        net: Net = entry.build(**options)
-        return net
+        return cast("Net", entry.build(**options))
 
     import torch
 
     with torch.device(device):
-        net = entry.build(**options)
-    return net
+        return cast("Net", entry.build(**options))
 
 
 def profile(model: "torch.nn.Module", input_size: tuple[int, ...]) -> "Profile":

@@ -1,9 +1,10 @@
 """What two or more papers share, unchanged: the network, its parts by name, convolutions, initialisations."""
 
+import copy
 import math
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 import torch.nn.functional as F
@@ -27,7 +28,7 @@ class Net(nn.Module):
     ``initialise`` sets the parameters of one layer as the paper does, and is applied once to every layer, unless
     the network was made on the meta device, where there is nothing to set.
 
-    ``forward`` raises ValueError for anything but a batch of images with the right number of channels.
+    ``forward`` raises ValueError for anything but a batch of images that fit: of enough channels and pixels.
     """
 
     def __init__(self, features: nn.Module, classifier: nn.Module, initialise: Initialise | None = None) -> None:
@@ -40,10 +41,41 @@ class Net(nn.Module):
                     initialise(module)
 
     def forward(self, images: Tensor) -> Tensor:
-        if images.dim() != 4:
-            raise ValueError(f"expected a batch of images (N, C, H, W), not a tensor of shape {tuple(images.shape)}")
+        if torch.compiler.is_compiling():
+            return self.logits(images)
+        try:
+            return self.logits(images)
+        except RuntimeError as error:
+            refuse_misfit(self, images, error)
+            raise
+
+    def logits(self, images: Tensor) -> Tensor:
+        """What ``forward`` computes, without its explanation of a failure."""
         logits: Tensor = self.classifier(self.features(images))
         return logits
+
+
+def refuse_misfit(net: nn.Module, images: Tensor, error: RuntimeError) -> None:
+    """Raise a ValueError that says which images fit, if these are of the wrong shape."""
+    if images.dim() != 4:
+        raise ValueError(f"expected images (N, C, H, W), not a tensor of shape {tuple(images.shape)}") from error
+    channels = next(module.in_channels for module in net.modules() if isinstance(module, nn.Conv2d))
+    if images.shape[1] != channels:
+        raise ValueError(f"expected images of {channels} channels, not {images.shape[1]}") from error
+    height, width = images.shape[2:]
+    meta = copy.deepcopy(net).to("meta").eval()
+    if not _fits(meta, channels, height, width):
+        smallest = next((side for side in range(1, 257) if _fits(meta, channels, side, side)), None)
+        raise ValueError(f"images of {height}x{width} do not fit: the smallest are {smallest}x{smallest}") from error
+
+
+def _fits(net: Any, channels: int, height: int, width: int) -> bool:
+    try:
+        with torch.no_grad():
+            net.classifier(net.features(torch.empty(1, channels, height, width, device="meta")))
+    except RuntimeError:
+        return False
+    return True
 
 
 class Conv2d(nn.Conv2d):
@@ -134,12 +166,26 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
     return sequence(conv=conv1x1(inputs, outputs, stride), bn=nn.BatchNorm2d(outputs))
 
 
-def response_norm() -> nn.LocalResponseNorm:
-    """Local response normalisation as AlexNet prints it (Sec. 3.3): k = 2, n = 5, alpha = 1e-4, beta = 0.75.
+class ResponseNorm(nn.Module):
+    """Local response normalisation, the formula of AlexNet (Sec. 3.3): each map over its n nearest maps.
 
-    PyTorch divides alpha by n, the paper's formula does not: hence 5e-4.
+    Unlike torch's LocalResponseNorm, it does not divide alpha by n, as the printed formula does not.
     """
-    return nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)
+
+    def __init__(self, n: int = 5, alpha: float = 1e-4, beta: float = 0.75, k: float = 2.0) -> None:
+        super().__init__()
+        self.n = n
+        self.alpha = alpha
+        self.beta = beta
+        self.k = k
+
+    def forward(self, maps: Tensor) -> Tensor:
+        squares = F.pad(maps.square(), (0, 0, 0, 0, self.n // 2, self.n // 2))
+        near = [squares[:, i : i + maps.shape[1]] for i in range(self.n)]
+        return maps / (self.k + self.alpha * torch.stack(near).sum(0)) ** self.beta
+
+    def extra_repr(self) -> str:
+        return f"n={self.n}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
 
 
 def pooled_classifier(width: int, num_classes: int) -> nn.Sequential:
@@ -154,10 +200,8 @@ def repeats(depth: int, each: int, fixed: int) -> int:
     """
     times, rest = divmod(depth - fixed, each)
     if times < 1 or rest:
-        nearest = [n for n in (fixed + each * max(times, 1), fixed + each * (max(times, 0) + 1))]
-        raise ValueError(
-            f"depth must be {each}n + {fixed}, not {depth}: {' or '.join(map(str, dict.fromkeys(nearest)))}"
-        )
+        nearest = sorted({fixed + each * max(n, 1) for n in (times, times + 1)})
+        raise ValueError(f"depth must be {each}n + {fixed}, not {depth}: {' or '.join(map(str, nearest))}")
     return times
 
 
@@ -205,5 +249,13 @@ def gaussian(std: float) -> Initialise:
 def _gaussian(layer: nn.Module, std: float) -> None:
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.normal_(layer.weight, std=std)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def glorot_uniform(layer: nn.Module) -> None:
+    """Uniform with variance 2 / (fan-in + fan-out), biases zero (Glorot and Bengio 2010, Eq. 16)."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

@@ -173,8 +173,8 @@ def find(name: str) -> Entry:
 def names(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern, oldest paper first."""
     _load()
-    pattern = pattern.lower().replace("-", "_")
-    found = [entry for entry in _entries.values() if fnmatchcase(entry.name, pattern)]
+    patterns = {pattern.lower(), pattern.lower().replace("-", "_")}
+    found = [entry for entry in _entries.values() if any(fnmatchcase(entry.name, one) for one in patterns)]
     return [entry.name for entry in sorted(found, key=lambda entry: entry.paper.year)]
 
 
@@ -218,9 +218,11 @@ def _load() -> None:
 
 
 def _restore(entries: dict[str, Entry], spellings: dict[str, str], quotes: int, unaudited: int) -> None:
-    for kept, now in ((entries, _entries), (spellings, _spellings)):
-        for name in now.keys() - kept.keys():
-            del now[name]  # type: ignore[attr-defined]
+    """Forget what was registered since these copies were made."""
+    _entries.clear()
+    _entries.update(entries)
+    _spellings.clear()
+    _spellings.update(spellings)
     del _quotes[quotes:], _unaudited[unaudited:]
 
 

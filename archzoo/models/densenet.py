@@ -76,7 +76,10 @@ class DenseLayer(nn.Sequential):
             add_bn_relu_conv(self, 1, inputs, spec.k, 3, spec.drop)
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([maps, super().forward(maps)], dim=1)
+        new = maps
+        for layer in self:
+            new = layer(new)
+        return torch.cat([maps, new], dim=1)
 
 
 def add_bn_relu_conv(layer: nn.Sequential, n: int, inputs: int, outputs: int, kernel: int, drop: float) -> None:
@@ -131,17 +134,13 @@ def cifar_net(spec: Spec, depth: int, in_channels: int, num_classes: int) -> Net
     input_size=(3, 32, 32),
     aliases=("densenet_40_12",),
 )
-def densenet(
-    depth: int = 40, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10
-) -> Net:
+def densenet(depth: int = 40, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10) -> Net:
     """The plain DenseNet: no bottlenecks, no compression (Sec. 3)."""
     return cifar_net(Spec(k, drop=drop), depth, in_channels, num_classes)
 
 
 @register(PAPER, input_size=(3, 32, 32))
-def densenet_b(
-    depth: int = 100, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10
-) -> Net:
+def densenet_b(depth: int = 100, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10) -> Net:
     """Bottlenecks of 4k maps (Sec. 3)."""
     return cifar_net(Spec(k, bottleneck=True, drop=drop), depth, in_channels, num_classes)
 

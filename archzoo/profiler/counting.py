@@ -17,7 +17,7 @@ from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from archzoo.profiler.operators import BIAS, MACS, WEIGHT, is_plain
+from archzoo.profiler.operators import BIAS, MACS, SHAPES, WEIGHT, is_plain
 
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 
@@ -141,15 +141,16 @@ def profile(model: nn.Module, input_size: tuple[int, ...]) -> Profile:
         where = counter.path() or type(model).__name__
         size = "x".join(map(str, input_size))
         raise ProfileError(f"an input of {size} fails in {where}: {type(error).__name__}: {error}") from error
-    return Profile(type(model).__name__, tuple(input_size), counter.rows(), counter.depth, counter.maps, counter.unknown)
+    return Profile(
+        type(model).__name__, tuple(input_size), counter.rows(), counter.depth, counter.maps, counter.unknown
+    )
 
 
-class _Counter(TorchDispatchMode):
+class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs every operator on meta tensors, and adds what it costs to the modules that are running."""
 
     def __init__(self, model: nn.Module) -> None:
-        super().__init__()
-        self.model = model
+        super().__init__()  # type: ignore[no-untyped-call]
         self.thread = threading.get_ident()
         self.of_module = {module: Row(name, type(module).__name__) for name, module in model.named_modules()}
         self.running: list[nn.Module] = []
@@ -164,7 +165,9 @@ class _Counter(TorchDispatchMode):
         if any(isinstance(item, Tensor) and (item.is_meta or id(item) in self._own) for item in flat):
             flat = [self._ghost(item) if isinstance(item, Tensor) else item for item in flat]
             args, kwargs = tree_unflatten(flat, shape)
-        out = operator(*args, **(kwargs or {}))
+        out = SHAPES[operator](*args, **(kwargs or {})) if operator in SHAPES and args[0].is_meta else NotImplemented
+        if out is NotImplemented:
+            out = operator(*args, **(kwargs or {}))
         before = [item._archzoo_depth for item in flat if hasattr(item, "_archzoo_depth")]
         packet = operator.overloadpacket
         if packet in MACS:

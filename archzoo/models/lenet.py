@@ -1,0 +1,201 @@
+"""LeNet-5: convolution, subsampling and full connections, trained as one, read handwritten digits.
+
+Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of
+the IEEE 86(11), 1998.
+"""
+
+from itertools import chain, groupby
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archzoo.claims import Paper, connections, depth, macs, neurons, params, sizes
+from archzoo.layers import Conv2d, Linear, Net, sequence
+from archzoo.registry import register, unaudited
+
+PAPER = Paper(
+    "Gradient-Based Learning Applied to Document Recognition",
+    "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner",
+    1998,
+    "https://doi.org/10.1109/5.726791",
+)
+
+# Table I, column by column: the maps of S2 that each of the 16 maps of C3 reads.
+TABLE_I = (
+    *((0, 1, 2), (1, 2, 3), (2, 3, 4), (3, 4, 5), (0, 4, 5), (0, 1, 5)),
+    *((0, 1, 2, 3), (1, 2, 3, 4), (2, 3, 4, 5), (0, 3, 4, 5), (0, 1, 4, 5), (0, 1, 2, 5)),
+    *((0, 1, 3, 4), (1, 2, 4, 5), (0, 2, 3, 5)),
+    (0, 1, 2, 3, 4, 5),
+)
+
+# The output codes: each digit as a bitmap of 12 rows and 7 columns (Fig. 3 shows the style; the drawing is ours).
+BITMAPS = """
+..###.. ...#... ..###.. ..###.. ....##. ####### ..####. ####### ..###.. ..###..
+.#...#. ..##... .#...#. .#...#. ...#.#. #...... .#..... ......# .#...#. .#...#.
+#.....# .#.#... #.....# #.....# ...#.#. #...... #...... ......# #.....# #.....#
+#.....# ...#... ......# ......# ..#..#. #...... #...... .....#. #.....# #.....#
+#.....# ...#... ......# .....#. ..#..#. #.###.. #.###.. .....#. .#...#. #.....#
+#.....# ...#... .....#. ..###.. .#...#. ##...#. ##...#. ....#.. ..###.. .#...##
+#.....# ...#... ....#.. .....#. .#...#. ......# #.....# ....#.. .#...#. ..###.#
+#.....# ...#... ...#... ......# #....#. ......# #.....# ...#... #.....# ......#
+#.....# ...#... ..#.... ......# ####### ......# #.....# ...#... #.....# ......#
+#.....# ...#... .#..... #.....# .....#. #.....# #.....# ..#.... #.....# ......#
+.#...#. ...#... #...... .#...#. .....#. .#...#. .#...#. ..#.... .#...#. .....#.
+..###.. .#####. ####### ..###.. .....#. ..###.. ..###.. ..#.... ..###.. .####..
+"""
+
+# Sec. II-B: trainable parameters and connections, layer by layer.
+SEC_II_B = {
+    "features.C1": ("156", "122,304"),
+    "features.S2": ("12", "5,880"),
+    "features.C3": ("1,516", "151,600"),
+    "features.S4": ("32", "2,000"),
+    "features.C5": ("48,120", "48,120"),
+    "classifier.F6": ("10,164", "10,164"),
+    "": ("60,000", "340,908"),
+}
+
+
+class ScaledTanh(nn.Module):
+    """f(a) = 1.7159 tanh(2a/3), so that f(1) = 1 and f(-1) = -1 (Appendix A)."""
+
+    def forward(self, a: Tensor) -> Tensor:
+        return 1.7159 * torch.tanh(2 / 3 * a)
+
+
+class Subsampling(nn.Module):
+    """The sum of 2x2 inputs, times a trainable coefficient, plus a trainable bias, for each map (Sec. II-B, S2)."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.coefficient = nn.Parameter(torch.empty(maps))
+        self.bias = nn.Parameter(torch.empty(maps))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        kernel = self.coefficient.view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
+        return F.conv2d(maps, kernel, self.bias, stride=2, groups=len(self.bias))
+
+    def extra_repr(self) -> str:
+        return f"maps={len(self.bias)}"
+
+
+class SparseConv(nn.Module):
+    """A 5x5 convolution whose maps each read the inputs that a table lists (Sec. II-B, C3).
+
+    Maps that read equally many inputs stand next to each other in the table, and are one grouped convolution.
+    """
+
+    def __init__(self, table: tuple[tuple[int, ...], ...]) -> None:
+        super().__init__()
+        self.inputs: list[list[int]] = []
+        self.convs = nn.ModuleList()
+        for size, columns in groupby(table, len):
+            maps = list(columns)
+            self.inputs.append(list(chain(*maps)))
+            self.convs.append(Conv2d(size * len(maps), len(maps), 5, groups=len(maps)))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.cat([conv(maps[:, read]) for read, conv in zip(self.inputs, self.convs, strict=True)], dim=1)
+
+
+class RadialBasis(nn.Module):
+    """Minus the squared distance to the code of each class (Eq. 7): the paper's smallest penalty is the largest logit.
+
+    The codes are fixed at +1 and -1, and are no parameters.
+    """
+
+    codes: Tensor
+
+    def __init__(self, codes: list[list[float]]) -> None:
+        super().__init__()
+        self.register_buffer("codes", torch.tensor(codes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        # |x - w|^2 = |x|^2 - 2xw + |w|^2, where |w|^2 is the number of units: each code is +1 or -1.
+        return 2 * F.linear(x, self.codes) - x.square().sum(1, keepdim=True) - self.codes.shape[1]
+
+
+def digit_codes(digits: int) -> list[list[float]]:
+    """The bitmaps of the first so many digits, row by row, as +1 (ink) and -1."""
+    rows = [line.split() for line in BITMAPS.split("\n") if line]
+    return [[1.0 if dot == "#" else -1.0 for row in rows for dot in row[digit]] for digit in range(digits)]
+
+
+def uniform_by_fan_in(layer: nn.Module) -> None:
+    """Uniform in +-2.4 / fan-in, biases too: they are weights of a constant input (Appendix A)."""
+    if isinstance(layer, Subsampling):
+        fan_in = 4
+    elif isinstance(layer, Conv2d | Linear):
+        fan_in = layer.weight[0].numel()
+    else:
+        return
+    for parameter in layer.parameters():
+        nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
+
+
+@register(
+    PAPER,
+    *(params(n, "Sec. II-B", at=at, confirmed=False) for at, (n, _) in SEC_II_B.items()),
+    *(connections(n, "Sec. II-B", at=at, confirmed=False) for at, (_, n) in SEC_II_B.items()),
+    depth("7", "Sec. II-B", confirmed=False),  # the fixed codes of the output count as its weights
+    neurons("84", "Sec. II-B", at="classifier.F6", confirmed=False),
+    sizes("28-14-10-5-1", "Fig. 2", confirmed=False),
+    macs(
+        "401K",
+        "Fig. 11",
+        confirmed=False,
+        ours="333K",
+        why="a bar read off a chart from memory; no convention gives it: 332,824 multiply-adds with the subsampling, "
+        "326,520 without, 340,908 connections",
+    ),
+    input_size=(1, 32, 32),
+)
+def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
+    """LeNet-5 as published: sparse C3, trainable subsampling, Euclidean outputs with fixed codes (Sec. II-B)."""
+    if num_classes > 10:
+        raise ValueError(f"num_classes must be at most 10, not {num_classes}: the output codes are those of the digits")
+    features = sequence(
+        C1=Conv2d(in_channels, 6, 5),
+        f1=ScaledTanh(),
+        S2=Subsampling(6),
+        f2=ScaledTanh(),
+        C3=SparseConv(TABLE_I),
+        f3=ScaledTanh(),
+        S4=Subsampling(16),
+        f4=ScaledTanh(),
+        C5=Conv2d(16, 120, 5),
+        f5=ScaledTanh(),
+    )
+    classifier = sequence(
+        flatten=nn.Flatten(),
+        F6=Linear(120, 84),
+        f6=ScaledTanh(),
+        output=RadialBasis(digit_codes(num_classes)),
+    )
+    return Net(features, classifier, uniform_by_fan_in)
+
+
+@register(PAPER, input_size=(1, 32, 32))
+def lenet5_textbook(*, in_channels: int = 1, num_classes: int = 10) -> Net:
+    """Not the paper's: LeNet-5 as textbooks have it, with average pooling, a dense C3, and a linear output."""
+    features = sequence(
+        C1=Conv2d(in_channels, 6, 5),
+        f1=nn.Tanh(),
+        S2=nn.AvgPool2d(2),
+        C3=Conv2d(6, 16, 5),
+        f3=nn.Tanh(),
+        S4=nn.AvgPool2d(2),
+    )
+    classifier = sequence(
+        flatten=nn.Flatten(),
+        C5=Linear(400, 120),
+        f5=nn.Tanh(),
+        F6=Linear(120, 84),
+        f6=nn.Tanh(),
+        output=Linear(84, num_classes),
+    )
+    return Net(features, classifier, uniform_by_fan_in)
+
+
+unaudited(PAPER, "0.95% test error", "Sec. III-C", "a result of training")

@@ -1,0 +1,128 @@
+"""VGG: depth through stacks of 3x3 convolutions.
+
+K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Image Recognition", ICLR 2015 (arXiv 2014).
+"""
+
+from typing import Literal
+
+import torch
+from torch import nn
+
+from archzoo.claims import Paper, depth, params, weights
+from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
+from archzoo.registry import preset, register, unaudited
+
+PAPER = Paper(
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+    "K. Simonyan, A. Zisserman",
+    2014,
+    "https://arxiv.org/abs/1409.1556",
+)
+
+# Table 1: kernel sizes, stage by stage. The stages have 64, 128, 256, 512 and 512 maps.
+TABLE_1 = {
+    "A": ("3", "3", "33", "33", "33"),
+    "A-LRN": ("3", "3", "33", "33", "33"),
+    "B": ("33", "33", "33", "33", "33"),
+    "C": ("33", "33", "331", "331", "331"),
+    "D": ("33", "33", "333", "333", "333"),
+    "E": ("33", "33", "3333", "3333", "3333"),
+}
+WIDTHS = (64, 128, 256, 512, 512)
+
+# Sec. 3.1: the layers of net A that the deeper nets start from.
+FROM_A = (
+    *("features.conv1_1", "features.conv2_1", "features.conv3_1", "features.conv3_2"),
+    *("classifier.fc6", "classifier.fc7", "classifier.fc8"),
+)
+
+# Sec. 3.1: variance 10^-2 for net A; Glorot's rule "without pre-training", for any of them.
+INITIALISE: dict[str, Initialise] = {"gaussian": gaussian(0.1), "glorot": glorot_uniform}
+
+
+def stage(number: int, inputs: int, width: int, kernels: str, *, norm: bool, batch_norm: bool) -> dict[str, nn.Module]:
+    """Convolutions of these kernel sizes, padded to keep the map, each with a ReLU; then 2x2 max pooling."""
+    parts: dict[str, nn.Module] = {}
+    for i, kernel in enumerate(map(int, kernels), 1):
+        parts[f"conv{number}_{i}"] = Conv2d(inputs, width, kernel, padding=kernel // 2)
+        if batch_norm:
+            parts[f"bn{number}_{i}"] = nn.BatchNorm2d(width)
+        parts[f"relu{number}_{i}"] = nn.ReLU(inplace=True)
+        inputs = width
+    if norm:
+        parts[f"lrn{number}"] = ResponseNorm()
+    parts[f"pool{number}"] = nn.MaxPool2d(2)
+    return parts
+
+
+def classifier(maps: int, num_classes: int) -> nn.Sequential:
+    """Three fully connected layers, with dropout after the first two (Sec. 2.1 and 3.1)."""
+    return sequence(
+        flatten=nn.Flatten(),
+        fc6=Linear(maps * 7 * 7, 4096),
+        relu6=nn.ReLU(inplace=True),
+        drop6=nn.Dropout(0.5),
+        fc7=Linear(4096, 4096),
+        relu7=nn.ReLU(inplace=True),
+        drop7=nn.Dropout(0.5),
+        fc8=Linear(4096, num_classes),
+    )
+
+
+@register(PAPER, input_size=(3, 224, 224))
+def vgg(
+    config: Literal["A", "A-LRN", "B", "C", "D", "E"] = "D",
+    *,
+    batch_norm: bool = False,
+    init: Literal["glorot", "gaussian"] = "glorot",
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """A column of Table 1. Batch normalisation, after every convolution, is not the paper's."""
+    parts: dict[str, nn.Module] = {}
+    inputs = in_channels
+    for number, (width, kernels) in enumerate(zip(WIDTHS, TABLE_1[config], strict=True), 1):
+        norm = config == "A-LRN" and number == 1
+        parts |= stage(number, inputs, width, kernels, norm=norm, batch_norm=batch_norm)
+        inputs = width
+    return Net(sequence(**parts), classifier(inputs, num_classes), INITIALISE[init])
+
+
+def init_from(net: Net, shallower: Net) -> list[str]:
+    """Start a deeper net as the paper does: with four convolutions and the three linear layers of net A (Sec. 3.1).
+
+    Copies them from ``shallower`` into ``net`` and returns their names. Raises ValueError, and copies nothing, where
+    one of the two does not have a layer, or has it in another shape.
+    """
+    source, target = (dict(one.named_parameters()) for one in (shallower, net))
+    copied = [f"{layer}.{kind}" for layer in FROM_A for kind in ("weight", "bias")]
+    for name in copied:
+        shapes = [tuple(side[name].shape) if name in side else None for side in (source, target)]
+        if shapes[0] is None or shapes[0] != shapes[1]:
+            raise ValueError(f"{name} is {shapes[0]} in the shallower net and {shapes[1]} in the deeper one")
+    with torch.no_grad():
+        for name in copied:
+            target[name].copy_(source[name])
+    return list(FROM_A)
+
+
+preset("vgg_a", vgg, params("133M", "Table 2"), depth("11", "Table 1"), aliases=("vgg11",), config="A")
+preset("vgg_a_lrn", vgg, params("133M", "Table 2"), depth("11", "Table 1"), config="A-LRN")
+preset("vgg_b", vgg, params("133M", "Table 2"), depth("13", "Table 1"), aliases=("vgg13",), config="B")
+preset("vgg_c", vgg, params("134M", "Table 2"), depth("16", "Table 1"), config="C")
+preset("vgg_d", vgg, params("138M", "Table 2"), depth("16", "Table 1"), aliases=("vgg16",), config="D")
+preset(
+    "vgg_e",
+    vgg,
+    params("144M", "Table 2"),
+    depth("19", "Table 1"),
+    weights("27C^2", "Sec. 2.3", at="features.conv3_2 + features.conv3_3 + features.conv3_4", unit=256**2),
+    aliases=("vgg19",),
+    config="E",
+)
+
+unaudited(PAPER, "49C^2, 81% more", "Sec. 2.3", "about a 7x7 layer that no net here has; a test of VGG holds it")
+unaudited(PAPER, "5x5, 7x7", "Sec. 2.3", "receptive fields of two and three 3x3 layers; a test of VGG holds them")
+unaudited(PAPER, "74 epochs", "Sec. 3.1", "length of training: 370K iterations of 256 images")
+unaudited(PAPER, "50 crops per scale, 150 over 3 scales", "Sec. 3.2", "a protocol of testing")
+unaudited(PAPER, "144M", "Sec. 2.2", "weights of Sermanet et al.'s net, which is not here")

@@ -1,0 +1,104 @@
+from fractions import Fraction
+
+import pytest
+
+from archzoo.audit import judge
+from archzoo.claims import Claim, Count, Paper, depth, macs, params, ratio, read_number, size, sizes, weights
+from archzoo.registry import Entry, published
+
+EVERY_CLAIM = [pytest.param(*found, id=f"{found[1].name}: {found[2]}") for found in published()]
+
+
+@pytest.mark.parametrize(("paper", "entry", "claim"), EVERY_CLAIM)
+def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -> None:
+    finding = judge(paper, entry, claim)
+    assert finding.verdict == ("explained" if claim.why else "match"), finding
+
+
+@pytest.mark.parametrize(
+    ("printed", "value", "last_digit"),
+    [
+        ("60,000", 60_000, 1),
+        ("0.8M", 800_000, 100_000),
+        ("27.2M", 27_200_000, 100_000),
+        ("1.8G", 1_800_000_000, 100_000_000),
+        ("3.86x10^9", 3_860_000_000, 10_000_000),
+        ("19.6 billion", 19_600_000_000, 100_000_000),
+        ("60 million", 60_000_000, 1_000_000),
+        ("~40", 40, 1),
+        ("about 3", 3, 1),
+    ],
+)
+def test_a_printed_number_keeps_its_last_digit(printed: str, value: int, last_digit: int) -> None:
+    assert read_number(printed) == (value, last_digit)
+
+
+def test_a_k_is_1024_where_the_paper_counts_so() -> None:
+    assert read_number("112K", frozenset({"K = 1024"})) == (112 * 1024, 1024)
+    assert weights("112K", "Table 1", counting="K = 1024").judge(112 * 1024 + 500) == "match"
+    assert weights("112K", "Table 1").judge(112 * 1024 + 500) == "mismatch"
+
+
+@pytest.mark.parametrize(
+    ("claim", "count", "verdict"),
+    [
+        (params("0.8M", "x"), 769_162, "match"),
+        (params("0.8M", "x"), 749_999, "mismatch"),
+        (params("0.8M", "x"), 850_001, "mismatch"),
+        (params("60,000", "x"), 60_000, "match"),
+        (params("60,000", "x"), 60_001, "mismatch"),
+        (params("more than 40M", "x"), 40_000_001, "match"),
+        (params("more than 40M", "x"), 40_000_000, "mismatch"),
+        (ratio("90% fewer", "x", of="params", to="y"), Fraction(10, 100), "match"),
+        (ratio("90% fewer", "x", of="params", to="y"), Fraction(20, 100), "mismatch"),
+        (ratio("18%", "x", of="params", to="y"), Fraction(184, 1000), "match"),
+        (ratio("0.2% more", "x", of="params", to="y"), Fraction(1002, 1000), "match"),
+        (ratio("12x fewer", "x", of="params", to="y"), Fraction(1, 12), "match"),
+        (ratio("doubled", "x", of="params", to="y"), Fraction(26, 10), "mismatch"),
+        (ratio("8x", "x", of="depth", to="y"), Fraction(8), "match"),
+        (size("28x28x256", "x"), (28, 28, 256), "match"),
+        (size("28x28", "x"), (28, 28, 256), "match"),
+        (size("28x28x256", "x"), (28, 28, 480), "mismatch"),
+        (sizes("32-16-8", "x"), (32, 16, 8), "match"),
+        (sizes("32-16-8", "x"), (32, 16), "mismatch"),
+    ],
+)
+def test_the_printed_digits_are_the_tolerance(claim: Claim, count: Count, verdict: str) -> None:
+    assert claim.judge(count) == verdict
+
+
+def test_an_explained_claim_fails_when_the_difference_goes_away() -> None:
+    claim = macs("3.8G", "Table 1", ours="3.86G", why="cut off, not rounded")
+    assert claim.judge(3_858_000_000) == "explained"
+    assert claim.judge(3_800_000_000) == "mismatch"  # the excuse is gone
+    assert claim.judge(4_100_000_000) == "mismatch"  # nor is it what a faithful network counts
+
+
+def test_an_explanation_is_whole_or_refused() -> None:
+    with pytest.raises(ValueError, match="both ours= .* and why="):
+        macs("3.8G", "Table 1", ours="3.86G")
+    with pytest.raises(ValueError, match="both ours= .* and why="):
+        macs("3.8G", "Table 1", why="because")
+
+
+@pytest.mark.parametrize("printed", ["", "many", "1.2.3M", "12 parsecs", "0.8 M B"])
+def test_a_print_that_cannot_be_read_is_refused(printed: str) -> None:
+    with pytest.raises(ValueError, match="cannot read the printed number"):
+        params(printed, "Table 1")
+
+
+def test_an_unknown_convention_is_refused_with_the_known_ones() -> None:
+    with pytest.raises(ValueError, match="known: without batch norm, weights only"):
+        params("1M", "Table 1", counting="without biases")
+
+
+def test_a_ratio_says_of_what() -> None:
+    with pytest.raises(ValueError, match="of="):
+        ratio("8x", "Abstract", to="vgg_e")
+    with pytest.raises(ValueError, match="of="):
+        depth("8", "Abstract", of="params")
+
+
+def test_a_number_from_memory_says_so() -> None:
+    assert "unconfirmed" in str(params("60,000", "Sec. II-B", confirmed=False))
+    assert "unconfirmed" not in str(params("60,000", "Sec. II-B"))

@@ -1,0 +1,77 @@
+"""Who may import whom, as the design has it, and what an import may cost."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archzoo
+
+ROOT = Path(archzoo.__file__).parent
+OURS = sorted(ROOT.rglob("*.py"))
+LIGHT = {"__init__", "claims", "registry", "__main__", "cli"}  # nothing of PyTorch at import
+
+# Folder or file: what it may import of the project.
+MAY_IMPORT = {
+    "models": {"claims", "layers", "registry"},
+    "registry": {"claims"},
+    "claims": set(),
+    "audit": {"claims", "profiler", "registry"},
+    "profiler": {"profiler"},
+    "layers": set(),
+    "report": {"audit", "profiler", "registry", "report"},
+}
+
+
+def part(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+def imports(path: Path, *, top_level: bool = False) -> set[str]:
+    tree = ast.parse(path.read_text())
+    guarded = {id(node) for test in tree.body if isinstance(test, ast.If) for node in ast.walk(test)}
+    nodes = (node for node in tree.body if id(node) not in guarded) if top_level else ast.walk(tree)
+    found: set[str] = set()
+    for node in nodes:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path}: import by the full name"
+            found |= {node.module} | (
+                {f"archzoo.{alias.name}" for alias in node.names} if node.module == "archzoo" else set()
+            )
+    return found
+
+
+@pytest.mark.parametrize("path", [path for path in OURS if part(path) in MAY_IMPORT], ids=lambda path: path.stem)
+def test_a_file_imports_only_what_the_design_allows(path: Path) -> None:
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("archzoo.")}
+    assert used <= MAY_IMPORT[part(path)] | {"__init__"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: "/".join(path.relative_to(ROOT).parts))
+def test_nothing_imports_the_command_line(path: Path) -> None:
+    if part(path) != "__main__":
+        assert "archzoo.cli" not in imports(path)
+
+
+@pytest.mark.parametrize("path", [path for path in OURS if part(path) in LIGHT], ids=lambda path: path.stem)
+def test_the_light_files_import_no_torch_at_the_top(path: Path) -> None:
+    heavy = {"torch", "torchinfo", "fvcore", "numpy", "archzoo.layers", "archzoo.profiler", "archzoo.audit"}
+    assert not {name for name in imports(path, top_level=True) if name.split(".")[0] in heavy or name in heavy}
+
+
+def test_importing_archzoo_brings_no_torch() -> None:
+    code = "import sys, archzoo; print('torch' in sys.modules, 'archzoo.models' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_the_public_names_are_these() -> None:
+    assert archzoo.__all__ == [
+        *("ArchzooError", "BadOption", "Entry", "UnknownName"),
+        *("audit", "build", "find", "names", "profile"),
+    ]
+    assert all(hasattr(archzoo, name) for name in archzoo.__all__)

@@ -1,0 +1,198 @@
+"""Laws that every registered network obeys."""
+
+import copy
+import io
+import json
+import pickle
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.layers import Net
+
+
+def distinct(names: list[str]) -> list[str]:
+    """The names, less those whose net another name has too (a family at the defaults of a preset)."""
+    found: dict[str, str] = {}
+    for name in names:
+        entry = archzoo.find(name)
+        found[f"{entry.constructor.__name__} {entry.options}"] = name
+    return list(found.values())
+
+
+NAMES = archzoo.names()
+EVERY_NET = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in distinct(NAMES)]
+every_net = pytest.mark.parametrize("name", EVERY_NET)
+
+# Nets that end in a fully connected layer take images of one size only; the others any that are large enough.
+ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")
+CACHE: dict[str, Net] = {}
+
+
+def image_size(name: str) -> tuple[int, int, int]:
+    """A size that fits, and small where the net allows it."""
+    channels, height, width = archzoo.find(name).input_size
+    if height > 64 and not name.startswith(ONE_SIZE):
+        return channels, 64, 64
+    return channels, height, width
+
+
+def images(name: str, batch: int) -> Tensor:
+    return torch.randn(batch, *image_size(name), generator=torch.Generator().manual_seed(1))
+
+
+def ready(name: str) -> Net:
+    """The net in evaluation mode, with the batch statistics of some images: without them deep nets overflow."""
+    if name not in CACHE:
+        CACHE.clear()
+        torch.manual_seed(0)
+        net: Net = archzoo.build(name).eval()
+        norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
+        for norm in norms:
+            norm.train()
+            norm.momentum = 1.0
+        with torch.no_grad():
+            net(images(name, 4))
+        for norm in norms:
+            norm.eval()
+            norm.momentum = 0.1
+        CACHE[name] = net
+    return CACHE[name]
+
+
+@every_net
+def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) -> None:
+    entry = archzoo.find(name)
+    net = archzoo.build(name, device="meta").eval()
+    channels, height, width = entry.input_size
+    classes = entry.options["num_classes"]
+    for batch in (1, 3):
+        assert net(torch.empty(batch, channels, height, width, device="meta")).shape == (batch, classes)
+    if not name.startswith(ONE_SIZE):
+        assert net(torch.empty(2, channels, height + 32, width + 64, device="meta")).shape == (2, classes)
+
+
+@every_net
+def test_channels_and_classes_are_options(name: str) -> None:
+    net = archzoo.build(name, in_channels=5, num_classes=7, device="meta").eval()
+    _, height, width = archzoo.find(name).input_size
+    assert net(torch.empty(2, 5, height, width, device="meta")).shape == (2, 7)
+
+
+@every_net
+def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
+    net = archzoo.build(name, device="meta").eval()
+    channels, height, width = archzoo.find(name).input_size
+    with pytest.raises(ValueError, match=f"of {channels} channels, not {channels + 1}"):
+        net(torch.empty(1, channels + 1, height, width, device="meta"))
+    with pytest.raises(ValueError, match=r"expected images \(N, C, H, W\)"):
+        net(torch.empty(height, width, device="meta"))
+    side = smallest_side(net, channels)
+    net(torch.empty(1, channels, side, side, device="meta"))
+    if side > 1:
+        with pytest.raises(ValueError, match=f"do not fit: the smallest are {side}x{side}$"):
+            net(torch.empty(1, channels, side - 1, side - 1, device="meta"))
+
+
+def smallest_side(net: Net, channels: int) -> int:
+    """As the refusal of an image of one pixel has it; 1 where that is not refused."""
+    try:
+        net(torch.empty(1, channels, 1, 1, device="meta"))
+    except ValueError as error:
+        return int(str(error).rpartition("x")[2])
+    return 1
+
+
+@every_net
+def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
+    net = copy.deepcopy(ready(name))
+    net(images(name, 2)).square().sum().backward()
+    missing = [part for part, parameter in net.named_parameters() if parameter.grad is None]
+    assert not missing
+    assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
+
+
+@every_net
+def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
+    net, batch = ready(name), images(name, 2)
+    with torch.no_grad():
+        assert torch.equal(net(batch), net(batch))
+        trained = copy.deepcopy(net).train()
+        assert trained(images(name, 4)).shape[0] == 4
+
+
+@every_net
+def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str) -> None:
+    net, batch = ready(name), images(name, 2)
+    double = copy.deepcopy(net).double()
+    with torch.no_grad():
+        single, exact = net(batch).double(), double(batch.double())
+        # Deep nets without shortcuts amplify any error: a disturbance of a millionth shows by how much.
+        noise = 1e-6 * torch.randn_like(exact[0, 0].expand(batch.shape)) * batch.std()
+        disturbed = double(batch.double() + noise)
+    allowed = max(1e-4 * exact.norm().item(), 10 * (disturbed - exact).norm().item())
+    assert (single - exact).norm() <= allowed
+
+
+@every_net
+def test_channels_last_gives_the_same_numbers(name: str) -> None:
+    net, batch = copy.deepcopy(ready(name)).double(), images(name, 2).double()
+    with torch.no_grad():
+        expected = net(batch)
+        out = net.to(memory_format=torch.channels_last)(batch.to(memory_format=torch.channels_last))
+    assert (out - expected).norm() <= 1e-6 * expected.norm()
+
+
+@every_net
+def test_bfloat16_runs(name: str) -> None:
+    with torch.no_grad():
+        out = copy.deepcopy(ready(name)).bfloat16()(images(name, 1).bfloat16())
+    assert out.dtype == torch.bfloat16
+    assert out.isfinite().all()
+
+
+@every_net
+def test_the_same_seed_builds_the_same_net(name: str) -> None:
+    built: list[dict[str, Tensor]] = []
+    for _ in range(2):
+        torch.manual_seed(3)
+        built.append(archzoo.build(name).state_dict())
+    assert all(torch.equal(built[0][part], built[1][part]) for part in built[0])
+    assert all(value.isfinite().all() for value in built[0].values())
+
+
+@every_net
+def test_copies_pickles_and_state_dicts_come_back_equal(name: str) -> None:
+    net, batch = ready(name), images(name, 1)
+    file = io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    loaded = archzoo.build(name).eval()
+    loaded.load_state_dict(torch.load(file, weights_only=True))
+    with torch.no_grad():
+        logits = net(batch)
+        for other in (loaded, copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+            assert torch.equal(other(batch), logits)
+
+
+def templates(net: nn.Module) -> list[str]:
+    """State-dict names, with the number of a repeated block as *."""
+    return list(dict.fromkeys(re.sub(r"(block|denselayer)\d+\.", r"\1*.", name) for name in net.state_dict()))
+
+
+@every_net
+def test_state_dict_names_are_as_recorded(name: str) -> None:
+    file = Path(__file__).with_name("state_dict_names.json")
+    recorded: dict[str, Any] = json.loads(file.read_text())
+    assert templates(archzoo.build(name, device="meta")) == recorded[archzoo.find(name).name]
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("1202", "1001"))])
+def test_the_deepest_nets_are_counted_too(name: str) -> None:
+    entry = archzoo.find(name)
+    assert archzoo.profile(archzoo.build(name, device="meta"), entry.input_size).depth >= 1000
