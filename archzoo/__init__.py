@@ -15,7 +15,7 @@ from archzoo.registry import ArchzooError, BadOption, Entry, UnknownName, find, 
 if TYPE_CHECKING:
     import torch
 
-    from archzoo.audit import Finding
+    from archzoo.auditor import Finding
     from archzoo.layers import Net
     from archzoo.profiler import Profile
 
@@ -52,7 +52,7 @@ def profile(model: "torch.nn.Module", input_size: tuple[int, ...]) -> "Profile":
 
 
 def audit(pattern: str = "*") -> "list[Finding]":
-    """One verdict for each number that the papers print about the networks of these names: see ``archzoo.audit``."""
-    from archzoo.audit import audit
+    """One verdict for each number that the papers print about the networks of these names: see ``archzoo.auditor``."""
+    from archzoo.auditor import audit
 
     return audit(pattern)

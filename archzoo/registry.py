@@ -83,9 +83,9 @@ class Entry:
     def _check(self, name: str, value: Any) -> None:
         known = self.types
         if name not in known:
-            raise BadOption(f"{self.name} has no option {name!r}{_hint(name, known)}; its options: {', '.join(known)}")
+            raise BadOption(f"{self.name} has no option {name!r}{_hint(name, known)} (options: {', '.join(known)})")
         if not _fits(value, known[name]):
-            raise BadOption(f"{self.name}: {name} must be {_spell(known[name])}, not {value!r}")
+            raise BadOption(f"{self.name}: {name} must be {spell_type(known[name])}, not {value!r}")
         if name in self.fixed and value != self.fixed[name]:
             family = self.constructor.__name__
             raise BadOption(
@@ -281,13 +281,14 @@ def _fits(value: Any, kind: Any) -> bool:
     return kind is Any or isinstance(value, kind)
 
 
-def _spell(kind: Any) -> str:
+def spell_type(kind: Any) -> str:
+    """An option's type in words: "an integer", "'A' or 'B'"."""
     origin, inside = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
         return " or ".join(map(repr, inside))
     if origin in (typing.Union, types.UnionType):
-        return " or ".join(map(_spell, inside))
+        return " or ".join(map(spell_type, inside))
     if origin is tuple:
-        return f"a tuple of {_spell(inside[0]).removeprefix('an ').removeprefix('a ')}s"
+        return f"a tuple of {spell_type(inside[0]).removeprefix('an ').removeprefix('a ')}s"
     plain = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
     return plain.get(kind, str(kind))

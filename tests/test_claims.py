@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 
-from archzoo.audit import judge
+from archzoo.auditor import judge
 from archzoo.claims import Claim, Count, Paper, depth, macs, params, ratio, read_number, size, sizes, weights
 from archzoo.registry import Entry, published
 

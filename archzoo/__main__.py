@@ -1,0 +1,5 @@
+"""``python -m archzoo`` is the command line."""
+
+from archzoo.cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""What the audit and the profiler found, for people to read. Counts nothing itself."""

@@ -1,0 +1,99 @@
+"""The audit and the profile as text: JSON, CSV, Markdown, and tables for a terminal."""
+
+import csv
+import io
+import json
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from archzoo.auditor import Finding
+from archzoo.profiler import Profile
+
+Format = Literal["json", "csv", "markdown"]
+COLUMNS = ("verdict", "name", "quantity", "printed", "ours", "where", "paper", "why")
+COLOURS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
+
+
+def write(findings: Sequence[Finding], form: Format) -> str:
+    """The findings in one of the formats, with a line break at the end."""
+    return {"json": as_json, "csv": as_csv, "markdown": as_markdown}[form](findings)
+
+
+def as_json(findings: Sequence[Finding]) -> str:
+    """A list of objects, one a claim."""
+    return json.dumps([asdict(finding) for finding in findings], indent=2, ensure_ascii=False) + "\n"
+
+
+def as_csv(findings: Sequence[Finding]) -> str:
+    """A header and one line a claim."""
+    out = io.StringIO()
+    writer = csv.DictWriter(out, list(Finding.__dataclass_fields__), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(finding) for finding in findings)
+    return out.getvalue()
+
+
+def as_markdown(findings: Sequence[Finding]) -> str:
+    """A table of all claims, and under it how many there are of each verdict."""
+    head = ["verdict", "network", "quantity", "printed", "ours", "where", "why"]
+    rows = [[f.verdict, f"`{f.name}`", quantity(f), f.printed, f.ours, place(f), f.why] for f in findings]
+    lines = [_markdown_row(head), _markdown_row(["---"] * len(head)), *map(_markdown_row, rows)]
+    return "\n".join([*lines, "", summary(findings), ""])
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def quantity(finding: Finding) -> str:
+    """What was counted, of which part, in which setting."""
+    at = f" of {finding.at.removeprefix('features.')}" if finding.at else ""
+    setting = f" ({finding.setting})" if finding.setting else ""
+    return f"{finding.quantity}{at}{setting}"
+
+
+def place(finding: Finding) -> str:
+    """Where it is printed, and the convention where it is the paper's own."""
+    return f"{finding.where}, {finding.counting}" if finding.counting else finding.where
+
+
+def summary(findings: Sequence[Finding]) -> str:
+    """How many claims there are, by verdict: "124 claims: 120 match, 4 explained, 0 mismatch"."""
+    counts = Counter(finding.verdict for finding in findings)
+    return f"{len(findings)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLOURS)
+
+
+def audit_table(findings: Sequence[Finding]) -> Table:
+    """The findings, one a line, in sections by paper."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("verdict", "network", "quantity", "printed", "ours", "where", "why"):
+        table.add_column(column, justify="right" if column in ("printed", "ours") else "left")
+    before = None
+    for f in findings:
+        if f.paper != before:
+            table.add_section()
+            before = f.paper
+        verdict = Text(f.verdict, style=COLOURS[f.verdict])
+        table.add_row(verdict, *map(Text, (f.name, quantity(f), f.printed, f.ours, place(f), f.why)))
+    return table
+
+
+def profile_table(profile: Profile, depth: int | None = None) -> Table:
+    """A line a module, down to ``depth`` levels of nesting."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("part")
+    table.add_column("kind")
+    for column in ("output", "params", "MACs"):
+        table.add_column(column, justify="right")
+    for row in profile.rows:
+        level = row.name.count(".") + 1 if row.name else 0
+        if depth is None or level <= depth:
+            shape = "x".join(map(str, row.output)) if row.output else ""
+            name = "  " * max(level - 1, 0) + row.name.rpartition(".")[2]
+            table.add_row(*map(Text, (name or "all", row.kind, shape, f"{row.params:,}", f"{row.macs:,}")))
+    return table

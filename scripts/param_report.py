@@ -1,0 +1,36 @@
+"""The parameter-count report: every printed number beside ours, as Markdown, JSON or CSV.
+
+python scripts/param_report.py [PATTERN] [--format markdown|json|csv] [--output FILE]
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import get_args
+
+import archzoo
+from archzoo.report.tables import Format, write
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Print the report, or write it to a file, whole or not at all."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("pattern", nargs="?", default="*", help="which networks, as a shell pattern")
+    parser.add_argument("--format", choices=get_args(Format), default="markdown")
+    parser.add_argument("--output", type=Path, help="a file; stdout by default")
+    given = parser.parse_args(arguments)
+    try:
+        report = write(archzoo.audit(given.pattern), given.format)
+        if given.output is None:
+            sys.stdout.write(report)
+        else:
+            partial = given.output.with_name(f"{given.output.name}.part")
+            partial.write_text(report, encoding="utf-8")
+            os.replace(partial, given.output)
+    except (archzoo.ArchzooError, OSError) as error:
+        parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

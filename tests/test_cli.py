@@ -1,0 +1,177 @@
+import csv
+import io
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import archzoo
+from archzoo import cli
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "archzoo", *arguments], capture_output=True, text=True, check=False)
+
+
+def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
+    """The command line within this process: exit code, stdout, stderr."""
+    monkeypatch.setattr(sys, "argv", ["archzoo", *arguments])
+    with pytest.raises(SystemExit) as done:
+        cli.main()
+    out, err = capsys.readouterr()
+    code = done.value.code
+    return (code if isinstance(code, int) else 0), out, err
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
+    return lambda *arguments: call(capsys, monkeypatch, *arguments)
+
+
+def test_names_lists_what_the_registry_has(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = shell("names", "densenet_bc*")
+    assert (code, out.split(), err) == (0, archzoo.names("densenet_bc*"), "")
+
+
+def test_show_tells_paper_options_and_prints(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("show", "DenseNet-BC-250-24")
+    assert code == 0
+    for expected in ("Densely Connected", "depth = 250", "(fixed", "theta = 0.5", "params 15.3M (Table 2)"):
+        assert expected in out
+
+
+def test_profile_counts_with_options(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("profile", "densenet_bc", "k=12", "depth=40", "num_classes=100", "--depth", "1")
+    counted = archzoo.profile(archzoo.build("densenet_bc", depth=40, num_classes=100, device="meta"), (3, 32, 32))
+    assert code == 0
+    assert f"{counted.params:,}" in out
+    assert f"{counted.macs:,}" in out
+    assert "denseblock1" not in out
+
+
+def test_profile_takes_another_input(shell) -> None:  # type: ignore[no-untyped-def]
+    _, out, _ = shell("profile", "resnet20", "--input", "3x64x64", "--depth", "0")
+    assert f"{archzoo.profile(archzoo.build('resnet20'), (3, 64, 64)).macs:,}" in out
+
+
+def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("profile", "resnet20", "--summary")
+    assert code == 0
+    assert "Total params: 269,722" in out
+    assert "Layer (type:depth-idx)" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("profile", "resnet5O"), "no network is called 'resnet5O': did you mean"),
+        (("show", "nothing_like_it"), "no network is called 'nothing_like_it'"),
+        (("names", "nothing*"), "no network is called 'nothing*'"),
+        (("audit", "nothing*"), "no network is called 'nothing*'"),
+        (("profile", "densenet_bc", "depth=30"), "depth must be 6n + 4, not 30: 28 or 34"),
+        (("profile", "densenet_bc", "depth=deep"), "depth must be an integer, not 'deep'"),
+        (("profile", "densenet_bc", "dept=40"), "no option 'dept': did you mean 'depth'"),
+        (("profile", "densenet_bc", "40"), "'40' is no option: write key=value"),
+        (("profile", "vgg_d", "batch_norm=perhaps"), "batch_norm must be True or False, not 'perhaps'"),
+        (("profile", "resnet18", "option=D"), "option must be 'A' or 'B' or 'C' or None, not 'D'"),
+        (("profile", "densenet", "--input", "3x32"), "--input must be channels x height x width"),
+        (("profile", "vgg_d", "--input", "3x32x32"), "an input of 3x32x32 fails"),
+    ],
+)
+def test_a_wrong_request_is_one_line_on_stderr_and_exits_with_2(shell, arguments, message) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = shell(*arguments)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (int, "3", 3),
+        (float, "1e-4", 1e-4),
+        (bool, "true", True),
+        (bool, "False", False),
+        (str, "B(3,3)", "B(3,3)"),
+        (tuple[int, ...], "64,128", (64, 128)),
+        (tuple[float, ...] | None, "0.1,0.2", (0.1, 0.2)),
+        (tuple[int, ...] | None, "None", None),
+    ],
+)
+def test_an_option_is_read_as_its_type(kind: object, text: str, value: object) -> None:
+    assert cli.read_value(kind, text) == value
+
+
+def test_literals_are_read_as_what_they_are() -> None:
+    assert cli.read_value(archzoo.find("resnet").types["depth"], "50") == 50
+    assert cli.read_value(archzoo.find("resnet").types["option"], "B") == "B"
+    assert cli.read_value(archzoo.find("resnet").types["option"], "None") is None
+
+
+def test_the_audit_in_json_has_the_promised_keys(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("audit", "densenet*", "--format", "json")
+    findings = json.loads(out)
+    assert code == 0
+    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why"} <= findings[0].keys()
+    assert {finding["verdict"] for finding in findings} == {"match", "explained"}
+    assert len(findings) == len(archzoo.audit("densenet*"))
+
+
+def test_csv_and_markdown_have_every_claim(shell) -> None:  # type: ignore[no-untyped-def]
+    findings = archzoo.audit("resnet20")
+    rows = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))
+    assert [row["printed"] for row in rows] == [finding.printed for finding in findings]
+    table = shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
+    assert sum(line.startswith("| match") for line in table) == len(findings)
+
+
+def test_a_mismatch_exits_with_1(shell, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from archzoo import auditor as module
+    from archzoo.claims import params
+
+    entry = archzoo.find("resnet20")
+    wrong = params("0.28M", "Table 6")
+    monkeypatch.setattr(module, "published", lambda pattern: [(entry.paper, entry, wrong)])
+    code, out, _ = shell("audit", "resnet20")
+    assert code == 1
+    assert "mismatch" in out
+
+
+def test_what_is_not_audited_is_listed_with_the_reason(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("audit", "--unaudited")
+    assert code == 0
+    assert "74 epochs" in out
+
+
+def test_completion_knows_every_name_without_an_import() -> None:
+    assert set(cli.known_names()) == set(archzoo.names())
+    assert cli.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
+    code = "import sys, archzoo.cli as c; c.complete_name('res'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_a_reader_that_stops_early_gets_no_traceback() -> None:
+    command = f"{sys.executable} -m archzoo audit 'densenet*' | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert done.stderr == ""
+    assert done.stdout.startswith("verdict")
+
+
+def test_a_usage_error_exits_with_2_and_a_piped_table_is_not_cut() -> None:
+    assert run("no_such_verb").returncode == 2
+    assert run("audit", "densenet264").stdout.count("by the rule that gives the names of 121, 161, 169 and 201") == 1
+
+
+def test_the_report_script_writes_a_file_whole(tmp_path: Path) -> None:
+    script = Path(__file__).parents[1] / "scripts" / "param_report.py"
+    target = tmp_path / "report.json"
+    command = [sys.executable, str(script), "resnet20", "--format", "json", "--output", str(target)]
+    subprocess.run(command, check=True, capture_output=True)
+    assert [finding["name"] for finding in json.loads(target.read_text())] == ["resnet20"] * 3
+    assert list(tmp_path.iterdir()) == [target]
+    failed = subprocess.run([sys.executable, str(script), "nothing"], capture_output=True, text=True, check=False)
+    assert failed.returncode == 2
+    assert "no network is called 'nothing'" in failed.stderr
