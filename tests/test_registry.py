@@ -188,7 +188,7 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
         raise RuntimeError("half way")
 
     plugins = [Plugin("bad_zoo", broken), Plugin("good_zoo", plug_in)]
-    monkeypatch.setattr(registry, "entry_points", lambda group: plugins if group == "archzoo.models" else [])
+    monkeypatch.setattr(registry, "plugins", lambda: plugins)
     registry._load.cache_clear()
     assert archzoo.find("tiny").paper is PAPER  # of good_zoo: what bad_zoo added half way was taken back
     assert registry.broken() == {"bad_zoo": "RuntimeError: half way"}
@@ -198,7 +198,7 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
 
 def test_a_broken_package_is_reported_by_name(scratch: None, monkeypatch: pytest.MonkeyPatch) -> None:
     point = importlib.metadata.EntryPoint("lost_zoo", "no_such_package_at_all", "archzoo.models")
-    monkeypatch.setattr(registry, "entry_points", lambda group: [point])
+    monkeypatch.setattr(registry, "plugins", lambda: [point])
     registry._load.cache_clear()
     with pytest.warns(UserWarning, match="could not load 'lost_zoo'"):
         archzoo.names()
