@@ -3,6 +3,7 @@
 import copy
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Protocol
 
@@ -11,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Initialise = Callable[[nn.Module], None]
+Shortcut = Callable[[int, int, int], nn.Module]  # (inputs, outputs, stride)
 
 
 class Block(Protocol):
@@ -166,6 +168,39 @@ def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
     return sequence(conv=conv1x1(inputs, outputs, stride), bn=nn.BatchNorm2d(outputs))
 
 
+class Residual(nn.Module):
+    """ReLU(F(x) + x), Eq. 1: the layers F and the shortcut are made elsewhere. Without a shortcut it is a plain net."""
+
+    def __init__(self, layers: nn.Sequential, shortcut: nn.Module | None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shortcut = shortcut
+
+    def forward(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.layers(maps)
+        if self.shortcut is not None:
+            out = out + self.shortcut(maps)
+        return F.relu(out, inplace=True)
+
+
+@dataclass(frozen=True)
+class Basic:
+    """ResNet, Fig. 5 left: two 3x3 convolutions, the stride in the first."""
+
+    shortcut: Shortcut | None
+    expansion: int = 1
+
+    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
+        layers = sequence(
+            conv1=conv3x3(inputs, width, stride),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width),
+            bn2=nn.BatchNorm2d(width),
+        )
+        return Residual(layers, self.shortcut and self.shortcut(inputs, width, stride))
+
+
 class ResponseNorm(nn.Module):
     """Local response normalisation, the formula of AlexNet (Sec. 3.3): each map over its n nearest maps.
 
@@ -257,5 +292,14 @@ def glorot_uniform(layer: nn.Module) -> None:
     """Uniform with variance 2 / (fan-in + fan-out), biases zero (Glorot and Bengio 2010, Eq. 16)."""
     if isinstance(layer, nn.Conv2d | nn.Linear):
         nn.init.xavier_uniform_(layer.weight)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+def xavier_fan_in(layer: nn.Module) -> None:
+    """Caffe's filler of the name xavier: uniform, of variance 1 / fan-in; biases zero."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        bound = math.sqrt(3 / layer.weight[0].numel())
+        nn.init.uniform_(layer.weight, -bound, bound)
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)

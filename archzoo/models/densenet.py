@@ -164,6 +164,7 @@ def densenet_c(
     params("0.8M", "Table 2"),
     depth("100", "Table 2"),
     sizes("32-16-8", "Sec. 3"),
+    ratio("90% fewer", "Sec. 4.3", of="params", to="preact_resnet1001"),
     input_size=(3, 32, 32),
     aliases=("densenet_bc_100_12",),
 )
@@ -237,11 +238,17 @@ quote(
     "densenet201",
     flops("80B", "Sec. 1", ours="8.6B", why="ten times too large: at two operations a multiply-add it is 8.6 billion"),
 )
+# The competitors of Table 2, and two comparisons of Sec. 4.
+ROW_OF_1001 = "taken over from Wide ResNet's Table 5: the size of pre-activation ResNet-1001; this net has 19.4M"
+quote(PAPER, "fractalnet20", params("38.6M", "Table 2", ours="33.7M", why="quoted from FractalNet; see there"))
+quote(PAPER, "fractalnet20", depth("21", "Table 2"))
 quote(PAPER, "resnet110", params("1.7M", "Table 2"))
-quote(
-    PAPER,
-    "resnet101",
-    params("more than 40M", "Sec. 4.4"),
-    ratio("twice", "Sec. 4.4", of="macs", to="resnet50"),
-)
+quote(PAPER, "stochastic_depth_110", params("1.7M", "Table 2"))
+quote(PAPER, "stochastic_depth_1202", params("10.2M", "Table 2", ours="19.4M", why=ROW_OF_1001))
+quote(PAPER, "wide_resnet_16_8", params("11.0M", "Table 2"))
+quote(PAPER, "wide_resnet_28_10", params("36.5M", "Table 2"))
+quote(PAPER, "wide_resnet_16_4", params("2.7M", "Table 2"))
+quote(PAPER, "preact_resnet164", params("1.7M", "Table 2"))
+quote(PAPER, "preact_resnet1001", params("10.2M", "Table 2", counting="without batch norm"))
+quote(PAPER, "resnet101", params("more than 40M", "Sec. 4.4"), ratio("twice", "Sec. 4.4", of="macs", to="resnet50"))
 unaudited(PAPER, "parameters and FLOPs against error", "Fig. 3", "a plot without printed numbers")

@@ -3,16 +3,17 @@
 K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 2015).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from archzoo.claims import Paper, depth, difference, macs, params, ratio, sizes
 from archzoo.layers import (
+    Basic,
     Net,
+    Residual,
+    Shortcut,
     conv1x1,
     conv3x3,
     he_normal_fan_out,
@@ -44,7 +45,6 @@ TABLE_1 = {
 }
 
 Option = Literal["A", "B", "C"]
-Shortcut = Callable[[int, int, int], nn.Module]  # (inputs, outputs, stride)
 
 
 def always_projected(inputs: int, outputs: int, stride: int) -> nn.Module:
@@ -53,39 +53,6 @@ def always_projected(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 SHORTCUTS: dict[Option, Shortcut] = {"A": padded, "B": projected, "C": always_projected}
-
-
-class Residual(nn.Module):
-    """ReLU(F(x) + x), Eq. 1: the layers F and the shortcut are made elsewhere. Without a shortcut it is a plain net."""
-
-    def __init__(self, layers: nn.Sequential, shortcut: nn.Module | None) -> None:
-        super().__init__()
-        self.layers = layers
-        self.shortcut = shortcut
-
-    def forward(self, maps: Tensor) -> Tensor:
-        out: Tensor = self.layers(maps)
-        if self.shortcut is not None:
-            out = out + self.shortcut(maps)
-        return F.relu(out, inplace=True)
-
-
-@dataclass(frozen=True)
-class Basic:
-    """Fig. 5 left: two 3x3 convolutions, the stride in the first."""
-
-    shortcut: Shortcut | None
-    expansion: int = 1
-
-    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
-        layers = sequence(
-            conv1=conv3x3(inputs, width, stride),
-            bn1=nn.BatchNorm2d(width),
-            relu1=nn.ReLU(inplace=True),
-            conv2=conv3x3(width, width),
-            bn2=nn.BatchNorm2d(width),
-        )
-        return Residual(layers, self.shortcut and self.shortcut(inputs, width, stride))
 
 
 @dataclass(frozen=True)

@@ -8,15 +8,22 @@ from typing import Literal
 import torch
 from torch import nn
 
-from archzoo.claims import Paper, depth, params, weights
+from archzoo.claims import Paper, depth, params, ratio, weights
 from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
-from archzoo.registry import preset, register, unaudited
+from archzoo.registry import preset, quote, register, unaudited
 
 PAPER = Paper(
     "Very Deep Convolutional Networks for Large-Scale Image Recognition",
     "K. Simonyan, A. Zisserman",
     2014,
     "https://arxiv.org/abs/1409.1556",
+)
+
+INCEPTION_V3 = Paper(
+    "Rethinking the Inception Architecture for Computer Vision",
+    "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna",
+    2015,
+    "https://arxiv.org/abs/1512.00567",
 )
 
 # Table 1: kernel sizes, stage by stage. The stages have 64, 128, 256, 512 and 512 maps.
@@ -121,6 +128,18 @@ preset(
     config="E",
 )
 
+quote(
+    INCEPTION_V3,
+    "vgg_d",
+    ratio(
+        "about 3x more",
+        "Sec. 1",
+        of="params",
+        to="alexnet",
+        ours="2.3x more",
+        why="138.4M to AlexNet's 61.0M; net E has 2.36 times as many",
+    ),
+)
 unaudited(PAPER, "49C^2, 81% more", "Sec. 2.3", "about a 7x7 layer that no net here has; a test of VGG holds it")
 unaudited(PAPER, "5x5, 7x7", "Sec. 2.3", "receptive fields of two and three 3x3 layers; a test of VGG holds them")
 unaudited(PAPER, "74 epochs", "Sec. 3.1", "length of training: 370K iterations of 256 images")

@@ -3,8 +3,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import Net, Padded
-from archzoo.models.resnet import Residual
+from archzoo.layers import Net, Padded, Residual
 
 
 def build(name: str, **options: object) -> Net:

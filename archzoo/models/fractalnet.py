@@ -1,0 +1,352 @@
+"""FractalNet: columns of different depth, grown by one expansion rule and averaged where they meet. No residuals.
+
+G. Larsson, M. Maire, G. Shakhnarovich, "FractalNet: Ultra-Deep Neural Networks without Residuals", ICLR 2017
+(arXiv 2016). Where the paper leaves something open, the authors' released Caffe configuration decides.
+
+Columns are numbered from the shallowest, 1, to the deepest, C; column c of a block has 2^(c-1) convolutions.
+
+Drop-path leaves parameters without gradients, others in each process: DistributedDataParallel needs
+``find_unused_parameters=True``. Nothing else does: each process may draw its own paths.
+"""
+
+from collections.abc import Callable
+from copy import deepcopy
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.claims import Claim, Paper, depth, params, sizes
+from archzoo.layers import (
+    Conv2d,
+    Linear,
+    Net,
+    at_least,
+    imagenet_stem,
+    pooled_classifier,
+    probability,
+    sequence,
+    xavier_fan_in,
+)
+from archzoo.registry import preset, register, unaudited
+
+PAPER = Paper(
+    "FractalNet: Ultra-Deep Neural Networks without Residuals",
+    "G. Larsson, M. Maire, G. Shakhnarovich",
+    2016,
+    "https://arxiv.org/abs/1605.07648",
+)
+
+# Maps in each block: of the nets of Table 1, of the thin ones of Table 3, and of FractalNet-34 for ImageNet.
+TABLE_1 = (64, 128, 256, 512, 512)
+TABLE_3 = (16, 32, 64, 128, 128)
+IMAGENET = (128, 256, 512, 1024)
+
+DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)  # block by block (Sec. 4)
+Drop = float | tuple[float, ...] | None
+
+Kept = tuple[bool, ...]  # one answer for each column, the shallowest first
+Keep = Callable[[int], Kept]  # of so many columns that meet, always the deepest ones: which does the join read?
+
+
+def every_column(meeting: int) -> Kept:
+    """Each join reads all its inputs: evaluation."""
+    return (True,) * meeting
+
+
+def local_drop_path(p: float) -> Keep:
+    """Each join drops each input with probability p, but never all of them: one survives then (Sec. 3.1)."""
+
+    def keep(meeting: int) -> Kept:
+        kept = torch.rand(meeting, device="cpu") >= p
+        if not kept.any():
+            kept[torch.randint(meeting, (), device="cpu")] = True
+        return tuple(kept.tolist())
+
+    return keep
+
+
+def global_drop_path(columns: int) -> Keep:
+    """Every join of the network reads the same single column (Sec. 3.1)."""
+    chosen = int(torch.randint(columns, (), device="cpu"))
+    return lambda meeting: tuple(column == chosen for column in range(columns - meeting, columns))
+
+
+@dataclass(frozen=True)
+class DropPath:
+    """Local drop-path at this rate, but global for a share of the mini-batches; none at rate 0 (Sec. 3.1)."""
+
+    rate: float
+    global_share: float
+
+    def __post_init__(self) -> None:
+        probability("drop_path", self.rate)
+        if not 0 <= self.global_share <= 1:
+            raise ValueError(f"global_share must be at least 0 and at most 1, not {self.global_share}")
+
+    def draw(self, columns: int) -> Keep:
+        """Draw what the joins keep for one mini-batch."""
+        if float(torch.rand((), device="cpu")) < self.global_share:
+            return global_drop_path(columns)
+        return local_drop_path(self.rate)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which columns of a fractal to run, and how its two halves do their part. Halves that nobody reads have none."""
+
+    columns: Kept
+    halves: "tuple[Plan, Plan] | None" = None
+
+
+def walk_back(columns: Kept, keep: Keep) -> Plan:
+    """Walk back from the join that reads these columns to all that has to run for it, and nothing else."""
+    deeper = columns[1:]
+    if not any(deeper):
+        return Plan(columns)
+    second = walk_back(deeper, keep)
+    return Plan(columns, (walk_back(keep(len(deeper)), keep), second))
+
+
+def join(columns: list[Tensor]) -> Tensor:
+    """Average the columns that meet, element by element (Sec. 3)."""
+    return sum(columns[1:], columns[0]) / len(columns)
+
+
+def conv_drop_bn_relu(inputs: int, outputs: int, drop: float) -> nn.Sequential:
+    """3x3 convolution with a bias, dropout, batch norm without scale and shift, ReLU: conv(z), as released.
+
+    With scale and shift in place of the biases every printed count would read the same. The running statistics are
+    PyTorch's: Caffe's default averages over a thousand mini-batches, but corrects for its start, which PyTorch cannot.
+    """
+    layer = sequence(conv=Conv2d(inputs, outputs, 3, padding=1))
+    if drop:
+        layer.add_module("drop", nn.Dropout(drop))
+    layer.add_module("bn", nn.BatchNorm2d(outputs, affine=False))
+    layer.add_module("relu", nn.ReLU(inplace=True))
+    return layer
+
+
+class Fractal(nn.Module):
+    """f_1(z) = conv(z) and f_C+1(z) = [(f_C o f_C)(z)] join [conv(z)] (Eq. 1 and 2).
+
+    Returns its columns unjoined, so that the join that reads them averages all columns that meet there.
+    """
+
+    def __init__(self, columns: int, inputs: int, width: int, drop: float) -> None:
+        super().__init__()
+        self.conv = conv_drop_bn_relu(inputs, width, drop)
+        self.first = Fractal(columns - 1, inputs, width, drop) if columns > 1 else None
+        self.second = Fractal(columns - 1, width, width, drop) if columns > 1 else None
+
+    def forward(self, z: Tensor, plan: Plan) -> list[Tensor]:
+        columns: list[Tensor] = [self.conv(z)] if plan.columns[0] else []
+        if plan.halves and self.first and self.second:
+            first, second = plan.halves
+            columns += self.second(join(self.first(z, first)), second)
+        return columns
+
+    def column(self, number: int) -> list[nn.Module]:
+        """Layers of one column, 1 the shallowest."""
+        if number == 1 or self.first is None or self.second is None:
+            return [self.conv]
+        return self.first.column(number - 1) + self.second.column(number - 1)
+
+
+class Block(nn.Module):
+    """A fractal and 2x2 max pooling: of each column before the last join, as released, or of what is joined (Fig. 1).
+
+    The mean of maxima is not the maximum of means: the two are different functions.
+    """
+
+    def __init__(self, fractal: Fractal, pool: nn.Module, join_first: bool) -> None:
+        super().__init__()
+        self.fractal = fractal
+        self.pool = pool
+        self.join_first = join_first
+
+    def forward(self, maps: Tensor, plan: Plan) -> Tensor:
+        columns: list[Tensor] = self.fractal(maps, plan)
+        if self.join_first:
+            joined: Tensor = self.pool(join(columns))
+            return joined
+        return join([self.pool(column) for column in columns])
+
+
+class Fractals(nn.Module):
+    """A stem, then blocks. In training mode all joins are drawn once a mini-batch, and only what they read is run.
+
+    Batch norms of layers that were not run keep their statistics. The draw is from PyTorch's generator on the CPU.
+    ``forward`` raises RuntimeError where it is traced while it would have to draw.
+    """
+
+    def __init__(self, stem: nn.Sequential, blocks: dict[str, Block], columns: int, drop_path: DropPath) -> None:
+        super().__init__()
+        self.stem = stem
+        self.blocks = sequence(**blocks)
+        self.columns = columns
+        self.drop_path = drop_path
+
+    def forward(self, images: Tensor) -> Tensor:
+        keep = self.draw()
+        plans = [walk_back(keep(self.columns), keep) for _ in self.blocks]
+        maps: Tensor = self.stem(images)
+        for block, of_block in zip(self.blocks, plans, strict=True):
+            maps = block(maps, of_block)
+        return maps
+
+    def draw(self) -> Keep:
+        """Draw what the joins keep this time: all in evaluation mode, and where there is nothing to drop."""
+        if not self.training or self.columns == 1 or self.drop_path.rate == 0:
+            return every_column
+        if torch.compiler.is_compiling():
+            raise RuntimeError(
+                "a FractalNet in training mode draws its paths anew for each mini-batch, and a compiled or exported "
+                "graph would repeat one draw for ever: call eval() first, or build it with drop_path=0"
+            )
+        return self.drop_path.draw(self.columns)
+
+
+def dropout(drop: Drop, blocks: int) -> tuple[float, ...]:
+    """Rates of dropout block by block: as published for None (and 40% in any block after the fifth), or as given."""
+    if drop is None:
+        return (*DROPOUT, *DROPOUT[-1:] * blocks)[:blocks]
+    rates = tuple(drop) if isinstance(drop, tuple | list) else (drop,) * blocks
+    if len(rates) != blocks:
+        raise ValueError(f"drop must be one rate, or {blocks}, one for each of the widths, not {len(rates)}: {drop}")
+    for rate in rates:
+        probability("drop", rate)
+    return rates
+
+
+def blocks(columns: int, inputs: int, widths: tuple[int, ...], drop: Drop, join_first: bool) -> dict[str, Block]:
+    """One block for each of the widths, with its rate of dropout."""
+    at_least("columns", columns, 1)
+    at_least("the number of widths", len(widths), 1)
+    at_least("widths", min(widths), 1)
+    parts: dict[str, Block] = {}
+    for number, (width, rate) in enumerate(zip(widths, dropout(drop, len(widths)), strict=True), 1):
+        parts[f"block{number}"] = Block(Fractal(columns, inputs, width, rate), nn.MaxPool2d(2), join_first)
+        inputs = width
+    return parts
+
+
+def plain_column(model: Net, column: int) -> Net:
+    """One column as a plain network of its own, 1 the shallowest and C the deepest: a copy that shares nothing.
+
+    In evaluation mode it computes what the FractalNet does when every join keeps that column alone. Raises ValueError
+    for another network, and for a column that it does not have (Sec. 4: the deepest column alone).
+    """
+    features = model.features
+    if not isinstance(features, Fractals):
+        raise ValueError(f"plain_column takes a FractalNet, not a network of {type(features).__name__}")
+    if not 1 <= column <= features.columns:
+        raise ValueError(f"column must be at least 1 and at most {features.columns}, the deepest, not {column}")
+    parts: dict[str, nn.Module] = {"stem": features.stem}
+    for name, block in features.blocks.named_children():
+        if isinstance(block, Block):
+            layers = {f"conv{i}": layer for i, layer in enumerate(block.fractal.column(column), 1)}
+            parts[name] = sequence(**layers, pool=block.pool)
+    return deepcopy(Net(sequence(**parts), model.classifier).train(model.training))
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def fractalnet(
+    columns: int = 3,
+    widths: tuple[int, ...] = TABLE_1,
+    *,
+    drop: Drop = None,
+    drop_path: float = 0.15,
+    global_share: float = 0.5,
+    join_first: bool = False,
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> Net:
+    """Blocks of these widths, each halving the maps, and one linear layer on the 1x1 map that is left (Sec. 3).
+
+    Images are 2^B wide and high, 32 for the five blocks of the paper: there is no global pooling. ``drop`` is dropout:
+    None for the published 0, 10, 20, 30 and 40%, or one rate, or one for each block. ``drop_path`` is the local rate,
+    0 turns all drop-path off; ``global_share`` of the mini-batches keep one column in the whole network instead.
+    ``join_first`` pools after the last join of a block, not before it.
+    """
+    parts = blocks(columns, in_channels, widths, drop, join_first)
+    classifier = sequence(flatten=nn.Flatten(), fc=Linear(widths[-1], num_classes))
+    features = Fractals(sequence(), parts, columns, DropPath(drop_path, global_share))
+    return Net(features, classifier, xavier_fan_in)
+
+
+@register(PAPER, depth("34", "Table 2", confirmed=False), input_size=(3, 224, 224))
+def fractalnet34(
+    *,
+    drop: Drop = 0.0,
+    drop_path: float = 0.15,
+    global_share: float = 0.5,
+    join_first: bool = False,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """For ImageNet: four blocks of four columns between the first and the last layers of ResNet-34 (Sec. 4).
+
+    Known are these, the widths and the depth. Ours is what the paper does not say: three poolings, between the blocks,
+    so that the maps are ResNet's 56 to 7; no dropout; drop-path, initialisation and layers as on CIFAR.
+    """
+    parts = blocks(4, 64, IMAGENET, drop, join_first)
+    parts["block4"].pool = nn.Identity()
+    stem = sequence(**imagenet_stem(in_channels, 64))
+    features = Fractals(stem, parts, 4, DropPath(drop_path, global_share))
+    return Net(features, pooled_classifier(IMAGENET[-1], num_classes), xavier_fan_in)
+
+
+def convolutions(printed: str, where: str, confirmed: bool = True) -> Claim:
+    """Depth as the paper counts it: the convolutions alone, B x 2^(C-1)."""
+    why = "counts convolutions only, B x 2^(C-1); with the linear layer, as DenseNet's Table 2 counts it, one more"
+    return depth(printed, where, ours=str(int(printed) + 1), why=why, confirmed=confirmed)
+
+
+def on_cifar100(printed: str) -> Claim:
+    """Parameters in a row of Table 3."""
+    return params(printed, "Table 3", options={"num_classes": 100}, confirmed=False)
+
+
+preset(
+    "fractalnet20",
+    fractalnet,
+    params(
+        "38.6M",
+        "Table 1",
+        ours="33.7M",
+        why="does not follow from the published columns and widths: their 35 convolutions alone have 33.70M weights, "
+        "and biases, batch norm and the linear layer make 33.7M of it in any combination; the rule that gives 33.7M "
+        "gives all six rows of Table 3; 4.9M stay unexplained",
+    ),
+    convolutions("20", "Sec. 3"),
+    sizes("32-16-8-4-2-1", "released configuration"),
+    aliases=("fractalnet_20_64",),
+    columns=3,
+    widths=TABLE_1,
+)
+
+# Table 3 by depth and the width of the first block.
+preset(
+    "fractalnet_5_16", fractalnet, on_cifar100("0.3M"), convolutions("5", "Table 3", False), columns=1, widths=TABLE_3
+)
+preset(
+    "fractalnet_10_16", fractalnet, on_cifar100("0.8M"), convolutions("10", "Table 3", False), columns=2, widths=TABLE_3
+)
+preset(
+    "fractalnet_20_16", fractalnet, on_cifar100("2.1M"), convolutions("20", "Table 3", False), columns=3, widths=TABLE_3
+)
+preset("fractalnet_40_16", fractalnet, on_cifar100("4.8M"), convolutions("40", "Sec. 3"), columns=4, widths=TABLE_3)
+preset("fractalnet_80_16", fractalnet, on_cifar100("10.2M"), convolutions("80", "Sec. 3"), columns=5, widths=TABLE_3)
+preset("fractalnet_160_16", fractalnet, on_cifar100("21.1M"), convolutions("160", "Sec. 3"), columns=6, widths=TABLE_3)
+
+unaudited(
+    PAPER,
+    "22.9M parameters, FractalNet of 40 layers",
+    "Table 1",
+    "underspecified: four columns of 128, 64, 32 and 16 maps with a mix of 1x1 and 3x3 convolutions, and it is not "
+    "said which are 1x1; choices between 13M and 39M are all open",
+)
+unaudited(PAPER, "errors such as 7.33% on CIFAR-10 and 28.20% on CIFAR-100", "Table 1", "of trained networks")
+unaudited(PAPER, "24.12% top-1 and 7.39% top-5 error of FractalNet-34", "Table 2", "of a trained network, on ten crops")
+unaudited(PAPER, "errors from 37.32% at depth 5 to 26.46% at depth 80", "Table 3", "of trained networks")

@@ -1,0 +1,177 @@
+"""Pre-activation ResNet: shortcuts are clean identities, and batch norm and ReLU come before the convolutions.
+
+K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import Tensor, nn
+
+from archzoo.claims import Paper, depth, params, sizes
+from archzoo.layers import (
+    Block,
+    Net,
+    conv1x1,
+    conv3x3,
+    he_normal_fan_out,
+    imagenet_stem,
+    padded,
+    pooled_classifier,
+    repeats,
+    sequence,
+    stages,
+)
+from archzoo.registry import preset, quote, register, unaudited
+
+PAPER = Paper(
+    "Identity Mappings in Deep Residual Networks",
+    "K. He, X. Zhang, S. Ren, J. Sun",
+    2016,
+    "https://arxiv.org/abs/1603.05027",
+)
+
+
+def bn_relu(maps: int) -> nn.Sequential:
+    """The pre-activation (Fig. 4e)."""
+    return sequence(bn=nn.BatchNorm2d(maps), relu=nn.ReLU(inplace=True))
+
+
+class Unit(nn.Module):
+    """x + F(x), with the activation at the entrance of F and none after the addition (Eq. 1 with f the identity).
+
+    A projection reads what the activation returns, as F does; the identity reads the input itself.
+    """
+
+    def __init__(
+        self, inputs: int, layers: nn.Sequential, identity: nn.Module | None, project: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.activation: nn.Module = bn_relu(inputs)
+        self.layers = layers
+        self.identity = identity
+        self.project = project
+
+    def forward(self, maps: Tensor) -> Tensor:
+        activated = self.activation(maps)
+        shortcut: Tensor = maps
+        if self.project is not None:
+            shortcut = self.project(activated)
+        elif self.identity is not None:
+            shortcut = self.identity(maps)
+        residual: Tensor = self.layers(activated)
+        return residual + shortcut
+
+
+@dataclass(frozen=True)
+class Basic:
+    """BN-ReLU-3x3-BN-ReLU-3x3, with the shortcuts of option A, as ResNet-110 has them (Sec. 3)."""
+
+    expansion: int = 1
+
+    def __call__(self, inputs: int, width: int, stride: int) -> Unit:
+        layers = sequence(
+            conv1=conv3x3(inputs, width, stride),
+            bn2=nn.BatchNorm2d(width),
+            relu2=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width),
+        )
+        return Unit(inputs, layers, padded(inputs, width, stride), None)
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """BN-ReLU-1x1-BN-ReLU-3x3-BN-ReLU-1x1; a 1x1 without batch norm where the number of maps changes.
+
+    The stride is in the first 1x1 on CIFAR (authors' code), in the 3x3 on ImageNet (fb.resnet.torch).
+    """
+
+    stride_in_3x3: bool
+    expansion: int = 4
+
+    def __call__(self, inputs: int, width: int, stride: int) -> Unit:
+        outputs = self.expansion * width
+        first, second = (1, stride) if self.stride_in_3x3 else (stride, 1)
+        layers = sequence(
+            conv1=conv1x1(inputs, width, first),
+            bn2=nn.BatchNorm2d(width),
+            relu2=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width, second),
+            bn3=nn.BatchNorm2d(width),
+            relu3=nn.ReLU(inplace=True),
+            conv3=conv1x1(width, outputs),
+        )
+        return Unit(inputs, layers, None, conv1x1(inputs, outputs, stride) if inputs != outputs else None)
+
+
+def preact_net(
+    stem: dict[str, nn.Module],
+    inputs: int,
+    block: Block,
+    widths: tuple[int, ...],
+    blocks: tuple[int, ...],
+    classes: int,
+) -> Net:
+    """A stem that ends in BN-ReLU, the stages, and one more BN-ReLU after the last addition (Sec. 3).
+
+    Both paths of the first unit read the activated stem, so that unit has no activation of its own.
+    """
+    parts = stages(block, inputs, widths, blocks)
+    parts["conv2_x"].get_submodule("block1").activation = nn.Identity()
+    outputs = block.expansion * widths[-1]
+    features = sequence(**stem, **parts, **dict(bn_relu(outputs).named_children()))
+    return Net(features, pooled_classifier(outputs, classes), he_normal_fan_out)
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def preact_resnet(
+    depth: int = 164,
+    *,
+    block: Literal["bottleneck", "basic"] = "bottleneck",
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> Net:
+    """For CIFAR: 9n + 2 layers in bottlenecks, or 6n + 2 in basic blocks, with 16, 32 and 64 inner maps (Sec. 4)."""
+    made, each = (Bottleneck(stride_in_3x3=False), 9) if block == "bottleneck" else (Basic(), 6)
+    stem: dict[str, nn.Module] = {
+        "conv1": conv3x3(in_channels, 16),
+        "bn1": nn.BatchNorm2d(16),
+        "relu1": nn.ReLU(inplace=True),
+    }
+    return preact_net(stem, 16, made, (16, 32, 64), (repeats(depth, each, 2),) * 3, num_classes)
+
+
+@register(PAPER, depth("200", "Table 5"), input_size=(3, 224, 224))
+def preact_resnet200(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """For ImageNet, as fb.resnet.torch has it: bottlenecks 3, 24, 36, 3 after ResNet's stem (Table 5)."""
+    stem = imagenet_stem(in_channels, 64)
+    return preact_net(stem, 64, Bottleneck(stride_in_3x3=True), (64, 128, 256, 512), (3, 24, 36, 3), num_classes)
+
+
+MAPS = sizes("32-16-8", "Sec. 4.1")
+
+preset("preact_resnet110", preact_resnet, depth("110", "Table 3"), MAPS, depth=110, block="basic")
+preset(
+    "preact_resnet164",
+    preact_resnet,
+    params("1.7M", "Table 4", counting="without batch norm"),
+    params("1.7M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
+    depth("164", "Table 4"),
+    MAPS,
+    depth=164,
+)
+preset(
+    "preact_resnet1001",
+    preact_resnet,
+    params("10.2M", "Table 4", counting="without batch norm"),
+    params("10.2M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
+    depth("1001", "Table 4"),
+    MAPS,
+    depth=1001,
+)
+
+quote(PAPER, "resnet110", params("1.7M", "Table 4"))
+quote(PAPER, "resnet1202", params("19.4M", "Table 4"))
+unaudited(PAPER, "333 and 54 residual units", "Sec. 3.1 and 4.1", "a number of blocks; a test of this paper holds it")
+unaudited(PAPER, "about 10x", "Sec. 5", "says that cost is linear in depth, and names no two networks")
+unaudited(PAPER, "4.62% error on CIFAR-10", "Table 4", "a result of training")

@@ -1,0 +1,156 @@
+"""ShuffleNet V2: half of the maps pass each unit untouched, and a shuffle mixes the halves.
+
+N. Ma, X. Zhang, H.-T. Zheng, J. Sun, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", ECCV
+2018.
+"""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.claims import Paper, macs, params
+from archzoo.layers import Conv2d, Linear, Net, conv1x1, sequence
+from archzoo.registry import preset, quote, register, unaudited
+
+PAPER = Paper(
+    "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
+    "N. Ma, X. Zhang, H.-T. Zheng, J. Sun",
+    2018,
+    "https://arxiv.org/abs/1807.11164",
+)
+
+# Table 5: maps of stage2, stage3, stage4 and conv5. The stages have 4, 8 and 4 units.
+TABLE_5 = {
+    0.5: (48, 96, 192, 1024),
+    1.0: (116, 232, 464, 1024),
+    1.5: (176, 352, 704, 1024),
+    2.0: (244, 488, 976, 2048),
+}
+UNITS = (4, 8, 4)
+
+Down = Literal["asymmetric", "symmetric"]
+
+
+def conv1x1_bn_relu(inputs: int, outputs: int) -> dict[str, nn.Module]:
+    """The pointwise layer of both units."""
+    return {"conv": conv1x1(inputs, outputs), "bn": nn.BatchNorm2d(outputs), "relu": nn.ReLU(inplace=True)}
+
+
+def depthwise_bn(maps: int, stride: int) -> dict[str, nn.Module]:
+    """A 3x3 convolution of each map by itself, without a ReLU."""
+    conv = Conv2d(maps, maps, 3, stride, padding=1, groups=maps, bias=False)
+    return {"conv": conv, "bn": nn.BatchNorm2d(maps)}
+
+
+def branch(inputs: int, middle: int, outputs: int, stride: int) -> nn.Sequential:
+    """1x1, depthwise 3x3, 1x1 (Fig. 3c and d, right)."""
+    return sequence(
+        reduce=sequence(**conv1x1_bn_relu(inputs, middle)),
+        depthwise=sequence(**depthwise_bn(middle, stride)),
+        expand=sequence(**conv1x1_bn_relu(middle, outputs)),
+    )
+
+
+def shuffle(maps: Tensor) -> Tensor:
+    """Take maps from the first and the second half in turn."""
+    batch, channels, height, width = maps.shape
+    return maps.reshape(batch, 2, channels // 2, height, width).transpose(1, 2).flatten(1, 2)
+
+
+class Unit(nn.Module):
+    """Split the maps in half, run one half through a branch, put both together, shuffle (Fig. 3c)."""
+
+    def __init__(self, maps: int) -> None:
+        super().__init__()
+        self.branch = branch(maps // 2, maps // 2, maps // 2, stride=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        left, right = maps.chunk(2, dim=1)
+        return shuffle(torch.cat([left, self.branch(right)], dim=1))
+
+
+class DownUnit(nn.Module):
+    """Both branches read all maps at half the resolution (Fig. 3d).
+
+    The left branch of the authors' code keeps its number of maps, and the right one supplies the rest: only so are the
+    printed FLOPs met. In the symmetric unit of other libraries each supplies half.
+    """
+
+    def __init__(self, inputs: int, outputs: int, down: Down) -> None:
+        super().__init__()
+        left = inputs if down == "asymmetric" else outputs // 2
+        self.left = sequence(
+            depthwise=sequence(**depthwise_bn(inputs, stride=2)),
+            expand=sequence(**conv1x1_bn_relu(inputs, left)),
+        )
+        self.branch = branch(inputs, outputs // 2, outputs - left, stride=2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return shuffle(torch.cat([self.left(maps), self.branch(maps)], dim=1))
+
+
+def released_initialisation(layer: nn.Module) -> None:
+    """Gaussian of deviation 0.01 for the first and the last layer, 1 / (inputs of a kernel) else (authors' code)."""
+    if isinstance(layer, nn.Conv2d):
+        first = layer.kernel_size == (3, 3) and layer.groups == 1
+        nn.init.normal_(layer.weight, std=0.01 if first else 1 / layer.weight.shape[1])
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.constant_(layer.bias, 0.0001)
+    elif isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=0.01)
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+@register(PAPER, input_size=(3, 224, 224))
+def shufflenet_v2(
+    width: float = 1.0, *, down: Down = "asymmetric", in_channels: int = 3, num_classes: int = 1000
+) -> Net:
+    """A column of Table 5. With ``down="symmetric"`` it is other libraries' net, with a bias in the last layer."""
+    if width not in TABLE_5:
+        raise ValueError(f"width must be one of Table 5, not {width}: {', '.join(map(str, TABLE_5))}")
+    *stages, last = TABLE_5[width]
+    parts: dict[str, nn.Module] = {
+        "conv1": Conv2d(in_channels, 24, 3, stride=2, padding=1, bias=False),
+        "bn1": nn.BatchNorm2d(24),
+        "relu1": nn.ReLU(inplace=True),
+        "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
+    }
+    inputs = 24
+    for number, (outputs, units) in enumerate(zip(stages, UNITS, strict=True), 2):
+        rest = [Unit(outputs) for _ in range(units - 1)]
+        parts[f"stage{number}"] = nn.Sequential(DownUnit(inputs, outputs, down), *rest)
+        inputs = outputs
+    parts["conv5"] = sequence(**conv1x1_bn_relu(inputs, last))
+    head: dict[str, nn.Module] = {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten()}
+    if width == 2.0 and down == "asymmetric":
+        head["drop"] = nn.Dropout(0.2)  # authors' code
+    head["fc"] = Linear(last, num_classes, bias=down == "symmetric")
+    return Net(sequence(**parts), sequence(**head), released_initialisation)
+
+
+preset(
+    "shufflenet_v2_x0_5",
+    shufflenet_v2,
+    macs(
+        "41M",
+        "Table 5",
+        ours="40M",
+        why="40,476,448 in convolutions and the linear layer; the 50,176 additions of the global pooling make it 40.53",
+    ),
+    params("1.4M", "Table 5"),
+    width=0.5,
+)
+preset("shufflenet_v2_x1_0", shufflenet_v2, macs("146M", "Table 5"), params("2.3M", "Table 5"), width=1.0)
+preset("shufflenet_v2_x1_5", shufflenet_v2, macs("299M", "Table 5"), params("3.5M", "Table 5"), width=1.5)
+preset("shufflenet_v2_x2_0", shufflenet_v2, macs("591M", "Table 5"), params("7.4M", "Table 5"), width=2.0)
+
+quote(
+    PAPER,
+    "resnet50",
+    macs("3.8G", "Table 6", ours="3.86G", why="quoted from ResNet, where it is cut off and not rounded"),
+)
+unaudited(PAPER, "2.3G", "Table 6", "multiply-adds of ShuffleNet v2-50, a net that is not here")
+unaudited(PAPER, "equal FLOPs", "Tables 1 and 2", "of single layers; a test of ShuffleNet V2 holds them")
+unaudited(PAPER, "417 batches/s on a GPU, 57.0 images/s on ARM", "Table 8", "speeds of one machine")

@@ -1,0 +1,183 @@
+"""Stochastic depth: in training, whole residual blocks are left out at random.
+
+G. Huang, Y. Sun, Z. Liu, D. Sedra, K. Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016.
+
+A block that is left out gets no gradients, and each process draws for itself: DistributedDataParallel needs
+``find_unused_parameters=True``.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archzoo.claims import Paper, depth, sizes
+from archzoo.layers import (
+    Net,
+    conv1x1,
+    conv3x3,
+    he_normal_fan_out,
+    imagenet_stem,
+    pooled_classifier,
+    projected,
+    repeats,
+    sequence,
+    stages,
+)
+from archzoo.registry import preset, register, unaudited
+
+PAPER = Paper(
+    "Deep Networks with Stochastic Depth",
+    "G. Huang, Y. Sun, Z. Liu, D. Sedra, K. Weinberger",
+    2016,
+    "https://arxiv.org/abs/1603.09382",
+)
+
+Decay = Literal["linear", "uniform"]
+
+
+def survival_probabilities(blocks: int, last: float, decay: Decay) -> list[float]:
+    """p_1 to p_L: falling in a line from 1 for the stem to ``last`` (Eq. 4), or ``last`` for every block."""
+    if not 0 < last <= 1:
+        raise ValueError(f"survival must be more than 0 and at most 1, not {last}")
+    return [1 - i / blocks * (1 - last) if decay == "linear" else last for i in range(1, blocks + 1)]
+
+
+class PooledShortcut(nn.Module):
+    """2x2 average pooling, and zeros for the maps that are missing (authors' code)."""
+
+    def __init__(self, missing: int) -> None:
+        super().__init__()
+        self.missing = missing
+        self.pool = nn.AvgPool2d(2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.pad(self.pool(maps), (0, 0, 0, 0, 0, self.missing))
+
+
+def pooled_shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
+    """The identity where the shape stays, else average pooling and padding."""
+    return nn.Identity() if inputs == outputs and stride == 1 else PooledShortcut(outputs - inputs)
+
+
+class StochasticBlock(nn.Module):
+    """ReLU(b f(x) + id(x)), b = 1 with the probability of survival, drawn once a mini-batch in training (Eq. 2).
+
+    Where b = 0, f is not run: its batch norms keep their statistics. In evaluation b is its expectation (Eq. 5). The
+    draw is from torch's generator on the CPU. ``forward`` raises RuntimeError where it is traced while it would draw.
+    """
+
+    def __init__(self, layers: nn.Sequential, shortcut: nn.Module, survival: float) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shortcut = shortcut
+        self.survival = survival
+
+    def forward(self, maps: Tensor) -> Tensor:
+        if not self.training:
+            return F.relu(self.survival * self.layers(maps) + self.shortcut(maps), inplace=True)
+        if self.survives():
+            return F.relu(self.layers(maps) + self.shortcut(maps), inplace=True)
+        return F.relu(self.shortcut(maps))
+
+    def survives(self) -> bool:
+        """Draw b for this mini-batch."""
+        if self.survival == 1:
+            return True
+        if torch.compiler.is_compiling():
+            raise RuntimeError(
+                "stochastic depth in training mode draws its blocks anew for each mini-batch, and a compiled or "
+                "exported graph would repeat one draw for ever: call eval() first, or build it with survival=1.0"
+            )
+        return bool(torch.rand((), device="cpu") < self.survival)
+
+    def extra_repr(self) -> str:
+        return f"survival={self.survival:.4f}"
+
+
+@dataclass(frozen=True)
+class Basic:
+    """ResNet's basic block, each with the next probability of survival (Sec. 3)."""
+
+    survival: Iterator[float]
+    expansion: int = 1
+
+    def __call__(self, inputs: int, width: int, stride: int) -> StochasticBlock:
+        layers = sequence(
+            conv1=conv3x3(inputs, width, stride),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width),
+            bn2=nn.BatchNorm2d(width),
+        )
+        return StochasticBlock(layers, pooled_shortcut(inputs, width, stride), next(self.survival))
+
+
+@dataclass(frozen=True)
+class Bottleneck:
+    """ResNet's bottleneck with projections where the shape changes, each with the next probability of survival.
+
+    The stride is in the 3x3, as in fb.resnet.torch, on which the authors' ImageNet experiment is based.
+    """
+
+    survival: Iterator[float]
+    expansion: int = 4
+
+    def __call__(self, inputs: int, width: int, stride: int) -> StochasticBlock:
+        outputs = self.expansion * width
+        layers = sequence(
+            conv1=conv1x1(inputs, width),
+            bn1=nn.BatchNorm2d(width),
+            relu1=nn.ReLU(inplace=True),
+            conv2=conv3x3(width, width, stride),
+            bn2=nn.BatchNorm2d(width),
+            relu2=nn.ReLU(inplace=True),
+            conv3=conv1x1(width, outputs),
+            bn3=nn.BatchNorm2d(outputs),
+        )
+        return StochasticBlock(layers, projected(inputs, outputs, stride), next(self.survival))
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def stochastic_depth(
+    depth: int = 110,
+    *,
+    survival: float = 0.5,
+    decay: Decay = "linear",
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> Net:
+    """ResNet of 6n + 2 layers for CIFAR and SVHN (152 layers); ``survival`` is that of the last block, p_L (Sec. 4)."""
+    n = repeats(depth, 6, 2)
+    stem: dict[str, nn.Module] = {
+        "conv1": conv3x3(in_channels, 16),
+        "bn1": nn.BatchNorm2d(16),
+        "relu1": nn.ReLU(inplace=True),
+    }
+    block = Basic(iter(survival_probabilities(3 * n, survival, decay)))
+    parts = stem | stages(block, 16, (16, 32, 64), (n, n, n))
+    return Net(sequence(**parts), pooled_classifier(64, num_classes), he_normal_fan_out)
+
+
+@register(PAPER, depth("152", "Sec. 4"), sizes("112-56-28-14-7", "Sec. 4"), input_size=(3, 224, 224))
+def stochastic_depth_152(
+    *, survival: float = 0.5, decay: Decay = "linear", in_channels: int = 3, num_classes: int = 1000
+) -> Net:
+    """ResNet-152 for ImageNet, with its 50 bottlenecks (Sec. 4)."""
+    block = Bottleneck(iter(survival_probabilities(50, survival, decay)))
+    parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), (3, 8, 36, 3))
+    return Net(sequence(**parts), pooled_classifier(2048, num_classes), he_normal_fan_out)
+
+
+preset("stochastic_depth_110", stochastic_depth, depth("110", "Sec. 4"), depth=110)
+preset("stochastic_depth_1202", stochastic_depth, depth("1202", "Sec. 4"), depth=1202)
+
+HELD = "follows from the probabilities of survival; a test of this paper holds it"
+unaudited(PAPER, "about 40 of 54 blocks active", "Sec. 3", HELD)
+unaudited(PAPER, "25% of the training time saved, 40% with p_L = 0.2", "Sec. 3 and 5", HELD)
+unaudited(PAPER, "50 bottlenecks", "Sec. 4", "a number of blocks; a test of this paper holds it")
+unaudited(PAPER, "15h7m against 20h42m", "Table 2", "clock times of one machine")
+unaudited(PAPER, "5.25% error on CIFAR-10", "Table 1", "a result of training")

@@ -1,0 +1,77 @@
+"""ZFNet: AlexNet with smaller kernels and strides at its entrance, found by looking at what the layers respond to.
+
+M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014 (arXiv 2013).
+"""
+
+from torch import nn
+
+from archzoo.claims import Paper, size, sizes
+from archzoo.layers import Conv2d, Linear, Net, ResponseNorm, at_least, gaussian, sequence
+from archzoo.registry import register, unaudited
+
+PAPER = Paper(
+    "Visualizing and Understanding Convolutional Networks",
+    "M. Zeiler, R. Fergus",
+    2013,
+    "https://arxiv.org/abs/1311.2901",
+)
+
+
+def relu() -> nn.ReLU:
+    """Rectified linear units follow every layer but the last (Fig. 3)."""
+    return nn.ReLU(inplace=True)
+
+
+def pool() -> nn.MaxPool2d:
+    """3x3 windows, 2 apart, rounded up as in the authors' framework (Fig. 3)."""
+    return nn.MaxPool2d(3, stride=2, ceil_mode=True)
+
+
+@register(
+    PAPER,
+    size("55x55x96", "Fig. 3", at="features.pool1"),
+    size("6x6x256", "Fig. 3", at="features.pool5"),
+    sizes("110-55-26-13-6", "Fig. 3", confirmed=False),
+    input_size=(3, 224, 224),
+)
+def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """Fig. 3, all connections dense. ``widths`` are the maps of layers 3, 4, 5; (512, 1024, 512) is net (b) of Table 2.
+
+    Pooling precedes the normalisation of contrast, unlike in AlexNet. The paper does not print its constants: these are
+    AlexNet's. Nor the padding of the first layer: one pixel gives the 110 of Fig. 3.
+    """
+    if len(widths) != 3:
+        raise ValueError(f"widths must be three, the maps of layers 3, 4 and 5, not {widths}: (384, 384, 256)")
+    at_least("widths", min(widths), 1)
+    third, fourth, fifth = widths
+    features = sequence(
+        conv1=Conv2d(in_channels, 96, 7, stride=2, padding=1),
+        relu1=relu(),
+        pool1=pool(),
+        norm1=ResponseNorm(),
+        conv2=Conv2d(96, 256, 5, stride=2),
+        relu2=relu(),
+        pool2=pool(),
+        norm2=ResponseNorm(),
+        conv3=Conv2d(256, third, 3, padding=1),
+        relu3=relu(),
+        conv4=Conv2d(third, fourth, 3, padding=1),
+        relu4=relu(),
+        conv5=Conv2d(fourth, fifth, 3, padding=1),
+        relu5=relu(),
+        pool5=nn.MaxPool2d(3, stride=2),
+    )
+    classifier = sequence(
+        flatten=nn.Flatten(),
+        fc6=Linear(fifth * 6 * 6, 4096),
+        relu6=relu(),
+        drop6=nn.Dropout(0.5),
+        fc7=Linear(4096, 4096),
+        relu7=relu(),
+        drop7=nn.Dropout(0.5),
+        fc8=Linear(4096, num_classes),
+    )
+    return Net(features, classifier, gaussian(0.01))
+
+
+unaudited(PAPER, "1.7% better than Krizhevsky et al.", "Sec. 5.1", "a difference of errors")

@@ -1,0 +1,94 @@
+import pytest
+import torch
+from torch import nn
+
+import archzoo
+from archzoo.layers import Net, ResponseNorm
+from archzoo.models.alexnet import RoundUp
+
+
+def build(name: str) -> Net:
+    net: Net = archzoo.build(name, device="meta")
+    return net
+
+
+def kernels(net: Net) -> list[tuple[int, ...]]:
+    """(number, height, width, depth) of the kernels of each convolution, as Sec. 3.5 lists them."""
+    convs = [layer for layer in net.features if isinstance(layer, nn.Conv2d)]
+    return [(conv.out_channels, *conv.kernel_size, conv.in_channels // conv.groups) for conv in convs]
+
+
+def test_the_kernels_are_those_of_section_3_5() -> None:
+    assert kernels(build("alexnet")) == [
+        (96, 11, 11, 3),
+        (256, 5, 5, 48),
+        (384, 3, 3, 256),
+        (384, 3, 3, 192),
+        (256, 3, 3, 192),
+    ]
+
+
+def test_the_one_tower_has_256_kernels_in_conv4_and_no_groups() -> None:
+    net = build("alexnet_one_tower")
+    assert [kernel[0] for kernel in kernels(net)] == [64, 192, 384, 256, 256]
+    assert {layer.groups for layer in net.modules() if isinstance(layer, nn.Conv2d)} == {1}
+
+
+def test_conv2_conv4_and_conv5_read_one_tower_and_conv3_both() -> None:
+    groups = {name: layer.groups for name, layer in build("alexnet").features.named_children() if name[:4] == "conv"}
+    assert groups == {"conv1": 1, "conv2": 2, "conv3": 1, "conv4": 2, "conv5": 2}
+
+
+def test_the_order_is_convolution_relu_normalisation_pooling() -> None:
+    parts = list(build("alexnet").features._modules)
+    assert parts[:9] == ["pad1", "conv1", "relu1", "lrn1", "pool1", "conv2", "relu2", "lrn2", "pool2"]
+    assert parts[9:] == ["conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5"]
+
+
+def test_normalisation_follows_the_first_two_layers_with_the_printed_constants() -> None:
+    norms = [layer for layer in build("alexnet").modules() if isinstance(layer, ResponseNorm)]
+    assert [(norm.n, norm.alpha, norm.beta, norm.k) for norm in norms] == [(5, 1e-4, 0.75, 2)] * 2
+
+
+def test_pooling_overlaps() -> None:
+    pools = [layer for layer in build("alexnet").features if isinstance(layer, nn.MaxPool2d)]
+    assert [(pool.kernel_size, pool.stride) for pool in pools] == [(3, 2)] * 3
+
+
+@pytest.mark.parametrize("side", [224, 227])
+def test_images_of_224_and_of_227_pixels_give_the_same_maps(side: int) -> None:
+    assert archzoo.profile(build("alexnet"), (3, side, side)).sides() == (227, 55, 27, 13, 6)
+
+
+def test_rounding_up_adds_zeros_to_the_right_and_below() -> None:
+    maps = torch.ones(1, 1, 5, 7)
+    padded = RoundUp(3, stride=2)(torch.ones(1, 1, 6, 8))
+    assert padded.shape == (1, 1, 7, 9)
+    assert not padded[..., -1, :].any()
+    assert not padded[..., -1].any()
+    assert padded[..., :6, :8].all()
+    assert torch.equal(RoundUp(3, stride=2)(maps), maps)
+
+
+def test_biases_of_one_are_in_conv2_conv4_conv5_and_the_hidden_linear_layers() -> None:
+    net = archzoo.build("alexnet", num_classes=2)
+    biases = {name: value for name, value in net.named_parameters() if name.endswith("bias")}
+    ones = [name.split(".")[1] for name, value in biases.items() if (value == 1).all()]
+    zeros = [name.split(".")[1] for name, value in biases.items() if not value.any()]
+    assert (ones, zeros) == (["conv2", "conv4", "conv5", "fc6", "fc7"], ["conv1", "conv3", "fc8"])
+    weights = [value.std().item() for name, value in net.named_parameters() if name.endswith("weight")]
+    assert weights == pytest.approx([0.01] * len(weights), rel=0.05)
+
+
+def test_dropout_is_on_the_first_two_linear_layers_after_them_in_2012_and_before_them_in_2014() -> None:
+    assert list(build("alexnet").classifier._modules) == [
+        *("flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
+    ]
+    assert list(build("alexnet_one_tower").classifier._modules) == [
+        *("pool", "flatten", "drop6", "fc6", "relu6", "drop7", "fc7", "relu7", "fc8")
+    ]
+
+
+def test_the_one_tower_has_the_parameters_of_the_public_weights() -> None:
+    # The sheet of the public model prints this number.
+    assert archzoo.profile(build("alexnet_one_tower"), (3, 224, 224)).params == 61_100_840

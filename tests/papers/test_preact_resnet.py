@@ -1,0 +1,87 @@
+import pytest
+import torch
+from torch import nn
+
+import archzoo
+from archzoo.layers import Net, Padded
+from archzoo.models.preact_resnet import Unit
+
+
+def build(name: str, **options: object) -> Net:
+    net: Net = archzoo.build(name, device="meta", **options)
+    return net
+
+
+def units(net: Net) -> list[Unit]:
+    return [module for module in net.modules() if isinstance(module, Unit)]
+
+
+def strides(unit: Unit) -> list[int]:
+    return [layer.stride[0] for layer in unit.layers if isinstance(layer, nn.Conv2d)]
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("preact_resnet1001", 333), ("preact_resnet110", 54), ("preact_resnet164", 54)]
+)
+def test_there_are_as_many_units_as_the_paper_says(name: str, number: int) -> None:
+    assert len(units(build(name))) == number
+
+
+def test_batch_norm_and_relu_come_before_each_convolution() -> None:
+    unit = units(build("preact_resnet164"))[1]
+    assert list(unit.activation._modules) == ["bn", "relu"]
+    assert list(unit.layers._modules) == ["conv1", "bn2", "relu2", "conv2", "bn3", "relu3", "conv3"]
+    assert list(units(build("preact_resnet110"))[1].layers._modules) == ["conv1", "bn2", "relu2", "conv2"]
+
+
+@pytest.mark.parametrize("name", ["preact_resnet110", "preact_resnet164", "preact_resnet200"])
+def test_the_first_unit_reads_the_activated_stem_and_the_last_is_activated_again(name: str) -> None:
+    net = build(name)
+    first, *others = units(net)
+    assert isinstance(first.activation, nn.Identity)
+    assert not [unit for unit in others if isinstance(unit.activation, nn.Identity)]
+    parts = list(net.features._modules)
+    assert parts[:3] == ["conv1", "bn1", "relu1"]
+    assert parts[-2:] == ["bn", "relu"]
+
+
+def test_nothing_is_activated_after_the_addition_and_the_identity_is_clean() -> None:
+    unit = units(archzoo.build("preact_resnet", depth=11))[0]
+    unit = Unit(4, nn.Sequential(nn.Conv2d(4, 4, 1, bias=False)), None, None)
+    nn.init.zeros_(unit.layers[0].weight)
+    maps = torch.randn(2, 4, 3, 3)
+    before = maps.clone()
+    assert torch.equal(unit(maps), before)
+    assert torch.equal(maps, before)
+
+
+def test_a_projection_reads_the_activation_without_a_batch_norm_of_its_own() -> None:
+    projecting = [unit for unit in units(build("preact_resnet164")) if unit.project is not None]
+    assert len(projecting) == 3
+    assert all(isinstance(unit.project, nn.Conv2d) and unit.project.kernel_size == (1, 1) for unit in projecting)
+    unit = Unit(4, nn.Sequential(nn.Conv2d(4, 6, 1, bias=False)), None, nn.Conv2d(4, 6, 1, bias=False))
+    nn.init.zeros_(unit.layers[0].weight)
+    maps = torch.randn(2, 4, 3, 3)
+    torch.testing.assert_close(unit(maps), unit.project(unit.activation(maps)))
+
+
+def test_resnet_110_has_the_shortcuts_of_option_a() -> None:
+    shortcuts = [unit.identity for unit in units(build("preact_resnet110"))]
+    assert sum(isinstance(shortcut, Padded) for shortcut in shortcuts) == 2
+    assert all(unit.project is None for unit in units(build("preact_resnet110")))
+
+
+def test_the_stride_is_in_the_first_1x1_on_cifar_and_in_the_3x3_on_imagenet() -> None:
+    cifar, imagenet = (
+        [strides(unit) for unit in units(build(name)) if max(strides(unit)) > 1]
+        for name in ("preact_resnet164", "preact_resnet200")
+    )
+    assert cifar == [[2, 1, 1]] * 2
+    assert imagenet == [[1, 2, 1]] * 3
+
+
+def test_a_depth_that_does_not_add_up_is_refused() -> None:
+    with pytest.raises(archzoo.BadOption, match="depth must be 9n [+] 2, not 110: 110 or 119|not 100: 92 or 101"):
+        build("preact_resnet", depth=100)
+    with pytest.raises(archzoo.BadOption, match="depth must be 6n [+] 2, not 111: 110 or 116"):
+        build("preact_resnet", depth=111, block="basic")

@@ -1,0 +1,75 @@
+import pytest
+import torch
+from torch import nn
+
+import archzoo
+from archzoo.layers import Net
+from archzoo.models.shufflenet_v2 import DownUnit, Unit, shuffle
+
+
+def build(name: str, **options: object) -> Net:
+    net: Net = archzoo.build(name, device="meta", **options)
+    return net
+
+
+def test_a_shuffle_takes_from_both_halves_in_turn() -> None:
+    maps = torch.arange(6.0).view(1, 6, 1, 1)
+    assert shuffle(maps).flatten().tolist() == [0, 3, 1, 4, 2, 5]
+
+
+def test_half_of_the_maps_pass_a_unit_untouched() -> None:
+    unit = Unit(8)
+    for parameter in unit.parameters():
+        nn.init.normal_(parameter)
+    maps = torch.randn(2, 8, 5, 5)
+    out = unit.eval()(maps)
+    assert torch.equal(out[:, 0::2], maps[:, :4])
+    torch.testing.assert_close(out[:, 1::2], unit.branch(maps[:, 4:]))
+
+
+@pytest.mark.parametrize(("down", "left"), [("asymmetric", 24), ("symmetric", 58)])
+def test_the_left_branch_going_down_keeps_its_maps_as_the_authors_have_it(down: str, left: int) -> None:
+    unit = build("shufflenet_v2_x1_0", down=down).features.stage2[0]
+    assert isinstance(unit, DownUnit)
+    assert unit.left.expand.conv.out_channels == left
+    assert unit.branch.reduce.conv.out_channels == 58
+    assert unit.branch.expand.conv.out_channels == 116 - left
+    assert unit(torch.empty(1, 24, 8, 8, device="meta")).shape == (1, 116, 4, 4)
+
+
+def test_a_depthwise_convolution_reads_one_map_each_and_has_no_relu() -> None:
+    depthwise = Unit(8).branch.depthwise
+    assert list(depthwise._modules) == ["conv", "bn"]
+    assert depthwise.conv.groups == depthwise.conv.in_channels == 4
+
+
+def test_the_stages_have_four_eight_and_four_units() -> None:
+    features = build("shufflenet_v2_x1_0").features
+    assert [len(features.get_submodule(f"stage{n}")) for n in (2, 3, 4)] == [4, 8, 4]
+    assert (features.conv1.out_channels, features.conv1.stride) == (24, (2, 2))
+
+
+def test_only_the_widest_net_has_dropout() -> None:
+    for width, drops in (("x0_5", 0), ("x1_0", 0), ("x1_5", 0), ("x2_0", 1)):
+        net = build(f"shufflenet_v2_{width}")
+        assert sum(isinstance(layer, nn.Dropout) for layer in net.modules()) == drops
+
+
+@pytest.mark.parametrize("pair", [(90, 180), (52, 312), (36, 432)])
+def test_the_channel_pairs_of_table_1_cost_what_128_and_128_do(pair: tuple[int, int]) -> None:
+    # A 1x1 convolution costs the product for each position; equal within the rounding to whole channels.
+    assert pair[0] * pair[1] == pytest.approx(128 * 128, rel=0.06)
+
+
+@pytest.mark.parametrize(("groups", "channels"), [(2, 180), (4, 256), (8, 360)])
+def test_the_groups_of_table_2_cost_what_128_channels_do(groups: int, channels: int) -> None:
+    layer = nn.Conv2d(channels, channels, 1, groups=groups, bias=False, device="meta")
+    assert archzoo.profile(layer, (channels, 1, 1)).macs == pytest.approx(128 * 128, rel=0.02)
+
+
+def test_layers_start_as_in_the_authors_code() -> None:
+    net = archzoo.build("shufflenet_v2_x1_0")
+    assert net.features.conv1.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert net.features.conv5.conv.weight.std().item() == pytest.approx(1 / 464, rel=0.02)
+    assert net.features.stage4[1].branch.depthwise.conv.weight.std().item() == pytest.approx(1, rel=0.1)
+    assert (net.features.conv5.bn.bias == 0.0001).all()
