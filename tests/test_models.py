@@ -37,9 +37,10 @@ CACHE: dict[str, Net] = {}
 def image_size(name: str) -> tuple[int, int, int]:
     """A size that fits, and small where the net allows it."""
     channels, height, width = archzoo.find(name).input_size
-    if height > 64 and not name.startswith(ONE_SIZE):
-        return channels, 64, 64
-    return channels, height, width
+    if name.startswith(ONE_SIZE):
+        return channels, height, width
+    side = 64 if height > 64 else 16
+    return channels, side, side
 
 
 def images(name: str, batch: int) -> Tensor:
@@ -190,6 +191,23 @@ def test_state_dict_names_are_as_recorded(name: str) -> None:
     file = Path(__file__).with_name("state_dict_names.json")
     recorded: dict[str, Any] = json.loads(file.read_text())
     assert templates(archzoo.build(name, device="meta")) == recorded[archzoo.find(name).name]
+
+
+# A graph of a thousand layers takes a minute to trace; shallower nets of the same constructors stand for these.
+THOUSAND_LAYERS = ("resnet1202", "stochastic_depth_1202", "preact_resnet1001", "fractalnet_160_16")
+
+
+@pytest.mark.parametrize("name", [one for one in EVERY_NET if one.values[0] not in THOUSAND_LAYERS])
+def test_evaluation_compiles_into_one_graph_and_exports(name: str) -> None:
+    net, batch = ready(name), images(name, 2)
+    torch._dynamo.reset()
+    with torch.no_grad():
+        expected = net(batch)
+        compiled = torch.compile(net, backend="eager", fullgraph=True)(batch)
+        exported = torch.export.export(net, (batch,)).module()(batch)
+    torch._dynamo.reset()
+    assert torch.equal(compiled, expected)
+    assert torch.equal(exported, expected)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("1202", "1001"))])

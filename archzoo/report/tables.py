@@ -42,11 +42,12 @@ def as_markdown(findings: Sequence[Finding]) -> str:
     """A table of all claims, and under it how many there are of each verdict."""
     head = ["verdict", "network", "quantity", "printed", "ours", "where", "why"]
     rows = [[f.verdict, f"`{f.name}`", quantity(f), f.printed, f.ours, place(f), f.why] for f in findings]
-    lines = [_markdown_row(head), _markdown_row(["---"] * len(head)), *map(_markdown_row, rows)]
+    lines = [markdown_row(head), markdown_row(["---"] * len(head)), *map(markdown_row, rows)]
     return "\n".join([*lines, "", summary(findings), ""])
 
 
-def _markdown_row(cells: Sequence[str]) -> str:
+def markdown_row(cells: Sequence[str]) -> str:
+    """One line of a table."""
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 
 

@@ -1,0 +1,394 @@
+"""GoogLeNet: modules of parallel convolutions of several sizes, behind 1x1 convolutions that reduce the maps.
+
+C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, V. Vanhoucke, A. Rabinovich, "Going Deeper with
+Convolutions", CVPR 2015 (arXiv 2014).
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple, Protocol
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archzoo.claims import Claim, Paper, depth, macs, params, ratio, size, sizes, weights
+from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, he_normal_fan_in, sequence
+from archzoo.registry import register, unaudited
+
+PAPER = Paper(
+    "Going Deeper with Convolutions",
+    "C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, V. Vanhoucke, A. Rabinovich",
+    2014,
+    "https://arxiv.org/abs/1409.4842",
+)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """How many maps each convolution of an Inception module has: the columns of Table 1, in its order."""
+
+    n1x1: int
+    n3x3_reduce: int
+    n3x3: int
+    n5x5_reduce: int
+    n5x5: int
+    pool_proj: int
+
+    @property
+    def outputs(self) -> int:
+        """The maps of all branches, concatenated."""
+        return self.n1x1 + self.n3x3 + self.n5x5 + self.pool_proj
+
+
+# Table 1: the Inception modules of the three stages; 3x3/2 max pooling stands between any two.
+TABLE_1 = {
+    3: {
+        "a": Columns(64, 96, 128, 16, 32, 32),
+        "b": Columns(128, 128, 192, 32, 96, 64),
+    },
+    4: {
+        "a": Columns(192, 96, 208, 16, 48, 64),
+        "b": Columns(160, 112, 224, 24, 64, 64),
+        "c": Columns(128, 128, 256, 24, 64, 64),
+        "d": Columns(112, 144, 288, 32, 64, 64),
+        "e": Columns(256, 160, 320, 32, 128, 128),
+    },
+    5: {
+        "a": Columns(256, 160, 320, 32, 128, 128),
+        "b": Columns(384, 192, 384, 48, 128, 128),
+    },
+}
+
+AUXILIARY_WEIGHT = 0.3  # of an auxiliary classifier's loss (Sec. 5)
+
+
+class Layer(Protocol):
+    """Makes one convolution, padded to keep the map but for its stride, and what follows it."""
+
+    def __call__(self, name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]: ...
+
+
+def conv_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]:
+    """A convolution and a ReLU, as all convolutions here have (Sec. 5)."""
+    conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
+    return {name: conv, f"{name}_relu": nn.ReLU(inplace=True)}
+
+
+def conv_bn_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]:
+    """Not the paper's: a convolution without bias, batch normalisation and a ReLU."""
+    conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
+    return {name: conv, f"{name}_bn": nn.BatchNorm2d(outputs, eps=0.001), f"{name}_relu": nn.ReLU(inplace=True)}
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What distinguishes the paper's network from the batch-normalised one."""
+
+    layer: Layer
+    lrn: bool  # local response normalisation after pool1 and conv2
+    kernel_5x5: int  # of the convolutions in the branch 5x5
+    pool4: int  # the last max pooling's window
+    drop: float  # before the linear layer
+    auxiliary_pool: Callable[[], nn.Module]
+    initialise: Initialise
+
+
+# The paper does not print its initialisation. He's keeps the scale through 21 layers with ReLUs.
+PUBLISHED = Spec(
+    conv_relu,
+    lrn=True,
+    kernel_5x5=5,
+    pool4=3,
+    drop=0.4,
+    auxiliary_pool=partial(nn.AvgPool2d, 5, stride=3),
+    initialise=he_normal_fan_in,
+)
+BATCH_NORMALISED = Spec(
+    conv_bn_relu,
+    lrn=False,
+    kernel_5x5=3,
+    pool4=2,
+    drop=0.2,
+    auxiliary_pool=partial(nn.AdaptiveAvgPool2d, 4),
+    initialise=gaussian(0.01),
+)
+
+
+class Inception(nn.Sequential):
+    """Branches that all read the same maps; what they make of them is concatenated (Fig. 2)."""
+
+    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
+        super().__init__(OrderedDict(branches))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.cat([branch(maps) for branch in self], dim=1)
+
+
+def reducing(inputs: int, columns: Columns, spec: Spec) -> Inception:
+    """Fig. 2(b): 1x1 convolutions reduce the maps before the larger ones, and project them after the pooling."""
+    layer, c = spec.layer, columns
+    return Inception(
+        {
+            "1x1": sequence(**layer("conv", inputs, c.n1x1, 1)),
+            "3x3": sequence(
+                **layer("reduce", inputs, c.n3x3_reduce, 1),
+                **layer("conv", c.n3x3_reduce, c.n3x3, 3),
+            ),
+            "5x5": sequence(
+                **layer("reduce", inputs, c.n5x5_reduce, 1),
+                **layer("conv", c.n5x5_reduce, c.n5x5, spec.kernel_5x5),
+            ),
+            "pool": sequence(
+                max=nn.MaxPool2d(3, stride=1, padding=1),
+                **layer("proj", inputs, c.pool_proj, 1),
+            ),
+        }
+    )
+
+
+def inception(inputs: int, columns: Columns) -> Inception:
+    """The module with dimension reductions, for use by itself: ``inputs`` to ``columns.outputs`` maps (Fig. 2(b))."""
+    return reducing(inputs, columns, PUBLISHED).apply(PUBLISHED.initialise)
+
+
+def naive_inception(inputs: int, n1x1: int, n3x3: int, n5x5: int) -> Inception:
+    """The naive module, for use by itself: its pooling adds all ``inputs`` to the other maps (Fig. 2(a))."""
+    return Inception(
+        {
+            "1x1": sequence(**conv_relu("conv", inputs, n1x1, 1)),
+            "3x3": sequence(**conv_relu("conv", inputs, n3x3, 3)),
+            "5x5": sequence(**conv_relu("conv", inputs, n5x5, 5)),
+            "pool": nn.MaxPool2d(3, stride=1, padding=1),
+        }
+    ).apply(PUBLISHED.initialise)
+
+
+def halving(kernel: int = 3) -> nn.MaxPool2d:
+    """Max pooling with stride 2 that keeps a last, incomplete window: 112, 56, 28, 14, 7 (Table 1)."""
+    return nn.MaxPool2d(kernel, stride=2, ceil_mode=True)
+
+
+def response_norm() -> ResponseNorm:
+    """Fig. 3's LocalRespNorm. The paper prints no setting; this is the Caffe port's, which divides alpha by n."""
+    return ResponseNorm(n=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
+
+
+def features(spec: Spec, in_channels: int) -> dict[str, nn.Module]:
+    """Table 1, down to inception (5b)."""
+    parts = {**spec.layer("conv1", in_channels, 64, 7, stride=2), "pool1": halving()}
+    if spec.lrn:
+        parts["lrn1"] = response_norm()
+    parts |= spec.layer("conv2_reduce", 64, 64, 1) | spec.layer("conv2", 64, 192, 3)
+    if spec.lrn:
+        parts["lrn2"] = response_norm()
+    inputs = 192
+    for stage, modules in TABLE_1.items():
+        parts[f"pool{stage - 1}"] = halving(spec.pool4 if stage == 5 else 3)
+        for letter, columns in modules.items():
+            parts[f"inception_{stage}{letter}"] = reducing(inputs, columns, spec)
+            inputs = columns.outputs
+    return parts
+
+
+def classifier(spec: Spec, num_classes: int) -> dict[str, nn.Module]:
+    """Table 1's last rows: average pooling over the whole map (7x7), dropout, one linear layer."""
+    return {
+        "pool": nn.AdaptiveAvgPool2d(1),
+        "flatten": nn.Flatten(),
+        "drop": nn.Dropout(spec.drop),
+        "linear": Linear(1024, num_classes),
+    }
+
+
+class AuxiliaryClassifier(nn.Sequential):
+    """5x5/3 average pooling to 4x4, 1x1 convolution to 128 maps, 1024 units, 70% dropout, linear layer (Sec. 5)."""
+
+    def __init__(self, inputs: int, spec: Spec, num_classes: int) -> None:
+        parts = {
+            "pool": spec.auxiliary_pool(),
+            **spec.layer("conv", inputs, 128, 1),
+            "flatten": nn.Flatten(),
+            "fc": Linear(128 * 4 * 4, 1024),
+            "fc_relu": nn.ReLU(inplace=True),
+            "drop": nn.Dropout(0.7),
+            "linear": Linear(1024, num_classes),
+        }
+        super().__init__(OrderedDict(parts))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        pool, *layers = self
+        out: Tensor = pool(maps)
+        if out.shape[2:] != (4, 4):
+            height, width = maps.shape[2:]
+            raise ValueError(
+                f"an auxiliary classifier takes maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
+            )
+        for layer in layers:
+            out = layer(out)
+        return out
+
+
+class Logits(NamedTuple):
+    """What a network with auxiliary classifiers returns in training: softmax2, softmax0 and softmax1 of Fig. 3."""
+
+    main: Tensor
+    aux_4a: Tensor
+    aux_4d: Tensor
+
+
+class Tapped(nn.Sequential):
+    """Features that in training give three maps: the last, and those of (4a) and (4d) for the auxiliary classifiers."""
+
+    def forward(self, maps: Tensor) -> Tensor | tuple[Tensor, ...]:
+        taps = []
+        for name, part in self.named_children():
+            maps = part(maps)
+            if self.training and name in ("inception_4a", "inception_4d"):
+                taps.append(maps)
+        return (maps, *taps) if taps else maps
+
+
+class Classifiers(nn.Sequential):
+    """The layers of the classifier and two auxiliary ones, which take what Tapped gives in training."""
+
+    def forward(self, maps: Tensor | tuple[Tensor, ...]) -> Tensor | Logits:
+        *layers, aux_4a, aux_4d = self
+        out, *taps = (maps,) if isinstance(maps, Tensor) else maps
+        for layer in layers:
+            out = layer(out)
+        return Logits(out, aux_4a(taps[0]), aux_4d(taps[1])) if taps else out
+
+
+def training_loss(logits: Logits | Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy, and 0.3 times that of each auxiliary classifier (Sec. 5); of plain logits their cross-entropy."""
+    if isinstance(logits, Tensor):
+        return F.cross_entropy(logits, labels)
+    main, *auxiliary = (F.cross_entropy(one, labels) for one in logits)
+    return main + AUXILIARY_WEIGHT * sum(auxiliary)
+
+
+def without_auxiliary(net: Net) -> Net:
+    """The same network on the same parameters without its auxiliary classifiers, which only train it (Sec. 5)."""
+    kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
+    return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+
+
+def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: int) -> Net:
+    """Table 1, with the auxiliary classifiers of Fig. 3 on (4a) and (4d) or without."""
+    body, head = features(spec, in_channels), classifier(spec, num_classes)
+    if not auxiliary:
+        return Net(sequence(**body), sequence(**head), spec.initialise)
+    for letter in "ad":
+        head[f"aux_4{letter}"] = AuxiliaryClassifier(TABLE_1[4][letter].outputs, spec, num_classes)
+    return Net(Tapped(OrderedDict(body)), Classifiers(OrderedDict(head)), spec.initialise)
+
+
+Cell = str | tuple[str, str, str]  # what is printed, or: what is printed, what we count, and why
+
+
+def row(at: str, output: str, weight: Cell, ops: Cell) -> tuple[Claim, ...]:
+    """A row of Table 1: output size, params, ops. Its params are weights only, in K of 1,024; its ops multiply-adds."""
+    printed, ours, why = (weight, "", "") if isinstance(weight, str) else weight
+    weights_cell = weights(printed, "Table 1", at=at, counting="K = 1024", ours=ours, why=why)
+    printed, ours, why = (ops, "", "") if isinstance(ops, str) else ops
+    ops_cell = macs(printed, "Table 1", at=at, ours=ours, why=why)
+    return (*((size(output, "Table 1", at=at.split(" + ")[-1]),) if output else ()), weights_cell, ops_cell)
+
+
+def pooled(at: str, output: str) -> Claim:
+    """A row of Table 1 that has an output size alone."""
+    return size(output, "Table 1", at=at)
+
+
+SEPARABLE = (
+    "the count of a separable layer, 7x7 depthwise to 24 maps and 1x1 to 64 (2,712 weights, at K = 1,000, and 34.0M), "
+    "which later papers say came first; the 7x7 convolution of the table has 9,408 weights and 118.0M"
+)
+STALE = "from another draft of the module: the ops of the same row follow from its columns, this number does not"
+STALE_5A = "from another draft of the module: params and ops of the row are both 5% above what its columns give"
+
+MAPS = sizes("112-56-28-14-7", "Table 1")
+
+
+@register(
+    PAPER,
+    *row("features.conv1", "112x112x64", ("2.7K", "9.2K", SEPARABLE), ("34M", "118M", SEPARABLE)),
+    pooled("features.pool1", "56x56x64"),
+    *row("features.conv2_reduce + features.conv2", "56x56x192", "112K", "360M"),
+    pooled("features.pool2", "28x28x192"),
+    *row("features.inception_3a", "28x28x256", "159K", "128M"),
+    *row(
+        "features.inception_3b",
+        "28x28x480",
+        ("380K", "379K", "379.0; 379.6 with biases, which the exact rows conv2 and linear leave out"),
+        "304M",
+    ),
+    pooled("features.pool3", "14x14x480"),
+    *row(
+        "features.inception_4a", "14x14x512", ("364K", "367K", STALE), ("73M", "73.6M", "cut off, not rounded: 73.61M")
+    ),
+    *row("features.inception_4b", "14x14x512", ("437K", "438K", "exactly 438 x 1,024: the print is one K low"), "88M"),
+    *row("features.inception_4c", "14x14x512", ("463K", "497.5K", STALE), "100M"),
+    *row("features.inception_4d", "14x14x528", ("580K", "590.5K", STALE), "119M"),
+    *row("features.inception_4e", "14x14x832", ("840K", "847K", STALE), "170M"),
+    pooled("features.pool4", "7x7x832"),
+    *row("features.inception_5a", "7x7x832", ("1072K", "1018K", STALE_5A), ("54M", "51M", STALE_5A)),
+    *row("features.inception_5b", "7x7x1024", ("1388K", "1409K", STALE), "71M"),
+    pooled("classifier.pool", "1x1x1024"),
+    *row("classifier.linear", "", "1000K", "1M"),
+    MAPS,
+    depth("22", "Sec. 5"),
+    macs(
+        "1.5 billion",
+        "Sec. 1",
+        ours="1.58 billion",
+        why="the sum of Table 1's ops, 1,502M, which has 34M for the first layer; its 7x7 convolution takes 118M",
+    ),
+    ratio(
+        "12x fewer",
+        "Sec. 1",
+        of="params",
+        to="alexnet",
+        ours="8.7x fewer",
+        why="12 times fewer are 5.0M parameters: Table 1 adds up to 7.0M, or 6.0M without the linear layer",
+    ),
+    input_size=(3, 224, 224),
+    aliases=("inception_v1",),
+)
+def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """The 22 layers of Table 1, with or without the auxiliary classifiers that help to train them (Sec. 5).
+
+    With ``auxiliary``, the network returns ``Logits`` in training mode, for ``training_loss``, and raises ValueError
+    there for images that are far from 224x224. In evaluation mode it returns the same plain logits as without;
+    ``without_auxiliary`` cuts its auxiliary classifiers off for good.
+    """
+    return inception_net(PUBLISHED, auxiliary, in_channels, num_classes)
+
+
+@register(
+    PAPER,
+    params("6,624,904", "torchvision's documentation"),
+    macs("1.50G", "torchvision's documentation"),
+    MAPS,
+    input_size=(3, 224, 224),
+)
+def googlenet_bn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """Not the paper's: batch normalisation, no LRN, and 3x3 for 5x5, as in the weights that torchvision publishes."""
+    return inception_net(BATCH_NORMALISED, auxiliary, in_channels, num_classes)
+
+
+unaudited(PAPER, "27 layers", "Sec. 5", "counts the five poolings too; a test of GoogLeNet holds it")
+unaudited(PAPER, "4x4x512, 4x4x528", "Sec. 5", "maps that exist in training only; a test of GoogLeNet holds them")
+unaudited(PAPER, "1x1x1000", "Table 1", "logits are no map; the weights of the linear row hold their number")
+unaudited(PAPER, "144 crops per image", "Sec. 7", "a protocol of testing: 4 scales x 3 squares x 6 crops x 2 mirrored")
+unaudited(PAPER, "cost 1008", "Table 3", "a protocol of testing: 7 models x 144 crops")
+unaudited(
+    PAPER,
+    "-0.92%, -2.18%, -1.98%, -2.45%, -3.45%",
+    "Table 3",
+    "differences of error rates to 10.07%; the last is in error: 6.67 - 10.07 is -3.40",
+)
+unaudited(PAPER, "56.5%, about 40%", "Sec. 7", "quotients of error rates")

@@ -1,0 +1,110 @@
+"""Network in Network: a small network slides over the image in place of a linear filter, and maps are classes.
+
+M. Lin, Q. Chen, S. Yan, "Network In Network", ICLR 2014 (arXiv 2013).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import nn
+
+from archzoo.claims import Paper, megabytes
+from archzoo.layers import Conv2d, Net, gaussian, sequence
+from archzoo.registry import register, unaudited
+
+PAPER = Paper("Network In Network", "M. Lin, Q. Chen, S. Yan", 2013, "https://arxiv.org/abs/1312.4400")
+
+
+@dataclass(frozen=True)
+class MLPConv:
+    """An mlpconv layer (Sec. 3.1): the maps of a convolution and of the 1x1 layers, ``cccp``, that follow it."""
+
+    kernel: int
+    widths: tuple[int, ...]
+    stride: int = 1
+    padding: int = 0
+    drop: float = 0.0  # after the max pooling that follows
+
+
+# The paper prints no widths: these are the author's released definitions. The last 1x1 layer has a map a class.
+CIFAR_10 = (
+    MLPConv(5, (192, 160, 96), padding=2, drop=0.5),
+    MLPConv(5, (192, 192, 192), padding=2, drop=0.5),
+    MLPConv(3, (192, 192), padding=1),
+)
+IMAGENET = (
+    MLPConv(11, (96, 96, 96), stride=4),
+    MLPConv(5, (256, 256, 256), padding=2),
+    MLPConv(3, (384, 384, 384), padding=1, drop=0.5),
+    MLPConv(3, (1024, 1024), padding=1),
+)
+
+
+def mlpconv(number: int, inputs: int, spec: MLPConv) -> dict[str, nn.Module]:
+    """A convolution and 1x1 convolutions, each with a ReLU: a multilayer perceptron at every place (Sec. 3.1)."""
+    conv = Conv2d(inputs, spec.widths[0], spec.kernel, spec.stride, spec.padding)
+    parts: dict[str, nn.Module] = {f"conv{number}": conv, f"relu_conv{number}": nn.ReLU(inplace=True)}
+    for i in range(1, len(spec.widths)):
+        parts |= cccp(2 * number - 2 + i, spec.widths[i - 1], spec.widths[i])
+    return parts
+
+
+def cccp(number: int, inputs: int, outputs: int) -> dict[str, nn.Module]:
+    """Cascaded cross channel parametric pooling: a 1x1 convolution and a ReLU (Sec. 3.1)."""
+    return {f"cccp{number}": Conv2d(inputs, outputs, 1), f"relu_cccp{number}": nn.ReLU(inplace=True)}
+
+
+def features(specs: Sequence[MLPConv], in_channels: int) -> nn.Sequential:
+    """Mlpconv layers, with 3x3/2 max pooling and dropout between any two (Sec. 4.1)."""
+    parts: dict[str, nn.Module] = {}
+    inputs = in_channels
+    for number, spec in enumerate(specs, 1):
+        parts |= mlpconv(number, inputs, spec)
+        inputs = spec.widths[-1]
+        if number < len(specs):
+            parts[f"pool{number}"] = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+        if spec.drop:
+            parts[f"drop{number}"] = nn.Dropout(spec.drop)
+    return sequence(**parts)
+
+
+def classifier(specs: Sequence[MLPConv], num_classes: int) -> nn.Sequential:
+    """The last 1x1 layer, with a map a class, and its ReLU; global average pooling makes them logits (Sec. 3.2)."""
+    last = cccp(2 * len(specs), specs[-1].widths[-1], num_classes)
+    return sequence(**last, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
+
+
+@register(PAPER, input_size=(3, 32, 32))
+def nin(*, in_channels: int = 3, num_classes: int = 10) -> Net:
+    """Three mlpconv layers, the author's definition for CIFAR-10; weights start with a deviation of 0.05 there."""
+    return Net(features(CIFAR_10, in_channels), classifier(CIFAR_10, num_classes), gaussian(0.05))
+
+
+@register(
+    PAPER,
+    megabytes("29MB", "the author's model card", counting="MB = 2^20"),
+    input_size=(3, 224, 224),
+)
+def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """Four mlpconv layers: not in the paper, but the model for ImageNet that the author released."""
+    body, head = features(IMAGENET, in_channels), classifier(IMAGENET, num_classes)
+    narrow = {body.get_submodule("conv1"), body.get_submodule("conv3"), head.get_submodule("cccp8")}
+
+    def initialise(layer: nn.Module) -> None:
+        gaussian(0.01 if layer in narrow else 0.05)(layer)
+
+    return Net(body, head, initialise)
+
+
+unaudited(
+    PAPER,
+    "no parameter to optimize",
+    "Sec. 3.2",
+    "words on global average pooling, no number; a test of Network in Network holds it",
+)
+unaudited(
+    PAPER,
+    "one eighth",
+    "the author's model card",
+    "a quotient of two file sizes, 29MB and AlexNet's 230MB; the first is audited",
+)

@@ -1,0 +1,115 @@
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import nn
+
+import archzoo
+from archzoo.layers import Net
+
+BOTH = pytest.mark.parametrize("name", ["nin", "nin_imagenet"])
+
+
+def build(name: str, **options: object) -> Net:
+    net: Net = archzoo.build(name, device="meta", **options)
+    return net
+
+
+def parts(net: Net) -> list[tuple[str, nn.Module]]:
+    return [*net.features.named_children(), *net.classifier.named_children()]
+
+
+@pytest.mark.parametrize(
+    ("name", "order"),
+    [
+        (
+            "nin",
+            "conv1 cccp1 cccp2 pool1 drop1 conv2 cccp3 cccp4 pool2 drop2 conv3 cccp5 cccp6 pool flatten",
+        ),
+        (
+            "nin_imagenet",
+            "conv1 cccp1 cccp2 pool1 conv2 cccp3 cccp4 pool2 conv3 cccp5 cccp6 pool3 drop3 "
+            "conv4 cccp7 cccp8 pool flatten",
+        ),
+    ],
+)
+def test_two_1x1_layers_follow_each_convolution_and_pooling_and_dropout_stand_between(name: str, order: str) -> None:
+    net = build(name)
+    assert [part for part, _ in parts(net) if not part.startswith("relu")] == order.split()
+    assert {layer.kernel_size for part, layer in parts(net) if part.startswith("cccp")} == {(1, 1)}
+    assert {layer.p for _, layer in parts(net) if isinstance(layer, nn.Dropout)} == {0.5}
+
+
+@BOTH
+def test_a_relu_follows_every_layer_the_last_too(name: str) -> None:
+    layers = parts(build(name))
+    for (part, layer), (after, relu) in pairwise(layers):
+        if isinstance(layer, nn.Conv2d):
+            assert layer.bias is not None
+            assert after == f"relu_{part}"
+            assert isinstance(relu, nn.ReLU)
+    assert layers[-3][0].startswith("relu_cccp")
+
+
+def test_logits_are_never_negative() -> None:
+    torch.manual_seed(0)
+    net = archzoo.build("nin").eval()
+    with torch.no_grad():
+        logits = net(torch.randn(4, 3, 32, 32))
+    assert logits.min() >= 0
+    assert logits.max() > 0
+
+
+def test_the_widths_are_those_of_the_authors_definitions() -> None:
+    def widths(name: str) -> list[int]:
+        return [layer.out_channels for layer in build(name).modules() if isinstance(layer, nn.Conv2d)]
+
+    assert widths("nin") == [192, 160, 96, 192, 192, 192, 192, 192, 10]
+    assert widths("nin_imagenet") == [96, 96, 96, 256, 256, 256, 384, 384, 384, 1024, 1024, 1000]
+
+
+def test_kernels_strides_and_padding_are_those_of_the_authors_definitions() -> None:
+    def convolutions(name: str) -> list[tuple[int, int, int]]:
+        layers = dict(parts(build(name)))
+        found = [layers[f"conv{i}"] for i in range(1, 5) if f"conv{i}" in layers]
+        return [(layer.kernel_size[0], layer.stride[0], layer.padding[0]) for layer in found]
+
+    assert convolutions("nin") == [(5, 1, 2), (5, 1, 2), (3, 1, 1)]
+    assert convolutions("nin_imagenet") == [(11, 4, 0), (5, 1, 2), (3, 1, 1), (3, 1, 1)]
+
+
+@pytest.mark.parametrize(("name", "sides"), [("nin", (32, 16, 8)), ("nin_imagenet", (54, 27, 13, 6))])
+def test_pooling_keeps_the_last_incomplete_window(name: str, sides: tuple[int, ...]) -> None:
+    # 32 to 16 by 3x3/2 without padding: floor would give 15
+    assert archzoo.profile(build(name), archzoo.find(name).input_size).sides() == sides
+    pools = [layer for _, layer in parts(build(name)) if isinstance(layer, nn.MaxPool2d)]
+    assert {(pool.kernel_size, pool.stride, pool.ceil_mode) for pool in pools} == {(3, 2, True)}
+
+
+def test_a_class_is_the_average_of_a_map_of_its_own_and_that_takes_no_parameter() -> None:
+    net = archzoo.build("nin").eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        maps = net.classifier.relu_cccp6(net.classifier.cccp6(net.features(images)))
+        assert maps.shape == (2, 10, 8, 8)
+        torch.testing.assert_close(net(images), maps.mean(dim=(2, 3)))
+    assert not list(net.classifier.pool.parameters())
+
+
+@BOTH
+def test_it_compiles_and_exports_in_evaluation_mode(name: str) -> None:
+    net = archzoo.build(name).eval()
+    images = torch.randn(1, *archzoo.find(name).input_size)
+    with torch.no_grad():
+        expected = net(images)
+        torch.testing.assert_close(torch.compile(net, backend="eager", fullgraph=True)(images), expected)
+        torch.testing.assert_close(torch.export.export(net, (images,)).module()(images), expected)
+
+
+def test_weights_start_as_in_the_authors_definitions() -> None:
+    for name, narrow in (("nin", set()), ("nin_imagenet", {"conv1", "conv3", "cccp8"})):
+        for part, layer in parts(archzoo.build(name)):
+            if isinstance(layer, nn.Conv2d):
+                std = 0.01 if part in narrow else 0.05
+                assert layer.weight.std().item() == pytest.approx(std, rel=0.1), part
+                assert not layer.bias.any()
