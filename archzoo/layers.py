@@ -47,7 +47,7 @@ class Net(nn.Module):
             return self.logits(images)
         try:
             return self.logits(images)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             refuse_misfit(self, images, error)
             raise
 
@@ -57,7 +57,7 @@ class Net(nn.Module):
         return logits
 
 
-def refuse_misfit(net: nn.Module, images: Tensor, error: RuntimeError) -> None:
+def refuse_misfit(net: nn.Module, images: Tensor, error: Exception) -> None:
     """Raise a ValueError that says which images fit, if these are of the wrong shape."""
     if images.dim() != 4:
         raise ValueError(f"expected images (N, C, H, W), not a tensor of shape {tuple(images.shape)}") from error
@@ -75,7 +75,7 @@ def _fits(net: Any, channels: int, height: int, width: int) -> bool:
     try:
         with torch.no_grad():
             net.classifier(net.features(torch.empty(1, channels, height, width, device="meta")))
-    except RuntimeError:
+    except (RuntimeError, ValueError):
         return False
     return True
 

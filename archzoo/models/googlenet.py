@@ -224,7 +224,7 @@ class AuxiliaryClassifier(nn.Sequential):
         if out.shape[2:] != (4, 4):
             height, width = maps.shape[2:]
             raise ValueError(
-                f"an auxiliary classifier takes maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
+                f"an auxiliary classifier takes maps of 14x14 to 16x16, not {height}x{width}; train on 224x224 images"
             )
         for layer in layers:
             out = layer(out)
