@@ -31,11 +31,12 @@ def pool() -> nn.MaxPool2d:
     PAPER,
     size("55x55x96", "Fig. 3", at="features.pool1"),
     size("6x6x256", "Fig. 3", at="features.pool5"),
+    size("9216", "Fig. 3", at="classifier.flatten"),
     sizes("110-55-26-13-6", "Fig. 3", confirmed=False),
     input_size=(3, 224, 224),
 )
 def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """Fig. 3, all connections dense. ``widths`` are the maps of layers 3, 4, 5; (512, 1024, 512) is net (b) of Table 2.
+    """Fig. 3, all connections dense. ``widths``: maps of layers 3, 4, 5; (512, 1024, 512) is variant (b) (Table 3).
 
     Pooling precedes the normalisation of contrast, unlike in AlexNet. The paper does not print its constants: these are
     AlexNet's. Nor the padding of the first layer: one pixel gives the 110 of Fig. 3.
@@ -59,7 +60,7 @@ def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, nu
         relu4=relu(),
         conv5=Conv2d(fourth, fifth, 3, padding=1),
         relu5=relu(),
-        pool5=nn.MaxPool2d(3, stride=2),
+        pool5=pool(),
     )
     classifier = sequence(
         flatten=nn.Flatten(),
@@ -74,4 +75,6 @@ def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, nu
     return Net(features, classifier, gaussian(0.01))
 
 
+unaudited(PAPER, "38.4% top-1 and 16.5% top-5 error, variant (b) 37.5% and 16.0%", "Table 3", "results of training")
 unaudited(PAPER, "1.7% better than Krizhevsky et al.", "Sec. 5.1", "a difference of errors")
+unaudited(PAPER, "1.8% better", "arXiv v1, Sec. 3", "a difference of errors, of v1: another net, with 11x11 by 4")

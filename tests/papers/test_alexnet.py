@@ -14,7 +14,7 @@ def build(name: str) -> Net:
 
 def kernels(net: Net) -> list[tuple[int, ...]]:
     """(number, height, width, depth) of the kernels of each convolution, as Sec. 3.5 lists them."""
-    convs = [layer for layer in net.features if isinstance(layer, nn.Conv2d)]
+    convs = [layer for layer in net.features.children() if isinstance(layer, nn.Conv2d)]
     return [(conv.out_channels, *conv.kernel_size, conv.in_channels // conv.groups) for conv in convs]
 
 
@@ -51,7 +51,7 @@ def test_normalisation_follows_the_first_two_layers_with_the_printed_constants()
 
 
 def test_pooling_overlaps() -> None:
-    pools = [layer for layer in build("alexnet").features if isinstance(layer, nn.MaxPool2d)]
+    pools = [layer for layer in build("alexnet").features.children() if isinstance(layer, nn.MaxPool2d)]
     assert [(pool.kernel_size, pool.stride) for pool in pools] == [(3, 2)] * 3
 
 
@@ -80,6 +80,12 @@ def test_biases_of_one_are_in_conv2_conv4_conv5_and_the_hidden_linear_layers() -
     assert weights == pytest.approx([0.01] * len(weights), rel=0.05)
 
 
+def test_the_one_tower_starts_wider_in_conv3_conv4_and_conv5() -> None:
+    net = archzoo.build("alexnet_one_tower", num_classes=10)
+    deviations = [layer.weight.std().item() for layer in net.features.children() if isinstance(layer, nn.Conv2d)]
+    assert deviations == pytest.approx([0.01, 0.01, 0.03, 0.03, 0.03], rel=0.05)
+
+
 def test_dropout_is_on_the_first_two_linear_layers_after_them_in_2012_and_before_them_in_2014() -> None:
     assert list(build("alexnet").classifier._modules) == [
         *("flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
@@ -87,6 +93,11 @@ def test_dropout_is_on_the_first_two_linear_layers_after_them_in_2012_and_before
     assert list(build("alexnet_one_tower").classifier._modules) == [
         *("pool", "flatten", "drop6", "fc6", "relu6", "drop7", "fc7", "relu7", "fc8")
     ]
+
+
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_one_tower"])
+def test_dropout_drops_a_half(name: str) -> None:
+    assert [layer.p for layer in build(name).modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
 
 
 def test_the_one_tower_has_the_parameters_of_the_public_weights() -> None:

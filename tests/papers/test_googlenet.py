@@ -175,7 +175,7 @@ def test_auxiliary_classifiers_run_in_training_only(name: str) -> None:
 
 def test_an_image_that_auxiliary_classifiers_cannot_take_is_refused_in_training() -> None:
     net, images = build("googlenet", auxiliary=True), torch.empty(2, 3, 192, 192, device="meta")
-    with pytest.raises(ValueError, match=r"14x14 to 16x16, not 12x12: train on 224x224 images"):
+    with pytest.raises(ValueError, match=r"14x14 to 16x16, not 12x12; train on 224x224 images"):
         net(images)
     assert net.eval()(images).shape == (2, 1000)
 

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 from torch import nn
 
@@ -5,7 +7,7 @@ import archzoo
 from archzoo.layers import Net, ResponseNorm
 
 
-def build(**options: object) -> Net:
+def build(**options: Any) -> Net:
     net: Net = archzoo.build("zfnet", device="meta", **options)
     return net
 
@@ -16,10 +18,24 @@ def test_pooling_comes_before_the_normalisation() -> None:
     assert sum(isinstance(layer, ResponseNorm) for layer in build().modules()) == 2
 
 
-def test_the_first_layers_are_7x7_by_2_and_5x5_by_2() -> None:
-    features = build().features
-    assert (features.conv1.kernel_size, features.conv1.stride, features.conv1.out_channels) == ((7, 7), (2, 2), 96)
-    assert (features.conv2.kernel_size, features.conv2.stride, features.conv2.out_channels) == ((5, 5), (2, 2), 256)
+def test_the_first_kernels_are_7x7_and_5x5_both_with_a_stride_of_2() -> None:
+    convs = [layer for layer in build().features.children() if isinstance(layer, nn.Conv2d)]
+    assert [conv.kernel_size for conv in convs] == [(7, 7), (5, 5), (3, 3), (3, 3), (3, 3)]
+    assert [conv.stride for conv in convs] == [(2, 2), (2, 2), (1, 1), (1, 1), (1, 1)]
+    assert [conv.out_channels for conv in convs] == [96, 256, 384, 384, 256]
+
+
+def test_dropout_follows_the_two_hidden_linear_layers() -> None:
+    parts = ["flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8"]
+    assert list(build().classifier._modules) == parts
+    assert [layer.p for layer in build().modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
+
+
+def test_weights_start_at_a_deviation_of_one_hundredth_and_biases_at_zero() -> None:
+    for name, value in archzoo.build("zfnet", num_classes=10).named_parameters():
+        expected = 0.01 if name.endswith("weight") else 0
+        assert value.std().item() == pytest.approx(expected, rel=0.05), name
+        assert abs(value.mean().item()) < 0.001, name
 
 
 def test_every_connection_is_dense() -> None:
