@@ -33,7 +33,7 @@ COUNTING = {
     "K = 1024": "a printed K is 1,024",
     "MB = 2^20": "a printed MB is 1,048,576 bytes",
 }
-WORDS = {"twice": "2x", "doubled": "2x", "half": "0.5x", "thirteen": "13", "ten": "10"}
+WORDS = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
 HEDGES = ("about ", "approximately ", "~", "-")
 
 MATCH, EXPLAINED, MISMATCH = "match", "explained", "mismatch"

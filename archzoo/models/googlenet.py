@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.claims import Claim, Paper, depth, macs, params, ratio, size, sizes, weights
-from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, he_normal_fan_in, sequence
+from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
 from archzoo.registry import register, unaudited
 
 PAPER = Paper(
@@ -96,7 +96,7 @@ class Spec:
     initialise: Initialise
 
 
-# The paper does not print its initialisation. He's keeps the scale through 21 layers with ReLUs.
+# The paper does not print its initialisation. Glorot's rule is of its time, and lets 1000 classes start at chance.
 PUBLISHED = Spec(
     conv_relu,
     lrn=True,
@@ -104,7 +104,7 @@ PUBLISHED = Spec(
     pool4=3,
     drop=0.4,
     auxiliary_pool=partial(nn.AvgPool2d, 5, stride=3),
-    initialise=he_normal_fan_in,
+    initialise=glorot_uniform,
 )
 BATCH_NORMALISED = Spec(
     conv_bn_relu,
@@ -204,7 +204,7 @@ def classifier(spec: Spec, num_classes: int) -> dict[str, nn.Module]:
 
 
 class AuxiliaryClassifier(nn.Sequential):
-    """5x5/3 average pooling to 4x4, 1x1 convolution to 128 maps, 1024 units, 70% dropout, linear layer (Sec. 5)."""
+    """5x5/3 average pooling to 4x4, a 1x1 convolution to 128 maps, 1024 units, 70% dropout, a linear layer (Sec. 5)."""
 
     def __init__(self, inputs: int, spec: Spec, num_classes: int) -> None:
         parts = {
@@ -224,7 +224,7 @@ class AuxiliaryClassifier(nn.Sequential):
         if out.shape[2:] != (4, 4):
             height, width = maps.shape[2:]
             raise ValueError(
-                f"an auxiliary classifier takes maps of 14x14 to 16x16, not {height}x{width}; train on 224x224 images"
+                f"auxiliary classifiers take maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
             )
         for layer in layers:
             out = layer(out)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from archzoo.claims import Paper, megabytes
+from archzoo.claims import Paper, megabytes, ratio
 from archzoo.layers import Conv2d, Net, gaussian, sequence
 from archzoo.registry import register, unaudited
 
@@ -83,6 +83,7 @@ def nin(*, in_channels: int = 3, num_classes: int = 10) -> Net:
 @register(
     PAPER,
     megabytes("29MB", "the author's model card", counting="MB = 2^20"),
+    ratio("one eighth", "the author's model card", of="bytes", to="alexnet"),
     input_size=(3, 224, 224),
 )
 def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
@@ -101,10 +102,4 @@ unaudited(
     "no parameter to optimize",
     "Sec. 3.2",
     "words on global average pooling, no number; a test of Network in Network holds it",
-)
-unaudited(
-    PAPER,
-    "one eighth",
-    "the author's model card",
-    "a quotient of two file sizes, 29MB and AlexNet's 230MB; the first is audited",
 )

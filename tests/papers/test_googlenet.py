@@ -144,8 +144,8 @@ def weights(module: nn.Module) -> int:
 def test_a_module_by_itself_is_ready_for_use(module: Inception) -> None:
     for name, conv in module.named_modules():
         if isinstance(conv, nn.Conv2d):
-            fan_in = conv.weight[0].numel()
-            assert conv.weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.1), name
+            fans = (conv.in_channels + conv.out_channels) * conv.kernel_size[0] ** 2
+            assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.1), name
             assert not conv.bias.any()
 
 
@@ -175,7 +175,7 @@ def test_auxiliary_classifiers_run_in_training_only(name: str) -> None:
 
 def test_an_image_that_auxiliary_classifiers_cannot_take_is_refused_in_training() -> None:
     net, images = build("googlenet", auxiliary=True), torch.empty(2, 3, 192, 192, device="meta")
-    with pytest.raises(ValueError, match=r"14x14 to 16x16, not 12x12; train on 224x224 images"):
+    with pytest.raises(ValueError, match=r"14x14 to 16x16, not 12x12: train on images of 224x224"):
         net(images)
     assert net.eval()(images).shape == (2, 1000)
 
@@ -236,7 +236,7 @@ def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
 def test_weights_start_as_stated() -> None:
     torch.manual_seed(0)
     net, normalised = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
-    assert net.features.conv2.weight.std().item() == pytest.approx((2 / (64 * 9)) ** 0.5, rel=0.01)
-    assert net.classifier.linear.weight.std().item() == pytest.approx((2 / 1024) ** 0.5, rel=0.01)
+    assert net.features.conv2.weight.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
+    assert net.classifier.linear.weight.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
     assert normalised.features.conv2.weight.std().item() == pytest.approx(0.01, rel=0.01)
     assert not any(value.any() for name, value in net.named_parameters() if name.endswith("bias"))
