@@ -177,7 +177,8 @@ def names(pattern: str = "*") -> list[str]:
     _load()
     patterns = {pattern.lower(), pattern.lower().replace("-", "_")}
     found = [entry for entry in _entries.values() if any(fnmatchcase(entry.name, one) for one in patterns)]
-    return [entry.name for entry in sorted(found, key=lambda entry: entry.paper.year)]
+    # Within a year by link, which on arXiv is by month: never by which file happened to be imported first.
+    return [entry.name for entry in sorted(found, key=lambda entry: (entry.paper.year, entry.paper.link))]
 
 
 def published(pattern: str = "*") -> Iterator[tuple[Paper, Entry, Claim]]:
