@@ -44,11 +44,14 @@ def build(
         return cast("Net", entry.build(**options))
 
 
-def profile(model: "torch.nn.Module", input_size: tuple[int, ...]) -> "Profile":
-    """What a model costs for one input of this size, (channels, height, width): see ``archzoo.profiler``."""
+def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = None) -> "Profile":
+    """What any model costs for one input, (channels, height, width), part by part: see ``archzoo.profiler.profile``.
+
+    Lists of sizes or example tensors are several inputs, dicts are inputs by name. Raises ProfileError, a ValueError.
+    """
     from archzoo.profiler import profile
 
-    return profile(model, input_size)
+    return profile(model, input_size, batch=batch)
 
 
 def audit(pattern: str = "*") -> "list[Finding]":

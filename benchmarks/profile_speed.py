@@ -1,53 +1,143 @@
-"""How long counting a network takes, in units of one plain forward pass on meta tensors.
+"""How long counting a network takes, side by side with the other profilers.
 
-    python benchmarks/profile_speed.py [PATTERN]
+    python benchmarks/profile_speed.py [PATTERN] [--markdown]
 
-Both are measured in one run, in turn; the median of a few repeats counts. Ratios, not seconds, are to be compared:
-seconds depend on the machine.
+All are measured in one run, in turn, on one core, each in the best way that it has: on meta tensors where it works
+there, else on the CPU with real ones (fvcore). The fastest of a few repeats counts. Ratios, not milliseconds, are to be
+compared: milliseconds depend on the machine. The tools are those of the extra "test"; one that is absent or fails shows
+as "-". Exits with 1 if a tool was ahead of us on any network.
 """
 
-import statistics
+import contextlib
+import copy
+import io
+import logging
 import sys
 import time
+import warnings
 from collections.abc import Callable
 
 import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
 
-REPEATS = 5
+Size = tuple[int, ...]
+Work = Callable[[nn.Module, Size], object]
+REPEATS = 3
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+def ours(net: nn.Module, size: Size) -> object:
+    """Counts, backward work, depth and the tape of receptive fields."""
+    return archzoo.profile(net, size)
 
 
-def compare(name: str) -> tuple[float, float]:
-    """Median seconds of a plain forward pass, and of a profile, in turn."""
+def forward(net: nn.Module, size: Size) -> object:
+    """Nothing counted: what any pass on meta tensors takes."""
+    with torch.no_grad():
+        return net(torch.empty(1, *size, device="meta"))
+
+
+def flop_counter_mode(net: nn.Module, size: Size) -> object:
+    """torch.utils.flop_counter."""
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.empty(1, *size, device="meta"))
+    return counter.get_total_flops()
+
+
+def torchinfo(net: nn.Module, size: Size) -> object:
+    """Its summary."""
+    from torchinfo import summary
+
+    return summary(net, (1, *size), device="meta", verbose=0)
+
+
+def ptflops(net: nn.Module, size: Size) -> object:
+    """Its aten backend."""
+    from ptflops import get_model_complexity_info
+
+    return get_model_complexity_info(net, size, False, False, backend="aten", ost=io.StringIO())
+
+
+def thop(net: nn.Module, size: Size) -> object:
+    """Its profile."""
+    from thop import profile
+
+    return profile(net, (torch.empty(1, *size, device="meta"),), verbose=False)
+
+
+def fvcore(net: nn.Module, size: Size) -> object:
+    """Its count of everything, from a trace on the CPU."""
+    from fvcore.nn import FlopCountAnalysis
+
+    counter = FlopCountAnalysis(net, torch.zeros(1, *size))
+    return counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
+
+
+TOOLS: dict[str, Work] = {
+    "ours": ours,
+    "plain forward": forward,
+    "FlopCounterMode": flop_counter_mode,
+    "torchinfo": torchinfo,
+    "ptflops": ptflops,
+    "thop": thop,
+    "fvcore": fvcore,
+}
+
+
+def seconds(work: Work, net: nn.Module, size: Size) -> float:
+    """How long one call takes; infinitely long where it fails."""
+    try:
+        with contextlib.redirect_stdout(io.StringIO()):
+            start = time.perf_counter()
+            work(net, size)
+            return time.perf_counter() - start
+    except Exception:  # a tool that cannot count a network is not compared on it
+        return float("inf")
+
+
+def compare(name: str) -> dict[str, float]:
+    """The fastest call of each tool, in seconds."""
     size = archzoo.find(name).input_size
     net = archzoo.build(name, device="meta").eval()
-    images = torch.empty(1, *size, device="meta")
-    with torch.no_grad():
-        times = [(seconds(lambda: net(images)), seconds(lambda: archzoo.profile(net, size))) for _ in range(REPEATS)]
-    forward, profile = zip(*times, strict=True)
-    return statistics.median(forward), statistics.median(profile)
+    nets = {tool: net if tool == "ours" else copy.deepcopy(net) for tool in TOOLS}
+    nets["fvcore"] = nets["fvcore"].to_empty(device="cpu")
+    fastest = dict.fromkeys(TOOLS, float("inf"))
+    for repeat in range(REPEATS):
+        for tool, work in TOOLS.items():
+            if repeat == 0 or fastest[tool] < 2:  # once is enough for what takes seconds
+                fastest[tool] = min(fastest[tool], seconds(work, nets[tool], size))
+    return fastest
 
 
-def main(pattern: str) -> None:
-    """Print a line for each network, and the whole."""
+def line(cells: list[str], markdown: bool) -> str:
+    """One line of the table."""
+    return f"| {' | '.join(cells)} |" if markdown else f"{cells[0]:26}" + "".join(f"{cell:>16}" for cell in cells[1:])
+
+
+def main(pattern: str, markdown: bool) -> int:
+    """Print a line for each network: our milliseconds, and how many times as long the others take."""
     torch.set_num_threads(1)
-    whole = [0.0, 0.0]
-    print(f"{'':24}{'forward ms':>12}{'profile ms':>12}{'ratio':>8}")
+    logging.disable()
+    others = [tool for tool in TOOLS if tool != "ours"]
+    print(line(["", "ours, ms", *others], markdown))
+    if markdown:
+        print(line(["---"] * (len(others) + 2), markdown))
+    whole, behind = dict.fromkeys(TOOLS, 0.0), 0
     for name in archzoo.names(pattern):
-        forward, profile = compare(name)
-        whole[0] += forward
-        whole[1] += profile
-        print(f"{name:24}{1000 * forward:12.1f}{1000 * profile:12.1f}{profile / forward:8.2f}")
-    print(f"{'all':24}{1000 * whole[0]:12.1f}{1000 * whole[1]:12.1f}{whole[1] / whole[0]:8.2f}")
+        times = compare(name)
+        ratios = [times[tool] / times["ours"] for tool in others]
+        cells = [f"{ratio:.1f}x" if ratio < float("inf") else "-" for ratio in ratios]
+        print(line([name, f"{1000 * times['ours']:.1f}", *cells], markdown), flush=True)
+        whole = {tool: whole[tool] + times[tool] for tool in TOOLS}
+        behind += min(ratios[1:]) < 1
+    cells = [f"{whole[tool] / whole['ours']:.1f}x" if whole[tool] < float("inf") else "-" for tool in others]
+    print(line(["all", f"{1000 * whole['ours']:.1f}", *cells], markdown))
+    return behind
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "*")
+    warnings.simplefilter("ignore")
+    arguments = [argument for argument in sys.argv[1:] if argument != "--markdown"]
+    sys.exit(1 if main(arguments[0] if arguments else "*", "--markdown" in sys.argv) else 0)

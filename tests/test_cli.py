@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import save_file
 
 import archzoo
 from archzoo import cli
+from archzoo.cli import arguments
+from archzoo.profiler import Profile
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -56,6 +59,73 @@ def test_profile_takes_another_input(shell) -> None:  # type: ignore[no-untyped-
     assert f"{archzoo.profile(archzoo.build('resnet20'), (3, 64, 64)).macs:,}" in out
 
 
+def test_profile_sorts_chooses_columns_and_writes_every_format(shell) -> None:  # type: ignore[no-untyped-def]
+    counted = archzoo.profile(archzoo.build("resnet20", device="meta"), (3, 32, 32))
+    code, out, _ = shell("profile", "resnet20", "--format", "json")
+    assert code == 0
+    read = Profile.from_json(out)
+    assert (read.model, read.rows) == ("resnet20", counted.rows)
+    arguments = ("--sort", "macs", "--columns", "kind,macs", "--depth", "2")
+    rows = list(csv.DictReader(io.StringIO(shell("profile", "resnet20", "--format", "csv", *arguments)[1])))
+    macs = [int(row["macs"]) for row in rows]
+    assert macs == sorted(macs, reverse=True)
+    assert rows[0].keys() == {"part", "kind", "macs"}
+    assert all(row["part"].count(".") < 2 for row in rows)
+    table = shell("profile", "resnet20", "--format", "markdown", *arguments)[1].splitlines()
+    assert table[0] == "| part | kind | macs |"
+    assert len(table) == len(rows) + 2
+
+
+def test_profile_counts_what_any_module_gives(shell, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "elsewhere.py").write_text("from torch import nn\ndef net(n=2): return nn.Conv2d(3, n, 3)\nsize = 3\n")
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = shell("profile", "elsewhere:net", "n=5", "--input", "3x8x8", "--format", "csv")
+    assert (code, out.splitlines()[1].split(",")[2]) == (0, str(5 * 28))
+    for target, message in {
+        "elsewhere:nothing": "has no attribute 'nothing'; write it as package.module:callable",
+        "nowhere.at.all:net": "No module named",
+        "elsewhere:size": "is a int, no function or torch.nn.Module",
+        "builtins:dict": "gives a dict, not a torch.nn.Module",
+    }.items():
+        code, out, err = shell("profile", target, "--input", "3x8x8")
+        assert (code, out) == (2, "")
+        assert message in err
+    code, _, err = shell("profile", "elsewhere:net", "m=5", "--input", "3x8x8")
+    assert code == 2
+    assert "elsewhere:net(n=2): " in err
+    assert "no paper gives the input size" in shell("profile", "elsewhere:net")[2]
+
+
+def test_profile_tells_conventions_and_memory(shell) -> None:  # type: ignore[no-untyped-def]
+    net = archzoo.build("resnet20", device="meta")
+    out = shell("profile", "resnet20", "--conventions")[1]
+    assert f"fvcore: {archzoo.profile(net, (3, 32, 32)).under('fvcore'):,}" in out
+    told = json.loads(shell("profile", "resnet20", "--memory", "--batch", "4", "--format", "json")[1])
+    assert told["parameters"] == 4 * 269_722
+    assert told["training"] > told["inference"] > told["parameters"]
+
+
+def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("compare", "resnet50", "resnet50_v1_5", "--format", "json")
+    found = json.loads(out)
+    assert code == 0
+    strides = {d["part"]: (d["first"], d["second"]) for d in found["differences"] if "stride" in d["first"]}
+    assert len(strides) == 6
+    assert strides["features.conv3_x.block1.layers.conv2"] == ("stride=(1, 1)", "stride=(2, 2)")
+    assert found["params"] == [25_557_032] * 2
+    assert "difference +231,211,008" in shell("compare", "resnet50", "resnet50_v1_5")[1]
+    assert "difference +173,824" in shell("compare", "resnet18", "resnet18,option=B", "--format", "markdown")[1]
+    file = str(tmp_path / "half.safetensors")
+    state = archzoo.build("resnet20").state_dict()
+    state["features.conv1.weight"] = state["features.conv1.weight"][:8].clone()
+    save_file(state, file)
+    part = "features.conv1.weight,16x3x3x3,8x3x3x3"
+    assert shell("compare", "resnet20", file, "--format", "csv")[1].splitlines()[1:] == [part]
+    code, _, err = shell("compare", "resnet20", str(tmp_path / "none.safetensors"))
+    assert code == 2
+    assert "no safetensors file that can be read" in err
+
+
 def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = shell("profile", "resnet20", "--summary")
     assert code == 0
@@ -101,13 +171,13 @@ def test_a_wrong_request_is_one_line_on_stderr_and_exits_with_2(shell, arguments
     ],
 )
 def test_an_option_is_read_as_its_type(kind: object, text: str, value: object) -> None:
-    assert cli.read_value(kind, text) == value
+    assert arguments.read_value(kind, text) == value
 
 
 def test_literals_are_read_as_what_they_are() -> None:
-    assert cli.read_value(archzoo.find("resnet").types["depth"], "50") == 50
-    assert cli.read_value(archzoo.find("resnet").types["option"], "B") == "B"
-    assert cli.read_value(archzoo.find("resnet").types["option"], "None") is None
+    assert arguments.read_value(archzoo.find("resnet").types["depth"], "50") == 50
+    assert arguments.read_value(archzoo.find("resnet").types["option"], "B") == "B"
+    assert arguments.read_value(archzoo.find("resnet").types["option"], "None") is None
 
 
 def test_the_audit_in_json_has_the_promised_keys(shell) -> None:  # type: ignore[no-untyped-def]
@@ -146,9 +216,9 @@ def test_what_is_not_audited_is_listed_with_the_reason(shell) -> None:  # type: 
 
 
 def test_completion_knows_every_name_without_an_import() -> None:
-    assert set(cli.known_names()) == set(archzoo.names())
-    assert cli.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
-    code = "import sys, archzoo.cli as c; c.complete_name('res'); print('torch' in sys.modules)"
+    assert set(arguments.known_names()) == set(archzoo.names())
+    assert arguments.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
+    code = "import sys, archzoo.cli.arguments as c; c.complete_name('res'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -5,267 +5,239 @@ without values) wherever an operator would touch them.
 """
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as hooks
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_flatten, tree_unflatten
+from torch.utils._pytree import tree_leaves
 
-from archzoo.profiler.operators import BIAS, MACS, SHAPES, WEIGHT, is_plain
-
-NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
-
-
-class ProfileError(ValueError):
-    """A model could not be counted. The message names the part where it failed, and what would help."""
-
-
-@dataclass
-class Row:
-    """What one module costs for one input, all that is inside it included.
-
-    ``params`` are its learnable numbers, each once, ``norm_params`` and ``biases`` those of them that scale and shift
-    in a normalisation, or are added by a layer. ``macs`` are multiply-adds, ``biased`` the outputs that had a bias
-    added, ``neurons`` the outputs of layers with weights, ``layers`` how many of these ran. ``output`` is the shape of
-    what it returned when it last ran, without the batch; None where it never ran or returned no tensor.
-    """
-
-    name: str
-    kind: str
-    params: int = 0
-    norm_params: int = 0
-    biases: int = 0
-    macs: int = 0
-    biased: int = 0
-    neurons: int = 0
-    layers: int = 0
-    calls: int = 0
-    output: tuple[int, ...] | None = None
-
-    @property
-    def weights(self) -> int:
-        """Learnable numbers that are neither a bias nor of a normalisation."""
-        return self.params - self.norm_params - self.biases
-
-    @property
-    def flops(self) -> int:
-        """Two for each multiply-add."""
-        return 2 * self.macs
-
-    @property
-    def connections(self) -> int:
-        """Multiply-adds, and one connection more for each unit with a bias (LeCun et al. 1998)."""
-        return self.macs + self.biased
+from archzoo.profiler.meta import (
+    Ghosts,
+    following,
+    hint,
+    is_lazy,
+    materialised,
+    meta_inputs,
+    modules_of,
+    preserved,
+    sizes_of,
+    spell_sizes,
+)
+from archzoo.profiler.operators import Counts, Operator, Work, look_up
+from archzoo.profiler.parameters import count_parameters
+from archzoo.profiler.profiles import Profile, ProfileError, Row
+from archzoo.profiler.tape import Tape
 
 
-@dataclass
-class Profile:
-    """What a model costs for one input of ``input_size``: exact integers, one row a module.
-
-    ``rows[0]`` is the whole model, named "". ``depth`` is the number of layers with weights on the longest path,
-    ``maps`` what each module returned, name and shape without the batch, in the order in which they finished.
-    ``unknown`` names the operators that no formula covers, with how often each ran: where it is not empty, the
-    multiply-adds are a lower bound.
-    """
-
-    model: str
-    input_size: tuple[int, ...]
-    rows: list[Row]
-    depth: int = 0
-    maps: list[tuple[str, tuple[int, ...]]] = field(default_factory=list)
-    unknown: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def params(self) -> int:
-        """Learnable numbers, shared ones once."""
-        return self.rows[0].params
-
-    @property
-    def macs(self) -> int:
-        """Multiply-adds for one input."""
-        return self.rows[0].macs
-
-    @property
-    def flops(self) -> int:
-        """Two for each multiply-add."""
-        return self.rows[0].flops
-
-    def at(self, name: str) -> Row:
-        """The row of one module. Raises ProfileError with the nearest names where there is none."""
-        for row in self.rows:
-            if row.name == name:
-                return row
-        parts = [row.name for row in self.rows if row.name]
-        end = name.rpartition(".")[2]
-        near = [part for part in parts if part.endswith(end)] or parts
-        raise ProfileError(f"{self.model} has no part {name!r}; it has {', '.join(near[:5])}")
-
-    def sides(self, within: str = "features") -> tuple[int, ...]:
-        """The sides of the square maps that one part passes through, in order, repeats left out."""
-        sides = [shape[-1] for name, shape in self.maps if name.startswith(f"{within}.") and len(shape) == 3]
-        return tuple(side for side, _ in groupby(sides))
-
-    def __str__(self) -> str:
-        width = max(len(row.name) for row in self.rows) + 2
-        lines = [f"{'':{width}}{'output':>16}{'params':>14}{'macs':>18}"]
-        for row in self.rows:
-            shape = "x".join(map(str, row.output)) if row.output else "-"
-            lines.append(f"{row.name or row.kind:{width}}{shape:>16}{row.params:>14,}{row.macs:>18,}")
-        lines += [f"not counted: {name} ({times} times)" for name, times in self.unknown.items()]
-        return "\n".join(lines)
-
-
-def profile(model: nn.Module, input_size: tuple[int, ...]) -> Profile:
+def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> Profile:
     """What ``model`` costs for one input of ``input_size``, (channels, height, width), in evaluation mode.
 
+    An example tensor, with its batch, may stand for a size (its values are not read); a list of sizes or tensors gives
+    several inputs, a dict inputs by name. The pass runs ``batch`` inputs together, and counts for one of them.
+
     The model may live on any device, and is left as it was: its mode, parameters, buffers, hooks and the random state,
-    also when its forward raises. Raises ProfileError, naming the part that failed.
+    also when its forward raises. Raises ProfileError, naming the part that failed, with what had been counted.
     """
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
-    if not input_size or not all(isinstance(side, int) and side > 0 for side in input_size):
-        raise ProfileError(f"input_size must be positive integers such as (3, 224, 224), not {input_size!r}")
-    counter = _Counter(model)
-    images = torch.empty(1, *input_size, device="meta", dtype=_dtype(model))
-    images._archzoo_depth = 0  # type: ignore[attr-defined]
+    model = getattr(model, "_orig_mod", model)  # what torch.compile was given
+    args, kwargs, batch = meta_inputs(model, input_size, batch)
+    sizes = sizes_of(input_size)
+    counter = _Counter(model, (args, kwargs))
     try:
-        with torch.no_grad(), _evaluating(model), _following(counter), counter:
-            model(images)
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            if any(map(is_lazy, counter.ghosts.own.values())):
+                model = materialised(model, args, kwargs)
+                counter = _Counter(model, (args, kwargs))
+            with preserved(counter.names, training=False), following(counter.enter, counter.leave), counter:
+                model(*args, **kwargs)
     except Exception as error:
         where = counter.path() or type(model).__name__
-        size = "x".join(map(str, input_size))
-        raise ProfileError(f"an input of {size} fails in {where}: {type(error).__name__}: {error}") from error
-    return Profile(
-        type(model).__name__, tuple(input_size), counter.rows(), counter.depth, counter.maps, counter.unknown
-    )
+        said = f"{type(error).__name__}: {error}{hint(model, error)}"
+        partial = None if any(map(is_lazy, counter.ghosts.own.values())) else counter.profile(sizes, batch)
+        raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {where}: {said}", partial) from error
+    return counter.profile(sizes, batch)
+
+
+class Trace(NamedTuple):
+    """Where a tensor comes from: layers with weights before it, its place on the tape, whether it has a gradient.
+
+    A tensor that does not depend on the input has no depth and no place.
+    """
+
+    depth: int
+    place: int
+    grad: bool
+
+
+CONSTANT, LEARNABLE = Trace(-1, -1, False), Trace(-1, -1, True)
 
 
 class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Runs every operator on meta tensors, and adds what it costs to the modules that are running."""
 
-    def __init__(self, model: nn.Module) -> None:
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here: saves importing the compiler, and two frames a call
+
+    def __init__(self, model: nn.Module, inputs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.thread = threading.get_ident()
-        self.of_module = {module: Row(name, type(module).__name__) for name, module in model.named_modules()}
+        self.names = modules_of(model)
+        self.ghosts = Ghosts(self.names)
         self.running: list[nn.Module] = []
+        self.works: list[Counts] = [{}]  # what was done in each running module, and outside of all
+        self.done: dict[nn.Module, Counts] = {}
+        self.left: list[tuple[nn.Module, tuple[int, ...] | None, int]] = []
         self.depth = 0
-        self.maps: list[tuple[str, tuple[int, ...]]] = []
         self.unknown: dict[str, int] = {}
-        self._ghosts: dict[int, Tensor] = {}
-        self._own = {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
+        self.traces: dict[int, Trace] = {}
+        self.written: dict[int, Trace] = {}  # by storage: what was written into a part of a tensor
+        images = [one for one in tree_leaves(inputs) if isinstance(one, Tensor)]
+        self.tape = Tape(images)
+        for place, image in enumerate(images):
+            self.traces[id(image)] = Trace(0, place, False)
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        flat, shape = tree_flatten((args, kwargs or {}))
-        if any(isinstance(item, Tensor) and (item.is_meta or id(item) in self._own) for item in flat):
-            flat = [self._ghost(item) if isinstance(item, Tensor) else item for item in flat]
-            args, kwargs = tree_unflatten(flat, shape)
-        out = SHAPES[operator](*args, **(kwargs or {})) if operator in SHAPES and args[0].is_meta else NotImplemented
+        kwargs = kwargs or {}
+        known = look_up(operator)
+        tensors = known.tensors(args, kwargs)
+        out = NotImplemented
+        if known.shape is not None:
+            subject = tensors[known.subject]
+            if subject.is_meta and id(subject) not in self.ghosts.own:
+                out = known.shape(*args, **kwargs)
         if out is NotImplemented:
-            out = operator(*args, **(kwargs or {}))
-        before = [item._archzoo_depth for item in flat if hasattr(item, "_archzoo_depth")]
-        packet = operator.overloadpacket
-        if packet in MACS:
-            layer = packet in WEIGHT and not hasattr(args[WEIGHT[packet]], "_archzoo_depth")
-            bias = packet in BIAS and args[BIAS[packet]] is not None
-            self._add(MACS[packet](out, *args, **(kwargs or {})), out.numel() if layer else 0, bias)
-            before = [max(before, default=0) + layer]
-        elif not is_plain(operator):
-            name = str(packet)
-            self.unknown[name] = self.unknown.get(name, 0) + 1
-        if before:
-            self.depth = max(self.depth, *before)
-            for item in tree_flatten(out)[0]:
-                if isinstance(item, Tensor):
-                    item._archzoo_depth = max(before)  # type: ignore[attr-defined]
+            own = self.ghosts.own
+            if any(tensor.is_meta or id(tensor) in own for tensor in tensors):
+                instead, named = self.ghosts.instead(args, kwargs)
+                out = operator(*instead, **named)
+            else:
+                out = operator(*args, **kwargs)
+        if tensors and not known.fresh:
+            self._follow(operator, known, out, tensors, args, kwargs)
         return out
 
-    def _ghost(self, tensor: Tensor) -> Tensor:
-        """The meta tensor that stands for a real one: always the same, so that writes to it meet again."""
-        if tensor.is_meta and id(tensor) not in self._own:
-            return tensor
-        if id(tensor) not in self._ghosts:
-            self._own.setdefault(id(tensor), tensor)  # keeps it alive, and its id with it
-            ghost = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device="meta")
-            self._ghosts[id(tensor)] = ghost
-        return self._ghosts[id(tensor)]
+    def _follow(
+        self, operator: Any, known: Operator, out: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Add the work of one call, and trace what it returned."""
+        work = self.works[-1]
+        inputs: list[tuple[Tensor, int]] = []
+        depth, grad = -1, False
+        for tensor in tensors:
+            before, place, learns = self.traces.get(id(tensor)) or self._trace(tensor)
+            grad = grad or learns
+            if place >= 0:
+                inputs.append((tensor, place))
+                depth = max(depth, before)
+        if known.macs is not None:
+            layer = self._multiply(work, known, out, args, kwargs)
+            depth += layer and bool(inputs)
+        elif known.other is not None:
+            for name, count in known.other(out, *args, **kwargs).items():
+                work[name] = work.get(name, 0) + count
+        elif not known.known:
+            name = str(operator.overloadpacket)
+            self.unknown[name] = self.unknown.get(name, 0) + 1
+        if inputs:
+            self.depth = max(self.depth, depth)
+            if out is not inputs[0][0] or len(inputs) > 1:
+                place = self.tape.record(known.field, out, inputs, args, kwargs)
+                self._mark(out, Trace(depth, place, grad), known)
+        elif grad:
+            self._mark(out, LEARNABLE, known)
 
-    def _add(self, macs: int, neurons: int, bias: bool) -> None:
-        for row in {id(row): row for row in map(self.of_module.__getitem__, self.running)}.values():
-            row.macs += macs
-            row.neurons += neurons
-            row.layers += bool(neurons)
-            row.biased += neurons if bias else 0
+    def _multiply(self, work: Counts, known: Operator, out: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Add the multiply-adds of one call; whether it is a layer with weights."""
+        assert known.macs is not None
+        macs = known.macs(out, *args, **kwargs)
+        work["macs"] = work.get("macs", 0) + macs
+        learning = sum([self._trace(args[at]).grad for at in known.factors])
+        work["backward_macs"] = work.get("backward_macs", 0) + learning * macs
+        if known.weight is None or self._trace(args[known.weight]).place >= 0:
+            return False
+        outputs = out.numel()
+        work["neurons"] = work.get("neurons", 0) + outputs
+        work["layers"] = work.get("layers", 0) + 1
+        if known.bias is not None and args[known.bias] is not None:
+            work["biased"] = work.get("biased", 0) + outputs
+        return True
+
+    def _trace(self, tensor: Tensor) -> Trace:
+        trace = self.traces.get(id(tensor))
+        if trace is None and self.written:
+            trace = self.written.get(tensor.untyped_storage()._cdata)
+        return trace or (LEARNABLE if tensor.requires_grad else CONSTANT)
+
+    def _mark(self, out: Any, trace: Trace, known: Operator) -> None:
+        for tensor in (out,) if isinstance(out, Tensor) else out:
+            if isinstance(tensor, Tensor):
+                self.traces[id(tensor)] = trace
+                self.tape.kept.append(tensor)
+                if known.writes:
+                    self._write(tensor, trace)
+
+    def _write(self, tensor: Tensor, trace: Trace) -> None:
+        """Note for all views of a tensor that something was written into one of them."""
+        key = tensor.untyped_storage()._cdata
+        before = self.written.get(key, CONSTANT)
+        if before.place >= 0 and trace.place >= 0:
+            place = self.tape.record_union(tensor, [before.place, trace.place])
+            trace = Trace(max(before.depth, trace.depth), place, before.grad or trace.grad)
+        self.written[key] = trace
 
     def enter(self, module: nn.Module, args: Any) -> None:
         """Note that a module starts to run."""
-        if threading.get_ident() == self.thread and module in self.of_module:
+        if module in self.names and threading.get_ident() == self.thread:
             self.running.append(module)
+            self.works.append({})
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
         """Note what a module returned."""
-        if threading.get_ident() == self.thread and module in self.of_module:
-            self.running.pop()
-            row = self.of_module[module]
-            row.calls += 1
-            row.output = tuple(out.shape[1:]) if isinstance(out, Tensor) else None
-            if row.output is not None:
-                self.maps.append((row.name, row.output))
+        if module not in self.names or threading.get_ident() != self.thread:
+            return
+        self._finish()
+        tensor = out if isinstance(out, Tensor) else next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
+        if tensor is None:
+            self.left.append((module, None, -1))
+        else:
+            self.left.append((module, tuple(tensor.shape), self._trace(tensor).place))
+
+    def _finish(self) -> None:
+        """Hand the work of the innermost module on to the one around it."""
+        module, work = self.running.pop(), self.works.pop()
+        if work:
+            _add(self.works[-1], work)
+            if module not in self.running:  # a module that calls itself counts once, in its outermost call
+                _add(self.done.setdefault(module, {}), work)
 
     def path(self) -> str:
         """The name of the innermost module that is running."""
-        return self.of_module[self.running[-1]].name if self.running else ""
+        return self.names[self.running[-1]] if self.running else ""
 
-    def rows(self) -> list[Row]:
-        """A row for each module, in the order of the model, with its parameters."""
-        for module, row in self.of_module.items():
-            seen: set[int] = set()
-            for inner in module.modules():
-                for name, parameter in inner.named_parameters(recurse=False):
-                    if id(parameter) in seen:
-                        continue
-                    seen.add(id(parameter))
-                    row.params += parameter.numel()
-                    if isinstance(inner, NORMALISATIONS):
-                        row.norm_params += parameter.numel()
-                    elif name.endswith("bias"):
-                        row.biases += parameter.numel()
-        return list(self.of_module.values())
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """In evaluation mode inside, as it was outside."""
-    modes = {module: module.training for module in model.modules()}
-    try:
-        for module in modes:
-            module.training = False
-        yield
-    finally:
-        for module, mode in modes.items():
-            module.training = mode
+    def profile(self, input_size: Any, batch: int) -> Profile:
+        """What was counted, for one of the inputs that ran together."""
+        while self.running:
+            self._finish()
+        rows = {}
+        for module, name in self.names.items():
+            work = Work(**self.done.get(module, {}))
+            rows[module] = Row(name, type(module).__name__, work=work if batch == 1 else work.of_one(batch))
+        maps = []
+        for module, shape, place in self.left:
+            row = rows[module]
+            row.calls += 1
+            row.output = None if shape is None else shape[1:]
+            row.seen = (self.tape, place, shape) if shape and place >= 0 else None
+            if row.output is not None:
+                maps.append((row.name, row.output))
+        count_parameters(rows)
+        listed = list(rows.values())
+        return Profile(listed[0].kind, input_size, listed, self.depth, maps, self.unknown, batch)
 
 
-@contextmanager
-def _following(counter: _Counter) -> Iterator[None]:
-    """Tell the counter which modules run, through hooks that the model itself never sees."""
-    handles = [
-        hooks.register_module_forward_pre_hook(counter.enter),
-        hooks.register_module_forward_hook(counter.leave),
-    ]
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def _dtype(model: nn.Module) -> torch.dtype:
-    """The type of the model's parameters, or the default."""
-    found = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
-    return next(found, torch.get_default_dtype())
+def _add(sums: Counts, more: Counts) -> None:
+    for name, count in more.items():
+        sums[name] = sums.get(name, 0) + count

@@ -1,17 +1,116 @@
-"""From operator to formula: what one call of an operator of PyTorch costs.
+"""From operator to formula: what one call of an operator of PyTorch does.
 
-A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products alone. Everything else
-that does arithmetic is in ``PLAIN``: counted as no MAC on purpose. An operator in neither is reported by name.
+A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products alone. Normalisation,
+pooling and elementwise arithmetic are counted each for itself, in ``OTHER``, and never as MACs. What only moves numbers
+is in ``MOVES``. An operator in none of the three is reported by name.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache
 from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from archzoo.profiler.fields import Rule, mixed, rule_of
+from archzoo.profiler.shapes import SHAPES
+
 aten = torch.ops.aten
+Counts = dict[str, int]  # of primitives: the attributes of Work
+
+
+@dataclass
+class Work:
+    """What was done, as exact integers; every convention of counting is a weighted sum of these.
+
+    ``macs`` are multiply-adds, ``backward_macs`` those of the gradients of all that needs one. ``biased`` are outputs
+    with a bias added, ``neurons`` outputs of layers with weights, ``layers`` how many of these ran. The others are
+    elements: read by a batch or another normalisation (of those, the ones with scale and shift), put out by average
+    pooling, read and put out by adaptive average pooling, read by any pooling window, put out by elementwise
+    arithmetic or read by a reduction.
+    """
+
+    macs: int = 0
+    backward_macs: int = 0
+    biased: int = 0
+    neurons: int = 0
+    layers: int = 0
+    batch_norm: int = 0
+    batch_norm_affine: int = 0
+    layer_norm: int = 0
+    layer_norm_affine: int = 0
+    avg_pooled: int = 0
+    adaptive_inputs: int = 0
+    adaptive_outputs: int = 0
+    pool_reads: int = 0
+    elementwise: int = 0
+
+    @property
+    def flops(self) -> int:
+        """Two for each multiply-add."""
+        return 2 * self.macs
+
+    @property
+    def connections(self) -> int:
+        """Multiply-adds, and one connection more for each unit with a bias (LeCun et al. 1998)."""
+        return self.macs + self.biased
+
+    @property
+    def norm(self) -> int:
+        """Elements that were normalised."""
+        return self.batch_norm + self.layer_norm
+
+    @property
+    def other(self) -> int:
+        """Work that is no multiply-add: elements normalised, read by pooling windows, or worked on one by one."""
+        return self.norm + self.pool_reads + self.elementwise
+
+    def of_one(self, batch: int) -> "Work":
+        """What one of the inputs of a batch took; work that does not grow with the batch is shared, rounded up."""
+        shares = {name: -(-count // batch) for name, count in self.__dict__.items()}
+        return Work(**{**shares, "layers": self.layers})
+
+
+@dataclass(frozen=True)
+class Operator:
+    """What is known about one operator: what it returns and sees, its multiply-adds, its work of any other kind.
+
+    ``factors`` are the operands of its product, ``weight`` and ``bias`` the places of these operands if it is a layer.
+    ``subject`` is which of the tensors has to be a map for ``shape`` to know the answer, ``writes`` says that the
+    operator may write into a part of a tensor, ``fresh`` that it reads no value. ``places`` are those of operands that
+    may be tensors or lists of them.
+    """
+
+    shape: Callable[..., Any] | None = None
+    macs: Callable[..., int] | None = None
+    factors: tuple[int, ...] = (0, 1)
+    weight: int | None = None
+    bias: int | None = None
+    other: Callable[..., Counts] | None = None
+    known: bool = True
+    subject: int = 0
+    writes: bool = False
+    fresh: bool = False
+    field: Rule = mixed
+    places: tuple[int, ...] = ()
+
+    def tensors(self, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
+        """The tensors among the operands of a call, those in lists too."""
+        found: list[Tensor] = []
+        given = len(args)
+        for at in self.places:
+            if at < given:
+                one = args[at]
+                if isinstance(one, Tensor):
+                    found.append(one)
+                elif isinstance(one, list | tuple):
+                    found += [inner for inner in one if isinstance(inner, Tensor)]
+        for one in kwargs.values():
+            if isinstance(one, Tensor):
+                found.append(one)
+        return found
 
 
 def convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
@@ -20,83 +119,166 @@ def convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
     return (x if transposed else out).numel() * prod(weight.shape[1:])
 
 
-def attention(out: Any, query: Tensor, key: Tensor, value: Tensor, *rest: Any) -> int:
+def attention(out: Any, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **_: Any) -> int:
     """Queries x keys, then weights x values."""
     scores = query.numel() * key.shape[-2]
     return scores + scores // query.shape[-1] * value.shape[-1]
 
 
-MACS: dict[Any, Callable[..., int]] = {
-    aten.convolution: convolution,
-    aten._convolution: convolution,
-    aten.mm: lambda out, a, b: out.numel() * a.shape[-1],
-    aten.bmm: lambda out, a, b: out.numel() * a.shape[-1],
-    aten.mv: lambda out, a, b: a.numel(),
-    aten.dot: lambda out, a, b: a.numel(),
-    aten.vdot: lambda out, a, b: a.numel(),
-    aten.addmm: lambda out, bias, a, b, **_: out.numel() * a.shape[-1],
-    aten.addbmm: lambda out, bias, a, b, **_: a.numel() * b.shape[-1],
-    aten.baddbmm: lambda out, bias, a, b, **_: out.numel() * a.shape[-1],
-    aten.addmv: lambda out, bias, a, b, **_: a.numel(),
-    aten.linear: lambda out, x, weight, bias=None: out.numel() * weight.shape[-1],
-    aten._scaled_dot_product_flash_attention: attention,
-    aten._scaled_dot_product_flash_attention_for_cpu: attention,
-    aten._scaled_dot_product_efficient_attention: attention,
-    aten._scaled_dot_product_cudnn_attention: attention,
-    aten._scaled_dot_product_fused_attention_overrideable: attention,
+def _matrix(out: Tensor, a: Tensor, b: Tensor) -> int:
+    return out.numel() * a.shape[-1]
+
+
+def _vector(out: Tensor, a: Tensor, b: Tensor) -> int:
+    return a.numel()
+
+
+def _matrix_and_sum(out: Tensor, bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> int:
+    return a.numel() * b.shape[-1]
+
+
+_ATTENTION = Operator(None, attention, (0, 1, 2))
+PRODUCTS: dict[Any, Operator] = {
+    aten.convolution: Operator(None, convolution, weight=1, bias=2),
+    aten._convolution: Operator(None, convolution, weight=1, bias=2),
+    aten.linear: Operator(None, lambda out, x, weight, bias=None: out.numel() * weight.shape[-1], weight=1, bias=2),
+    aten.addmm: Operator(None, _matrix_and_sum, (1, 2), weight=2, bias=0, subject=1),
+    aten.mm: Operator(None, _matrix, weight=1),
+    aten.bmm: Operator(None, _matrix),
+    aten.mv: Operator(None, _vector),
+    aten.dot: Operator(None, _vector),
+    aten.vdot: Operator(None, _vector),
+    aten.addbmm: Operator(None, _matrix_and_sum, (1, 2)),
+    aten.baddbmm: Operator(None, _matrix_and_sum, (1, 2)),
+    aten.addmv: Operator(None, lambda out, bias, a, b, **_: a.numel(), (1, 2)),
+    aten._scaled_dot_product_flash_attention: _ATTENTION,
+    aten._scaled_dot_product_flash_attention_for_cpu: _ATTENTION,
+    aten._scaled_dot_product_efficient_attention: _ATTENTION,
+    aten._scaled_dot_product_cudnn_attention: _ATTENTION,
+    aten._scaled_dot_product_fused_attention_overrideable: _ATTENTION,
 }
 
 
-def batch_norm_shapes(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, *_: Any) -> Any:
-    """The normalised maps, and two saved statistics of each map, in single precision at least."""
-    saved = x.new_empty(x.shape[1], dtype=torch.promote_types(x.dtype, torch.float32))
-    return torch.empty_like(x), saved, torch.empty_like(saved)
+def _batch_norm(out: Any, x: Tensor, weight: Tensor | None = None, *_: Any, **__: Any) -> Counts:
+    count = x.numel()
+    return {"batch_norm": count, "batch_norm_affine": count if weight is not None else 0}
 
 
-def addition_shape(a: Tensor, b: Any, *_: Any, **__: Any) -> Any:
-    """The sum of two tensors that are alike."""
-    alike = isinstance(b, Tensor) and a.shape == b.shape and a.stride() == b.stride() and a.dtype == b.dtype
-    return torch.empty_like(a) if alike else NotImplemented
+def _layer_norm(out: Any, x: Tensor, shape: Any, weight: Tensor | None = None, *_: Any, **__: Any) -> Counts:
+    count = x.numel()
+    return {"layer_norm": count, "layer_norm_affine": count if weight is not None else 0}
 
 
-# What an operator returns, where torch works it out slowly on meta tensors (in Python, a millisecond a call), and these
-# two are most of a residual network's pass. NotImplemented leaves it to torch.
-SHAPES: dict[Any, Callable[..., Any]] = {
-    aten.native_batch_norm.default: batch_norm_shapes,
-    aten.add.Tensor: addition_shape,
-}
-
-# The operand of an operator that is its bias: one addition for each output.
-BIAS: dict[Any, int] = {aten.convolution: 2, aten._convolution: 2, aten.addmm: 0, aten.linear: 2}
-# The operand that is its weight, where the operator is a layer.
-WEIGHT: dict[Any, int] = {
-    aten.convolution: 1,
-    aten._convolution: 1,
-    aten.addmm: 2,
-    aten.mm: 1,
-    aten.linear: 1,
-}
-
-# Arithmetic without multiply-adds: normalisation, pooling, reductions, and what moves data.
-_NAMES = """
-native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update
-_batch_norm_with_update cudnn_batch_norm native_layer_norm native_group_norm
-avg_pool1d avg_pool2d avg_pool3d max_pool2d_with_indices max_pool3d_with_indices max_pool1d_with_indices
-_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_max_pool2d adaptive_max_pool3d
-fractional_max_pool2d upsample_nearest1d upsample_nearest2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
-mean sum amax amin max min argmax argmin var var_mean std prod cumsum cumprod norm linalg_vector_norm logsumexp
-any all count_nonzero topk sort argsort _softmax _log_softmax _safe_softmax native_dropout embedding glu
-cat stack split split_with_sizes unbind clone copy_ _to_copy index index_select gather scatter scatter_ index_put
-index_put_ slice_scatter select_scatter repeat roll flip tril triu constant_pad_nd reflection_pad2d replication_pad2d
-zeros ones full empty empty_like zeros_like ones_like full_like new_empty new_zeros new_ones new_full arange linspace
-eye scalar_tensor empty_strided new_empty_strided fill_ zero_ lift_fresh lift_fresh_copy _unsafe_view resize_
-channel_shuffle native_channel_shuffle pixel_shuffle pixel_unshuffle bernoulli bernoulli_ rand randn randint rand_like
-randn_like uniform_ normal_ randperm nonzero masked_fill masked_fill_ where _local_scalar_dense squeeze_ unsqueeze_
-transpose_ t_ detach_ im2col col2im bucketize searchsorted unfold_copy
-"""
-PLAIN = {getattr(aten, name) for name in _NAMES.split() if hasattr(aten, name)}
+def _group_norm(out: Any, x: Tensor, weight: Tensor | None = None, *_: Any, **__: Any) -> Counts:
+    return _layer_norm(out, x, None, weight)
 
 
-def is_plain(operator: Any) -> bool:
-    """Whether an operator is known to do no multiply-adds: plain arithmetic, elementwise, or a view."""
-    return operator.overloadpacket in PLAIN or torch.Tag.pointwise in operator.tags or operator.is_view
+def _max_pool(out: Any, x: Tensor, kernel: Any, *_: Any, **__: Any) -> Counts:
+    return {"pool_reads": out[0].numel() * _area(kernel, x.dim() - 2)}
+
+
+def _avg_pool(out: Tensor, x: Tensor, kernel: Any, *_: Any, **__: Any) -> Counts:
+    count = out.numel()
+    return {"avg_pooled": count, "pool_reads": count * _area(kernel, x.dim() - 2)}
+
+
+def _area(kernel: Any, sides: int) -> int:
+    """Of a window, of which torch may give one side where all are equal."""
+    area: int = prod(kernel) if len(kernel) > 1 else kernel[0] ** sides
+    return area
+
+
+def _adaptive(out: Tensor, x: Tensor, *_: Any, **__: Any) -> Counts:
+    return {"adaptive_inputs": x.numel(), "adaptive_outputs": out.numel(), "pool_reads": x.numel()}
+
+
+def _mean(out: Tensor, x: Tensor, dim: Any = None, keepdim: bool = False, **_: Any) -> Counts:
+    # Adaptive pooling to one position is this call of torch's own, with these dimensions in this order.
+    return _adaptive(out, x) if keepdim and list(dim or ()) == [-1, -2] else {"elementwise": x.numel()}
+
+
+def _reads(out: Any, x: Any, *_: Any, **__: Any) -> Counts:
+    return {"elementwise": x.numel()}
+
+
+def _pool_reads(out: Any, x: Tensor, *_: Any, **__: Any) -> Counts:
+    return {"pool_reads": x.numel()}
+
+
+def _writes(out: Any, *_: Any, **__: Any) -> Counts:
+    return {"elementwise": out.numel() if isinstance(out, Tensor) else 0}
+
+
+def _packets(names: str) -> list[Any]:
+    return [getattr(aten, name) for name in names.split() if hasattr(aten, name)]
+
+
+OTHER: dict[Any, Callable[..., Counts]] = {}
+for _count, _names in (
+    (
+        _batch_norm,
+        """native_batch_norm _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update
+        _batch_norm_with_update cudnn_batch_norm""",
+    ),
+    (_layer_norm, "native_layer_norm"),
+    (_group_norm, "native_group_norm"),
+    (_max_pool, "max_pool2d_with_indices"),
+    (_avg_pool, "avg_pool1d avg_pool2d avg_pool3d"),
+    (_adaptive, "_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d"),
+    (_mean, "mean"),
+    (
+        _pool_reads,
+        "max_pool3d_with_indices max_pool1d_with_indices adaptive_max_pool2d adaptive_max_pool3d fractional_max_pool2d",
+    ),
+    (
+        _reads,
+        """sum amax amin max min argmax argmin var var_mean std prod cumsum cumprod norm linalg_vector_norm logsumexp
+        any all count_nonzero topk sort argsort _softmax _log_softmax _safe_softmax glu bucketize searchsorted""",
+    ),
+    (
+        _writes,
+        "native_dropout upsample_nearest1d upsample_nearest2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d",
+    ),
+):
+    OTHER.update(dict.fromkeys(_packets(_names), _count))
+
+# What makes numbers without reading any.
+FRESH = set(
+    _packets("""
+zeros ones full empty arange linspace eye scalar_tensor empty_strided rand randn randint randperm empty_like zeros_like
+ones_like full_like rand_like randn_like new_empty new_zeros new_ones new_full new_empty_strided
+""")
+)
+# What moves or looks up numbers and does no arithmetic on them.
+MOVES = set(
+    _packets("""
+embedding cat stack split split_with_sizes unbind clone copy_ _to_copy index index_select gather scatter scatter_
+index_put index_put_ slice_scatter select_scatter repeat roll flip tril triu constant_pad_nd reflection_pad1d
+reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d fill_ zero_ lift_fresh
+lift_fresh_copy _unsafe_view _reshape_alias resize_ channel_shuffle native_channel_shuffle pixel_shuffle
+pixel_unshuffle bernoulli bernoulli_ uniform_ normal_ nonzero masked_fill masked_fill_ where _local_scalar_dense
+squeeze_ unsqueeze_ transpose_ t_ detach_ im2col col2im unfold_copy alias _conj
+""")
+)
+
+
+@cache
+def look_up(operator: Any) -> Operator:
+    """What is known about an operator."""
+    writes = operator._schema.is_mutable and operator not in SHAPES
+    work = _work(operator, operator.overloadpacket)
+    places = tuple(at for at, one in enumerate(operator._schema.arguments) if "Tensor" in str(one.type))
+    return replace(work, shape=SHAPES.get(operator), field=rule_of(operator), writes=writes, places=places)
+
+
+def _work(operator: Any, packet: Any) -> Operator:
+    if packet in PRODUCTS:
+        return PRODUCTS[packet]
+    if packet in FRESH:
+        return Operator(fresh=True)
+    if packet in MOVES or operator.is_view:
+        return Operator()
+    if packet in OTHER:
+        return Operator(other=OTHER[packet])
+    pointwise = torch.Tag.pointwise in operator.tags
+    return Operator(other=_writes if pointwise else None, known=pointwise)

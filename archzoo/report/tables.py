@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from archzoo.auditor import Finding
-from archzoo.profiler import Profile
 
 Format = Literal["json", "csv", "markdown"]
 COLUMNS = ("verdict", "name", "quantity", "printed", "ours", "where", "paper", "why")
@@ -81,20 +80,4 @@ def audit_table(findings: Sequence[Finding]) -> Table:
             before = f.paper
         verdict = Text(f.verdict, style=COLOURS[f.verdict])
         table.add_row(verdict, *map(Text, (f.name, quantity(f), f.printed, f.ours, place(f), f.why)))
-    return table
-
-
-def profile_table(profile: Profile, depth: int | None = None) -> Table:
-    """A line a module, down to ``depth`` levels of nesting."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("part")
-    table.add_column("kind")
-    for column in ("output", "params", "MACs"):
-        table.add_column(column, justify="right")
-    for row in profile.rows:
-        level = row.name.count(".") + 1 if row.name else 0
-        if depth is None or level <= depth:
-            shape = "x".join(map(str, row.output)) if row.output else ""
-            name = "  " * max(level - 1, 0) + row.name.rpartition(".")[2]
-            table.add_row(*map(Text, (name or "all", row.kind, shape, f"{row.params:,}", f"{row.macs:,}")))
     return table

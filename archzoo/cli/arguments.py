@@ -1,0 +1,176 @@
+"""What the verbs take: names of networks with completion, options as key=value, sizes, and what to print them in."""
+
+import ast
+import importlib
+import inspect
+import os
+import sys
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+
+import typer
+from rich.console import Console
+
+from archzoo import ArchzooError, BadOption, Entry, find
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Format(str, Enum):
+    """What a report is written in."""
+
+    table = "table"
+    json = "json"
+    csv = "csv"
+    markdown = "markdown"
+
+
+def known_names() -> Iterator[str]:
+    """The registered names of archzoo's own files, read from their text: completion is too fast for an import."""
+    for file in sorted((Path(__file__).parents[1] / "models").glob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef) and any(_calls(one, "register") for one in node.decorator_list):
+                yield node.name
+            elif isinstance(node, ast.Call) and _calls(node, "preset") and isinstance(node.args[0], ast.Constant):
+                yield str(node.args[0].value)
+
+
+def _calls(node: ast.expr, function: str) -> bool:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
+
+
+def complete_name(incomplete: str) -> list[str]:
+    """The names that begin so."""
+    return [name for name in known_names() if name.startswith(incomplete.lower().replace("-", "_"))]
+
+
+Name = Annotated[
+    str, typer.Argument(help="A network, in any spelling: densenet_bc, VGG16.", autocompletion=complete_name)
+]
+Pattern = Annotated[str, typer.Argument(help="A shell pattern: 'resnet*'.", autocompletion=complete_name)]
+Options = Annotated[list[str] | None, typer.Argument(help="Options of the network, as key=value.")]
+
+
+def read_options(entry: Entry, given: list[str]) -> dict[str, Any]:
+    """Options as the command line has them, key=value, read as the network's signature types them."""
+    read: dict[str, Any] = {}
+    for item in given:
+        name, text = split_option(item)
+        read[name] = read_value(entry.types.get(name, str), text)
+    return read
+
+
+def split_option(item: str) -> tuple[str, str]:
+    """The two halves of key=value. Raises BadOption for anything else."""
+    name, equals, text = item.partition("=")
+    if not equals or not name:
+        raise BadOption(f"{item!r} is no option: write key=value, such as num_classes=10")
+    return name, text
+
+
+def read_value(kind: Any, text: str) -> Any:
+    """A text as a value of this type, or the text itself where it is none: the network's own check then refuses it."""
+    for one in get_args(kind) if get_origin(kind) is not tuple and get_origin(kind) is not Literal else (kind,):
+        if one is type(None) and text in ("None", "none"):
+            return None
+        try:
+            if get_origin(one) is tuple:
+                inside = get_args(one)[0]
+                return tuple(inside(part) for part in text.strip("()").split(",") if part.strip())
+            if get_origin(one) is Literal:
+                return next(value for value in get_args(one) if str(value) == text)
+        except (ValueError, StopIteration):
+            continue
+    if kind is bool:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            return text
+    return text
+
+
+def read_size(text: str) -> tuple[int, ...]:
+    """An input size such as 3x224x224. Raises ArchzooError for anything else."""
+    try:
+        sides = tuple(int(side) for side in text.lower().split("x"))
+    except ValueError:
+        sides = ()
+    if not sides or min(sides) < 1:
+        raise ArchzooError(f"--input must be channels x height x width, such as 3x224x224, not {text!r}")
+    return sides
+
+
+def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
+    """One input size, or several with commas between (3x224x224,10); the usual one where none is given.
+
+    Raises ArchzooError where there is none, and for a network of ours anything but one image.
+    """
+    if not text and usual is None:
+        raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
+    sizes = [read_size(one) for one in text.split(",")] if text else [usual]
+    if usual is not None and [len(size or ()) for size in sizes] != [3]:
+        raise ArchzooError(f"--input must be channels x height x width, such as 3x224x224, not {text!r}")
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int, ...] | None]":
+    """A network by name, or what ``module:callable`` returns, on the meta device; and the input of its paper."""
+    import torch
+
+    import archzoo
+
+    if ":" in target:
+        with torch.device("meta"):
+            return call_target(target, options), None
+    entry = find(target)
+    return archzoo.build(entry.name, device="meta", **read_options(entry, options)), entry.input_size
+
+
+def call_target(target: str, options: list[str]) -> "nn.Module":
+    """What ``module:callable`` returns for these options, which are read as Python literals where they are some.
+
+    Raises ArchzooError where there is no such module or callable, or it gives something else.
+    """
+    from torch import nn
+
+    where, _, name = target.partition(":")
+    sys.path.insert(0, os.getcwd())
+    try:
+        found = getattr(importlib.import_module(where), name)
+    except (ImportError, AttributeError) as error:
+        raise ArchzooError(f"{target}: {error}; write it as package.module:callable") from error
+    finally:
+        sys.path.pop(0)
+    if not callable(found):
+        raise ArchzooError(f"{target} is a {type(found).__name__}, no function or torch.nn.Module")
+    given = dict(map(_literal, options))
+    try:
+        net = found if isinstance(found, nn.Module) else found(**given)
+    except TypeError as error:
+        raise ArchzooError(f"{target}{inspect.signature(found)}: {error}") from error
+    if not isinstance(net, nn.Module):
+        raise ArchzooError(f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+    return net
+
+
+def _literal(item: str) -> tuple[str, Any]:
+    name, text = split_option(item)
+    try:
+        return name, ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return name, text
+
+
+def console() -> Console:
+    """Where tables go: as wide as they are, unless a person reads them."""
+    return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
+
+
+def log(message: str) -> None:
+    """One line for people, beside the output."""
+    print(f"archzoo: {message}", file=sys.stderr)

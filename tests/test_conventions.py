@@ -1,0 +1,134 @@
+"""Each convention against the tool that it speaks of: equal to the last unit."""
+
+import copy
+import io
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+import archzoo
+from archzoo import layers
+from archzoo.profiler import CONVENTIONS, ProfileError
+
+# One of every family, small enough for the tools that need real tensors.
+NAMES = (
+    "lenet5_textbook",
+    "alexnet",
+    "nin",
+    "googlenet_bn",
+    "resnet18",
+    "resnet20",
+    "preact_resnet110",
+    "wide_resnet_16_4",
+    "squeezenet1_1",
+    "densenet_100_12",
+    "densenet121",
+    "fractalnet20",
+    "shufflenet_v2_x0_5",
+)
+
+
+def torchs(net: nn.Module, size: tuple[int, ...]) -> int:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.empty(1, *size, device="meta"))
+    return counter.get_total_flops()
+
+
+def ptflops(net: nn.Module, size: tuple[int, ...]) -> int:
+    module = pytest.importorskip("ptflops")
+    counted, _ = module.get_model_complexity_info(
+        net, size, print_per_layer_stat=False, as_strings=False, backend="aten", ost=io.StringIO()
+    )
+    return int(counted)
+
+
+def thop(net: nn.Module, size: tuple[int, ...]) -> int:
+    thop = pytest.importorskip("thop")
+    from thop.vision import basic_hooks
+
+    # It goes by exact class, and does not know subclasses of torch's layers.
+    known = {layers.Conv2d: basic_hooks.count_convNd, layers.Linear: basic_hooks.count_linear}
+    real = copy.deepcopy(net).to_empty(device="cpu")
+    counted, _ = thop.profile(real, (torch.zeros(1, *size),), custom_ops=known, verbose=False)
+    return int(counted)
+
+
+def fvcore(net: nn.Module, size: tuple[int, ...]) -> int:
+    analysis = pytest.importorskip("fvcore.nn").FlopCountAnalysis
+    real = copy.deepcopy(net).to_empty(device="cpu")
+    counter = analysis(real, torch.zeros(1, *size))
+    return int(counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+TOOLS = {"torch": torchs, "ptflops": ptflops, "thop": thop, "fvcore": fvcore}
+
+
+def test_every_convention_but_the_papers_has_a_witness() -> None:
+    assert CONVENTIONS.keys() - {"papers"} == TOOLS.keys()
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_convention_is_what_the_tool_counts(tool: str, name: str) -> None:
+    net = archzoo.build(name, device="meta").eval()
+    size = archzoo.find(name).input_size
+    assert archzoo.profile(net, size).under(tool) == TOOLS[tool](net, size)
+
+
+@st.composite
+def stacks(draw: st.DrawFn) -> nn.Sequential:
+    """Layers that the tools count differently, in any order."""
+    made: list[nn.Module] = []
+    channels = 4
+    for kind in draw(
+        st.lists(st.sampled_from(["conv", "norm", "group", "avg", "max", "relu", "adaptive"]), max_size=6)
+    ):
+        affine = draw(st.booleans())
+        if kind == "conv":
+            made.append(nn.Conv2d(channels, 8, 3, padding=1, groups=draw(st.sampled_from([1, 2])), bias=affine))
+            channels = 8
+        elif kind == "norm":
+            made.append(nn.BatchNorm2d(channels, affine=affine))
+        elif kind == "group":
+            made.append(nn.LayerNorm([1, 1], elementwise_affine=affine))
+            made.insert(-1, nn.AdaptiveAvgPool2d(1))
+        else:
+            made.append(
+                {
+                    "avg": nn.AvgPool2d(3, 1, 1),
+                    "max": nn.MaxPool2d(3, 1, 1),
+                    "relu": nn.ReLU(),
+                    "adaptive": nn.AdaptiveAvgPool2d((2, 2)),
+                }[kind]
+            )
+    return nn.Sequential(*made, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3, bias=draw(st.booleans())))
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("tool", TOOLS)
+@settings(max_examples=15, deadline=None)
+@given(net=stacks())
+def test_random_stacks_count_the_same(tool: str, net: nn.Sequential) -> None:
+    net = net.to("meta").eval()
+    assert archzoo.profile(net, (4, 6, 6)).under(tool) == TOOLS[tool](net, (4, 6, 6))
+
+
+def test_a_convention_explains_itself_in_words() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
+    counted = archzoo.profile(net, (3, 5, 5))
+    macs, elements = 25 * 4 * 3, 25 * 4
+    assert counted.under("fvcore") == macs + 2 * elements
+    assert f"{macs} multiply-adds" in counted.explain("fvcore")
+    assert f"{elements} batch-norm elements" in counted.explain("fvcore")
+    assert counted.explain("ptflops").startswith(f'ptflops: {macs + elements} "MACs" = {macs} multiply-adds')
+
+
+def test_an_unknown_convention_is_refused_with_those_there_are() -> None:
+    counted = archzoo.profile(nn.Conv2d(3, 4, 1), (3, 5, 5))
+    with pytest.raises(ProfileError, match="no convention is called 'mine'; there are papers, torch, fvcore"):
+        counted.under("mine")

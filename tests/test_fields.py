@@ -1,0 +1,248 @@
+"""Receptive fields: published sizes, gradients as witnesses over every network, and layouts that branch or turn."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.profiler import ProfileError, ReceptiveField
+from tests.test_models import every_net
+
+PUBLISHED = {
+    "alexnet": 195,
+    "vgg_d": 212,
+    "resnet50": 483,
+    "resnet50_v1_5": 427,
+    "resnet101": 1027,
+}
+
+
+def field_of(net: nn.Module, size: tuple[int, ...], part: str) -> ReceptiveField:
+    field = archzoo.profile(net, size).at(part).field
+    assert field is not None
+    return field
+
+
+@pytest.mark.parametrize(("name", "size"), PUBLISHED.items())
+def test_receptive_fields_are_as_published(name: str, size: int) -> None:
+    net = archzoo.build(name, device="meta")
+    assert field_of(net, archzoo.find(name).input_size, "features").size == (size, size)
+
+
+class Seen(torch.autograd.Function):
+    """Ones forward; backward, one wherever the gradient is not zero: so that no depth can make it vanish."""
+
+    @staticmethod
+    def forward(ctx: Any, maps: Tensor) -> Tensor:
+        return torch.ones_like(maps)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return (gradients[0] != 0).to(gradients[0].dtype)
+
+
+def summed(layer: nn.Conv2d, maps: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """What a convolution with all weights one does to maps that it sums up anyway: one convolution a group."""
+    n, _, height, width = maps.shape
+    groups = layer.groups
+    sums = maps.reshape(n, groups, -1, height, width).mean(2)
+    ones = torch.ones(groups, 1, *layer.kernel_size)
+    padding = layer.padding
+    assert not isinstance(padding, str)
+    out = F.conv2d(sums, ones, None, layer.stride, padding, layer.dilation, groups)  # type: ignore[arg-type]
+    return out.repeat_interleave(layer.out_channels // groups, 1)
+
+
+def averaged(
+    maps: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: bool = False, **_: Any
+) -> Tensor:
+    """Average pooling in the place of the largest number."""
+    return F.avg_pool2d(maps, kernel, stride, padding, ceil_mode)
+
+
+@contextmanager
+def transparent(net: nn.Module) -> Iterator[None]:
+    """Every weight one, every maximum an average, every map all ones: what can be seen has a gradient."""
+    leaves = [module for module in net.modules() if not module._modules]
+    handles = [leaf.register_forward_hook(lambda module, args, out: Seen.apply(out)) for leaf in leaves]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nn.Conv2d, "_conv_forward", summed)
+        patch.setattr(F, "max_pool2d", averaged)
+        yield
+    for handle in handles:
+        handle.remove()
+
+
+def seen_rows(net: nn.Module, image: Tensor, rows: list[int]) -> list[set[int]]:
+    """The rows of the image in which each row of the features (at any column, of any map) has a gradient."""
+    image = image.clone().requires_grad_()
+    with transparent(net):
+        maps = net(image)
+        gradients = [torch.autograd.grad(maps[:, :, row].sum(), image, retain_graph=True)[0] for row in rows]
+    return [set(gradient.abs().sum((0, 1, 3)).nonzero().flatten().tolist()) for gradient in gradients]
+
+
+def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int]:
+    """This size with the smallest width that fits: only rows are looked at."""
+    channels, height, width = size
+    for narrow in (8, 16, 32, 64):
+        if narrow < width:
+            with suppress(ProfileError):
+                archzoo.profile(net, (channels, height, narrow))
+                return channels, height, narrow
+    return size
+
+
+@every_net
+def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
+    channels, height, width = archzoo.find(name).input_size
+    net = archzoo.build(name).eval()
+    size = field_of(net.features, (channels, height, width), "").size[0]
+    side = -(-min(size + 64, 1408) // 64) * 64
+    tall = narrowest(net.features, (channels, max(height, side), width))
+    row = archzoo.profile(net.features, tall).rows[0]
+    assert row.output is not None
+    assert row.field is not None
+    rows = [0, row.output[1] // 2, row.output[1] - 1]
+    expected = [set(row.field.pixels((each, 0), tall[1:])[0]) for each in rows]
+    first, middle, last = seen_rows(net.features, torch.ones(1, *tall), rows)
+    assert [first, middle] == expected[:2]
+    # A stride may leave a rest of the image unread at its end, where the interval runs on.
+    assert last <= expected[2]
+    assert min(last) == min(expected[2])
+
+
+def pixels(net: nn.Module, side: int, position: int) -> set[int]:
+    """The rows that one output sees, by gradients, with positive weights."""
+    for parameter in net.parameters():
+        nn.init.ones_(parameter)
+    image = torch.ones(1, 1, side, side, requires_grad=True)
+    out = net(image)
+    out.reshape(*out.shape[:-1], -1)[..., position, :].sum().backward()
+    assert image.grad is not None
+    return set(image.grad.sum((0, 1, 3)).nonzero().flatten().tolist())
+
+
+def convolution(kernel: int, stride: int = 1, padding: int = 0, dilation: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(1, 1, kernel, stride, padding, dilation)
+
+
+class Sum(nn.Module):
+    """Branches that are added."""
+
+    def __init__(self, *branches: nn.Module) -> None:
+        super().__init__()
+        self.branches = nn.ModuleList(branches)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        total = self.branches[0](maps)
+        for branch in self.branches[1:]:
+            total = total + branch(maps)
+        return total
+
+
+class Turn(nn.Module):
+    """A convolution between two turns of the map, and a border."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = convolution(3, 2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.pad(self.conv(maps.transpose(2, 3)).permute(0, 1, 3, 2), (0, 0, 1, 2))[:, :, 1::2]
+
+
+UNALIGNED: dict[str, Callable[[], nn.Module]] = {
+    "kernels of three sizes": lambda: Sum(convolution(1), convolution(3, padding=1), convolution(5, padding=2)),
+    "an even kernel beside an odd one": lambda: Sum(convolution(2, 2), convolution(3, 2, 1)),
+    "a dilated path": lambda: nn.Sequential(Sum(nn.Identity(), convolution(3, 1, 2, 2)), convolution(3, 1, 1)),
+    "stride before the join": lambda: Sum(convolution(1, 2), nn.Sequential(convolution(3, 1, 1), convolution(3, 2, 1))),
+    "slices, borders and turns": Turn,
+    "up again": lambda: nn.Sequential(convolution(2, 2), nn.Upsample(scale_factor=2), convolution(3, 1, 1)),
+    "a path at another scale": lambda: Sum(
+        nn.Identity(), nn.Sequential(nn.AvgPool2d(2), convolution(3, 1, 1), nn.Upsample(scale_factor=2))
+    ),
+    "a global path": lambda: Sum(convolution(3, 1, 1), nn.AdaptiveAvgPool2d(1)),
+    "adaptive pooling that divides": lambda: nn.Sequential(convolution(3, 1, 1), nn.AdaptiveAvgPool2d(4)),
+}
+
+
+@pytest.mark.parametrize("what", UNALIGNED)
+def test_no_gradient_comes_from_outside_of_the_field_and_all_of_it_is_reached(what: str) -> None:
+    side = 16
+    net = UNALIGNED[what]()
+    row = archzoo.profile(net, (1, side, side)).rows[0]
+    assert row.field is not None
+    assert row.output is not None
+    exact = "scale" not in what and "up" not in what  # the nearest position is a step, and its interval a bound
+    for position in range(row.output[1]):
+        field = set(row.field.pixels((position, 0), (side, side))[0])
+        seen = pixels(net, side, position)
+        assert seen <= field
+        if not seen:  # nothing but border
+            continue
+        assert not exact or set(range(min(seen), max(seen) + 1)) == field
+        assert len(field) - len(range(min(seen), max(seen) + 1)) <= 2
+
+
+def test_a_transposed_convolution_sees_no_more_than_its_gradients_do() -> None:
+    net = nn.Sequential(nn.ConvTranspose2d(1, 1, 4, 2, 1), nn.ConvTranspose2d(1, 1, 3, 3))
+    row = archzoo.profile(net, (1, 7, 7)).rows[0]
+    assert row.field is not None
+    assert row.field.stride == (pytest.approx(1 / 6),) * 2
+    for position in range(row.output[1] if row.output else 0):
+        field = set(row.field.pixels((position, 0), (7, 7))[0])
+        assert pixels(net, 7, position) <= field
+
+
+def test_size_stride_and_offset_follow_the_textbook_recursion() -> None:
+    """Araujo et al. 2019: r = r + (k - 1) j, j = j s, start = start + ((k - 1) / 2 - p) j, layer by layer."""
+    layers = [(7, 2, 3), (3, 2, 1), (3, 1, 1), (1, 2, 0), (4, 2, 1)]
+    net = nn.Sequential(*(convolution(*layer) for layer in layers))
+    size, jump, offset = 1, 1, 0.0
+    for kernel, stride, padding in layers:
+        size, offset, jump = size + (kernel - 1) * jump, offset + ((kernel - 1) / 2 - padding) * jump, jump * stride
+    field = field_of(net, (1, 128, 128), "")
+    assert (field.size, field.stride, field.offset) == ((size,) * 2, (jump,) * 2, (offset,) * 2)
+
+
+def test_where_all_positions_are_mixed_the_field_does_not_move() -> None:
+    class Head(nn.Module):
+        def forward(self, maps: Tensor) -> Tensor:
+            return maps.flatten(1) @ torch.ones(48, 2)
+
+    field = field_of(nn.Sequential(nn.Conv2d(3, 3, 3, padding=1), Head()), (3, 4, 4), "")
+    assert (field.size, field.stride) == ((6, 6), (0, 0))
+
+
+def test_a_patch_embedding_keeps_track_of_its_patches_until_attention_mixes_them() -> None:
+    class Tokens(nn.Module):
+        def forward(self, maps: Tensor) -> Tensor:
+            return maps.flatten(2).transpose(1, 2)
+
+    net = nn.Sequential(nn.Conv2d(3, 8, 4, 4), Tokens(), nn.Linear(8, 8))
+    assert field_of(net, (3, 16, 16), "0").size == (4, 4)
+    assert field_of(net, (3, 16, 16), "2").size == (16, 16)  # rows of tokens hold both axes: never too small
+
+
+def test_writing_into_a_part_counts_for_the_whole() -> None:
+    class Fill(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(2, 2, 3, padding=1)
+
+        def forward(self, maps: Tensor) -> Tensor:
+            out = torch.zeros_like(maps)
+            out[:, :1] = self.conv(maps)[:, :1]
+            out[:, 1:] = self.conv(self.conv(maps))[:, 1:]
+            return out
+
+    counted = archzoo.profile(Fill(), (2, 8, 8))
+    assert counted.rows[0].field is not None
+    assert counted.rows[0].field.size == (5, 5)
+    assert counted.depth == 2

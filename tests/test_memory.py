@@ -1,0 +1,125 @@
+"""Memory: against hand counts, and laws; benchmarks/memory.py holds it against the allocator itself."""
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.profiler import Memory, ProfileError, memory
+
+FLOAT = 4
+
+
+def linear_stack(width: int, layers: int) -> nn.Sequential:
+    return nn.Sequential(*(nn.Linear(width, width, bias=False) for _ in range(layers)))
+
+
+def test_a_stack_of_linear_layers_takes_what_a_hand_count_gives() -> None:
+    width, layers, batch = 8, 3, 16
+    weight, maps = width * width * FLOAT, batch * width * FLOAT
+    told = memory(linear_stack(width, layers), (width,), batch=batch, optimizer="sgd", device="cpu")
+    assert told.parameters == told.gradients == told.optimizer_state == layers * weight
+    assert told.inference == layers * weight + 3 * maps  # the input, what a layer reads, what it returns
+    assert told.saved == 2 * maps  # what the second and the third layer read; the logits are gone with the loss made
+    assert [row.saved for row in told.rows] == [2 * maps, maps, maps, 0]
+    assert [row.gradients for row in told.rows[1:]] == [weight] * layers
+
+
+def test_in_place_operators_and_views_take_nothing() -> None:
+    maps = 16 * 8 * FLOAT
+    in_place = nn.Sequential(nn.Linear(8, 8), nn.ReLU(inplace=True), nn.Unflatten(1, (2, 4)), nn.Flatten())
+    out_of_place = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
+    first, second = (memory(net, (8,), batch=16) for net in (in_place, out_of_place))
+    assert first.inference == first.parameters + 2 * maps
+    assert second.inference == second.parameters + 3 * maps
+
+
+def test_shared_parameters_count_once() -> None:
+    net = linear_stack(8, 2)
+    net[1].weight = net[0].weight
+    told = memory(net, (8,), batch=2)
+    assert told.parameters == told.gradients == told.optimizer_state == 64 * FLOAT
+
+
+def test_frozen_parameters_have_no_gradient_and_no_state() -> None:
+    net = linear_stack(8, 2)
+    net[0].requires_grad_(False)
+    told = memory(net, (8,), batch=2, optimizer="adam")
+    assert told.gradients == 64 * FLOAT
+    assert told.optimizer_state - 2 * 64 * FLOAT in (0, FLOAT)  # Adam also counts its steps
+    assert told.saved < memory(linear_stack(8, 2), (8,), batch=2).saved + 1
+
+
+@pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "shufflenet_v2_x0_5"])
+def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
+    net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
+    one, two, three = (memory(net, size, batch=batch) for batch in (16, 32, 48))
+    assert one.parameters == two.parameters
+    assert one.buffers == two.buffers
+    assert three.training - two.training == two.training - one.training > 0
+    assert three.saved - two.saved == pytest.approx(two.saved - one.saved, rel=1e-3)
+
+
+def test_a_real_run_keeps_what_is_told() -> None:
+    """The bytes that autograd holds after a forward pass, from the saved tensors themselves."""
+    net = archzoo.build("resnet20")
+    held: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    images = torch.randn(4, 3, 32, 32)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = net(images)
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*net.parameters(), *net.buffers(), images)}
+    saved = sum(size for key, size in held.items() if key not in own)
+    assert out.shape == (4, 10)
+    assert memory(net, (3, 32, 32), batch=4).saved == saved
+
+
+def test_the_model_is_not_touched_and_random_paths_are_drawn_elsewhere() -> None:
+    net = archzoo.build("fractalnet", columns=3, widths=(4, 4, 4, 4, 4))
+    before = {name: value.clone() for name, value in net.state_dict().items()}
+    state, modes = torch.get_rng_state(), [module.training for module in net.modules()]
+    memory(net, (3, 32, 32), batch=2)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert [module.training for module in net.modules()] == modes
+    assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_the_timeline_ends_lower_than_its_peak_and_names_its_phases() -> None:
+    told: Memory = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4)
+    phases = list(dict.fromkeys(moment.phase for moment in told.timeline))
+    assert phases == ["inference", "forward", "backward", "step"]
+    assert max(moment.live for moment in told.timeline) == told.training
+    assert told.timeline[-1].live < told.training
+    assert any(moment.module == "features.conv2_x.block1.layers.conv1" for moment in told.timeline)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"optimizer": "lion"}, "no optimizer is called 'lion'; there are sgd, nesterov"),
+        ({"device": "tpu"}, "device must be 'cpu' or 'cuda', not 'tpu'"),
+        ({"batch": 0}, "batch must be a positive integer, not 0"),
+    ],
+)
+def test_bad_requests_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ProfileError, match=message):
+        memory(linear_stack(4, 1), (4,), **arguments)  # type: ignore[arg-type]
+
+
+def test_a_failure_names_the_part() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(16, 2))
+    with pytest.raises(ProfileError, match="an input of 3x9x9 fails in 2: RuntimeError"):
+        memory(net, (3, 9, 9))
+
+
+def test_a_lazy_model_and_one_without_parameters_are_followed() -> None:
+    lazy = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(2))
+    assert memory(lazy, (3, 4, 4), batch=2).parameters == (4 * 27 + 4 + 16 * 2 + 2) * FLOAT
+    assert isinstance(lazy[0].weight, nn.UninitializedParameter)
+    assert memory(nn.ReLU(), (3, 4, 4)).parameters == 0
