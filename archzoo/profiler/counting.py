@@ -210,8 +210,11 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         module, work = self.running.pop(), self.works.pop()
         if work:
             _add(self.works[-1], work)
-            if module not in self.running:  # a module that calls itself counts once, in its outermost call
-                _add(self.done.setdefault(module, {}), work)
+            if module in self.done:
+                if module not in self.running:
+                    _add(self.done[module], work)
+            elif module not in self.running:  # a module that calls itself counts once, in its outermost call
+                self.done[module] = work
 
     def path(self) -> str:
         """The name of the innermost module that is running."""

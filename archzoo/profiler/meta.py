@@ -7,7 +7,7 @@ import copy
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -174,7 +174,8 @@ def meta_copy(model: nn.Module) -> nn.Module:
 
 def _ghost(tensor: Tensor) -> Tensor:
     if is_lazy(tensor):
-        return type(tensor)(device=META, dtype=tensor.dtype)
+        lazy: type[Any] = type(tensor)
+        return cast(Tensor, lazy(device=META, dtype=tensor.dtype))
     ghost = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
     return nn.Parameter(ghost, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else ghost
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 aten = torch.ops.aten
 META = torch.device("meta")
+CHANNELS_LAST = torch.channels_last
 Shape = Sequence[int]
 
 
@@ -25,7 +26,7 @@ def plain(x: Tensor) -> bool:
     """Whether a tensor is laid out row by row, also where sides of one would leave that open."""
     if not x.is_contiguous():
         return False
-    if x.dim() != 4 or not x.is_contiguous(memory_format=torch.channels_last):
+    if x.dim() != 4 or not x.is_contiguous(memory_format=CHANNELS_LAST):
         return True
     _, maps, height, width = x.shape
     return x.stride() == (maps * height * width, height * width, width, 1)
@@ -35,7 +36,7 @@ def like(x: Tensor) -> Any:
     """A meta tensor of the shape, layout and type of another, in the two layouts that maps have."""
     if plain(x):
         return torch.empty(x.shape, dtype=x.dtype, device=META)
-    if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+    if x.dim() == 4 and x.is_contiguous(memory_format=CHANNELS_LAST) and not x.is_contiguous():
         return torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device=META)
     return NotImplemented
 
