@@ -8,11 +8,13 @@
 Nothing here imports PyTorch before it is needed.
 """
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from archzoo.registry import ArchzooError, BadOption, Entry, UnknownName, find, names
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import torch
 
     from archzoo.auditor import Finding
@@ -20,21 +22,34 @@ if TYPE_CHECKING:
     from archzoo.profiler import Profile
 
 __version__ = "0.1.0"
-__all__ = ["ArchzooError", "BadOption", "Entry", "UnknownName", "audit", "build", "find", "names", "profile"]
+__all__ = ["ArchzooError", "BadOption", "Entry", "UnknownName", "audit", "build", "find", "load", "names", "profile"]
 
 
 def build(
-    name: str, /, *, weights: str | None = None, device: "torch.device | str | None" = None, **options: Any
+    name: str,
+    /,
+    *,
+    weights: "str | Path | None" = None,
+    device: "torch.device | str | None" = None,
+    first_filters: Literal["sum", "mean"] | None = None,
+    **options: Any,
 ) -> "Net":
     """A new network by name, with its paper's options unless others are given.
 
+    ``weights`` are trained ones: a library's ("torchvision", "timm", or one of their sets, such as
+    "torchvision:IMAGENET1K_V2"), which set the options that they need, or a file (.safetensors, .pth). For another
+    number of ``in_channels`` than they were trained on, ``first_filters`` says what becomes of the first filters;
+    another ``num_classes`` makes the last layer anew, with a warning.
+
     ``device`` is where its parameters are made; on "meta" they have shapes and no values, which takes milliseconds.
-    Raises UnknownName or BadOption, each with what would be right. Pretrained ``weights`` are not available yet:
-    anything but None raises BadOption.
+    Raises UnknownName or BadOption, each with what would be right, and WeightsError for files that do not fit.
     """
     entry = find(name)
     if weights is not None:
-        raise BadOption(f"{entry.name}: weights={weights!r}: pretrained weights are not available yet")
+        from archzoo.weights import build_with
+
+        net = build_with(entry, weights, options, first_filters)
+        return net if device is None else net.to(device)
     if device is None:
         return cast("Net", entry.build(**options))
 
@@ -42,6 +57,13 @@ def build(
 
     with torch.device(device):
         return cast("Net", entry.build(**options))
+
+
+def load(path: "str | Path") -> "Net":
+    """The network in a safetensors file that ``archzoo.weights.save`` wrote, rebuilt as its head describes it."""
+    from archzoo.weights import load
+
+    return load(path)
 
 
 def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = None) -> "Profile":

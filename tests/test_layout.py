@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "profiler", "registry"},
     "profiler": {"profiler"},
     "layers": set(),
+    "weights": {"layers", "registry", "weights"},
     "report": {"auditor", "profiler", "registry", "report"},
 }
 
@@ -72,7 +73,7 @@ def test_importing_archzoo_brings_no_torch() -> None:
 def test_the_public_names_are_these() -> None:
     assert archzoo.__all__ == [
         *("ArchzooError", "BadOption", "Entry", "UnknownName"),
-        *("audit", "build", "find", "names", "profile"),
+        *("audit", "build", "find", "load", "names", "profile"),
     ]
     assert all(hasattr(archzoo, name) for name in archzoo.__all__)
 

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from archzoo.cli import costs, networks
+from archzoo.cli import checkpoints, costs, networks
 from archzoo.cli.arguments import log
 
 VERBS = (networks.names, networks.show, costs.profile, costs.compare, networks.audit)
@@ -18,6 +18,7 @@ VERBS = (networks.names, networks.show, costs.profile, costs.compare, networks.a
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 for _verb in VERBS:
     app.command()(_verb)
+app.add_typer(checkpoints.weights, name="weights")
 
 
 @app.callback()

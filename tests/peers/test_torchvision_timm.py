@@ -1,0 +1,148 @@
+"""torchvision and timm as witnesses: with the same weights, the same numbers and the same gradients.
+
+Needs ``pip install --no-deps torchvision==0.28.0 timm==1.0.31`` (the extra "peers" cannot name torchvision, which asks
+for another build of torch); skipped where they are absent.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.weights.maps import map_of, to_ours, to_theirs
+from archzoo.weights.published import PUBLISHED, Published
+
+torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
+timm = pytest.importorskip("timm", reason="timm is not installed")
+
+# Ours with the options that make it theirs, and what they call it.
+Pair = tuple[str, dict[str, Any], str]
+B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
+TORCHVISION: list[Pair] = [
+    ("alexnet_one_tower", {}, "alexnet"),
+    *(
+        (f"vgg_{config}", options, f"vgg{depth}{norm}")
+        for config, depth in (("a", 11), ("b", 13), ("d", 16), ("e", 19))
+        for options, norm in (({}, ""), (BN, "_bn"))
+    ),
+    ("googlenet_bn", {"auxiliary": True}, "googlenet"),
+    ("resnet18", B, "resnet18"),
+    ("resnet34", B, "resnet34"),
+    *((f"resnet{depth}_v1_5", {}, f"resnet{depth}") for depth in (50, 101, 152)),
+    ("wide_resnet50_2", {}, "wide_resnet50_2"),
+    *((f"densenet{depth}", {}, f"densenet{depth}") for depth in (121, 161, 169, 201)),
+    ("squeezenet1_0", {}, "squeezenet1_0"),
+    ("squeezenet1_1", {}, "squeezenet1_1"),
+    *((f"shufflenet_v2_x{width}", SYMMETRIC, f"shufflenet_v2_x{width}") for width in ("0_5", "1_0", "1_5", "2_0")),
+]
+TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resnet", "wide", "densenet"))]
+PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for pair in TIMM]
+ONE_SIZE = ("vgg", "alexnet", "googlenet")
+
+
+def theirs(library: str, name: str, device: str) -> nn.Module:
+    """Their network, without a download."""
+    with torch.device(device):
+        if library == "timm":
+            return timm.create_model(name, pretrained=False)
+        options = {"init_weights": False} if name == "googlenet" else {}
+        return torchvision.models.get_model(name, weights=None, **options)
+
+
+def randomise(net: nn.Module) -> None:
+    """Weights that keep maps near one in size, and batch statistics of anything."""
+    with torch.no_grad():
+        for module in net.modules():
+            if isinstance(module, nn.Conv2d | nn.Linear):
+                nn.init.kaiming_normal_(module.weight)
+                if module.bias is not None:
+                    module.bias.normal_(0, 0.1)
+            elif isinstance(module, nn.BatchNorm2d):
+                for tensor, low, high in ((module.weight, 0.5, 1.0), (module.running_var, 0.5, 2.0)):
+                    tensor.uniform_(low, high)
+                for tensor in (module.bias, module.running_mean):
+                    tensor.normal_(0, 0.1)
+
+
+def logits_and_gradients(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    """What a network tells, and the gradient of every parameter that this reaches."""
+    logits = net(images)
+    logits.square().mean().backward()
+    gradients = {name: one.grad for name, one in net.named_parameters() if one.grad is not None}
+    return logits.detach(), gradients
+
+
+def near(ours: Tensor, other: Tensor) -> bool:
+    return bool((ours - other).norm() <= 1e-5 * other.norm() + 1e-12)
+
+
+@pytest.mark.parametrize(("library", "ours", "options", "name"), PAIRS, ids=lambda value: str(value).replace("::", ""))
+def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, options: dict[str, Any], name: str) -> None:
+    net = archzoo.build(ours, **options).eval()
+    other = theirs(library, name, "cpu").eval()
+    randomise(other)
+    names = map_of(library, archzoo.find(ours).constructor.__name__)
+    net.load_state_dict(to_ours(net, other.state_dict(), names))  # every name of ours once, and none beyond
+    side = 224 if name.startswith(ONE_SIZE) else 64
+    images = torch.randn(1, 3, side, side)
+    seen = images
+    if name == "googlenet" and getattr(other, "transform_input", False):
+        seen = (images - torch.tensor([0.03, 0.088, 0.188]).view(3, 1, 1)) / torch.tensor([0.458, 0.448, 0.45]).view(
+            3, 1, 1
+        )
+    logits, gradients = logits_and_gradients(net, images)
+    expected, their_gradients = logits_and_gradients(other, seen)
+    assert near(logits, expected)
+    mine = to_theirs(net, gradients, names)
+    assert mine.keys() == their_gradients.keys()
+    assert all(near(mine[part], gradient) for part, gradient in their_gradients.items())
+
+
+@pytest.mark.parametrize(("library", "ours", "options", "name"), PAIRS, ids=lambda value: str(value))
+def test_our_weights_load_into_theirs(library: str, ours: str, options: dict[str, Any], name: str) -> None:
+    net = archzoo.build(ours, device="meta", **options)
+    other = theirs(library, name, "meta")
+    names = map_of(library, archzoo.find(ours).constructor.__name__)
+    shapes = {part: tensor.shape for part, tensor in to_theirs(net, net.state_dict(), names).items()}
+    expected: Mapping[str, Tensor] = other.state_dict()
+    tracked = {part for part in expected if part.endswith("num_batches_tracked")}
+    assert shapes.keys() | tracked == expected.keys()
+    assert all(shape == expected[part].shape for part, shape in shapes.items())
+
+
+def shown(sets: Callable[[Published], bool]) -> list[Any]:
+    return [pytest.param(one, id=f"{one.network} {one.name} {dict(one.options)}") for one in PUBLISHED if sets(one)]
+
+
+@pytest.mark.parametrize("chosen", shown(lambda one: one.library == "torchvision"))
+def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Published) -> None:
+    enums = [torchvision.models.get_model_weights(name) for name in torchvision.models.list_models()]
+    [weights] = [one for enum in enums for one in enum if one.url == chosen.url]
+    assert weights.name == chosen.tag
+    assert len(weights.meta["categories"]) == chosen.classes
+    transform = weights.transforms()
+    assert transform.crop_size == [chosen.input_size[1]]
+    if chosen.network != "googlenet_bn":  # it normalises again inside
+        assert (tuple(transform.mean), tuple(transform.std)) == (chosen.mean, chosen.std)
+
+
+def test_torchvisions_googlenet_sees_images_normalised_as_we_say() -> None:
+    net = torchvision.models.GoogLeNet(init_weights=False, transform_input=True)
+    [chosen] = [one for one in PUBLISHED if one.network == "googlenet_bn"]
+    images = torch.rand(2, 3, 8, 8)
+    imagenet = torchvision.transforms.functional.normalize(images, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    ours = torchvision.transforms.functional.normalize(images, chosen.mean, chosen.std)
+    assert torch.allclose(net._transform_input(imagenet), ours, atol=1e-6)
+
+
+@pytest.mark.parametrize("chosen", shown(lambda one: one.library == "timm"))
+def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: Published) -> None:
+    config = timm.models.get_pretrained_cfg(chosen.tag)
+    assert config is not None
+    assert (config.architecture, config.tag) == tuple(chosen.tag.split("."))
+    assert chosen.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    assert (tuple(config.mean), tuple(config.std)) == (chosen.mean, chosen.std)
+    assert (config.num_classes, tuple(config.input_size)) == (chosen.classes, chosen.input_size)
