@@ -23,6 +23,9 @@ $(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml constraints.txt
 
 $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[test]"
+	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt pyyaml numpy  # what timm imports
+	# torchvision asks for another build of torch, timm for torchvision: witnesses alone, without what they ask for.
+	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -c constraints.txt torchvision timm
 	touch $@
 
 clean:

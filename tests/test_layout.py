@@ -22,6 +22,9 @@ MAY_IMPORT = {
     "profiler": {"profiler"},
     "layers": set(),
     "weights": {"layers", "registry", "weights"},
+    "reuse": {"layers"},
+    "exporting": set(),
+    "inference": set(),
     "report": {"auditor", "profiler", "registry", "report"},
 }
 

@@ -13,7 +13,7 @@ import typer
 from archzoo.cli import checkpoints, costs, networks
 from archzoo.cli.arguments import log
 
-VERBS = (networks.names, networks.show, costs.profile, costs.compare, networks.audit)
+VERBS = (networks.names, networks.show, costs.profile, costs.compare, checkpoints.export, networks.audit)
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 for _verb in VERBS:

@@ -65,3 +65,30 @@ def convert(
     entry = find(name)
     rename(source, target, entry.name, to.value, **read_options(entry, options or []))
     log(f"wrote {target}")
+
+
+class Runtime(str, Enum):
+    """What a network is exported to."""
+
+    onnx = "onnx"
+    pt2 = "pt2"
+
+
+def export(
+    name: Name,
+    options: Options = None,
+    *,
+    to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's own.")],
+    weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
+    output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
+) -> None:
+    """Write a network to a file for other runtimes, for any batch, checked against the original."""
+    import archzoo
+    from archzoo.exporting import export as write
+
+    entry = find(name)
+    given = read_options(entry, options or [])
+    size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
+    target = output or Path(f"{entry.name}.{to.value}")
+    off = write(archzoo.build(entry.name, weights=weights or None, **given), target, to.value, size)
+    log(f"wrote {target}, {off:.1e} from the original")

@@ -1,0 +1,275 @@
+"""Verbs for a network that is to be used again: another head, frozen parts, rates by layer, its maps as features."""
+
+import difflib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.layers import Net
+
+PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+Read = Callable[[Path], Tensor]
+
+
+class UnknownPart(ValueError):
+    """A network has no part of this name. The message says which are near."""
+
+
+def part_of(net: nn.Module, name: str) -> nn.Module:
+    """The part of a network with a name as in its state dict. Raises UnknownPart with the nearest names."""
+    parts: dict[str, nn.Module] = dict(net.named_modules())
+    if name not in parts:
+        near = difflib.get_close_matches(name, parts, n=3, cutoff=0.5) or [one for one in parts if one][:3]
+        raise UnknownPart(f"the network has no part {name!r}: did you mean {' or '.join(map(repr, near))}?")
+    return parts[name]
+
+
+def new_head(net: Net, classes: int, initialise: Callable[[nn.Module], object] | None = None) -> list[str]:
+    """Replace what tells the classes by a layer for another number of them, in place; the names of what is new.
+
+    The last linear layer or convolution of the classifier, and every other in it that tells the same classes (the
+    auxiliary ones of GoogLeNet). ``initialise`` sets its parameters; torch's own draw is the default. The new layers
+    stand on the device and in the type of the old ones, and learn. Raises ValueError where the network ends otherwise.
+    """
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, not {classes}")
+    leaves = [(name, module) for name, module in net.classifier.named_modules() if not module._modules]
+    learned = [(name, module) for name, module in leaves if any(True for _ in module.parameters())]
+    if not learned or not isinstance(learned[-1][1], nn.Linear | nn.Conv2d) or _codes(leaves):
+        kind = type(leaves[-1][1]).__name__
+        raise ValueError(f"the network ends in {kind}, not in a linear layer or convolution that tells classes")
+    told = _outputs(learned[-1][1])
+    replaced = []
+    for name, module in learned:
+        if isinstance(module, nn.Linear | nn.Conv2d) and _outputs(module) == told:
+            holder, _, last = name.rpartition(".")
+            new = _like(module, classes)
+            if initialise is not None:
+                with torch.no_grad():
+                    initialise(new)
+            setattr(net.classifier.get_submodule(holder), last, new)
+            replaced.append(f"classifier.{name}")
+    return replaced
+
+
+def _codes(leaves: Sequence[tuple[str, nn.Module]]) -> bool:
+    """Whether the classes are told by distances to fixed codes (LeNet-5), which no layer can replace."""
+    return any(not module._modules and module._buffers and not isinstance(module, NORMS) for _, module in leaves)
+
+
+def _outputs(layer: nn.Linear | nn.Conv2d) -> int:
+    return layer.out_features if isinstance(layer, nn.Linear) else layer.out_channels
+
+
+def _like(layer: nn.Linear | nn.Conv2d, outputs: int) -> nn.Module:
+    where: dict[str, Any] = {"device": layer.weight.device, "dtype": layer.weight.dtype}
+    bias = layer.bias is not None
+    if isinstance(layer, nn.Linear):
+        return nn.Linear(layer.in_features, outputs, bias, **where)
+    kernel, stride, padding, dilation = layer.kernel_size, layer.stride, layer.padding, layer.dilation
+    return nn.Conv2d(layer.in_channels, outputs, kernel, stride, padding, dilation, layer.groups, bias, **where)  # type: ignore[arg-type]
+
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class FrozenBatchNorm1d(nn.BatchNorm1d):
+    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+
+    def train(self, mode: bool = True) -> "FrozenBatchNorm1d":
+        return super().train(False)
+
+
+class FrozenBatchNorm2d(nn.BatchNorm2d):
+    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+
+    def train(self, mode: bool = True) -> "FrozenBatchNorm2d":
+        return super().train(False)
+
+
+class FrozenBatchNorm3d(nn.BatchNorm3d):
+    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+
+    def train(self, mode: bool = True) -> "FrozenBatchNorm3d":
+        return super().train(False)
+
+
+FROZEN = dict(zip(NORMS, (FrozenBatchNorm1d, FrozenBatchNorm2d, FrozenBatchNorm3d), strict=True))
+THAWED = {frozen: norm for norm, frozen in FROZEN.items()}
+
+
+def freeze(net: nn.Module, *parts: str) -> int:
+    """Freeze parts by name, all of the network if none is named; how many numbers no longer learn.
+
+    Parameters need no gradient, and batch normalisations keep their statistics, also after ``net.train()``. Raises
+    UnknownPart, and freezes nothing, where one is not there.
+    """
+    chosen = [part_of(net, part) for part in parts] or [net]
+    count = 0
+    for parameter in {parameter for part in chosen for parameter in part.parameters()}:
+        count += parameter.numel() if parameter.requires_grad else 0
+        parameter.requires_grad_(False)
+    for module in {module for part in chosen for module in part.modules()}:
+        if type(module) in FROZEN:
+            module.__class__ = FROZEN[type(module)]  # type: ignore[index]
+            module.train(False)
+    return count
+
+
+def thaw(net: nn.Module, *parts: str) -> int:
+    """Let frozen parts learn again, all of the network if none is named; how many numbers learn that did not."""
+    chosen = [part_of(net, part) for part in parts] or [net]
+    count = 0
+    for parameter in {parameter for part in chosen for parameter in part.parameters()}:
+        count += 0 if parameter.requires_grad else parameter.numel()
+        parameter.requires_grad_(True)
+    for module in {module for part in chosen for module in part.modules()}:
+        if type(module) in THAWED:
+            module.__class__ = THAWED[type(module)]  # type: ignore[index]
+            module.train(net.training)
+    return count
+
+
+def parameter_groups(net: Net, rate: float, decay: float = 1.0) -> list[dict[str, Any]]:
+    """Groups for an optimizer, one a stage: the classifier at ``rate``, each stage before it ``decay`` times the next.
+
+    A stage is a child of ``features`` with parameters that learn. Every parameter that learns is in one group, under
+    ``params``, beside its ``lr`` and the ``name`` of the stage. Raises ValueError for rates that are not positive.
+    """
+    if rate <= 0 or not 0 < decay <= 1:
+        raise ValueError(f"rate must be positive and decay in (0, 1], not {rate} and {decay}")
+    stages = [(f"features.{name}", part) for name, part in net.features.named_children()]
+    seen: set[nn.Parameter] = set()
+    groups: list[dict[str, Any]] = []
+    for name, part in [("classifier", net.classifier), *reversed(stages)]:
+        learning = [one for one in part.parameters() if one.requires_grad and one not in seen]
+        if learning:
+            seen |= set(learning)
+            groups.append({"params": learning, "lr": rate * decay ** len(groups), "name": name})
+    return groups[::-1]
+
+
+def feature_maps(net: nn.Module, images: Tensor, parts: Sequence[str]) -> dict[str, Tensor]:
+    """What the named parts return for a batch of images, in one forward pass. Raises UnknownPart.
+
+    A part that runs several times gives what it returned last; one that returns something else than a tensor is left
+    out. Gradients flow as they would.
+    """
+    with caught(net, parts) as maps:
+        net(images)
+    return maps
+
+
+@contextmanager
+def caught(net: nn.Module, parts: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """A dict that fills with what the named parts return while the network runs."""
+    maps: dict[str, Tensor] = {}
+
+    def catch(name: str) -> Callable[..., None]:
+        def note(module: nn.Module, args: Any, out: Any) -> None:
+            if isinstance(out, Tensor):
+                maps[name] = out.clone()  # a layer behind it may write in place
+
+        return note
+
+    modules = {name: part_of(net, name) for name in parts}
+    handles = [module.register_forward_hook(catch(name)) for name, module in modules.items()]
+    try:
+        yield maps
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def extract_features(
+    net: Net,
+    folder: str | Path,
+    output: str | Path,
+    *,
+    size: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    part: str = "features",
+    batch: int = 32,
+    damaged: Literal["refuse", "skip"] = "refuse",
+) -> list[Path]:
+    """Write what a part tells of every picture in a folder to a safetensors file; the pictures, in its order.
+
+    The file has one row a picture, ``features`` (N, numbers), maps averaged over their positions, and the names of the
+    pictures in its head. A picture is scaled so that its shorter side is ``size``'s, and cropped in the middle. Raises
+    ValueError where there is none, or one is damaged (it is named), and writes nothing then; ``damaged="skip"`` leaves
+    it out. Needs Pillow: ``pip install 'archzoo[pictures]'``.
+    """
+    import json
+
+    from safetensors.torch import save_file
+
+    part_of(net, part)
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
+    if not found:
+        raise ValueError(f"{folder} has no pictures ({', '.join(sorted(PICTURES))})")
+    device, dtype = next((one.device, one.dtype) for one in net.parameters())
+    kept: list[Path] = []
+    rows: list[Tensor] = []
+    was, _ = net.training, net.eval()
+    try:
+        for images, names in _batches(found, batch, size, mean, std, damaged):
+            with torch.no_grad(), caught(net, [part]) as maps:
+                net(images.to(device, dtype))
+            rows.append(maps[part].flatten(2).mean(2) if maps[part].dim() > 2 else maps[part])
+            kept += names
+    finally:
+        net.train(was)
+    if not kept:
+        raise ValueError(f"every picture of {folder} is damaged")
+    target = Path(output)
+    partial = target.with_name(f"{target.name}.part")
+    names_of = json.dumps([str(path.relative_to(folder)) for path in kept])
+    save_file({"features": torch.cat(rows).float().cpu()}, partial, {"files": names_of, "part": part})
+    os.replace(partial, target)
+    return kept
+
+
+def _batches(
+    paths: Sequence[Path],
+    batch: int,
+    size: tuple[int, int, int],
+    mean: Sequence[float],
+    std: Sequence[float],
+    damaged: Literal["refuse", "skip"],
+) -> Iterator[tuple[Tensor, list[Path]]]:
+    shift, scale = (torch.tensor(list(each)).view(-1, 1, 1) for each in (mean, std))
+    pending: list[Tensor] = []
+    names: list[Path] = []
+    for path in paths:
+        try:
+            pending.append((read_picture(path, size) - shift) / scale)
+            names.append(path)
+        except (OSError, SyntaxError) as error:
+            if damaged == "refuse":
+                raise ValueError(f"{path} is damaged, or no picture: {error}; damaged='skip' leaves it out") from error
+        if len(pending) == batch:
+            yield torch.stack(pending), names
+            pending, names = [], []
+    if pending:
+        yield torch.stack(pending), names
+
+
+def read_picture(path: Path, size: tuple[int, int, int]) -> Tensor:
+    """A picture as numbers from 0 to 1, (channels, height, width): its shorter side scaled, its middle cropped."""
+    try:
+        from PIL import Image, ImageOps
+    except ImportError as error:
+        raise ValueError("Pillow is not installed: pip install 'archzoo[pictures]'") from error
+
+    channels, height, width = size
+    with Image.open(path) as opened:
+        picture = opened.convert("L" if channels == 1 else "RGB")
+    fitted = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+    pixels = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8)
+    return pixels.view(height, width, -1).permute(2, 0, 1).float() / 255

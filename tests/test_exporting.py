@@ -1,0 +1,84 @@
+"""Exported networks tell what the original tells, for any batch, or are not kept."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo import exporting
+from archzoo.exporting import ExportError, export
+from tests.test_models import image_size, ready
+
+# Every constructor, the deep ones shallow; test_models.py traces every registered network itself.
+SMALL: dict[str, dict[str, Any]] = {
+    "resnet": {"depth": 18},
+    "resnet_v1_5": {"depth": 50},
+    "plain": {"depth": 18},
+    "resnet_cifar": {"depth": 8},
+    "plain_cifar": {"depth": 8},
+    "preact_resnet": {"depth": 11},
+    "preact_resnet200": {},
+    "stochastic_depth": {"depth": 8},
+    "wide_resnet": {"depth": 10, "k": 1},
+    "densenet": {"depth": 10, "k": 4},
+    "densenet_b": {"depth": 10, "k": 4},
+    "densenet_c": {"depth": 10, "k": 4},
+    "densenet_bc": {"depth": 10, "k": 4},
+    "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
+}
+SLOW = {"preact_resnet200", "stochastic_depth_152", "fractalnet34"}  # a hundred layers at a fixed depth
+CONSTRUCTORS = sorted({archzoo.find(name).constructor.__name__ for name in archzoo.names()} - SLOW)
+
+
+@pytest.mark.parametrize("name", CONSTRUCTORS)
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_every_constructors_networks_become_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
+    net = archzoo.build(name, **SMALL.get(name, {}))
+    assert export(net, tmp_path / "net.onnx", "onnx", image_size(name)) <= 1e-4
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
+
+
+@pytest.mark.parametrize("name", ["resnet20", "squeezenet1_1", "shufflenet_v2_x0_5", "lenet5"])
+def test_a_pt2_file_is_the_same_function(name: str, tmp_path: Path) -> None:
+    net = ready(name).train()
+    path = tmp_path / "net.pt2"
+    export(net, path, "pt2", image_size(name))
+    assert net.training
+    images = torch.randn(5, *image_size(name))
+    with torch.no_grad():
+        assert torch.allclose(torch.export.load(path).module()(images), net.eval()(images), rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_that_tells_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = exporting.READ["pt2"]
+    monkeypatch.setitem(exporting.READ, "pt2", lambda path: lambda images: 1.1 * read(path)(images))
+    with pytest.raises(ExportError, match="is 1.0e-01 from the original, more than 1e-04: not kept"):
+        export(archzoo.build("lenet5_textbook"), tmp_path / "net.pt2", "pt2", (1, 32, 32))
+    assert not list(tmp_path.iterdir())
+
+
+class Decides(nn.Module):
+    """A forward that cannot be traced."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        return images.flatten(1) if images.sum() > 0 else -images.flatten(1)
+
+
+def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ExportError, match="the network cannot be traced: "):
+        export(Decides(), tmp_path / "net.pt2", "pt2", (1, 4, 4))
+    with pytest.raises(ExportError, match="the example batch must be at least 2, not 1"):
+        export(nn.Flatten(), tmp_path / "net.pt2", "pt2", (1, 4, 4), batch=1)
+    with pytest.raises(ExportError, match="to must be 'onnx' or 'pt2', not 'tflite'"):
+        export(nn.Flatten(), tmp_path / "net", "tflite", (1, 4, 4))  # type: ignore[arg-type]
+    with pytest.raises(ExportError, match="could not write"):
+        export(nn.Sequential(nn.Flatten()), tmp_path / "none" / "net.pt2", "pt2", (1, 4, 4))
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(ExportError, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
+        export(nn.Flatten(), tmp_path / "net.onnx", "onnx", (1, 4, 4))
+    assert not list(tmp_path.iterdir())
