@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "weights": {"layers", "registry", "weights"},
     "reuse": {"layers"},
     "exporting": set(),
-    "inference": set(),
+    "inference": {"layers", "registry"},
     "report": {"auditor", "profiler", "registry", "report"},
 }
 

@@ -44,10 +44,11 @@ def profile(
     from archzoo.profiler import CONVENTIONS
     from archzoo.profiler import memory as follow
     from archzoo.profiler import profile as count
-    from archzoo.report.costs import USUAL, profile_table, summarise, write_profile
+    from archzoo.report.costs import USUAL, profile_table, write_profile
+    from archzoo.report.costs import summary as torchinfos
 
     if summary:
-        print(summarise(net, given, depth or 3))
+        print(torchinfos(net, given, depth or 3))
         return
     counted = count(net, given, batch=batch)
     counted.model = target

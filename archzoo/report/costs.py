@@ -14,7 +14,7 @@ from archzoo.profiler import Comparison, Profile
 from archzoo.profiler.rendering import TEXT, USUAL, table
 from archzoo.report.tables import Format, markdown_row
 
-__all__ = ["USUAL", "comparison_table", "profile_table", "summarise", "write_comparison", "write_profile"]
+__all__ = ["USUAL", "comparison_table", "profile_table", "summary", "write_comparison", "write_profile"]
 
 
 def profile_table(counted: Profile, columns: Sequence[str] = USUAL, depth: int | None = None, sort: str = "") -> Table:
@@ -69,9 +69,9 @@ def _cells(head: Sequence[str], rows: Sequence[Sequence[str]], form: Format) -> 
     return out.getvalue()
 
 
-def summarise(model: nn.Module, input_size: Any, depth: int = 3) -> str:
-    """Torchinfo's summary of a model on the meta device: its own counts, in its own form."""
-    from torchinfo import summary
+def summary(model: nn.Module, input_size: Any, depth: int = 3) -> str:
+    """The summary that torchinfo gives of a model on the meta device: its own counts, in its own form."""
+    from torchinfo import summary as torchinfos
 
     sizes = [(1, *size) for size in input_size] if isinstance(input_size, list) else (1, *input_size)
-    return str(summary(model, sizes, device="meta", depth=depth, verbose=0))
+    return str(torchinfos(model, sizes, device="meta", depth=depth, verbose=0))

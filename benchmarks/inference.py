@@ -1,0 +1,133 @@
+"""Evaluation: ours, ours optimized in three ways, and torchvision's or timm's network as it comes.
+
+    python benchmarks/inference.py [--threads N] [NAME ...]
+
+All are measured in one run, in turn, on 8 images of the paper's size, 32 for CIFAR. Medians count, as ratios to the
+library's network, or to ours where neither has it: seconds depend on the machine. The last column is the optimized
+network's share of the peak: of the multiply-adds a second of a 3x3 convolution of 256 maps in channels_last beside it.
+Names may be patterns. Exits with 1 if a network misses its bar, or is slower optimized than as it comes.
+"""
+
+import argparse
+import importlib
+import statistics
+import time
+from collections.abc import Callable, Mapping
+
+import torch
+from peers import torchvision_models
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.inference import optimize
+
+ROUNDS = 9
+SHORTEST = 0.05  # seconds of one measurement: quick networks run several times
+NOISE = 1.05  # two measurements of one network differ by as much
+BARS = {"resnet50": 0.70, "densenet121": 0.70, "vgg_d": 0.80, "googlenet_bn": 0.45, "squeezenet1_1": 0.50}
+OTHERS = ("resnet50_v1_5", "alexnet", "googlenet", "shufflenet_v2_x1_0", "densenet_bc", "fractalnet20")
+# torchvision's resnet50 is our resnet50_v1_5; both of ours are held against it.
+TORCHVISION = {
+    "vgg_a": "vgg11",
+    "vgg_b": "vgg13",
+    "vgg_d": "vgg16",
+    "vgg_e": "vgg19",
+    "googlenet_bn": "googlenet",
+    "alexnet_one_tower": "alexnet",
+    "resnet50": "resnet50",
+    "resnet50_v1_5": "resnet50",
+} | {
+    name: name
+    for name in ("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "densenet121", "densenet169", "densenet201")
+}
+TIMM = {"resnet101_v1_5": "resnet101", "resnet152_v1_5": "resnet152", "wide_resnet50_2": "wide_resnet50_2"}
+
+Run = Callable[[Tensor], object]
+
+
+def peer(name: str) -> nn.Module | None:
+    """The same network of another library, with random weights; None where neither has it."""
+    if name in TORCHVISION:
+        options = {"aux_logits": False, "init_weights": False} if name == "googlenet_bn" else {}
+        made = torchvision_models().get_model(TORCHVISION[name], weights=None, **options)
+    elif name in TIMM:
+        made = importlib.import_module("timm").create_model(TIMM[name])
+    else:
+        return None
+    net: nn.Module = made.eval()
+    return net
+
+
+def contenders(name: str) -> dict[str, Run]:
+    """What is measured, ours last but one, and the peak's convolution last."""
+    net = archzoo.build(name).eval()
+    library = peer(name)
+    theirs: dict[str, Run] = {} if library is None else {"theirs": library}
+    return theirs | {
+        "ours": net,
+        "optimized": optimize(net),
+        "frozen": optimize(net, compile="freeze"),
+        "bfloat16": optimize(net, dtype=torch.bfloat16),
+    }
+
+
+def seconds(run: Run, images: Tensor) -> float:
+    """How long one call takes, from as many as make a measurement."""
+    calls, start = 0, time.perf_counter()
+    while calls == 0 or time.perf_counter() - start < SHORTEST:
+        run(images)
+        calls += 1
+    return (time.perf_counter() - start) / calls
+
+
+def medians(runs: Mapping[str, tuple[Run, Tensor]]) -> dict[str, float]:
+    """Median seconds of each, measured in turn after a call to warm up."""
+    for run, images in runs.values():
+        run(images)
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(ROUNDS):
+        for name, (run, images) in runs.items():
+            times[name].append(seconds(run, images))
+    return {name: statistics.median(measured) for name, measured in times.items()}
+
+
+def compare(name: str) -> tuple[dict[str, float], float]:
+    """Median seconds of each contender, and the optimized network's share of the peak."""
+    size = archzoo.find(name).input_size
+    images = torch.randn(8 if size[1] > 64 else 32, *size)
+    convolution = nn.Conv2d(256, 256, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    maps = torch.randn(8, 256, 28, 28).to(memory_format=torch.channels_last)
+    runs = {what: (run, images) for what, run in contenders(name).items()} | {"peak": (convolution, maps)}
+    with torch.inference_mode():
+        times = medians(runs)
+    rate = archzoo.profile(convolution, (256, 28, 28)).macs * len(maps) / times.pop("peak")
+    reached = archzoo.profile(archzoo.build(name, device="meta"), size).macs * len(images) / times["optimized"]
+    return times, reached / rate
+
+
+def main() -> int:
+    """Print a line for each network; how many bars were missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", default=[*BARS, *OTHERS])
+    parser.add_argument("--threads", type=int, default=2)
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    print(f"{'':24}{'theirs ms':>10}{'ours ms':>9}{'ours':>7}{'optimized':>11}{'frozen':>8}{'bfloat16':>10}{'peak':>6}")
+    missed = 0
+    for name in [name for pattern in given.names for name in archzoo.names(pattern)]:
+        times, share = compare(name)
+        unit = times.get("theirs", times["ours"])
+        ratio = {what: seconds / unit for what, seconds in times.items()}
+        bad = ratio["optimized"] > BARS.get(name, 1.0) or ratio["optimized"] > NOISE * ratio["ours"]
+        missed += bad
+        theirs = f"{1000 * times['theirs']:10.1f}" if "theirs" in times else f"{'':10}"
+        print(
+            f"{name:24}{theirs}{1000 * times['ours']:9.1f}{ratio['ours']:7.2f}{ratio['optimized']:11.2f}"
+            f"{ratio['frozen']:8.2f}{ratio['bfloat16']:10.2f}{share:6.0%}{'  missed' if bad else ''}",
+            flush=True,
+        )
+    return missed
+
+
+if __name__ == "__main__":
+    raise SystemExit(min(main(), 1))

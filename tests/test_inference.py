@@ -1,0 +1,209 @@
+"""The optimized network is the same function, by structure; how fast it is stands in benchmarks/inference.py."""
+
+import copy
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo import ArchzooError
+from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
+from archzoo.layers import ResponseNorm
+from tests.test_models import every_net, images, ready
+
+
+def with_any_statistics(net: nn.Module) -> nn.Module:
+    """A copy whose batch norms have statistics, scales (of both signs) and shifts of anything."""
+    other = copy.deepcopy(net).eval()
+    generator = torch.Generator().manual_seed(5)
+    for norm in other.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            assert norm.running_mean is not None
+            assert norm.running_var is not None
+            count = norm.num_features
+            with torch.no_grad():
+                spread = norm.running_var.sqrt()
+                norm.running_mean += 0.2 * spread * torch.randn(count, generator=generator)
+                norm.running_var *= 0.5 + torch.rand(count, generator=generator)
+                if norm.affine:
+                    norm.weight *= 1 - 2 * (torch.rand(count, generator=generator) < 0.2).float()
+                    norm.weight *= 0.5 + torch.rand(count, generator=generator)
+                    norm.bias += 0.2 * torch.randn(count, generator=generator)
+    return other
+
+
+def norms(net: nn.Module) -> int:
+    return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
+
+
+@every_net
+def test_the_optimized_network_is_the_same_function(name: str) -> None:
+    net, batch, near = with_any_statistics(ready(name)), images(name, 2), 1e-5
+    if norms(net):  # in double precision: folding reorders sums, which deep nets amplify, and does nothing else
+        net, batch, near = net.double(), batch.double(), 1e-9
+    with torch.no_grad():
+        expected = net(batch)
+        assert (optimize(net)(batch) - expected).norm() <= near * expected.norm()
+
+
+@pytest.mark.parametrize(
+    "name", ["resnet18", "preact_resnet110", "densenet_bc", "vgg_a", "googlenet", "shufflenet_v2_x1_0", "fractalnet20"]
+)
+@pytest.mark.parametrize("compile", [None, "freeze"])
+def test_in_single_precision_it_is_within_a_ten_thousandth(name: str, compile: str | None) -> None:  # noqa: A002
+    net, batch = ready(name), images(name, 2)
+    with torch.no_grad():
+        expected = net(batch)
+        out = optimize(net, compile=compile)(batch)  # type: ignore[arg-type]
+    assert (out - expected).norm() <= 1e-4 * expected.norm()
+
+
+def test_the_original_is_not_touched() -> None:
+    net = archzoo.build("resnet20").train()
+    before = copy.deepcopy(net.state_dict())
+    optimize(net)(torch.randn(2, 3, 32, 32))
+    assert net.training
+    assert all(parameter.requires_grad for parameter in net.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in net.state_dict().items())
+    assert not any(isinstance(module, nn.Identity) for name, module in net.named_modules() if "bn" in name)
+
+
+@pytest.mark.parametrize(
+    ("name", "left"),
+    [
+        ("resnet50", 0),
+        ("googlenet_bn", 0),
+        ("shufflenet_v2_x1_0", 0),
+        # Each block's first norm reads a sum; the second follows a convolution.
+        ("preact_resnet164", None),
+        ("densenet121", None),
+    ],
+)
+def test_every_norm_that_can_be_folded_is(name: str, left: int | None) -> None:
+    net = archzoo.build(name)
+    folded = fold_batch_norms(net)
+    assert norms(folded) < norms(net)
+    if left is not None:
+        assert norms(folded) == left
+
+
+class TwoReaders(nn.Module):
+    """A convolution whose maps are normalised, and read as they are too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.conv(maps)
+        return self.norm(maps) + maps
+
+
+class OtherOrder(nn.Module):
+    """Runs convolution and norm after one another, though neither reads the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        branch = self.conv(maps)
+        return self.norm(maps) * branch
+
+
+class Shared(nn.Module):
+    """One convolution, normalised in two ways."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(4, 4, 1)
+        self.first, self.second = nn.BatchNorm2d(4), nn.BatchNorm2d(4)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.second(self.conv(self.first(self.conv(maps))))
+
+
+class Padded(nn.Module):
+    """A norm before a convolution with a border, whose zeros would get a shift."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm, self.relu, self.conv = nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 4, 3, padding=1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.conv(self.relu(self.norm(maps)))
+
+
+@pytest.mark.parametrize(("net", "inputs"), [(TwoReaders(), 3), (OtherOrder(), 4), (Shared(), 4), (Padded(), 4)])
+def test_what_structure_forbids_is_not_folded(net: nn.Module, inputs: int) -> None:
+    net = with_any_statistics(net).double()
+    folded = fold_batch_norms(net)
+    maps = torch.randn(2, inputs, 6, 6).double()
+    with torch.no_grad():
+        assert torch.allclose(folded(maps), net(maps))
+    assert norms(folded) == norms(net)
+
+
+def test_a_norm_before_a_convolution_becomes_a_bound_where_it_is_exact() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1, bias=False))
+    net = with_any_statistics(net).double()
+    folded = fold_batch_norms(net)
+    maps = torch.randn(2, 4, 6, 6).double()
+    with torch.no_grad():
+        assert torch.allclose(folded(maps), net(maps))
+    assert norms(folded) == 0
+    assert any(isinstance(module, Clamp) for module in folded.modules())
+
+
+def test_a_scale_of_zero_is_left_alone() -> None:
+    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1)).double()
+    nn.init.zeros_(net[0].weight)  # type: ignore[arg-type]
+    maps = torch.randn(2, 4, 6, 6).double()
+    net.eval()
+    with torch.no_grad():
+        assert torch.allclose(optimize(net)(maps), net(maps))
+
+
+@pytest.mark.parametrize("n", [3, 4, 5])
+def test_response_norm_as_a_convolution_is_the_same_sum(n: int) -> None:
+    norm = ResponseNorm(n=n, alpha=0.3, beta=0.6, k=1.5)
+    maps = torch.randn(2, 9, 4, 4).double()
+    assert torch.allclose(BandedNorm(norm)(maps), norm(maps))
+
+
+def test_bfloat16_takes_images_of_any_type_and_tells_nearly_the_same() -> None:
+    net, batch = ready("resnet20"), images("resnet20", 4)
+    with torch.no_grad():
+        out = optimize(net, dtype=torch.bfloat16)(batch)
+    assert out.dtype == torch.bfloat16
+    assert (out.float() - net(batch)).norm() <= 0.05 * net(batch).norm()
+
+
+def test_hooked_layers_keep_their_hooks() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
+    seen: list[Tensor] = []
+    net[0].register_forward_hook(lambda module, args, out: seen.append(out))
+    folded = fold_batch_norms(net)
+    assert norms(folded) == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"compile": "fast"}, "compile must be 'freeze', 'inductor' or None, not 'fast'"),
+        ({"dtype": torch.int8}, "dtype must be a floating type, such as torch.bfloat16, not torch.int8"),
+    ],
+)
+def test_bad_requests_are_refused(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ArchzooError, match=message):
+        optimize(nn.ReLU(), **arguments)  # type: ignore[arg-type]
+
+
+def test_images_that_do_not_fit_are_refused_as_ever() -> None:
+    for compile in (None, "freeze"):  # noqa: A001
+        fast = optimize(archzoo.build("resnet20"), compile=compile)  # type: ignore[arg-type]
+        with pytest.raises(ValueError, match="expected images of 3 channels, not 4"):
+            fast(torch.randn(2, 4, 32, 32))
