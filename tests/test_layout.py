@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "layers": set(),
     "weights": {"layers", "registry", "weights"},
     "reuse": {"layers"},
+    "training": {"layers", "training"},
     "exporting": set(),
     "inference": {"layers", "registry"},
     "report": {"auditor", "profiler", "registry", "report"},

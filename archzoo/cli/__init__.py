@@ -10,10 +10,18 @@ from typing import NoReturn
 
 import typer
 
-from archzoo.cli import checkpoints, costs, networks
+from archzoo.cli import checkpoints, costs, networks, recipes
 from archzoo.cli.arguments import log
 
-VERBS = (networks.names, networks.show, costs.profile, costs.compare, checkpoints.export, networks.audit)
+VERBS = (
+    networks.names,
+    networks.show,
+    networks.audit,
+    costs.profile,
+    costs.compare,
+    checkpoints.export,
+    recipes.recipe,
+)
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
 for _verb in VERBS:

@@ -1,0 +1,44 @@
+"""The verb about training: how a paper did it."""
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+from archzoo import find, registry
+from archzoo.cli.arguments import Format, Options, complete_name, split_option
+
+
+def recipe(
+    name: Annotated[str, typer.Argument(help="A network, or a recipe of its own name.", autocompletion=complete_name)],
+    changes: Options = None,
+    *,
+    data: Annotated[str, typer.Option(help="Which data, where a network has recipes for several.")] = "",
+    form: Annotated[Format, typer.Option("--format", help="table, or json.")] = Format.table,
+) -> None:
+    """Tell how a paper trained a network, and draw its learning rate. key=value changes a value."""
+    from archzoo.training.recipes import IMAGES, BadRecipe, draw, find_recipe, read_changes
+
+    try:
+        network = find(name).name
+    except registry.UnknownName:
+        network = name
+    found = find_recipe(network, data)
+    found = found.with_(**read_changes(found, dict(split_option(change) for change in changes or [])))
+    if form is Format.json:
+        print(json.dumps(found.as_dict(), indent=1))
+        return
+    if form is not Format.table:
+        raise BadRecipe(f"a recipe is printed as table or json, not {form.value}")
+    for key, value in found.as_dict().items():
+        print(f"{key:>16}  {_spell(value)}")
+    print(f"\n{draw(found, IMAGES.get(found.data, 50_000))}")
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, dict):
+        rest = ", ".join(f"{name}={_spell(one)}" for name, one in value.items() if name != "kind")
+        return f"{value.get('kind', '')}({rest})"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_spell, value)) or "-"
+    return "-" if value == "" else str(value)

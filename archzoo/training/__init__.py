@@ -1,0 +1,1 @@
+"""How the papers trained their networks. Is handed a model, and knows none."""
