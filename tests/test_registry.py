@@ -88,7 +88,7 @@ def test_a_preset_stays_what_its_name_says() -> None:
 
 
 def test_weights_that_do_not_exist_are_refused_not_ignored() -> None:
-    with pytest.raises(BadOption, match="not available yet"):
+    with pytest.raises(BadOption, match="has no weights 'imagenet'; there are torchvision:IMAGENET1K_V1, timm:"):
         archzoo.build("resnet18", weights="imagenet")
 
 
