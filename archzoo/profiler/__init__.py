@@ -5,7 +5,8 @@ from archzoo.profiler.conventions import CONVENTIONS, Convention
 from archzoo.profiler.counting import profile
 from archzoo.profiler.intervals import ReceptiveField
 from archzoo.profiler.operators import Work
-from archzoo.profiler.profiles import Profile, ProfileError, Row
+from archzoo.profiler.profiles import Profile
+from archzoo.profiler.rows import ProfileError, Row
 from archzoo.profiler.storages import Memory, MemoryRow, Moment, memory
 
 __all__ = [

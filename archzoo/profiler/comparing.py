@@ -11,7 +11,7 @@ from torch import nn
 
 from archzoo.profiler.counting import profile
 from archzoo.profiler.meta import modules_of
-from archzoo.profiler.profiles import ProfileError, Row
+from archzoo.profiler.rows import ProfileError, Row
 
 ABSENT = "-"
 

@@ -26,7 +26,8 @@ from archzoo.profiler.meta import (
 )
 from archzoo.profiler.operators import Counts, Operator, Work, look_up
 from archzoo.profiler.parameters import count_parameters
-from archzoo.profiler.profiles import Profile, ProfileError, Row
+from archzoo.profiler.profiles import Profile
+from archzoo.profiler.rows import ProfileError, Row
 from archzoo.profiler.tape import Tape
 
 

@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from archzoo.profiler.profiles import Row
+from archzoo.profiler.rows import Row
 
 NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 Parameters = dict[int, tuple[str, int, bool]]  # by identity: the column it counts in, how many, whether it learns

@@ -1,9 +1,9 @@
 """A profile as text and as HTML, in columns of the reader's choice."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from archzoo.profiler.profiles import Profile, ProfileError, Row
+from archzoo.profiler.rows import ProfileError, Row
 
 
 def _shape(row: Row) -> str:
@@ -47,7 +47,7 @@ TEXT = {"", "kind"}  # columns of text, which stands left
 
 
 def table(
-    counted: Profile, columns: Sequence[str] = USUAL, depth: int | None = None, sort: str = ""
+    title: str, rows: Sequence[Row], columns: Sequence[str] = USUAL, depth: int | None = None, sort: str = ""
 ) -> tuple[list[str], list[list[str]]]:
     """Heads and cells, a row a module: down to ``depth`` levels, in the model's order or the largest ``sort`` first.
 
@@ -56,10 +56,10 @@ def table(
     for column in (*columns, *filter(None, [sort])):
         if column not in COLUMNS:
             raise ProfileError(f"no column is called {column!r}; there are {', '.join(COLUMNS)}")
-    rows = [row for row in counted.rows if depth is None or row.level <= depth]
+    rows = [row for row in rows if depth is None or row.level <= depth]
     if sort:
         rows = sorted(rows, key=lambda row: _size(row, sort), reverse=sort not in TEXT)
-    cells = [[row.name or counted.model, *(COLUMNS[column](row) for column in columns)] for row in rows]
+    cells = [[row.name or title, *(COLUMNS[column](row) for column in columns)] for row in rows]
     return ["", *columns], cells
 
 
@@ -73,32 +73,31 @@ def _size(row: Row, column: str) -> float | str:
         return -1
 
 
-def as_text(counted: Profile) -> str:
+def as_text(title: str, rows: Sequence[Row], unknown: Mapping[str, int]) -> str:
     """The usual columns, in lines, and what was not counted."""
-    head, rows = table(counted)
-    widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
+    head, cells = table(title, rows)
+    widths = [max(len(row[at]) for row in (head, *cells)) for at in range(len(head))]
     lines = [
         "  ".join(cell.rjust(width) if at else cell.ljust(width) for at, (cell, width) in enumerate(pairs))
-        for pairs in (list(zip(row, widths, strict=True)) for row in (head, *rows))
+        for pairs in (list(zip(row, widths, strict=True)) for row in (head, *cells))
     ]
-    return "\n".join([*lines, *notes(counted)])
+    return "\n".join([*lines, *notes(unknown)])
 
 
-def notes(counted: Profile) -> list[str]:
+def notes(unknown: Mapping[str, int]) -> list[str]:
     """What a reader of the numbers has to know beside them."""
     return [
-        f"not counted: {name}, {times} times; the multiply-adds are a lower bound"
-        for name, times in counted.unknown.items()
+        f"not counted: {name}, {times} times; the multiply-adds are a lower bound" for name, times in unknown.items()
     ]
 
 
-def as_html(counted: Profile) -> str:
+def as_html(title: str, rows: Sequence[Row], unknown: Mapping[str, int]) -> str:
     """The usual columns as a table for a notebook; parts are indented by level."""
-    head, rows = table(counted)
-    levels = [row.level for row in counted.rows]
+    head, texts = table(title, rows)
+    levels = [row.level for row in rows]
     cells = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
-    for level, (name, *rest) in zip(levels, rows, strict=True):
+    for level, (name, *rest) in zip(levels, texts, strict=True):
         first = f'<td style="text-align:left;padding-left:{level}em">{escape(name)}</td>'
         cells.append(f"<tr>{first}{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>")
-    below = "".join(f"<p>{escape(note)}</p>" for note in notes(counted))
+    below = "".join(f"<p>{escape(note)}</p>" for note in notes(unknown))
     return f"<table>{''.join(cells)}</table>{below}"

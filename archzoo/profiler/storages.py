@@ -29,7 +29,7 @@ from archzoo.profiler.meta import (
     spell_sizes,
 )
 from archzoo.profiler.operators import look_up
-from archzoo.profiler.profiles import ProfileError
+from archzoo.profiler.rows import ProfileError
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 OPTIMIZERS: dict[str, MakeOptimizer] = {
