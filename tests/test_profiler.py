@@ -486,3 +486,31 @@ def test_a_recursive_module_counts_its_work_once() -> None:
     counted = profile(Again(), (3, 4, 4))
     assert counted.macs == counted.at("conv").macs == 3 * 16 * 9
     assert counted.depth == 3
+
+
+@pytest.mark.parametrize("kind", [nn.RNN, nn.GRU, nn.LSTM])
+def test_recurrent_layers_are_counted_as_torch_counts_them(kind: type[nn.RNNBase]) -> None:
+    net = kind(8, 16, 2, batch_first=True, bidirectional=True)
+    counted = profile(net, (5, 8))
+    gates = {nn.RNN: 1, nn.GRU: 3, nn.LSTM: 4}[kind]
+    assert counted.macs == 5 * 2 * gates * 16 * ((8 + 16) + (32 + 16))
+    assert not counted.unknown
+    assert counted.params == sum(parameter.numel() for parameter in net.parameters())
+
+
+@pytest.mark.parametrize(
+    "layer", [nn.Hardswish(), nn.Hardswish(inplace=True), nn.Mish(inplace=True), nn.PReLU(), nn.ReLU6()]
+)
+def test_activations_are_elementwise_work(layer: nn.Module) -> None:
+    counted = profile(nn.Sequential(nn.Conv2d(3, 4, 3), layer), (3, 6, 6))
+    assert counted.other == 4 * 16
+    assert not counted.unknown
+    assert counted.rows[0].field is not None
+    assert counted.rows[0].field.size == (3, 3)
+
+
+def test_a_norm_over_the_image_itself_sees_all_of_it() -> None:
+    for norm in (nn.InstanceNorm2d(3), nn.GroupNorm(1, 3)):
+        counted = profile(nn.Sequential(norm, nn.Conv2d(3, 3, 3, padding=1)), (3, 6, 6))
+        assert counted.rows[0].field is not None
+        assert min(counted.rows[0].field.size) >= 6

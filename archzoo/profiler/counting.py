@@ -18,6 +18,7 @@ from archzoo.profiler.meta import (
     hint,
     is_lazy,
     materialised,
+    meta_copy,
     meta_inputs,
     modules_of,
     preserved,
@@ -43,6 +44,8 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
     model = getattr(model, "_orig_mod", model)  # what torch.compile was given
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        model = meta_copy(model)  # recurrent layers compare devices before any operator is called
     args, kwargs, batch = meta_inputs(model, input_size, batch)
     sizes = sizes_of(input_size)
     counter = _Counter(model, (args, kwargs))

@@ -254,6 +254,16 @@ def indexing(out: Tensor, inputs: Inputs, x: Tensor, places: Sequence[Any]) -> F
     )
 
 
+def batch_norm(
+    out: Any, inputs: Inputs, x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool = False, *_: Any
+) -> Field:
+    """Of a batch normalisation: position by position, unless it takes the statistics of these very maps."""
+    if not training:
+        return pointwise(out, inputs)
+    axes = (axis if axis[0] is None else (axis[0], collapse(axis, x.shape[axis[0]])[1]) for axis in inputs[0][1])
+    return tuple(axes)
+
+
 def layer_norm(out: Any, inputs: Inputs, x: Tensor, shape: Sequence[int], *_: Any) -> Field:
     """Of a normalisation over the last dimensions."""
     field = inputs[0][1]
@@ -313,14 +323,15 @@ _RULES: dict[Rule, str] = {
     squeezing: "squeeze",
     selecting: "select",
     slicing: "slice",
-    splitting: "split split_with_sizes",
+    splitting: "split split_with_sizes unsafe_split unsafe_split_with_sizes",
     indexing: "index",
     layer_norm: "native_layer_norm",
+    batch_norm: "native_batch_norm _native_batch_norm_legit cudnn_batch_norm",
     padding: "constant_pad_nd",
     product: "mm addmm bmm",
-    pointwise: """clone alias detach _to_copy native_dropout expand lift_fresh copy_ native_batch_norm
-        _native_batch_norm_legit _native_batch_norm_legit_no_training _batch_norm_no_update _batch_norm_with_update
-        cudnn_batch_norm""",
+    pointwise: """clone alias detach _to_copy native_dropout expand lift_fresh copy_
+        _native_batch_norm_legit_no_training _batch_norm_no_update _batch_norm_with_update hardswish hardswish_ mish_
+        gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_""",
 }
 FIELDS: dict[Any, Rule] = {getattr(aten, name): rule for rule, names in _RULES.items() for name in names.split()}
 

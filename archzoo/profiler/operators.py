@@ -237,7 +237,8 @@ for _count, _names in (
     ),
     (
         _writes,
-        "native_dropout upsample_nearest1d upsample_nearest2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d",
+        """native_dropout upsample_nearest1d upsample_nearest2d upsample_linear1d upsample_bilinear2d upsample_bicubic2d
+        hardswish hardswish_ mish_ gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_""",
     ),
 ):
     OTHER.update(dict.fromkeys(_packets(_names), _count))
@@ -256,6 +257,7 @@ embedding cat stack split split_with_sizes unbind clone copy_ _to_copy index ind
 index_put index_put_ slice_scatter select_scatter repeat roll flip tril triu constant_pad_nd reflection_pad1d
 reflection_pad2d reflection_pad3d replication_pad1d replication_pad2d replication_pad3d fill_ zero_ lift_fresh
 lift_fresh_copy _unsafe_view _reshape_alias resize_ channel_shuffle native_channel_shuffle pixel_shuffle
+unsafe_split unsafe_split_with_sizes as_strided_
 pixel_unshuffle bernoulli bernoulli_ uniform_ normal_ nonzero masked_fill masked_fill_ where _local_scalar_dense
 squeeze_ unsqueeze_ transpose_ t_ detach_ im2col col2im unfold_copy alias _conj
 """)

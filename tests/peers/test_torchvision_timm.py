@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
 from archzoo.weights.maps import map_of, to_ours, to_theirs
@@ -146,3 +147,27 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: Published) -> None:
     assert chosen.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     assert (tuple(config.mean), tuple(config.std)) == (chosen.mean, chosen.std)
     assert (config.num_classes, tuple(config.input_size)) == (chosen.classes, chosen.input_size)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *(
+            "vit_tiny_patch16_224",
+            "swin_tiny_patch4_window7_224",
+            "convnext_tiny",
+            "efficientnet_b0",
+            "hrnet_w18_small",
+        ),
+        *("mobilenetv3_large_100", "regnety_008", "inception_v4", "res2net50_14w_8s", "dpn68", "levit_128", "nfnet_f0"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_networks_of_every_kind_count_as_torchs_counter_has_it(name: str) -> None:
+    net = theirs("timm", name, "meta").eval()
+    size = net.default_cfg["input_size"]
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.empty(1, *size, device="meta"))
+    counted = archzoo.profile(net, size)
+    assert counted.flops == counter.get_total_flops()
+    assert not counted.unknown
