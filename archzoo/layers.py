@@ -179,7 +179,7 @@ class Residual(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         out: Tensor = self.layers(maps)
         if self.shortcut is not None:
-            out += self.shortcut(maps)
+            out = out + self.shortcut(maps)
         return F.relu(out, inplace=True)
 
 

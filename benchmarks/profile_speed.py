@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
+from peers import torchvision_models
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -126,6 +127,8 @@ def main(pattern: str, markdown: bool) -> int:
     """Print a line for each network: our milliseconds, and how many times as long the others take."""
     torch.set_num_threads(1)
     logging.disable()
+    with contextlib.suppress(ImportError):
+        torchvision_models()  # ptflops imports torchvision where it is installed
     others = [tool for tool in TOOLS if tool != "ours"]
     print(line(["", "ours, ms", *others], markdown))
     if markdown:
