@@ -1,6 +1,6 @@
 """How long counting a network takes, side by side with the other profilers.
 
-    python benchmarks/profile_speed.py [PATTERN] [--markdown]
+    python benchmarks/profile_speed.py [--markdown] [PATTERN ...]
 
 All are measured in one run, in turn, on one core, each in the best way that it has: on meta tensors where it works
 there, else on the CPU with real ones (fvcore). The fastest of a few repeats counts. Ratios, not milliseconds, are to be
@@ -10,6 +10,7 @@ as "-". Exits with 1 if a tool was ahead of us on any network.
 
 import contextlib
 import copy
+import gc
 import io
 import logging
 import sys
@@ -26,8 +27,8 @@ import archzoo
 
 Size = tuple[int, ...]
 Work = Callable[[nn.Module, Size], object]
-REPEATS = 3
-LONG = 0.2  # seconds: noise is small beside it
+REPEATS = 2
+LONG = 1.0  # seconds: noise is small beside it
 
 
 def ours(net: nn.Module, size: Size) -> object:
@@ -93,6 +94,7 @@ def seconds(work: Work, net: nn.Module, size: Size) -> float:
     fastest = float("inf")
     for _ in range(3):
         try:
+            gc.collect()  # nobody pays for what another left behind
             with contextlib.redirect_stdout(io.StringIO()):
                 start = time.perf_counter()
                 work(net, size)
@@ -123,7 +125,7 @@ def line(cells: list[str], markdown: bool) -> str:
     return f"| {' | '.join(cells)} |" if markdown else f"{cells[0]:26}" + "".join(f"{cell:>16}" for cell in cells[1:])
 
 
-def main(pattern: str, markdown: bool) -> int:
+def main(patterns: list[str], markdown: bool) -> int:
     """Print a line for each network: our milliseconds, and how many times as long the others take."""
     torch.set_num_threads(1)
     logging.disable()
@@ -134,7 +136,7 @@ def main(pattern: str, markdown: bool) -> int:
     if markdown:
         print(line(["---"] * (len(others) + 2), markdown))
     whole, behind = dict.fromkeys(TOOLS, 0.0), 0
-    for name in archzoo.names(pattern):
+    for name in [name for pattern in patterns for name in archzoo.names(pattern)]:
         times = compare(name)
         ratios = [times[tool] / times["ours"] for tool in others]
         cells = [f"{ratio:.1f}x" if ratio < float("inf") else "-" for ratio in ratios]
@@ -149,4 +151,4 @@ def main(pattern: str, markdown: bool) -> int:
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
     arguments = [argument for argument in sys.argv[1:] if argument != "--markdown"]
-    sys.exit(1 if main(arguments[0] if arguments else "*", "--markdown" in sys.argv) else 0)
+    sys.exit(1 if main(arguments or ["*"], "--markdown" in sys.argv) else 0)

@@ -1,4 +1,5 @@
 import copy
+import gc
 import pickle
 import threading
 from math import prod
@@ -187,6 +188,7 @@ def test_the_model_and_the_random_state_are_as_they_were(fails: bool) -> None:
     assert same(before, snapshot(net))
     assert not nn.modules.module._global_forward_hooks
     assert not nn.modules.module._global_forward_pre_hooks
+    assert gc.isenabled()
 
 
 def test_a_failure_does_not_spoil_the_next_count() -> None:

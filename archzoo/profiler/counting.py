@@ -24,6 +24,7 @@ from archzoo.profiler.meta import (
     preserved,
     sizes_of,
     spell_sizes,
+    uncollected,
 )
 from archzoo.profiler.operators import Counts, Operator, Work, look_up
 from archzoo.profiler.parameters import count_parameters
@@ -54,7 +55,12 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
             if any(map(is_lazy, counter.ghosts.own.values())):
                 model = materialised(model, args, kwargs)
                 counter = _Counter(model, (args, kwargs))
-            with preserved(counter.names, training=False), following(counter.enter, counter.leave), counter:
+            with (
+                preserved(counter.names, training=False),
+                following(counter.enter, counter.leave),
+                uncollected(),
+                counter,
+            ):
                 model(*args, **kwargs)
     except Exception as error:
         where = counter.path() or type(model).__name__

@@ -4,6 +4,7 @@ Nothing here counts. Counting and following the memory are both such passes.
 """
 
 import copy
+import gc
 import inspect
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -153,6 +154,18 @@ def preserved(modules: Collection[nn.Module], training: bool) -> Iterator[None]:
             for each, then in tensors:
                 each.clear()
                 each.update(then)
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Without looking for garbage: a pass keeps what it makes, and the search would take longer than the pass."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
 
 
 @contextmanager
