@@ -33,9 +33,15 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
         raise ExportError(f"could not write {target}: there is no folder {target.parent}")
     part = target.with_name(f".{target.name}.part.{to}")
     images = torch.randn(batch, *input_size, generator=torch.Generator().manual_seed(0))
-    was = net.training
+    for parameter in net.parameters():
+        images = images.to(parameter)
+        break
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
     try:
-        WRITE[to](net.eval(), images, part)
+        with torch.no_grad():
+            net(images)  # images that do not fit are refused in words, as tracing would not
+        WRITE[to](net, images, part)
         off = max(_distance(net, READ[to](part), torch.cat([images] * times)) for times in (1, 2))
         if not off <= NEAR:
             raise ExportError(f"the exported network is {off:.1e} from the original, more than {NEAR:.0e}: not kept")
@@ -43,7 +49,8 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     except OSError as error:
         raise ExportError(f"could not write {target}: {error}") from error
     finally:
-        net.train(was)
+        for module, training in modes.items():
+            module.training = training
         part.unlink(missing_ok=True)
     return off
 
@@ -66,7 +73,9 @@ def _traced(net: nn.Module, images: Tensor) -> torch.export.ExportedProgram:
 
 
 def _write_pt2(net: nn.Module, images: Tensor, path: Path) -> None:
-    torch.export.save(_traced(net, images), path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No complete tensor found")  # of weights in channels_last, which are whole
+        torch.export.save(_traced(net, images), path)
 
 
 def _read_pt2(path: Path) -> Callable[[Tensor], Tensor]:
@@ -93,7 +102,7 @@ def _write_onnx(net: nn.Module, images: Tensor, path: Path) -> None:
 def _read_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     session = _onnxruntime().InferenceSession(path, providers=["CPUExecutionProvider"])
     name = session.get_inputs()[0].name
-    return lambda images: torch.from_numpy(session.run(None, {name: images.numpy()})[0])
+    return lambda images: torch.from_numpy(session.run(None, {name: images.cpu().numpy()})[0]).to(images)
 
 
 def _onnxruntime() -> Any:

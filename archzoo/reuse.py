@@ -20,6 +20,10 @@ class UnknownPart(ValueError):
     """A network has no part of this name. The message says which are near."""
 
 
+class MissingPillow(ValueError):
+    """Pictures cannot be read without Pillow."""
+
+
 def part_of(net: nn.Module, name: str) -> nn.Module:
     """The part of a network with a name as in its state dict. Raises UnknownPart with the nearest names."""
     parts: dict[str, nn.Module] = dict(net.named_modules())
@@ -32,7 +36,7 @@ def part_of(net: nn.Module, name: str) -> nn.Module:
 def new_head(net: Net, classes: int, initialise: Callable[[nn.Module], object] | None = None) -> list[str]:
     """Replace what tells the classes by a layer for another number of them, in place; the names of what is new.
 
-    The last linear layer or convolution of the classifier, and every other in it that tells the same classes (the
+    The last linear layer or convolution of the classifier, and of every one inside it that tells the same classes (the
     auxiliary ones of GoogLeNet). ``initialise`` sets its parameters; torch's own draw is the default. The new layers
     stand on the device and in the type of the old ones, and learn. Raises ValueError where the network ends otherwise.
     """
@@ -45,7 +49,8 @@ def new_head(net: Net, classes: int, initialise: Callable[[nn.Module], object] |
         raise ValueError(f"the network ends in {kind}, not in a linear layer or convolution that tells classes")
     told = _outputs(learned[-1][1])
     replaced = []
-    for name, module in learned:
+    last_of_each = {name.rpartition(".")[0]: (name, module) for name, module in learned}
+    for name, module in last_of_each.values():
         if isinstance(module, nn.Linear | nn.Conv2d) and _outputs(module) == told:
             holder, _, last = name.rpartition(".")
             new = _like(module, classes)
@@ -138,31 +143,52 @@ def thaw(net: nn.Module, *parts: str) -> int:
 def parameter_groups(net: Net, rate: float, decay: float = 1.0) -> list[dict[str, Any]]:
     """Groups for an optimizer, one a stage: the classifier at ``rate``, each stage before it ``decay`` times the next.
 
-    A stage is a child of ``features`` with parameters that learn. Every parameter that learns is in one group, under
-    ``params``, beside its ``lr`` and the ``name`` of the stage. Raises ValueError for rates that are not positive.
+    A stage is a part of the features with a convolution, and the batch norms behind it; parameters outside all stages
+    learn as the first. Every parameter that learns is in one group, under ``params``, beside its ``lr`` and the
+    ``name`` of the stage. Raises ValueError for rates that are not positive.
     """
-    if rate <= 0 or not 0 < decay <= 1:
+    if not (rate > 0 and 0 < decay <= 1):
         raise ValueError(f"rate must be positive and decay in (0, 1], not {rate} and {decay}")
-    stages = [(f"features.{name}", part) for name, part in net.features.named_children()]
-    seen: set[nn.Parameter] = set()
-    groups: list[dict[str, Any]] = []
-    for name, part in [("classifier", net.classifier), *reversed(stages)]:
-        learning = [one for one in part.parameters() if one.requires_grad and one not in seen]
-        if learning:
-            seen |= set(learning)
-            groups.append({"params": learning, "lr": rate * decay ** len(groups), "name": name})
-    return groups[::-1]
+    stages: dict[str, list[nn.Parameter]] = {}
+    for name, part in [*_parts_in_order(net.features), ("classifier", net.classifier)]:
+        if isinstance(part, NORMS) and stages:
+            stages[next(reversed(stages))] += part.parameters()
+        elif parameters := list(part.parameters()):
+            stages[name] = parameters
+    staged = {one for parameters in stages.values() for one in parameters}
+    next(iter(stages.values())).extend(one for one in net.parameters() if one not in staged)
+    rates = [rate * decay**distance for distance in range(len(stages))][::-1]
+    learning = {name: [one for one in parameters if one.requires_grad] for name, parameters in stages.items()}
+    groups = [{"params": learning[name], "lr": lr, "name": name} for name, lr in zip(learning, rates, strict=True)]
+    return [group for group in groups if group["params"]]
+
+
+def _parts_in_order(features: nn.Module) -> list[tuple[str, nn.Module]]:
+    """The parts of a sequence; of other features, such as FractalNet's, the parts of the sequences inside."""
+    parts = [(f"features.{name}", part) for name, part in features.named_children()]
+    if isinstance(features, nn.Sequential):
+        return parts
+    inner = [
+        [(f"{name}.{child}", one) for child, one in part.named_children()]
+        if isinstance(part, nn.Sequential)
+        else [(name, part)]
+        for name, part in parts
+    ]
+    return [one for each in inner for one in each]
 
 
 def feature_maps(net: nn.Module, images: Tensor, parts: Sequence[str]) -> dict[str, Tensor]:
     """What the named parts return for a batch of images, in one forward pass. Raises UnknownPart.
 
-    A part that runs several times gives what it returned last; one that returns something else than a tensor is left
-    out. Gradients flow as they would.
+    A part that runs several times gives what it returned last. Gradients flow as they would. Raises ValueError for one
+    that is not run in this mode, or returns something else than a tensor.
     """
     with caught(net, parts) as maps:
         net(images)
-    return maps
+    for name in parts:
+        if name not in maps:
+            raise ValueError(f"{name} gave no maps: it was not run in this mode, or its parts inside have the maps")
+    return {name: maps[name] for name in parts}
 
 
 @contextmanager
@@ -210,24 +236,32 @@ def extract_features(
     from safetensors.torch import save_file
 
     part_of(net, part)
+    target = Path(output)
+    if not target.parent.is_dir():
+        raise ValueError(f"could not write {target}: there is no folder {target.parent}")
+    if batch < 1:
+        raise ValueError(f"batch must be at least 1, not {batch}")
+    if not len(mean) == len(std) == size[0]:
+        raise ValueError(f"{size[0]} channels take as many of mean and std, not {len(mean)} and {len(std)}")
     found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
     if not found:
         raise ValueError(f"{folder} has no pictures ({', '.join(sorted(PICTURES))})")
     device, dtype = next((one.device, one.dtype) for one in net.parameters())
     kept: list[Path] = []
     rows: list[Tensor] = []
-    was, _ = net.training, net.eval()
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
     try:
         for images, names in _batches(found, batch, size, mean, std, damaged):
-            with torch.no_grad(), caught(net, [part]) as maps:
-                net(images.to(device, dtype))
-            rows.append(maps[part].flatten(2).mean(2) if maps[part].dim() > 2 else maps[part])
+            with torch.no_grad():
+                maps = feature_maps(net, images.to(device, dtype), [part])[part]
+            rows.append(maps.flatten(2).mean(2) if maps.dim() > 2 else maps)
             kept += names
     finally:
-        net.train(was)
+        for module, training in modes.items():
+            module.training = training
     if not kept:
         raise ValueError(f"every picture of {folder} is damaged")
-    target = Path(output)
     partial = target.with_name(f"{target.name}.part")
     names_of = json.dumps([str(path.relative_to(folder)) for path in kept])
     save_file({"features": torch.cat(rows).float().cpu()}, partial, {"files": names_of, "part": part})
@@ -250,7 +284,9 @@ def _batches(
         try:
             pending.append((read_picture(path, size) - shift) / scale)
             names.append(path)
-        except (OSError, SyntaxError) as error:
+        except MissingPillow:
+            raise
+        except Exception as error:  # a damaged file makes Pillow's readers raise nearly anything
             if damaged == "refuse":
                 raise ValueError(f"{path} is damaged, or no picture: {error}; damaged='skip' leaves it out") from error
         if len(pending) == batch:
@@ -265,11 +301,11 @@ def read_picture(path: Path, size: tuple[int, int, int]) -> Tensor:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise ValueError("Pillow is not installed: pip install 'archzoo[pictures]'") from error
+        raise MissingPillow("Pillow is not installed: pip install 'archzoo[pictures]'") from error
 
     channels, height, width = size
     with Image.open(path) as opened:
-        picture = opened.convert("L" if channels == 1 else "RGB")
+        picture = ImageOps.exif_transpose(opened).convert("L" if channels == 1 else "RGB")
     fitted = ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
     pixels = torch.frombuffer(bytearray(fitted.tobytes()), dtype=torch.uint8)
     return pixels.view(height, width, -1).permute(2, 0, 1).float() / 255

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo import exporting
 from archzoo.exporting import ExportError, export
+from archzoo.inference import optimize
 from tests.test_models import image_size, ready
 
 # Every constructor, the deep ones shallow; test_models.py traces every registered network itself.
@@ -82,3 +83,20 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypa
     with pytest.raises(ExportError, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
         export(nn.Flatten(), tmp_path / "net.onnx", "onnx", (1, 4, 4))
     assert not list(tmp_path.iterdir())
+
+
+def test_an_optimized_network_is_exported_too(tmp_path: Path) -> None:
+    assert export(optimize(ready("densenet_bc_40_36")), tmp_path / "net.pt2", "pt2", (3, 16, 16)) <= 1e-4
+
+
+def test_a_network_is_exported_in_its_own_type_and_left_in_its_own_modes(tmp_path: Path) -> None:
+    net = archzoo.build("resnet20").double().train()
+    net.classifier.eval()
+    export(net, tmp_path / "net.pt2", "pt2", (3, 16, 16))
+    assert net.features.training
+    assert not net.classifier.training
+
+
+def test_images_that_do_not_fit_are_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="expected images of 3 channels, not 1"):
+        export(archzoo.build("resnet20"), tmp_path / "net.pt2", "pt2", (1, 16, 16))

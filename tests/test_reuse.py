@@ -177,3 +177,63 @@ def test_a_picture_is_read_in_grey_or_colour_from_0_to_1(tmp_path: Path) -> None
     assert torch.equal(colour, torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 4, 4))
     assert grey.shape == (1, 4, 4)
     assert 0 < grey[0, 0, 0] < 1
+
+
+def test_as_wide_a_layer_before_the_head_stays() -> None:
+    net = archzoo.build("vgg_a", num_classes=4096, device="meta").eval()
+    assert new_head(net, 7) == ["classifier.fc8"]
+    assert net(torch.empty(2, 3, 224, 224, device="meta")).shape == (2, 7)
+
+
+def test_stages_are_those_of_the_paper_whatever_holds_them() -> None:
+    def names(name: str) -> list[str]:
+        return [group["name"] for group in parameter_groups(archzoo.build(name, device="meta"), 0.1, 0.5)]
+
+    conv = [f"features.conv{number}_x" for number in range(2, 6)]
+    assert names("resnet18") == ["features.conv1", *conv, "classifier"]
+    assert names("fractalnet20") == [*(f"features.blocks.block{number}" for number in range(1, 6)), "classifier"]
+
+
+def test_parameters_outside_all_stages_learn_as_the_first() -> None:
+    net = archzoo.build("resnet20")
+    net.register_parameter("scale", nn.Parameter(torch.ones(1)))
+    assert any(one is net.scale for one in parameter_groups(net, 0.1, 0.5)[0]["params"])
+    with pytest.raises(ValueError, match="rate must be positive"):
+        parameter_groups(net, float("nan"))
+
+
+def test_a_part_without_maps_is_refused() -> None:
+    net = archzoo.build("fractalnet", columns=2).eval()
+    with pytest.raises(ValueError, match="features.blocks.block1.fractal gave no maps"):
+        feature_maps(net, torch.randn(1, 3, 32, 32), ["features.blocks.block1.fractal"])
+
+
+def test_features_are_refused_before_any_work_where_they_could_not_be_written(pictures: Path, tmp_path: Path) -> None:
+    net, size = archzoo.build("resnet20"), (3, 32, 32)
+    with pytest.raises(ValueError, match="there is no folder .*none"):
+        extract_features(net, pictures, tmp_path / "none" / "f", size=size, **HALF)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="batch must be at least 1, not 0"):
+        extract_features(net, pictures, tmp_path / "f", size=size, batch=0, **HALF)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="1 channels take as many of mean and std, not 3 and 3"):
+        extract_features(net, pictures, tmp_path / "f", size=(1, 32, 32), **HALF)  # type: ignore[arg-type]
+
+
+def test_a_header_that_breaks_off_is_named_too(pictures: Path, tmp_path: Path) -> None:
+    content = (pictures / "a.png").read_bytes()
+    (pictures / "a.png").write_bytes(content[:8] + (5).to_bytes(4, "big") + content[12:])  # a header of 5 bytes
+    with pytest.raises(ValueError, match=r"a\.png is damaged, or no picture"):
+        extract_features(
+            archzoo.build("resnet20"),
+            pictures,
+            tmp_path / "f",
+            size=(3, 32, 32),
+            **HALF,  # type: ignore[arg-type]
+        )
+
+
+def test_every_part_is_left_in_its_own_mode(pictures: Path, tmp_path: Path) -> None:
+    net = archzoo.build("resnet20").train()
+    net.classifier.eval()
+    extract_features(net, pictures, tmp_path / "f", size=(3, 32, 32), **HALF)  # type: ignore[arg-type]
+    assert net.features.training
+    assert not net.classifier.training
