@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from archzoo.cli import checkpoints, costs, networks, recipes
+from archzoo.cli import checkpoints, costs, networks, recipes, training
 from archzoo.cli.arguments import log
 
 VERBS = (
@@ -21,6 +21,7 @@ VERBS = (
     costs.compare,
     checkpoints.export,
     recipes.recipe,
+    training.train,
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)

@@ -20,6 +20,7 @@ from archzoo.training.schedules import (
     Steps,
     Unit,
     WarmUp,
+    read_schedule,
 )
 
 
@@ -32,8 +33,11 @@ class Recipe:
     """One training run as a paper describes it.
 
     ``networks`` are names or patterns of what it trains, on ``data``. ``optimizer`` is a name of torch.optim, in lower
-    case; ``length`` is in ``unit``. ``augmentation`` and ``preprocessing`` name steps in order. ``protocol`` says how
-    the paper tests, ``reaches`` what it printed for which network. ``unconfirmed`` marks what was quoted from memory.
+    case; ``length`` is in ``unit``, ``batch`` the images of all processes. ``augmentation``, ``preprocessing`` and
+    ``regularisers`` are phrases of the modules of these names. ``decay_scope`` is all parameters or weights alone;
+    ``clip`` limits the norm of the gradients and ``filter_limit`` the root mean square of filters, ``ema`` is the decay
+    of averaged weights, all off at 0. ``tested`` is the last epoch, or that of the best validation; ``protocol`` says
+    how, ``reaches`` what the paper printed. ``chosen`` names what no paper prints, ``unconfirmed`` quotes from memory.
     """
 
     name: str
@@ -49,10 +53,16 @@ class Recipe:
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
+    decay_scope: str = "all"
     label_smoothing: float = 0.0
+    clip: float = 0.0
+    filter_limit: float = 0.0
+    ema: float = 0.0
+    regularisers: tuple[str, ...] = ()
     augmentation: tuple[str, ...] = ()
     preprocessing: str = "mean and deviation by channel"
     validation: str = ""
+    tested: str = "last"
     protocol: str = "single view"
     reaches: str = ""
     chosen: tuple[str, ...] = ()
@@ -83,6 +93,12 @@ class Recipe:
         changed = replace(self, **changes)
         if changed.lr <= 0 or changed.batch < 1 or changed.length < 1:
             raise BadRecipe(f"lr, batch and length of {self.name} must be positive")
+        if changed.tested not in ("last", "best") or changed.unit not in ("epochs", "iterations"):
+            raise BadRecipe(
+                f"tested is last or best and unit epochs or iterations, not {changed.tested}, {changed.unit}"
+            )
+        if min(changed.clip, changed.filter_limit, changed.weight_decay) < 0 or not 0 <= changed.ema < 1:
+            raise BadRecipe("clip, filter_limit and weight_decay must not be negative, and ema from 0 to below 1")
         return changed
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,7 +121,7 @@ RECIPES = (
         length=20,
         schedule=Stairs((2, 5, 8, 12), (0.4, 0.2, 0.1, 0.02)),
         momentum=0.0,
-        preprocessing="background -0.1, ink 1.175, in 32x32",
+        preprocessing="background -0.1, ink 1.175",
         reaches="0.95% on MNIST's test set (LeNet-5)",
         chosen=(
             "optimizer: the paper's is stochastic diagonal Levenberg-Marquardt, a rate for each weight: not in torch",
@@ -122,7 +138,7 @@ RECIPES = (
         length=90,
         schedule=Plateau(drops=3),
         weight_decay=5e-4,
-        augmentation=("shorter side 256, middle 256x256", "random crop", "mirror", "PCA colour 0.1"),
+        augmentation=("shorter side 256", "middle 256x256", "random crop", "mirror", "PCA colour 0.1"),
         preprocessing="mean by pixel",
         protocol="ten crops, softmax averaged",
         reaches="40.7% top-1, 18.2% top-5 on the validation set (5 networks: 38.1%, 16.4%)",
@@ -138,7 +154,7 @@ RECIPES = (
         length=90,
         schedule=Shares((0.25, 0.5, 0.75), by=250 ** (-1 / 3)),
         weight_decay=5e-4,
-        augmentation=("shorter side 256, middle 256x256", "random crop", "mirror"),
+        augmentation=("shorter side 256", "middle 256x256", "random crop", "mirror"),
         preprocessing="mean by pixel",
     ),
     Recipe(
@@ -165,7 +181,8 @@ RECIPES = (
         batch=128,
         length=70,
         schedule=Plateau(drops=3),
-        augmentation=("shorter side 256, middle 256x256", "ten crops", "mirror"),
+        filter_limit=0.1,
+        augmentation=("shorter side 256", "middle 256x256", "one of ten crops"),
         preprocessing="mean by pixel",
         reaches="38.4% top-1, 16.5% top-5",
         chosen=("weight_decay: not printed", "schedule: annealed by hand when the validation error stalls"),
@@ -180,7 +197,7 @@ RECIPES = (
         length=74,
         schedule=Plateau(drops=3),
         weight_decay=5e-4,
-        augmentation=("shorter side 256, 384, or drawn from 256 to 512", "random crop", "mirror", "RGB shift"),
+        augmentation=("shorter side drawn from 256 to 512", "random crop", "mirror", "PCA colour 0.1"),
         preprocessing="mean by channel",
         protocol="dense, over several scales and their mirror images",
         reaches="24.8% top-1, 7.5% top-5 (vgg_d, scale jittering, dense over several scales)",
@@ -195,7 +212,7 @@ RECIPES = (
         batch=256,
         length=250,
         schedule=Every(8, by=0.96),
-        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "photometric distortions", "mirror"),
+        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "colour jitter 0.5", "mirror"),
         protocol="144 crops",
         reaches="6.67% top-5 (7 networks)",
         chosen=("lr", "batch", "length", "weight_decay: none of the four is printed"),
@@ -306,6 +323,7 @@ RECIPES = (
         weight_decay=1e-4,
         augmentation=MIRROR_SHIFT,
         validation="5,000 of the 50,000; the epoch of the lowest validation error is tested",
+        tested="best",
         reaches="5.25% (110) on CIFAR-10",
     ),
     Recipe(
@@ -392,7 +410,7 @@ RECIPES = (
         unit="iterations",
         schedule=Linear(),
         weight_decay=2e-4,
-        augmentation=("random crop of 227", "mirror"),
+        augmentation=("shorter side 256", "middle 256x256", "random crop", "mirror"),
         preprocessing="mean by channel (104, 117, 123)",
         reaches="57.5% top-1, 80.3% top-5 accuracy",
     ),
@@ -448,7 +466,7 @@ RECIPES = (
         batch=32,
         length=70,
         schedule=Steps((50, 65)),
-        augmentation=("random crop", "mirror"),
+        augmentation=("shorter side 256", "random crop", "mirror"),
         protocol="ten crops",
         reaches="24.12% top-1, 7.39% top-5 (ten crops)",
         chosen=("weight_decay: not printed, none here",),
@@ -488,10 +506,11 @@ RECIPES = (
         where="of this project, for a first try",
         lr=0.05,
         batch=32,
-        length=15,
+        length=60,
         schedule=Shares((0.5, 0.75)),
         nesterov=True,
         weight_decay=1e-4,
+        augmentation=("pad 2 and crop",),
     ),
     Recipe(
         name="constant",
@@ -584,6 +603,4 @@ def _read(before: Any, text: str) -> Any:
         return type(before)(text)
     if isinstance(before, tuple):
         return tuple(part.strip() for part in text.split(",") if part.strip())
-    if not isinstance(before, str):
-        raise ValueError(f"{before} is not changed by a text")
-    return text
+    return text if isinstance(before, str) else read_schedule(text)

@@ -1,7 +1,8 @@
 """Learning rates over a training run, as factors of the first one: what papers print, as functions of the step."""
 
+import ast
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -163,3 +164,40 @@ class WarmUp:
         if run.place(iteration, self.unit) < self.many:
             return self.factor_then
         return self.schedule.factor(iteration, run)
+
+
+def rate_factor(schedule: Schedule, iteration: int, run: Run, errors: Sequence[float]) -> float:
+    """The factor of any schedule at an iteration, behind epochs with these validation errors."""
+    if isinstance(schedule, WarmUp):
+        if run.place(iteration, schedule.unit) < schedule.many:
+            return schedule.factor_then
+        return rate_factor(schedule.schedule, iteration, run, errors)
+    return schedule.after(errors) if isinstance(schedule, Plateau) else schedule.factor(iteration, run)
+
+
+KINDS = {
+    kind.__name__: kind for kind in (Constant, Cosine, Every, Halves, Inverse, Linear, Plateau, Shares, Stairs, Steps)
+}
+
+
+def read_schedule(text: str) -> Schedule:
+    """A schedule as it is written in Python: Cosine(restarts=5), Steps((30, 60), by=0.1), WarmUp(0.1, 400, Linear()).
+
+    Raises ValueError for anything else; nothing is run.
+    """
+    try:
+        return _called(ast.parse(text, mode="eval").body)
+    except (SyntaxError, TypeError, ValueError) as error:
+        known = ", ".join([*KINDS, "WarmUp"])
+        raise ValueError(f"{text!r} is no schedule: write one of {known} with its values, such as Cosine()") from error
+
+
+def _called(node: ast.expr) -> Schedule:
+    if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name):
+        raise ValueError("no call")
+    values = [_called(one) if isinstance(one, ast.Call) else ast.literal_eval(one) for one in node.args]
+    named = {one.arg or "": ast.literal_eval(one.value) for one in node.keywords}
+    kinds: dict[str, Callable[..., Schedule]] = {**KINDS, "WarmUp": WarmUp}
+    if node.func.id not in kinds:
+        raise ValueError("no schedule")
+    return kinds[node.func.id](*values, **named)

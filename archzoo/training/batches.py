@@ -1,0 +1,65 @@
+"""Which pictures come when: global batches that are the same for any number of processes, from any step on."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from archzoo.training.augmentation import Pipeline, seed_of
+from archzoo.training.pictures import DataError, Pictures
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A share of a global batch: images (n, C, H, W), labels (n,), and the size of the global batch."""
+
+    images: Tensor
+    labels: Tensor
+    of: int
+
+
+class Epoch(Dataset[Batch]):
+    """One epoch of training: item k is this process's share of global batch k.
+
+    The order is a permutation drawn from the seed and the epoch. A batch that is not full is dropped.
+    """
+
+    def __init__(
+        self, pictures: Pictures, pipeline: Pipeline, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1
+    ) -> None:
+        if batch > len(pictures):
+            raise DataError(f"a batch of {batch} is more than the {len(pictures)} pictures of {pictures.name}")
+        if batch < world:
+            raise DataError(f"a batch of {batch} cannot be shared by {world} processes")
+        self.pictures = pictures
+        self.pipeline = pipeline
+        self.batch = batch
+        self.rank = rank
+        self.world = world
+        self.order = torch.randperm(
+            len(pictures), generator=torch.Generator().manual_seed(seed_of("order", seed, epoch))
+        )
+        self.numbers = pipeline.table(len(pictures), seed, epoch)
+
+    def __len__(self) -> int:
+        return len(self.order) // self.batch
+
+    def indices(self, step: int) -> Tensor:
+        """The pictures of a global batch, those of all processes."""
+        return self.order[step * self.batch : (step + 1) * self.batch]
+
+    def __getitem__(self, step: int) -> Batch:
+        mine = self.indices(step)[self.rank :: self.world]
+        images = self.pipeline(self.pictures.take(mine), self.numbers[mine])
+        return Batch(images.contiguous(), self.pictures.labels[mine], self.batch)
+
+
+def batches(epoch: Epoch, start: int = 0, workers: int = 0) -> Iterator[Batch]:
+    """The batches of an epoch from a step on, made ahead by so many worker processes."""
+    steps = range(start, len(epoch))
+    if not steps:
+        return
+    loader = DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers)
+    yield from loader

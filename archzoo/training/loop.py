@@ -1,0 +1,597 @@
+"""Training by a recipe, in one process or many: goes on where it was killed, and ends with the same bits."""
+
+import json
+import math
+import os
+import platform
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from archzoo.layers import Net
+from archzoo.training import checkpoints
+from archzoo.training.augmentation import seed_of
+from archzoo.training.batches import Batch, Epoch, batches
+from archzoo.training.data import Splits
+from archzoo.training.evaluation import Score, evaluate
+from archzoo.training.logs import Log
+from archzoo.training.preprocessing import Prepared
+from archzoo.training.processes import Processes
+from archzoo.training.recipes import Recipe, options_of
+from archzoo.training.regularisers import decayed, limit_filters, regularise
+from archzoo.training.schedules import Cosine, rate_factor
+
+AUXILIARY = 0.3  # the weight of an auxiliary classifier's loss (GoogLeNet, Sec. 5)
+LOOK = 20  # iterations between two looks at the loss and at signals where looking waits for an accelerator
+Precision = Literal["float32", "bfloat16", "float16"]
+
+
+class TrainingError(ValueError):
+    """A run that cannot begin or go on. The last good checkpoint is kept."""
+
+
+class Stopped(TrainingError):
+    """A run that was asked to stop, and wrote where it is: the same command goes on."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a run needs beside its recipe, of the machine more than of the paper.
+
+    ``accumulate`` splits each batch into so many parts that are run one after the other. ``workers`` prepare batches
+    beside the training. ``sharded`` is FSDP2, which shares the parameters out among the processes.
+    """
+
+    seed: int = 0
+    precision: Precision = "float32"
+    accumulate: int = 1
+    channels_last: bool = False
+    workers: int = 0
+    sharded: bool = False
+    tensorboard: bool = False
+
+
+@dataclass
+class Progress:
+    """Where a run is: all that a checkpoint has beside the network and the optimizer."""
+
+    iteration: int = 0
+    loss: float = 0.0  # of this epoch so far: sums over pictures
+    wrong: float = 0.0
+    seen: float = 0.0
+    seconds: float = 0.0
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = math.inf
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished run: the network, what each epoch gave, and the score on the test set, which was read once.
+
+    ``state`` is the network's state dict, whole also where its parameters were shared out among processes.
+    """
+
+    net: Net
+    state: dict[str, Tensor]
+    history: list[dict[str, float]]
+    test: Score
+    ensemble: Score | None
+    result: dict[str, Any]
+
+
+def train(
+    net: Net,
+    splits: Splits,
+    prepared: Prepared,
+    recipe: Recipe,
+    folder: str | Path,
+    settings: Settings | None = None,
+    *,
+    processes: Processes | None = None,
+    about: dict[str, Any] | None = None,
+    groups: Sequence[dict[str, Any]] | None = None,
+    say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
+) -> Outcome:
+    """Train a network in place by a recipe, and test it.
+
+    ``folder`` gets the run's description, its logs, checkpoints and the result. Where it has checkpoints of the same
+    run, training goes on from the last one that is whole, to the same bits; a folder of another run is refused.
+    ``about`` describes the network for that, ``groups`` are the optimizer's (``archzoo.reuse.parameter_groups``), each
+    with its own first rate, all parameters that learn by default.
+
+    Raises TrainingError for settings that do not go together and a loss that is no number, Stopped after SIGTERM,
+    CheckpointError where the disk is full.
+    """
+    run = Run(
+        net,
+        splits,
+        prepared,
+        recipe,
+        Path(folder),
+        settings or Settings(),
+        processes or Processes(),
+        about or {},
+        groups,
+        say,
+    )
+    with run.listening():
+        run.resume()
+        while not run.over:
+            run.epoch()
+        return run.finish()
+
+
+class Run:
+    """One run of training: the parts that ``train`` calls in order."""
+
+    def __init__(
+        self,
+        net: Net,
+        splits: Splits,
+        prepared: Prepared,
+        recipe: Recipe,
+        folder: Path,
+        settings: Settings,
+        processes: Processes,
+        about: dict[str, Any],
+        groups: Sequence[dict[str, Any]] | None,
+        say: Callable[[str], None],
+    ) -> None:
+        _check(recipe, settings, processes)
+        self.splits, self.prepared, self.recipe = splits, prepared, recipe
+        self.folder, self.settings, self.processes, self.say = folder, settings, processes, say
+        self.length = recipe.run(len(splits.train))
+        self.progress = Progress()
+        self.stop = False
+        self.snapshots: list[dict[str, Tensor]] = []
+        self.best_state: dict[str, Tensor] | None = None
+        self._claim(about)
+
+        regularise(net, recipe.regularisers)
+        self.net = net.to(processes.device)
+        if settings.channels_last:
+            self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.wrapped = _wrapped(self.net, settings, processes)
+        self.optimizer = _optimizer(self.net, recipe, groups)
+        self.averaged = averaged_over(self.net, recipe.ema) if recipe.ema else None
+        half = settings.precision == "float16"
+        self.scaler = torch.amp.GradScaler(processes.device.type, enabled=half)
+        self.log = Log(folder, settings.tensorboard) if processes.first else None
+
+    def _claim(self, about: dict[str, Any]) -> None:
+        """Describe the run in its folder, or refuse a folder that describes another."""
+        ours = {
+            **about,
+            "recipe": self.recipe.as_dict(),
+            "settings": {**asdict(self.settings), "workers": None, "tensorboard": None},
+            "data": {name: part.digest() for name, part in vars(self.splits).items()},
+        }
+        ours = json.loads(json.dumps(ours))
+        described = self.folder / "run.json"
+        if described.is_file():
+            theirs = json.loads(described.read_text())
+            odd = sorted(_differences(theirs, ours))
+            if odd:
+                raise TrainingError(f"{self.folder} has another run ({'; '.join(odd[:3])}): choose another folder")
+        self.processes.wait()  # all have looked before the first writes
+        if self.processes.first and not described.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(described, json.dumps(ours, indent=1))
+
+    # Going on
+
+    def resume(self) -> None:
+        """Go on from the last whole checkpoint, if there is any."""
+        state = checkpoints.read_latest(self.folder)
+        if state is None:
+            return
+        self._load(state)
+        self.progress = Progress(**state["progress"])
+        if not self.processes.first:  # the sums so far are of all processes
+            self.progress.loss = self.progress.wrong = self.progress.seen = 0.0
+        self.scaler.load_state_dict(state["scaler"])
+        self.snapshots, self.best_state = state["snapshots"], state["best"]
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["averaged"])
+        if self.processes.first:
+            self.say(f"going on from iteration {self.progress.iteration:,} of {self.length.iterations:,}")
+
+    def _load(self, state: dict[str, Any]) -> None:
+        if not self.settings.sharded:
+            self.net.load_state_dict(state["net"])
+            self.optimizer.load_state_dict(state["optimizer"])
+            return
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
+
+        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        set_state_dict(
+            self.wrapped,
+            self.optimizer,
+            model_state_dict=state["net"],
+            optim_state_dict=state["optimizer"],
+            options=whole,
+        )
+
+    def save(self) -> None:
+        """Write a checkpoint of everything. All processes take part, the first one writes."""
+        net, optimizer = self._states()
+        if self.processes.first:
+            state = {
+                "net": net,
+                "optimizer": optimizer,
+                "progress": asdict(self.progress),
+                "scaler": self.scaler.state_dict(),
+                "averaged": None if self.averaged is None else self.averaged.state_dict(),
+                "snapshots": self.snapshots,
+                "best": self.best_state,
+            }
+            checkpoints.write(self.folder, self.progress.iteration, state)
+        self.processes.wait()
+
+    def _states(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        self.processes.same_buffers(self.net)
+        if not self.settings.sharded:
+            return self.net.state_dict(), self.optimizer.state_dict()
+        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
+
+        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
+        return get_state_dict(self.wrapped, self.optimizer, options=whole)
+
+    # Training
+
+    @property
+    def over(self) -> bool:
+        """Whether all iterations are done."""
+        return self.progress.iteration >= self.length.iterations
+
+    def epoch(self) -> None:
+        """Train to the end of the epoch, judge the validation pictures, log, and write a checkpoint."""
+        number, start = divmod(self.progress.iteration, self.length.per_epoch)
+        order = Epoch(
+            self.splits.train,
+            self.prepared.train,
+            self.recipe.batch,
+            self.settings.seed,
+            number,
+            self.processes.rank,
+            self.processes.world,
+        )
+        self.splits.train.check()
+        end = min(len(order), self.length.iterations - number * self.length.per_epoch)
+        began = time.perf_counter()
+        with self._bar(number, start, end) as bar:
+            for step, batch in zip(range(start, end), batches(order, start, self.settings.workers), strict=False):
+                self.step(batch)
+                bar.update()
+                if step + 1 == end or self.processes.device.type == "cpu" or step % LOOK == 0:
+                    self._look(began)
+        self._end_of_epoch(number, time.perf_counter() - began)
+
+    def step(self, batch: Batch) -> None:
+        """One iteration on this process's share of a batch."""
+        iteration, world = self.progress.iteration, self.processes.world
+        torch.manual_seed(seed_of("forward", self.settings.seed, iteration, self.processes.rank))
+        factor = rate_factor(self.recipe.schedule, iteration, self.length, self._errors())
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["first_lr"] * factor
+        self.wrapped.train()
+        many = min(self.settings.accumulate, max(len(batch.labels), 1))
+        parts = list(zip(batch.images.chunk(many), batch.labels.chunk(many), strict=True))
+        for number, (images, labels) in enumerate(parts, 1):
+            with self._unsynced(number < len(parts)), self._precision():
+                loss = self._loss(self._placed(images), labels.to(self.processes.device))
+                # Each process has its share of the batch, and gradients are averaged over the processes.
+                self.scaler.scale(loss * world / batch.of).backward()  # type: ignore[no-untyped-call]
+        self._update()
+        self.progress.iteration += 1
+        self.progress.seen += len(batch.labels)
+        cycle = cycle_of(self.recipe, self.length.iterations)
+        if cycle and self.progress.iteration % cycle == 0:
+            self.processes.same_buffers(self.net)
+            self.snapshots.append(copied(self._states()[0]))
+
+    def _loss(self, images: Tensor, labels: Tensor) -> Tensor:
+        """The sum over the pictures; of auxiliary classifiers with their weight."""
+        told = self.wrapped(images)
+        main, *others = told if isinstance(told, tuple) else (told,)
+        smoothing = self.recipe.label_smoothing
+        loss = F.cross_entropy(main, labels, reduction="sum", label_smoothing=smoothing)
+        with torch.no_grad():
+            self._count(loss.detach(), (main.argmax(1) != labels).sum())
+        for one in others:
+            loss = loss + AUXILIARY * F.cross_entropy(one, labels, reduction="sum", label_smoothing=smoothing)
+        return loss
+
+    def _count(self, loss: Tensor, wrong: Tensor) -> None:
+        """Sums stay on the device until somebody looks."""
+        pending = torch.stack([loss.double(), wrong.double()])
+        self._pending = pending if self._pending is None else self._pending + pending
+
+    _pending: Tensor | None = None
+
+    def _look(self, began: float) -> None:
+        """Add up what is pending; end with an error where the loss is no number, or where we were asked to stop."""
+        loss, wrong = (0.0, 0.0) if self._pending is None else self._pending.tolist()
+        self._pending = None
+        self.progress.loss += loss
+        self.progress.wrong += wrong
+        flags = torch.tensor([not math.isfinite(loss), self.stop], dtype=torch.float32, device=self.processes.device)
+        lost, stop = self.processes.total(flags).tolist()
+        if lost:
+            kept = checkpoints.found(self.folder)
+            last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
+            rate = self.optimizer.param_groups[-1]["lr"]
+            raise TrainingError(
+                f"the loss is no number any more at iteration {self.progress.iteration:,} (rate {rate:g}): {last}. A "
+                f"lower rate may help, such as lr={self.recipe.lr / 10:g}"
+            )
+        if stop and not self.over:
+            self.progress.seconds += time.perf_counter() - began
+            self.progress.loss, self.progress.wrong, self.progress.seen = self._sums()
+            self.save()
+            raise Stopped(f"stopped at iteration {self.progress.iteration:,}: the same command goes on from there")
+
+    def _sums(self) -> list[float]:
+        """Loss, wrong answers and pictures of this epoch so far, over all processes."""
+        own = [self.progress.loss, self.progress.wrong, self.progress.seen]
+        sums: list[float] = self.processes.total(
+            torch.tensor(own, dtype=torch.float64, device=self.processes.device)
+        ).tolist()
+        return sums
+
+    def _update(self) -> None:
+        if self.recipe.clip:
+            self.scaler.unscale_(self.optimizer)
+            nn.utils.clip_grad_norm_(self.net.parameters(), self.recipe.clip)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.zero_grad(set_to_none=True)
+        if self.recipe.filter_limit:
+            limit_filters(self.net, self.recipe.filter_limit)
+        if self.averaged is not None:
+            self.averaged.update_parameters(self.net)
+
+    def _placed(self, images: Tensor) -> Tensor:
+        placed = images.to(self.processes.device, non_blocking=True)
+        return placed.to(memory_format=torch.channels_last) if self.settings.channels_last else placed
+
+    def _precision(self) -> AbstractContextManager[Any]:
+        if self.settings.precision == "float32":
+            return nullcontext()
+        return torch.autocast(self.processes.device.type, getattr(torch, self.settings.precision))
+
+    def _unsynced(self, wanted: bool) -> AbstractContextManager[Any]:
+        """Gradients are exchanged once a batch, with its last part."""
+        if isinstance(self.wrapped, DistributedDataParallel):
+            return self.wrapped.no_sync() if wanted else nullcontext()
+        if self.settings.sharded:
+            self.wrapped.set_requires_gradient_sync(not wanted)  # type: ignore[operator]
+        return nullcontext()
+
+    def _errors(self) -> list[float]:
+        return [row["validation_error"] for row in self.progress.history]
+
+    # Looking back
+
+    def _end_of_epoch(self, number: int, seconds: float) -> None:
+        progress = self.progress
+        loss, wrong, seen = self._sums()
+        validation = self._judge([self.judged], self.splits.validation, "single view")
+        row = {
+            "epoch": number + 1,
+            "iteration": progress.iteration,
+            "lr": self.optimizer.param_groups[-1]["lr"],
+            "train_loss": loss / seen,
+            "train_error": wrong / seen,
+            "validation_loss": validation.loss,
+            "validation_error": 1 - validation.top1,
+            "seconds": progress.seconds + seconds,
+            "images_per_second": seen / (progress.seconds + seconds),
+        }
+        self.progress = Progress(progress.iteration, history=[*progress.history, row], best=progress.best)
+        if self.recipe.tested == "best" and row["validation_error"] < progress.best:
+            self.progress.best = row["validation_error"]
+            self.best_state = copied(self._judged_state())
+        self.save()
+        if self.log is not None:
+            self.log.write(self.progress.history)
+            self.say(
+                f"epoch {number + 1} of {math.ceil(self.length.iterations / self.length.per_epoch)}: "
+                f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
+                f"validation error {row['validation_error']:.2%}, rate {row['lr']:g}, "
+                f"{row['images_per_second']:,.0f} images/s"
+            )
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is evaluated: the averaged one where there is one."""
+        return self.net if self.averaged is None else self.averaged.module
+
+    def _judged_state(self) -> dict[str, Tensor]:
+        return self._states()[0] if self.averaged is None else dict(self.averaged.module.state_dict())
+
+    def _judge(self, nets: Sequence[nn.Module], pictures: Any, protocol: str) -> Score:
+        """A score that all processes agree on. A sharded network runs in all of them at once, on all pictures."""
+        self.processes.same_buffers(self.net)
+        sharded = self.settings.sharded
+        return evaluate(
+            nets,
+            pictures,
+            self.prepared,
+            protocol=protocol,
+            batch=max(self.recipe.batch, 32),
+            processes=Processes(device=self.processes.device) if sharded else self.processes,
+        )
+
+    def finish(self) -> Outcome:
+        """Test what the recipe says is to be tested, once, and write the result."""
+        tested = self.judged
+        if self.best_state is not None:
+            tested.load_state_dict(self.best_state)
+        test = self._judge([tested], self.splits.test, self.recipe.protocol)
+        ensemble = None
+        if len(self.snapshots) > 1:
+            ensemble = self._judge(self._members(), self.splits.test, self.recipe.protocol)
+        result = {
+            "test": test.as_dict(),
+            "ensemble": None if ensemble is None else ensemble.as_dict(),
+            "tested": "best validation" if self.best_state is not None else "last epoch",
+            "seed": self.settings.seed,
+            "epochs": len(self.progress.history),
+            "processes": self.processes.world,
+            "versions": versions(),
+            **json.loads((self.folder / "run.json").read_text()),
+        }
+        if self.processes.first:
+            write_whole(self.folder / "result.json", json.dumps(result, indent=1))
+            self.say(f"test: {test}")
+            if ensemble is not None:
+                self.say(f"test, ensemble of {len(self.snapshots)} snapshots: {ensemble}")
+        self.processes.wait()
+        if tested is not self.net and isinstance(tested, Net):
+            self.net.load_state_dict(tested.state_dict())
+        return Outcome(self.net, self._states()[0], self.progress.history, test, ensemble, result)
+
+    def _members(self) -> list[nn.Module]:
+        """The networks of the snapshots."""
+        import copy
+
+        members: list[nn.Module] = []
+        for state in self.snapshots:
+            member = copy.deepcopy(self.net)
+            member.load_state_dict(state)
+            members.append(member)
+        return members
+
+    # The terminal
+
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """SIGTERM asks for a stop behind the next iteration. Only a main thread can listen."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def note(number: int, frame: Any) -> None:
+            self.stop = True
+
+        before = signal.signal(signal.SIGTERM, note)
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+            if self.log is not None:
+                self.log.close()
+
+    @contextmanager
+    def _bar(self, number: int, start: int, end: int) -> Iterator[Any]:
+        """A bar for people at a terminal, in the first process."""
+        try:
+            from tqdm import tqdm
+        except ImportError as error:
+            raise TrainingError(
+                "progress is shown by tqdm, which is not installed: pip install 'archzoo[train]'"
+            ) from error
+        off = None if self.processes.first else True  # None: only at a terminal
+        with tqdm(total=end, initial=start, desc=f"epoch {number + 1}", disable=off, leave=False) as bar:
+            yield bar
+
+
+def _check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
+    if settings.accumulate < 1 or settings.workers < 0:
+        raise TrainingError(
+            f"accumulate must be at least 1 and workers 0, not {settings.accumulate}, {settings.workers}"
+        )
+    if settings.sharded and processes.world == 1:
+        raise TrainingError("FSDP shares parameters out among processes, and there is one: start several, --nproc 2")
+    if settings.sharded and (recipe.ema or cycle_of(recipe, 2)):
+        raise TrainingError("averaged weights and snapshots are of whole networks, which FSDP does not have: ema=0")
+    if settings.precision == "float16" and processes.device.type == "cpu":
+        raise TrainingError("float16 needs an accelerator: on the CPU, bfloat16 is the half precision that trains")
+
+
+def _wrapped(net: Net, settings: Settings, processes: Processes) -> nn.Module:
+    if processes.world == 1:
+        return net
+    if settings.sharded:
+        from torch.distributed.fsdp import fully_shard
+
+        for part in net.features.children():
+            if any(parameter.requires_grad for parameter in part.parameters()):
+                fully_shard(part)
+        fully_shard(net)
+        return net
+    devices = [processes.device.index] if processes.device.type == "cuda" else None
+    return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=_leaves_out_parts(net))
+
+
+def _leaves_out_parts(net: nn.Module) -> bool:
+    """Whether a network may not run all of its parts in a step: stochastic depth, drop-path."""
+    return any(hasattr(module, "survival") or hasattr(module, "drop_path") for module in net.modules())
+
+
+def _optimizer(net: Net, recipe: Recipe, groups: Sequence[dict[str, Any]] | None) -> torch.optim.Optimizer:
+    """torch.optim's optimizer of the recipe's name. Every group keeps its first rate, which the schedule scales."""
+    kinds = {name.lower(): kind for name, kind in vars(torch.optim).items() if isinstance(kind, type)}
+    if recipe.optimizer not in kinds:
+        known = sorted(name for name in kinds if name != "optimizer")
+        raise TrainingError(f"torch.optim has no {recipe.optimizer!r}; it has {', '.join(known)}")
+    options = options_of(recipe)
+    if groups is None:
+        with_decay, without = decayed(net, recipe.decay_scope)
+        groups = [{"params": with_decay}, *([{"params": without, "weight_decay": 0.0}] if without else [])]
+    if not any(group["params"] for group in groups):
+        raise TrainingError("nothing learns: every parameter of the network is frozen")
+    whole = [{**group, "first_lr": group.get("lr", recipe.lr)} for group in groups]
+    optimizer: torch.optim.Optimizer = kinds[recipe.optimizer](whole, **options)
+    return optimizer
+
+
+def averaged_over(net: Net, decay: float) -> AveragedModel:
+    """A copy whose parameters are an exponential moving average of the network's; its buffers are the network's."""
+    return AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
+
+
+def cycle_of(recipe: Recipe, iterations: int) -> int:
+    """How many iterations a snapshot ensemble takes for each of its members; 0 where there is none."""
+    restarts = recipe.schedule.restarts if isinstance(recipe.schedule, Cosine) else 1
+    return math.ceil(iterations / restarts) if restarts > 1 else 0
+
+
+def copied(state: dict[str, Any]) -> dict[str, Tensor]:
+    """The values of a state dict as they are now, on the CPU."""
+    return {name: value.detach().cpu().clone() for name, value in state.items()}
+
+
+def versions() -> dict[str, str]:
+    """What a result may depend on."""
+    import archzoo
+
+    return {"archzoo": archzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or as it was."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in theirs.keys() | ours.keys():
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
+    elif theirs != ours:
+        yield f"{name} was {theirs}, and is {ours}"
