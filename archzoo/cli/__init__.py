@@ -22,6 +22,7 @@ VERBS = (
     checkpoints.export,
     recipes.recipe,
     training.train,
+    training.finetune,
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)

@@ -153,7 +153,7 @@ def draw_predictions(
 
     Every ``n``-th picture, so that all parts of the set are seen. The ending of ``path`` says the format, such as .png.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image, ImageDraw, ImageOps
 
     many = min(rows * columns, len(pictures))
     some = pictures.subset(torch.linspace(0, len(pictures) - 1, many).long())
@@ -166,10 +166,10 @@ def draw_predictions(
         pixels = some.take(torch.tensor([number]))[0].permute(1, 2, 0).contiguous()
         mode = "L" if pixels.shape[2] == 1 else "RGB"
         picture = Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), pixels.numpy().tobytes())
-        sheet.paste(picture.resize((side, side)).convert("RGB"), (left, top))
+        sheet.paste(ImageOps.pad(picture.convert("RGB"), (side, side), color="white"), (left, top))
         answer = int(chances.argmax())
         right = answer == truth
-        text = f"{_short(some.classes[answer])} {float(chances[answer]):.0%}"
+        text = f"{_short(some.classes[answer])}, {float(chances[answer]):.0%}"
         pen.text((left, top + side + 2), text, fill="black" if right else "#c00000")
         if not right:
             pen.text((left, top + side + 15), f"is {_short(some.classes[truth])}", fill="#c00000")
