@@ -249,6 +249,7 @@ class Request:
 
         import archzoo
         from archzoo.training.data import NORMALISATION
+        from archzoo.training.loop import Stopped
         from archzoo.training.loop import train as usual
         from archzoo.training.preprocessing import prepare
         from archzoo.training.processes import joined
@@ -265,9 +266,13 @@ class Request:
             prepared = prepare(recipe.augmentation, recipe.preprocessing, splits.train, side, constants)
             about = {"network": name, "options": options, "weights": self.weights, "classes": self.classes}
             tell = log if processes.first else _silent
-            outcome = (train or usual)(
-                net, splits, prepared, recipe, folder, settings, processes=processes, about=about, say=tell
-            )
+            try:
+                outcome = (train or usual)(
+                    net, splits, prepared, recipe, folder, settings, processes=processes, about=about, say=tell
+                )
+            except Stopped as stop:
+                tell(str(stop))
+                raise typer.Exit(143) from stop  # as a process that SIGTERM ended
             if processes.first:
                 described = described_options(self.entry, self.weights, options) if self.weights else options
                 whole = archzoo.build(name, device="meta", **described)

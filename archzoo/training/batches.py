@@ -29,10 +29,7 @@ class Epoch(Dataset[Batch]):
     def __init__(
         self, pictures: Pictures, pipeline: Pipeline, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1
     ) -> None:
-        if batch > len(pictures):
-            raise DataError(f"a batch of {batch} is more than the {len(pictures)} pictures of {pictures.name}")
-        if batch < world:
-            raise DataError(f"a batch of {batch} cannot be shared by {world} processes")
+        check_batch(batch, pictures, world)
         self.pictures = pictures
         self.pipeline = pipeline
         self.batch = batch
@@ -54,6 +51,14 @@ class Epoch(Dataset[Batch]):
         mine = self.indices(step)[self.rank :: self.world]
         images = self.pipeline(self.pictures.take(mine), self.numbers[mine])
         return Batch(images.contiguous(), self.pictures.labels[mine], self.batch)
+
+
+def check_batch(batch: int, pictures: Pictures, world: int) -> None:
+    """Raise DataError where a batch is more than there are pictures, or less than there are processes."""
+    if batch > len(pictures):
+        raise DataError(f"a batch of {batch} is more than the {len(pictures)} pictures of {pictures.name}")
+    if batch < world:
+        raise DataError(f"a batch of {batch} cannot be shared by {world} processes")
 
 
 def batches(epoch: Epoch, start: int = 0, workers: int = 0) -> Iterator[Batch]:

@@ -23,9 +23,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from archzoo.layers import Net
 from archzoo.training import checkpoints
 from archzoo.training.augmentation import seed_of
-from archzoo.training.batches import Batch, Epoch, batches
+from archzoo.training.batches import Batch, Epoch, batches, check_batch
 from archzoo.training.data import Splits
-from archzoo.training.evaluation import Score, evaluate
+from archzoo.training.evaluation import Score, evaluate, protocol_of
 from archzoo.training.logs import Log
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes
@@ -126,11 +126,7 @@ def train(
         groups,
         say,
     )
-    with run.listening():
-        run.resume()
-        while not run.over:
-            run.epoch()
-        return run.finish()
+    return run.to_the_end()
 
 
 class Run:
@@ -150,6 +146,7 @@ class Run:
         say: Callable[[str], None],
     ) -> None:
         _check(recipe, settings, processes)
+        check_batch(recipe.batch, splits.train, processes.world)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
         self.folder, self.settings, self.processes, self.say = folder, settings, processes, say
         self.length = recipe.run(len(splits.train))
@@ -157,7 +154,6 @@ class Run:
         self.stop = False
         self.snapshots: list[dict[str, Tensor]] = []
         self.best_state: dict[str, Tensor] | None = None
-        self._claim(about)
 
         regularise(net, recipe.regularisers)
         self.net = net.to(processes.device)
@@ -168,6 +164,7 @@ class Run:
         self.averaged = averaged_over(self.net, recipe.ema) if recipe.ema else None
         half = settings.precision == "float16"
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=half)
+        self._claim(about)
         self.log = Log(folder, settings.tensorboard) if processes.first else None
 
     def _claim(self, about: dict[str, Any]) -> None:
@@ -189,6 +186,14 @@ class Run:
         if self.processes.first and not described.is_file():
             self.folder.mkdir(parents=True, exist_ok=True)
             write_whole(described, json.dumps(ours, indent=1))
+
+    def to_the_end(self) -> Outcome:
+        """All that is left of the run."""
+        with self.listening():
+            self.resume()
+            while not self.over:
+                self.epoch()
+            return self.finish()
 
     # Going on
 
@@ -276,8 +281,11 @@ class Run:
                 self.step(batch)
                 bar.update()
                 if step + 1 == end or self.processes.device.type == "cpu" or step % LOOK == 0:
-                    self._look(began)
+                    self._look(began, last=step + 1 == end)
         self._end_of_epoch(number, time.perf_counter() - began)
+        stop = torch.tensor(float(self.stop), device=self.processes.device)
+        if self.processes.total(stop) and not self.over:
+            raise self._stopped()
 
     def step(self, batch: Batch) -> None:
         """One iteration on this process's share of a batch."""
@@ -321,7 +329,7 @@ class Run:
 
     _pending: Tensor | None = None
 
-    def _look(self, began: float) -> None:
+    def _look(self, began: float, *, last: bool) -> None:
         """Add up what is pending; end with an error where the loss is no number, or where we were asked to stop."""
         loss, wrong = (0.0, 0.0) if self._pending is None else self._pending.tolist()
         self._pending = None
@@ -331,17 +339,20 @@ class Run:
         lost, stop = self.processes.total(flags).tolist()
         if lost:
             kept = checkpoints.found(self.folder)
-            last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
+            good = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
             rate = self.optimizer.param_groups[-1]["lr"]
             raise TrainingError(
-                f"the loss is no number any more at iteration {self.progress.iteration:,} (rate {rate:g}): {last}. A "
+                f"the loss is no number any more at iteration {self.progress.iteration:,} (rate {rate:g}): {good}. A "
                 f"lower rate may help, such as lr={self.recipe.lr / 10:g}"
             )
-        if stop and not self.over:
+        if stop and not last:
             self.progress.seconds += time.perf_counter() - began
             self.progress.loss, self.progress.wrong, self.progress.seen = self._sums()
             self.save()
-            raise Stopped(f"stopped at iteration {self.progress.iteration:,}: the same command goes on from there")
+            raise self._stopped()
+
+    def _stopped(self) -> Stopped:
+        return Stopped(f"stopped at iteration {self.progress.iteration:,}: the same command goes on from there")
 
     def _sums(self) -> list[float]:
         """Loss, wrong answers and pictures of this epoch so far, over all processes."""
@@ -510,6 +521,7 @@ class Run:
 
 
 def _check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
+    protocol_of(recipe.protocol)
     if settings.accumulate < 1 or settings.workers < 0:
         raise TrainingError(
             f"accumulate must be at least 1 and workers 0, not {settings.accumulate}, {settings.workers}"

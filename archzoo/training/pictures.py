@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -41,7 +42,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.labels)
 
-    @property
+    @cached_property
     def size(self) -> tuple[int, int] | None:
         """Height and width, where they are the same for all."""
         if not len(self) or bool((self.sides != self.sides[0]).any()):
@@ -51,17 +52,27 @@ class Pictures:
 
     def take(self, indices: Tensor) -> Images:
         """The pictures at these places, as bytes."""
-        if (size := self.size) is not None:
-            length = self.channels * size[0] * size[1]
-            rows = self.pixels.view(-1, length)[self.starts[indices] // length]
-            return rows.view(-1, *size, self.channels).permute(0, 3, 1, 2)
+        if self._rows is not None and self.size is not None:
+            chosen = self._rows[self.starts[indices] // self._rows.shape[1]]
+            return chosen.view(-1, *self.size, self.channels).permute(0, 3, 1, 2)
         places = zip(self.starts[indices].tolist(), self.sides[indices].tolist(), strict=True)
-        return [
+        images = [
             self.pixels[start : start + height * width * self.channels]
             .view(height, width, self.channels)
             .permute(2, 0, 1)
             for start, (height, width) in places
         ]
+        return images if self.size is None else torch.stack(images)
+
+    @cached_property
+    def _rows(self) -> Tensor | None:
+        """The pictures as rows of a table, where all of those in memory are of one size: the quick way to take some."""
+        if self.size is None:
+            return None
+        length = self.channels * self.size[0] * self.size[1]
+        if len(self.pixels) % length or bool((self.starts % length).any()):
+            return None
+        return self.pixels.view(-1, length)
 
     def subset(self, indices: Tensor) -> "Pictures":
         """Some of them, in this order, without a copy of their bytes."""
