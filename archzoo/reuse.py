@@ -140,6 +140,23 @@ def thaw(net: nn.Module, *parts: str) -> int:
     return count
 
 
+@contextmanager
+def frozen(net: nn.Module, *parts: str) -> Iterator[None]:
+    """Freeze parts for a while; afterwards everything learns, or not, as it did before. Raises UnknownPart."""
+    learning = [(parameter, parameter.requires_grad) for parameter in net.parameters()]
+    kinds = [(module, type(module)) for module in net.modules()]
+    freeze(net, *parts)
+    try:
+        yield
+    finally:
+        for parameter, learned in learning:
+            parameter.requires_grad_(learned)
+        for module, kind in kinds:
+            if type(module) is not kind:
+                module.__class__ = kind
+                module.train(net.training)
+
+
 def parameter_groups(net: Net, rate: float, decay: float = 1.0) -> list[dict[str, Any]]:
     """Groups for an optimizer, one a stage: the classifier at ``rate``, each stage before it ``decay`` times the next.
 

@@ -18,6 +18,7 @@ from archzoo.reuse import (
     extract_features,
     feature_maps,
     freeze,
+    frozen,
     new_head,
     parameter_groups,
     read_picture,
@@ -89,6 +90,22 @@ def test_a_frozen_network_survives_copies_and_pickles_and_thaws() -> None:
     assert [type(module) for module in net.modules()] == kinds
     assert all(module.training for module in net.modules())
     assert freeze(net) == sum(parameter.numel() for parameter in net.parameters())
+
+
+def test_parts_are_frozen_for_a_while_and_then_as_they_were() -> None:
+    net = archzoo.build("resnet20").train()
+    freeze(net, "features.conv1", "features.bn1")
+    learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    kinds = [type(module) for module in net.modules()]
+    modes = [module.training for module in net.modules()]
+    with frozen(net, "features"):
+        assert not any(parameter.requires_grad for parameter in net.features.parameters())
+        norms = [module for module in net.train().features.modules() if isinstance(module, nn.BatchNorm2d)]
+        assert norms
+        assert not any(norm.training for norm in norms)
+    assert {name: parameter.requires_grad for name, parameter in net.named_parameters()} == learning
+    assert [type(module) for module in net.modules()] == kinds
+    assert [module.training for module in net.train().modules()] == modes
 
 
 def test_an_unknown_part_is_refused_with_near_ones_and_nothing_is_frozen() -> None:

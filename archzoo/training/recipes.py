@@ -395,7 +395,7 @@ RECIPES = (
         schedule=Every(30, by=0.1),
         weight_decay=1e-4,
         augmentation=FB_CROPS,
-        protocol="one 224x224 crop",
+        protocol="single view",
         reaches="21.9% top-1, 6.03% top-5 (wide_resnet50_2)",
         chosen=(f"all values: the paper's framework is {FB}, whose defaults these are",),
     ),
@@ -441,7 +441,7 @@ RECIPES = (
         nesterov=True,
         weight_decay=1e-4,
         augmentation=FB_CROPS,
-        protocol="single crop, ten crops",
+        protocol="single view",
         reaches="25.02% top-1, 7.71% top-5 (densenet121, one crop)",
     ),
     Recipe(

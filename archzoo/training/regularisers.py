@@ -50,7 +50,8 @@ class DropPath(nn.Module):
 class FractionalMaxPool(nn.Module):
     """Max pooling over regions drawn anew in training (Graham 2014), to the size that another pooling gives.
 
-    In evaluation the regions are those of a draw of one half.
+    The regions are 2 wide, or 3 and overlapping where those of 2 would start at the same places in every draw, as on
+    maps of an even side that are halved. In evaluation they are those of a draw of one half.
     """
 
     def __init__(self, pool: nn.MaxPool2d) -> None:
@@ -58,11 +59,18 @@ class FractionalMaxPool(nn.Module):
         self.pool = pool
 
     def forward(self, maps: Tensor) -> Tensor:
-        size = self.pool(maps.new_empty(1, 1, *maps.shape[2:], device="meta")).shape[2:]
+        height, width = self.pool(maps.new_empty(1, 1, *maps.shape[2:], device="meta")).shape[2:]
+        regions = _region(maps.shape[2], height), _region(maps.shape[3], width)
         samples = torch.full((len(maps), maps.shape[1], 2), 0.5, dtype=maps.dtype, device=maps.device)
         if self.training:
             samples.uniform_()
-        return F.fractional_max_pool2d(maps, 2, output_size=(size[0], size[1]), _random_samples=samples)
+        return F.fractional_max_pool2d(maps, regions, output_size=(height, width), _random_samples=samples)
+
+
+def _region(side: int, told: int) -> int:
+    """The side of the regions by which ``told`` of them cover a map: 2 where their places can be drawn, 3 otherwise."""
+    drawn = told > 1 and (side - 2) % (told - 1) > 0
+    return min(2 if drawn else 3, side - told + 1)
 
 
 def drop_connect(net: Net, probability: float) -> list[str]:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.layers import Net
-from archzoo.reuse import freeze, parameter_groups, thaw
+from archzoo.reuse import frozen, parameter_groups
 from archzoo.training.augmentation import Pipeline
 from archzoo.training.data import Splits
 from archzoo.training.evaluation import evaluating, probabilities, protocol_of
@@ -112,16 +112,10 @@ def fine_tune(
     folder ``head`` of the run's. What is frozen when this is called stays so.
     """
     where = Path(folder)
-    frozen = [one for one in net.features.parameters() if not one.requires_grad]
     if head_epochs:
-        was_frozen = {id(one) for one in frozen}
-        freeze(net, "features")
         first = recipe.with_(length=head_epochs, unit="epochs")
-        head_settings = settings or Settings()
-        train(net, splits, prepared, first, where / "head", head_settings, processes=processes, about=about, say=say)
-        thaw(net, "features")
-        for one in net.features.parameters():
-            one.requires_grad_(id(one) not in was_frozen)
+        with frozen(net, "features"):
+            train(net, splits, prepared, first, where / "head", settings, processes=processes, about=about, say=say)
     groups = parameter_groups(net, recipe.lr, decay)
     return train(
         net, splits, prepared, recipe, where, settings, processes=processes, about=about, groups=groups, say=say

@@ -1,0 +1,145 @@
+"""Each regulariser's expectation, and that names in the state dict stay."""
+
+import pytest
+import torch
+from torch import nn
+
+import archzoo
+from archzoo.training.regularisers import (
+    DropConnectLinear,
+    DropPath,
+    FractionalMaxPool,
+    RegulariserError,
+    decayed,
+    limit_filters,
+    regularise,
+)
+
+DRAWS = 4000
+
+
+def test_drop_connect_expects_the_layer_itself() -> None:
+    layer = nn.Linear(6, 3)
+    plain = layer.weight @ torch.arange(6.0) + layer.bias
+    layer.__class__ = DropConnectLinear
+    layer.probability = 0.25  # type: ignore[assignment]
+    told = torch.stack([layer(torch.arange(6.0)) for _ in range(DRAWS)]).detach()
+    torch.testing.assert_close(told.mean(0), plain.detach(), atol=6 * told.std().item() / DRAWS**0.5, rtol=0)
+    assert told.std(0).min() > 0.1
+    torch.testing.assert_close(layer.eval()(torch.arange(6.0)), plain)
+
+
+def test_drop_path_expects_the_branch_and_drops_whole_pictures() -> None:
+    part, maps = DropPath(0.3), torch.ones(DRAWS, 2, 2, 2)
+    told = part(maps)
+    sums = told.flatten(1).sum(1)
+    kept = sums > 0
+    torch.testing.assert_close(sums[kept], torch.full((int(kept.sum()),), 8 / 0.7))
+    assert 0 < kept.sum() < DRAWS
+    assert told.mean().item() == pytest.approx(1, abs=0.05)
+    assert torch.equal(part.eval()(maps), maps)
+
+
+def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size() -> None:
+    """Maps that grow evenly: the larger of two neighbours, at places that are uniform."""
+    pool = nn.MaxPool2d(2)
+    part = FractionalMaxPool(pool)
+    maps = torch.arange(9.0).expand(1, 1, 9, 9)
+    assert part(maps).shape == pool(maps).shape == (1, 1, 4, 4)
+    told = torch.stack([part(maps) for _ in range(500)])
+    assert told.std(0)[..., 1:3].min() > 0.1
+    assert (told[..., 0] >= 1).all()
+    assert (told[..., 3] == 8).all()  # the last region is at the edge
+    fixed = part.eval()
+    assert torch.equal(fixed(maps), fixed(maps))
+
+
+def test_dropout_stands_before_the_last_linear_layer() -> None:
+    net = archzoo.build("resnet20")
+    names = list(net.state_dict())
+    assert regularise(net, ["dropout 0.5"]) == ["classifier.fc"]
+    seen: list[torch.Tensor] = []
+    net.classifier.get_submodule("fc").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    net.train()(torch.randn(64, 3, 32, 32))
+    assert 0.4 < (seen[0] == 0).float().mean() < 0.6
+    net.eval()(torch.randn(4, 3, 32, 32))
+    assert (seen[1] == 0).float().mean() < 0.1
+    assert list(net.state_dict()) == names
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase", "changed"),
+    [
+        ("resnet20", "drop path 0.9", 9),
+        ("preact_resnet110", "drop path 0.5", 54),
+        ("wide_resnet_16_4", "drop path 0.5", 6),
+        ("alexnet_one_tower", "drop connect 0.5", 2),
+        ("resnet20", "drop connect 0.5", 1),
+        ("vgg_a", "fractional max pooling", 5),
+        ("squeezenet1_0", "fractional max pooling", 3),
+    ],
+)
+def test_a_phrase_changes_parts_and_no_names(name: str, phrase: str, changed: int) -> None:
+    entry = archzoo.find(name)
+    torch.manual_seed(0)  # two draws of few branches can be the same
+    net = archzoo.build(name, num_classes=10)
+    names, size = list(net.state_dict()), entry.input_size
+    images = torch.randn(2, *size)
+    before = net.eval()(images)
+    assert len(regularise(net, [phrase])) == changed
+    assert list(net.state_dict()) == names
+    after = net.eval()(images)
+    assert after.shape == before.shape
+    assert torch.equal(after, before) == (phrase != "fractional max pooling")
+    assert not torch.equal(net.train()(images), net.train()(images))
+
+
+def test_drop_path_grows_linearly_with_depth() -> None:
+    net = archzoo.build("resnet20")
+    regularise(net, ["drop path 0.9"])
+    rates = [part.probability for part in net.modules() if isinstance(part, DropPath)]
+    assert rates == pytest.approx([0.1 * block for block in range(1, 10)])
+
+
+@pytest.mark.parametrize(
+    ("name", "phrase", "message"),
+    [
+        ("plain20", "drop path 0.5", "for residual networks"),
+        ("stochastic_depth_110", "drop path 0.5", "no stochastic depth of their own"),
+        ("nin", "drop connect 0.5", "the network has none"),
+        ("nin", "dropout 0.5", "the network has none"),
+        ("resnet20", "fractional max pooling", "this has none"),
+        ("resnet20", "dropout 1.5", "no regulariser 'dropout 1.5'; there are 'dropout 0.5', 'drop connect 0.5'"),
+    ],
+)
+def test_what_does_not_fit_is_refused(name: str, phrase: str, message: str) -> None:
+    with pytest.raises(RegulariserError, match=message):
+        regularise(archzoo.build(name, device="meta"), [phrase])
+
+
+def test_the_scope_of_weight_decay_splits_the_parameters() -> None:
+    net = archzoo.build("resnet20")
+    everything, nothing = decayed(net, "all")
+    assert len(everything) == len(list(net.parameters()))
+    assert not nothing
+    weights, rest = decayed(net, "weights")
+    assert {one.dim() for one in weights} == {2, 4}
+    assert {one.dim() for one in rest} == {1}
+    assert len(weights) + len(rest) == len(everything)
+
+
+def test_filters_above_the_limit_are_scaled_back_to_it() -> None:
+    """ZFNet, Sec. 3.1: a root mean square of 0.1."""
+    layer = nn.Conv2d(2, 3, 3)
+    with torch.no_grad():
+        layer.weight[0], layer.weight[1], layer.weight[2] = 0.05, 1.0, -3.0
+    limit_filters(layer, 0.1)
+    assert layer.weight[:, 0, 0, 0].tolist() == pytest.approx([0.05, 0.1, -0.1])
+
+
+def test_label_smoothing_expects_what_it_says() -> None:
+    """The loss is 0.9 of that of the label and 0.1 of the mean over all classes."""
+    logits, labels = torch.randn(5, 4), torch.tensor([0, 1, 2, 3, 0])
+    smoothed = nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+    by_hand = 0.9 * nn.functional.cross_entropy(logits, labels) - 0.1 * logits.log_softmax(1).mean()
+    torch.testing.assert_close(smoothed, by_hand)
