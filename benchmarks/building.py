@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from peers import torchvision_models
+from peers import torchvision
 
 import archzoo
 
@@ -36,7 +36,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 def compare(name: str) -> list[float]:
     """Median seconds of ours, ours on meta, and torchvision's."""
-    library = torchvision_models()
+    library = torchvision("models")
     ways: list[Callable[[], object]] = [
         lambda: archzoo.build(name),
         lambda: archzoo.build(name, device="meta"),

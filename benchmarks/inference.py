@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from math import nan
 
 import torch
-from peers import torchvision_models
+from peers import torchvision
 from torch import Tensor, nn
 
 import archzoo
@@ -50,7 +50,7 @@ def peer(name: str) -> nn.Module | None:
     """The same network of another library, with random weights; None where neither has it."""
     if name in TORCHVISION:
         options = {"aux_logits": False, "init_weights": False} if name == "googlenet_bn" else {}
-        made = torchvision_models().get_model(TORCHVISION[name], weights=None, **options)
+        made = torchvision("models").get_model(TORCHVISION[name], weights=None, **options)
     elif name in TIMM:
         made = importlib.import_module("timm").create_model(TIMM[name])
     else:

@@ -9,10 +9,10 @@ import torch
 _LIBRARY = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
 
 
-def torchvision_models() -> Any:
-    """Its classifiers. Importing them asks for two operators of its own library, which no classifier calls."""
+def torchvision(part: str) -> Any:
+    """A part, such as "models". Its import asks for two operators of its own library, which no classifier calls."""
     if not hasattr(torch.ops.torchvision, "nms"):
         for operator in ("nms", "qnms"):
             schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
             _LIBRARY.define(schema)  # type: ignore[no-untyped-call]
-    return importlib.import_module("torchvision").models
+    return importlib.import_module(f"torchvision.{part}")

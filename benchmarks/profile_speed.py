@@ -19,7 +19,7 @@ import warnings
 from collections.abc import Callable
 
 import torch
-from peers import torchvision_models
+from peers import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -130,7 +130,7 @@ def main(patterns: list[str], markdown: bool) -> int:
     torch.set_num_threads(1)
     logging.disable()
     with contextlib.suppress(ImportError):
-        torchvision_models()  # ptflops imports torchvision where it is installed
+        torchvision("models")  # ptflops imports torchvision where it is installed
     others = [tool for tool in TOOLS if tool != "ours"]
     print(line(["", "ours, ms", *others], markdown))
     if markdown:

@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "layers": set(),
     "weights": {"layers", "registry", "weights"},
     "reuse": {"layers"},
-    "training": {"layers", "reuse", "training"},
+    "training": {"layers", "registry", "reuse", "training"},
     "exporting": set(),
     "inference": {"layers", "registry"},
     "report": {"auditor", "profiler", "registry", "report"},

@@ -5,7 +5,6 @@ from typing import Annotated, Any
 
 import typer
 
-from archzoo import find, registry
 from archzoo.cli.arguments import Format, Options, complete_name, split_option
 
 
@@ -19,11 +18,7 @@ def recipe(
     """Tell how a paper trained a network, and draw its learning rate. key=value changes a value."""
     from archzoo.training.recipes import IMAGES, BadRecipe, draw, find_recipe, read_changes
 
-    try:
-        network = find(name).name
-    except registry.UnknownName:
-        network = name
-    found = find_recipe(network, data)
+    found = find_recipe(name, data)
     found = found.with_(**read_changes(found, dict(split_option(change) for change in changes or [])))
     if form is Format.json:
         print(json.dumps(found.as_dict(), indent=1))

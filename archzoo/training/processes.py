@@ -45,13 +45,20 @@ class Processes:
             dist.barrier()
 
 
+class NoDevice(ValueError):
+    """A device that is not here. The message says which are."""
+
+
 @contextmanager
 def joined(device: str | None = None) -> Iterator[Processes]:
-    """This process among those that torchrun started, or alone. gloo on the CPU, nccl on CUDA."""
+    """This process among those that torchrun started, or alone. gloo on the CPU, nccl on CUDA.
+
+    Raises NoDevice where there is no such device.
+    """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
     kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    where = torch.device(f"cuda:{local}") if kind == "cuda" else torch.device(kind)
+    where = _device(f"cuda:{local}" if kind == "cuda" else kind)
     if where.type == "cuda":
         torch.cuda.set_device(where)
     if "TORCHELASTIC_RUN_ID" in os.environ:
@@ -66,6 +73,17 @@ def joined(device: str | None = None) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), world, where)
     finally:
         dist.destroy_process_group()
+
+
+def _device(name: str) -> torch.device:
+    """A device that something can be put on."""
+    try:
+        where = torch.device(name)
+        torch.zeros(1, device=where).item()
+    except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
+        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise NoDevice(f"there is no device {name!r} to train on; there is {', '.join(there)}") from error
+    return where
 
 
 def die_with_parent() -> None:

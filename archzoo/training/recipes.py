@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
+from archzoo.registry import UnknownName, find
 from archzoo.training.schedules import (
     Constant,
     Every,
@@ -538,13 +539,18 @@ def find_recipe(name: str, data: str = "") -> Recipe:
 
     Raises BadRecipe, with the names that there are.
     """
-    fitting = [recipe for recipe in RECIPES if recipe.name == name] or [
-        recipe for recipe in _of_network(name) if data in ("", recipe.data)
-    ]
-    if not fitting:
-        known = ", ".join(recipe.name for recipe in _of_network(name)) or ", ".join(one.name for one in RECIPES)
-        raise BadRecipe(f"no recipe for {name!r}{f' on {data!r}' if data else ''}; there are {known}")
-    return fitting[0]
+    for recipe in RECIPES:
+        if recipe.name == name:
+            return recipe
+    try:
+        network = find(name).name
+    except UnknownName as error:
+        raise BadRecipe(f"no recipe is called {name!r}, and {error}") from error
+    known = list(_of_network(network))
+    for recipe in known:
+        if data in ("", recipe.data):
+            return recipe
+    raise BadRecipe(f"no recipe for {network!r} on {data!r}; there are {', '.join(one.name for one in known)}")
 
 
 def _of_network(name: str) -> Iterator[Recipe]:
