@@ -16,7 +16,8 @@ from archzoo.cli.arguments import Name, Options, log, read_options, split_option
 if TYPE_CHECKING:
     from archzoo.layers import Net
     from archzoo.training.data import Splits
-    from archzoo.training.loop import Outcome, Settings
+    from archzoo.training.engine import Settings
+    from archzoo.training.loop import Outcome
     from archzoo.training.recipes import Recipe
 
 
@@ -77,8 +78,8 @@ def train(
 
     Stopped or killed, the same command goes on. The test pictures are judged once, at the end.
     """
+    from archzoo.training.engine import Settings
     from archzoo.training.evaluation import spread
-    from archzoo.training.loop import Settings
 
     entry = find(name)
     request = Request(entry, changes or [], recipe, data, weights, damaged.value, classes, device)
@@ -121,7 +122,7 @@ def finetune(
     """
     from functools import partial
 
-    from archzoo.training.loop import Settings
+    from archzoo.training.engine import Settings
     from archzoo.training.transfer import extract, fine_tune
 
     entry = find(name)
@@ -249,7 +250,7 @@ class Request:
 
         import archzoo
         from archzoo.training.data import NORMALISATION
-        from archzoo.training.loop import Stopped
+        from archzoo.training.engine import Stopped
         from archzoo.training.loop import train as usual
         from archzoo.training.preprocessing import prepare
         from archzoo.training.processes import joined

@@ -1,12 +1,15 @@
-"""What each epoch gave, in files: written whole from the history, so that a run that goes on has no line twice."""
+"""A run's files of text, what it is and what each epoch gave: whole, so that a run that goes on has no line twice."""
 
 import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+import platform
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+
+import torch
 
 
 class Log:
@@ -23,19 +26,14 @@ class Log:
         writer = csv.DictWriter(table, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-        self._write("log.csv", table.getvalue())
-        self._write("log.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        write_whole(self.folder / "log.csv", table.getvalue())
+        write_whole(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in history))
         if self.events is not None:
             for row in history[self.told :]:
                 for name, value in row.items():
                     self.events.add_scalar(name, value, int(row["epoch"]))
             self.events.flush()
         self.told = len(history)
-
-    def _write(self, name: str, text: str) -> None:
-        partial = self.folder / f".{name}.part"
-        partial.write_text(text)
-        os.replace(partial, self.folder / name)
 
     def close(self) -> None:
         """No more events."""
@@ -49,3 +47,32 @@ def _writer(folder: Path) -> Any:
     except ImportError as error:
         raise ValueError("TensorBoard is not installed: pip install 'archzoo[tensorboard]'") from error
     return SummaryWriter(str(folder / "tensorboard"))
+
+
+def differences(described: Path, ours: dict[str, Any]) -> list[str]:
+    """Where the description of a run in a file is another than ours; nothing where there is no file."""
+    if not described.is_file():
+        return []
+    return sorted(_differences(json.loads(described.read_text()), ours))
+
+
+def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in theirs.keys() | ours.keys():
+            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
+    elif theirs != ours:
+        yield f"{name} was {theirs}, and is {ours}"
+
+
+def versions() -> dict[str, str]:
+    """What a result may depend on."""
+    import archzoo
+
+    return {"archzoo": archzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a small file so that it is there whole or as it was."""
+    partial = path.with_name(f".{path.name}.part")
+    partial.write_text(text)
+    os.replace(partial, path)

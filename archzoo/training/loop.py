@@ -2,65 +2,49 @@
 
 import json
 import math
-import os
-import platform
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archzoo.layers import Net
 from archzoo.training import checkpoints
 from archzoo.training.augmentation import seed_of
 from archzoo.training.batches import Batch, Epoch, batches, check_batch
 from archzoo.training.data import Splits
-from archzoo.training.evaluation import Score, evaluate, protocol_of
-from archzoo.training.logs import Log
+from archzoo.training.engine import (
+    Settings,
+    Stopped,
+    TrainingError,
+    averaged_over,
+    check,
+    cycle_of,
+    load_states,
+    optimizer_of,
+    precise,
+    states,
+    unsynced,
+    wrapped,
+)
+from archzoo.training.evaluation import Score, evaluate
+from archzoo.training.logs import Log, differences, versions, write_whole
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes
-from archzoo.training.recipes import Recipe, options_of
-from archzoo.training.regularisers import decayed, limit_filters, regularise
-from archzoo.training.schedules import Cosine, rate_factor
+from archzoo.training.recipes import Recipe
+from archzoo.training.regularisers import limit_filters, regularise
+from archzoo.training.schedules import rate_factor
 
 AUXILIARY = 0.3  # the weight of an auxiliary classifier's loss (GoogLeNet, Sec. 5)
 LOOK = 20  # iterations between two looks at the loss and at signals where looking waits for an accelerator
-Precision = Literal["float32", "bfloat16", "float16"]
-
-
-class TrainingError(ValueError):
-    """A run that cannot begin or go on. The last good checkpoint is kept."""
-
-
-class Stopped(TrainingError):
-    """A run that was asked to stop, and wrote where it is: the same command goes on."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a run needs beside its recipe, of the machine more than of the paper.
-
-    ``accumulate`` splits each batch into so many parts that are run one after the other. ``workers`` prepare batches
-    beside the training. ``sharded`` is FSDP2, which shares the parameters out among the processes.
-    """
-
-    seed: int = 0
-    precision: Precision = "float32"
-    accumulate: int = 1
-    channels_last: bool = False
-    workers: int = 0
-    sharded: bool = False
-    tensorboard: bool = False
 
 
 @dataclass
@@ -145,7 +129,7 @@ class Run:
         groups: Sequence[dict[str, Any]] | None,
         say: Callable[[str], None],
     ) -> None:
-        _check(recipe, settings, processes)
+        check(recipe, settings, processes)
         check_batch(recipe.batch, splits.train, processes.world)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
         self.folder, self.settings, self.processes, self.say = folder, settings, processes, say
@@ -159,33 +143,13 @@ class Run:
         self.net = net.to(processes.device)
         if settings.channels_last:
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.wrapped = _wrapped(self.net, settings, processes)
-        self.optimizer = _optimizer(self.net, recipe, groups)
+        self.wrapped = wrapped(self.net, settings, processes)
+        self.optimizer = optimizer_of(self.net, recipe, groups)
         self.averaged = averaged_over(self.net, recipe.ema) if recipe.ema else None
         half = settings.precision == "float16"
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=half)
         self._claim(about)
         self.log = Log(folder, settings.tensorboard) if processes.first else None
-
-    def _claim(self, about: dict[str, Any]) -> None:
-        """Describe the run in its folder, or refuse a folder that describes another."""
-        ours = {
-            **about,
-            "recipe": self.recipe.as_dict(),
-            "settings": {**asdict(self.settings), "workers": None, "tensorboard": None},
-            "data": {name: part.digest() for name, part in vars(self.splits).items()},
-        }
-        ours = json.loads(json.dumps(ours))
-        described = self.folder / "run.json"
-        if described.is_file():
-            theirs = json.loads(described.read_text())
-            odd = sorted(_differences(theirs, ours))
-            if odd:
-                raise TrainingError(f"{self.folder} has another run ({'; '.join(odd[:3])}): choose another folder")
-        self.processes.wait()  # all have looked before the first writes
-        if self.processes.first and not described.is_file():
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_whole(described, json.dumps(ours, indent=1))
 
     def to_the_end(self) -> Outcome:
         """All that is left of the run."""
@@ -195,6 +159,22 @@ class Run:
                 self.epoch()
             return self.finish()
 
+    def _claim(self, about: dict[str, Any]) -> None:
+        """Describe the run in its folder, or refuse a folder that describes another."""
+        ours = {
+            **about,
+            "recipe": self.recipe.as_dict(),
+            "settings": {**asdict(self.settings), "workers": None, "tensorboard": None},
+            "data": {name: part.digest() for name, part in vars(self.splits).items()},
+        }
+        described = self.folder / "run.json"
+        if odd := differences(described, json.loads(json.dumps(ours))):
+            raise TrainingError(f"{self.folder} has another run ({'; '.join(odd[:3])}): choose another folder")
+        self.processes.wait()  # all have looked before the first writes
+        if self.processes.first and not described.is_file():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            write_whole(described, json.dumps(ours, indent=1))
+
     # Going on
 
     def resume(self) -> None:
@@ -202,7 +182,7 @@ class Run:
         state = checkpoints.read_latest(self.folder)
         if state is None:
             return
-        self._load(state)
+        load_states(self.wrapped, self.optimizer, self.settings, state["net"], state["optimizer"])
         self.progress = Progress(**state["progress"])
         if not self.processes.first:  # the sums so far are of all processes
             self.progress.loss = self.progress.wrong = self.progress.seen = 0.0
@@ -212,22 +192,6 @@ class Run:
             self.averaged.load_state_dict(state["averaged"])
         if self.processes.first:
             self.say(f"going on from iteration {self.progress.iteration:,} of {self.length.iterations:,}")
-
-    def _load(self, state: dict[str, Any]) -> None:
-        if not self.settings.sharded:
-            self.net.load_state_dict(state["net"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            return
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, set_state_dict
-
-        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        set_state_dict(
-            self.wrapped,
-            self.optimizer,
-            model_state_dict=state["net"],
-            optim_state_dict=state["optimizer"],
-            options=whole,
-        )
 
     def save(self) -> None:
         """Write a checkpoint of everything. All processes take part, the first one writes."""
@@ -247,12 +211,7 @@ class Run:
 
     def _states(self) -> tuple[dict[str, Any], dict[str, Any]]:
         self.processes.same_buffers(self.net)
-        if not self.settings.sharded:
-            return self.net.state_dict(), self.optimizer.state_dict()
-        from torch.distributed.checkpoint.state_dict import StateDictOptions, get_state_dict
-
-        whole = StateDictOptions(full_state_dict=True, cpu_offload=True)
-        return get_state_dict(self.wrapped, self.optimizer, options=whole)
+        return states(self.wrapped, self.optimizer, self.settings)
 
     # Training
 
@@ -289,7 +248,7 @@ class Run:
 
     def step(self, batch: Batch) -> None:
         """One iteration on this process's share of a batch."""
-        iteration, world = self.progress.iteration, self.processes.world
+        iteration, world, device = self.progress.iteration, self.processes.world, self.processes.device
         torch.manual_seed(seed_of("forward", self.settings.seed, iteration, self.processes.rank))
         factor = rate_factor(self.recipe.schedule, iteration, self.length, self._errors())
         for group in self.optimizer.param_groups:
@@ -298,8 +257,8 @@ class Run:
         many = min(self.settings.accumulate, max(len(batch.labels), 1))
         parts = list(zip(batch.images.chunk(many), batch.labels.chunk(many), strict=True))
         for number, (images, labels) in enumerate(parts, 1):
-            with self._unsynced(number < len(parts)), self._precision():
-                loss = self._loss(self._placed(images), labels.to(self.processes.device))
+            with unsynced(self.wrapped, self.settings, number < len(parts)), precise(self.settings, device):
+                loss = self._loss(self._placed(images), labels.to(device))
                 # Each process has its share of the batch, and gradients are averaged over the processes.
                 self.scaler.scale(loss * world / batch.of).backward()  # type: ignore[no-untyped-call]
         self._update()
@@ -377,19 +336,6 @@ class Run:
     def _placed(self, images: Tensor) -> Tensor:
         placed = images.to(self.processes.device, non_blocking=True)
         return placed.to(memory_format=torch.channels_last) if self.settings.channels_last else placed
-
-    def _precision(self) -> AbstractContextManager[Any]:
-        if self.settings.precision == "float32":
-            return nullcontext()
-        return torch.autocast(self.processes.device.type, getattr(torch, self.settings.precision))
-
-    def _unsynced(self, wanted: bool) -> AbstractContextManager[Any]:
-        """Gradients are exchanged once a batch, with its last part."""
-        if isinstance(self.wrapped, DistributedDataParallel):
-            return self.wrapped.no_sync() if wanted else nullcontext()
-        if self.settings.sharded:
-            self.wrapped.set_requires_gradient_sync(not wanted)  # type: ignore[operator]
-        return nullcontext()
 
     def _errors(self) -> list[float]:
         return [row["validation_error"] for row in self.progress.history]
@@ -520,90 +466,6 @@ class Run:
             yield bar
 
 
-def _check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
-    protocol_of(recipe.protocol)
-    if settings.accumulate < 1 or settings.workers < 0:
-        raise TrainingError(
-            f"accumulate must be at least 1 and workers 0, not {settings.accumulate}, {settings.workers}"
-        )
-    if settings.sharded and processes.world == 1:
-        raise TrainingError("FSDP shares parameters out among processes, and there is one: start several, --nproc 2")
-    if settings.sharded and (recipe.ema or cycle_of(recipe, 2)):
-        raise TrainingError("averaged weights and snapshots are of whole networks, which FSDP does not have: ema=0")
-    if settings.precision == "float16" and processes.device.type == "cpu":
-        raise TrainingError("float16 needs an accelerator: on the CPU, bfloat16 is the half precision that trains")
-
-
-def _wrapped(net: Net, settings: Settings, processes: Processes) -> nn.Module:
-    if processes.world == 1:
-        return net
-    if settings.sharded:
-        from torch.distributed.fsdp import fully_shard
-
-        for part in net.features.children():
-            if any(parameter.requires_grad for parameter in part.parameters()):
-                fully_shard(part)
-        fully_shard(net)
-        return net
-    devices = [processes.device.index] if processes.device.type == "cuda" else None
-    return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=_leaves_out_parts(net))
-
-
-def _leaves_out_parts(net: nn.Module) -> bool:
-    """Whether a network may not run all of its parts in a step: stochastic depth, drop-path."""
-    return any(hasattr(module, "survival") or hasattr(module, "drop_path") for module in net.modules())
-
-
-def _optimizer(net: Net, recipe: Recipe, groups: Sequence[dict[str, Any]] | None) -> torch.optim.Optimizer:
-    """torch.optim's optimizer of the recipe's name. Every group keeps its first rate, which the schedule scales."""
-    kinds = {name.lower(): kind for name, kind in vars(torch.optim).items() if isinstance(kind, type)}
-    if recipe.optimizer not in kinds:
-        known = sorted(name for name in kinds if name != "optimizer")
-        raise TrainingError(f"torch.optim has no {recipe.optimizer!r}; it has {', '.join(known)}")
-    options = options_of(recipe)
-    if groups is None:
-        with_decay, without = decayed(net, recipe.decay_scope)
-        groups = [{"params": with_decay}, *([{"params": without, "weight_decay": 0.0}] if without else [])]
-    if not any(group["params"] for group in groups):
-        raise TrainingError("nothing learns: every parameter of the network is frozen")
-    whole = [{**group, "first_lr": group.get("lr", recipe.lr)} for group in groups]
-    optimizer: torch.optim.Optimizer = kinds[recipe.optimizer](whole, **options)
-    return optimizer
-
-
-def averaged_over(net: Net, decay: float) -> AveragedModel:
-    """A copy whose parameters are an exponential moving average of the network's; its buffers are the network's."""
-    return AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(decay))  # type: ignore[no-untyped-call]
-
-
-def cycle_of(recipe: Recipe, iterations: int) -> int:
-    """How many iterations a snapshot ensemble takes for each of its members; 0 where there is none."""
-    restarts = recipe.schedule.restarts if isinstance(recipe.schedule, Cosine) else 1
-    return math.ceil(iterations / restarts) if restarts > 1 else 0
-
-
 def copied(state: dict[str, Any]) -> dict[str, Tensor]:
     """The values of a state dict as they are now, on the CPU."""
     return {name: value.detach().cpu().clone() for name, value in state.items()}
-
-
-def versions() -> dict[str, str]:
-    """What a result may depend on."""
-    import archzoo
-
-    return {"archzoo": archzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or as it was."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text)
-    os.replace(partial, path)
-
-
-def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in theirs.keys() | ours.keys():
-            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
-    elif theirs != ours:
-        yield f"{name} was {theirs}, and is {ours}"

@@ -12,8 +12,9 @@ from archzoo.layers import Net
 from archzoo.reuse import frozen, parameter_groups
 from archzoo.training.augmentation import Pipeline
 from archzoo.training.data import Splits
+from archzoo.training.engine import Settings, TrainingError
 from archzoo.training.evaluation import evaluating, probabilities, protocol_of
-from archzoo.training.loop import Outcome, Settings, TrainingError, train
+from archzoo.training.loop import Outcome, train
 from archzoo.training.pictures import Pictures
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes

@@ -22,7 +22,8 @@ from archzoo.training import checkpoints
 from archzoo.training.batches import Epoch
 from archzoo.training.checkpoints import CheckpointError
 from archzoo.training.data import Splits
-from archzoo.training.loop import Outcome, Run, Settings, Stopped, TrainingError, train
+from archzoo.training.engine import Settings, Stopped, TrainingError
+from archzoo.training.loop import Outcome, Run, train
 from archzoo.training.pictures import DataError
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes

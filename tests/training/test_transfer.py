@@ -14,8 +14,8 @@ from archzoo import cli
 from archzoo.reuse import freeze, new_head
 from archzoo.training import transfer
 from archzoo.training.data import Splits
+from archzoo.training.engine import Settings, TrainingError
 from archzoo.training.feature_reuse import feature_reuse
-from archzoo.training.loop import Settings, TrainingError
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.recipes import find_recipe
 from archzoo.training.transfer import computed, divided, draw_predictions, extract, fine_tune
