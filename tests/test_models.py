@@ -231,8 +231,9 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
     torch._dynamo.reset()
 
 
-@every_net
+@pytest.mark.parametrize("name", [one for one in EVERY_NET if not str(one.values[0]).endswith(("1202", "1001"))])
 def test_evaluation_exports_for_any_batch(name: str) -> None:
+    """Of a thousand layers are only deeper nets of constructors that are here, and 15 seconds each."""
     net = ready(name)
     many = {0: torch.export.Dim("batch", min=1, max=64)}
     with torch.no_grad():

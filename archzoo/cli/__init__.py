@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import typer
 
-from archzoo.cli import checkpoints, costs, networks, recipes, training
+from archzoo.cli import checkpoints, costs, drawings, networks, recipes, training
 from archzoo.cli.arguments import log
 
 VERBS = (
@@ -19,6 +19,7 @@ VERBS = (
     networks.audit,
     costs.profile,
     costs.compare,
+    drawings.diagram,
     checkpoints.export,
     recipes.recipe,
     training.train,

@@ -72,8 +72,9 @@ def test_cifar_keeps_45000_and_5000() -> None:
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist"])
-def test_the_constants_of_normalisation_are_the_true_ones(name: str) -> None:
+def test_the_constants_of_normalisation_are_the_true_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     os.environ.pop("ARCHZOO_CACHE")
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)  # what is here: nothing is downloaded for a test
     try:
         rest, _ = hub(data.HUB[name], name)
     except DataError as error:
