@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: report test clean
+.PHONY: report test docs clean
 
 report: $(VENV)/installed  ## every printed number of every paper beside what was built
 	$(BIN)/archzoo audit
@@ -26,7 +26,11 @@ $(VENV)/installed-test: $(VENV)/installed
 	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt pyyaml numpy  # what timm imports
 	# torchvision asks for another build of torch, timm for torchvision: witnesses alone, without what they ask for.
 	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -c constraints.txt torchvision timm
+	scripts/install_browser.sh
 	touch $@
 
+docs: $(VENV)/installed-test  ## the documentation, in docs/_build
+	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
+
 clean:
-	rm -rf $(VENV) build *.egg-info
+	rm -rf $(VENV) build *.egg-info docs/_build docs/papers

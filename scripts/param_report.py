@@ -1,6 +1,6 @@
-"""The parameter-count report: every printed number beside ours, as Markdown, JSON or CSV.
+"""The parameter-count report: every printed number beside ours, as Markdown, LaTeX, CSV or JSON.
 
-python scripts/param_report.py [PATTERN] [--format markdown|json|csv] [--output FILE]
+python scripts/param_report.py [PATTERN] [--format markdown|latex|csv|json] [--output FILE]
 """
 
 import argparse
@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import get_args
 
 import archzoo
-from archzoo.report.tables import Format, write
+from archzoo.report.tables import Printed, write
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Print the report, or write it to a file, whole or not at all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("pattern", nargs="?", default="*", help="which networks, as a shell pattern")
-    parser.add_argument("--format", choices=get_args(Format), default="markdown")
+    parser.add_argument("--format", choices=get_args(Printed), default="markdown")
     parser.add_argument("--output", type=Path, help="a file; stdout by default")
     given = parser.parse_args(arguments)
     try:

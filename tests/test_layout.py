@@ -26,7 +26,7 @@ MAY_IMPORT = {
     "training": {"layers", "registry", "reuse", "training"},
     "exporting": set(),
     "inference": {"layers", "registry"},
-    "report": {"auditor", "profiler", "registry", "report"},
+    "report": {"auditor", "claims", "profiler", "registry", "report", "training"},
 }
 
 

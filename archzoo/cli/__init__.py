@@ -20,6 +20,7 @@ VERBS = (
     costs.profile,
     costs.compare,
     drawings.diagram,
+    drawings.report,
     checkpoints.export,
     recipes.recipe,
     training.train,

@@ -1,13 +1,14 @@
-"""Verbs that draw."""
+"""Verbs whose output is for looking at, or for pasting into a page."""
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archzoo import ArchzooError
-from archzoo.cli.arguments import Options, build_target, log, read_sizes
+from archzoo.cli.arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli.costs import Size, Target
 
 
@@ -28,6 +29,34 @@ def diagram(
     from archzoo.report.diagram import diagram as draw
 
     write(draw(net, given, depth=depth or None, title=target, fold=not unfolded), output)
+
+
+class Printed(str, Enum):
+    """What the audit is written in."""
+
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
+def report(
+    pattern: Pattern = "*",
+    *,
+    form: Annotated[Printed, typer.Option("--format", help="How to write the verdicts.")] = Printed.markdown,
+    html: Annotated[Path | None, typer.Option("--html", help="A page with everything about the networks.")] = None,
+    output: Annotated[Path | None, typer.Option(help="A file for the verdicts; stdout by default.")] = None,
+) -> None:
+    """Write the audit as a table to paste, or all networks as one page of HTML that needs no network."""
+    if html is not None:
+        from archzoo.report.page import page
+
+        write(page(pattern), html)
+        return
+    from archzoo.auditor import audit
+    from archzoo.report import tables
+
+    write(tables.write(audit(pattern), form.value), output)
 
 
 def write(text: str, output: Path | None) -> None:

@@ -1,7 +1,7 @@
 """The verb about training: how a paper did it."""
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -16,7 +16,7 @@ def recipe(
     form: Annotated[Format, typer.Option("--format", help="table, or json.")] = Format.table,
 ) -> None:
     """Tell how a paper trained a network, and draw its learning rate. key=value changes a value."""
-    from archzoo.training.recipes import IMAGES, BadRecipe, draw, find_recipe, read_changes
+    from archzoo.training.recipes import IMAGES, BadRecipe, draw, find_recipe, read_changes, spelled
 
     found = find_recipe(name, data)
     found = found.with_(**read_changes(found, dict(split_option(change) for change in changes or [])))
@@ -25,15 +25,6 @@ def recipe(
         return
     if form is not Format.table:
         raise BadRecipe(f"a recipe is printed as table or json, not {form.value}")
-    for key, value in found.as_dict().items():
-        print(f"{key:>16}  {_spell(value)}")
+    for key, text in spelled(found).items():
+        print(f"{key:>16}  {text}")
     print(f"\n{draw(found, IMAGES.get(found.data, 50_000))}")
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, dict):
-        rest = ", ".join(f"{name}={_spell(one)}" for name, one in value.items() if name != "kind")
-        return f"{value.get('kind', '')}({rest})"
-    if isinstance(value, list | tuple):
-        return ", ".join(map(_spell, value)) or "-"
-    return "-" if value == "" else str(value)

@@ -323,7 +323,7 @@ def _width(text: str, bold: bool) -> float:
     """About how wide a text is, in pixels: fonts differ."""
     narrow = sum(character in "iljtfr.,:;'|()[]/ 1" for character in text)
     wide = sum(character in "mwMWCNO@" for character in text)
-    return (6.9 * len(text) - 2.6 * narrow + 2.0 * wide) * (1.1 if bold else 1.0)
+    return (6.9 * len(text) - 2.6 * narrow + 2.0 * wide) * (1.16 if bold else 1.0)
 
 
 def _n(value: float) -> str:

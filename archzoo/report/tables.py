@@ -14,13 +14,17 @@ from rich.text import Text
 from archzoo.auditor import Finding
 
 Format = Literal["json", "csv", "markdown"]
+Printed = Literal["markdown", "latex", "csv", "json"]
 COLUMNS = ("verdict", "name", "quantity", "printed", "ours", "where", "paper", "why")
+HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
+LATEX = {one: rf"\{one}" for one in "&%$#_{}"}
+LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$"}
 COLOURS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
 
 
-def write(findings: Sequence[Finding], form: Format) -> str:
+def write(findings: Sequence[Finding], form: Printed) -> str:
     """The findings in one of the formats, with a line break at the end."""
-    return {"json": as_json, "csv": as_csv, "markdown": as_markdown}[form](findings)
+    return {"json": as_json, "csv": as_csv, "markdown": as_markdown, "latex": as_latex}[form](findings)
 
 
 def as_json(findings: Sequence[Finding]) -> str:
@@ -39,10 +43,39 @@ def as_csv(findings: Sequence[Finding]) -> str:
 
 def as_markdown(findings: Sequence[Finding]) -> str:
     """A table of all claims, and under it how many there are of each verdict."""
-    head = ["verdict", "network", "quantity", "printed", "ours", "where", "why"]
     rows = [[f.verdict, f"`{f.name}`", quantity(f), f.printed, f.ours, place(f), f.why] for f in findings]
-    lines = [markdown_row(head), markdown_row(["---"] * len(head)), *map(markdown_row, rows)]
+    lines = [markdown_row(HEAD), markdown_row(["---"] * len(HEAD)), *map(markdown_row, rows)]
     return "\n".join([*lines, "", summary(findings), ""])
+
+
+def as_latex(findings: Sequence[Finding]) -> str:
+    """A longtable in the style of booktabs, to be put into a document that loads both packages."""
+    rows = [
+        [f.verdict, rf"\texttt{{{latex(f.name)}}}", *map(latex, (quantity(f), f.printed, f.ours, place(f), f.why))]
+        for f in findings
+    ]
+    lines = [
+        r"% needs \usepackage{booktabs,longtable}",
+        r"\begin{longtable}{llp{4cm}rrp{4cm}p{6cm}}",
+        r"\toprule",
+        latex_row(HEAD),
+        r"\midrule\endhead",
+        *map(latex_row, rows),
+        r"\bottomrule",
+        rf"\caption{{{latex(summary(findings))}.}}",
+        r"\end{longtable}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def latex(text: str) -> str:
+    """A text with what LaTeX would take for commands spelled out."""
+    return "".join(LATEX.get(character, character) for character in text)
+
+
+def latex_row(cells: Sequence[str]) -> str:
+    """One line of a table."""
+    return " & ".join(cells) + r" \\"
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -564,6 +564,20 @@ def _of_network(name: str) -> Iterator[Recipe]:
     )
 
 
+def spelled(recipe: Recipe) -> dict[str, str]:
+    """Every value of a recipe as a text for people; "-" for nothing."""
+    return {key: _spell(value) for key, value in recipe.as_dict().items()}
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, dict):
+        rest = ", ".join(f"{name}={_spell(one)}" for name, one in value.items() if name != "kind")
+        return f"{value.get('kind', '')}({rest})"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_spell, value)) or "-"
+    return "-" if value == "" else str(value)
+
+
 def draw(recipe: Recipe, images: int, width: int = 60, height: int = 8) -> str:
     """The learning rate over the run, in characters, on a scale of powers of ten; zero is at the bottom."""
     rates = recipe.rates(images, width)

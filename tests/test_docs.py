@@ -1,0 +1,30 @@
+"""The documentation is built without a warning: every page is reached, and every link within it leads somewhere."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import unquote
+
+import archzoo
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    pages = {page: page.read_text(encoding="utf-8") for page in tmp_path.rglob("*.html")}
+    anchors = {page: set(re.findall(r'\bid="([^"]+)"', text)) for page, text in pages.items()}
+    for page, text in pages.items():
+        for link in re.findall(r'\b(?:href|src)="([^"]*)"', text):
+            if link.startswith(("http:", "https:", "data:", "mailto:")):
+                continue
+            path, _, anchor = unquote(link).partition("#")
+            target = (page.parent / path.partition("?")[0]).resolve() if path else page
+            assert target.exists(), f"{page.relative_to(tmp_path)} links to {link}"
+            if anchor and target in anchors:
+                assert anchor in anchors[target], f"{page.relative_to(tmp_path)} links to {link}"
+    whole = "".join(pages.values())
+    assert not [name for name in archzoo.names() if name not in whole]

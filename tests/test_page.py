@@ -1,0 +1,179 @@
+"""The page, in a real browser: sorted, filtered, opened by hand and by keyboard, and no request leaves it."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import archzoo
+from archzoo.profiler import profile
+from archzoo.report.page import Network, _row, _section, page
+
+pytestmark = pytest.mark.xdist_group("page")  # made once, for all of these tests
+BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.fixture(scope="module")
+def html() -> str:
+    return page()
+
+
+@pytest.fixture(scope="module")
+def file(html: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("page") / "zoo.html"
+    path.write_text(html, encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if BROWSER is None:
+        pytest.skip("no Chromium is installed: scripts/install_browser.sh does that on Debian")
+    with playwright.sync_playwright() as started:
+        chromium = started.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def opened(browser: Any, file: Path) -> Iterator[Any]:
+    """The page in a tab of its own; behind the test, nothing was complained of and nothing asked for."""
+    tab = browser.new_page()
+    complaints: list[str] = []
+    asked: list[str] = []
+    tab.on("console", lambda message: complaints.append(message.text))
+    tab.on("pageerror", lambda error: complaints.append(str(error)))
+    tab.on("request", lambda request: asked.append(request.url))
+    tab.goto(file.as_uri())
+    yield tab
+    tab.close()
+    assert complaints == []
+    assert {url.partition("#")[0] for url in asked} == {file.as_uri()}
+
+
+def shown(tab: Any) -> list[str]:
+    names: list[str] = tab.eval_on_selector_all(
+        "#networks tbody tr", "rows => rows.filter(row => !row.hidden).map(row => row.dataset.name)"
+    )
+    return names
+
+
+def test_it_is_one_file_below_a_megabyte_with_every_network(html: str) -> None:
+    assert len(html.encode()) < 1_000_000
+    assert re.findall(r'<tr data-name="(\w+)"', html) == archzoo.names()
+    assert re.findall(r'<details class="net" id="net-(\w+)"', html) == archzoo.names()
+    assert not re.search(r'(?:src|href)="(?!#|https://(?:doi|arxiv|www|proceedings|papers)\b)', html)
+
+
+def test_every_element_is_closed(html: str) -> None:
+    open_now: list[str] = []
+
+    class Reader(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+            if tag not in {"meta", "input", "br"}:
+                open_now.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert open_now.pop() == tag
+
+    Reader().feed(html)
+    assert open_now == []
+
+
+def test_what_comes_from_a_registered_name_is_escaped() -> None:
+    entry = archzoo.find("lenet5_textbook")
+    evil = '<img src=x onerror="alert(1)">'
+    paper = replace(entry.paper, title=evil, authors=evil)
+    told = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "options": {evil: evil}, "fixed": {}}
+    cost = profile(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
+    written = _row(Network(SimpleNamespace(name=evil, **told), cost, (), (), ""))  # type: ignore[arg-type]
+    # The section's recipe is of a registered name.
+    written += _section(Network(SimpleNamespace(name="lenet5_textbook", **told), cost, (), (), ""))  # type: ignore[arg-type]
+    assert "&lt;img" in written
+    assert "<img" not in written
+
+
+def test_a_column_sorts_both_ways(opened: Any) -> None:
+    button = opened.locator("#networks th button", has_text="parameters")
+    cost = {
+        name: archzoo.profile(archzoo.build(name, device="meta"), archzoo.find(name).input_size).params
+        for name in archzoo.names()
+    }
+    button.click()
+    assert [cost[name] for name in shown(opened)] == sorted(cost.values())
+    assert opened.locator("th[aria-sort=ascending]").inner_text().startswith("parameters")
+    button.press("Enter")
+    assert [cost[name] for name in shown(opened)] == sorted(cost.values(), reverse=True)
+
+
+def test_words_and_verdicts_filter_table_chart_and_sections(opened: Any) -> None:
+    opened.fill("#search", "densenet 2017")
+    assert shown(opened) == archzoo.names("densenet*")
+    assert (
+        opened.locator("#shown").inner_text() == f"{len(archzoo.names('densenet*'))} of {len(archzoo.names())} networks"
+    )
+    points = opened.eval_on_selector_all("#chart g[data-name]", "all => all.map(one => one.dataset.name)")
+    assert points
+    assert all(name.startswith("densenet") for name in points)
+    assert not opened.locator("#net-resnet50").is_visible()
+    opened.select_option("#verdict", "explained")
+    explained = {finding.name for finding in archzoo.audit("densenet*") if finding.verdict == "explained"}
+    assert set(shown(opened)) == explained
+    opened.fill("#search", "nothing is called so")
+    assert shown(opened) == []
+    assert "No published error" in opened.locator("#chart").text_content()
+
+
+def test_a_network_opens_by_click_and_by_keyboard_with_its_counts(opened: Any) -> None:
+    opened.click("#networks a[href='#net-resnet50']")
+    section = opened.locator("#net-resnet50")
+    assert section.evaluate("one => one.open")
+    assert "25,557,032" in section.inner_text()
+    assert "cut off, not rounded" in section.inner_text()
+    assert section.locator("svg").is_visible()
+    opened.locator("#net-vgg_d summary").focus()
+    opened.keyboard.press("Enter")
+    assert opened.locator("#net-vgg_d").evaluate("one => one.open")
+
+
+def test_points_and_rows_are_linked(opened: Any) -> None:
+    point = opened.locator("#chart g[data-name=densenet121]")
+    point.focus()
+    assert opened.locator("#networks tr.on").get_attribute("data-name") == "densenet121"
+    opened.keyboard.press("Enter")
+    assert opened.locator("#net-densenet121").evaluate("one => one.open")
+    opened.hover("#networks tr[data-name=resnet50] td:first-child")
+    assert opened.locator("#chart g.on").first.get_attribute("data-name") == "resnet50"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_it_fits_a_phone_and_its_text_can_be_read_in_light_and_dark(browser: Any, file: Path, scheme: str) -> None:
+    context = browser.new_context(viewport={"width": 390, "height": 800}, color_scheme=scheme)
+    tab = context.new_page()
+    tab.goto(file.as_uri())
+    assert tab.evaluate("document.documentElement.scrollWidth") <= 390
+    ink, back = (
+        tab.evaluate(f"getComputedStyle(document.body).{name}.match(/\\d+/g).slice(0, 3).map(Number)")
+        for name in ("color", "backgroundColor")
+    )
+    assert contrast(ink, back) > 7  # WCAG's AAA
+    assert (sum(back) < 200) == (scheme == "dark")
+    context.close()
+
+
+def contrast(one: list[int], other: list[int]) -> float:
+    """The ratio of two luminances (WCAG 2)."""
+    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
+
+
+def luminance(colour: list[int]) -> float:
+    linear = [(part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4) for part in colour]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
