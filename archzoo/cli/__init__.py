@@ -21,6 +21,7 @@ VERBS = (
     costs.compare,
     drawings.diagram,
     drawings.report,
+    drawings.figures,
     checkpoints.export,
     recipes.recipe,
     training.train,
