@@ -1,0 +1,42 @@
+"""The notebooks run from top to bottom, in a small setting, on real digits; no outputs are committed."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
+nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+
+
+def code(path: Path) -> list[str]:
+    return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
+
+
+def test_there_are_six() -> None:
+    assert [path.stem[0] for path in NOTEBOOKS] == list("123456")
+
+
+@each_notebook
+def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EPOCHS", "1")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    place = {"metadata": {"path": str(tmp_path)}}
+    done = nbclient.NotebookClient(nbformat.read(path, 4), timeout=300, resources=place).execute()
+    assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
+
+
+@each_notebook
+def test_no_output_is_committed_and_only_public_names_are_used(path: Path) -> None:
+    for cell in nbformat.read(path, 4).cells:
+        assert not cell.get("outputs")
+        assert cell.get("execution_count") is None
+    tree = ast.parse(
+        "\n".join(line for source in code(path) for line in source.splitlines() if not line.startswith("%"))
+    )
+    imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
+    assert not [alias.name for node in imported for alias in node.names if alias.name.startswith("_")]
+    assert not [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")]
