@@ -28,6 +28,11 @@ def distinct(names: list[str]) -> list[str]:
 NAMES = archzoo.names()
 EVERY_NET = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in distinct(NAMES)]
 every_net = pytest.mark.parametrize("name", EVERY_NET)
+# Several seconds each, and only deeper than others of their constructors.
+DEEPEST = ("1202", "1001", "_80_16", "_160_16", "densenet264", "densenet_bc_250_24")
+not_the_deepest = pytest.mark.parametrize(
+    "name", [one for one in EVERY_NET if not str(one.values[0]).endswith(DEEPEST)]
+)
 
 
 def lighter(names: list[str]) -> list[str]:
@@ -103,7 +108,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
     assert net(torch.empty(2, 5, height, width, device="meta")).shape == (2, 7)
 
 
-@every_net
+@not_the_deepest
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
     net = archzoo.build(name, device="meta").eval()
     channels, height, width = archzoo.find(name).input_size
@@ -231,9 +236,8 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
     torch._dynamo.reset()
 
 
-@pytest.mark.parametrize("name", [one for one in EVERY_NET if not str(one.values[0]).endswith(("1202", "1001"))])
+@not_the_deepest
 def test_evaluation_exports_for_any_batch(name: str) -> None:
-    """Of a thousand layers are only deeper nets of constructors that are here, and 15 seconds each."""
     net = ready(name)
     many = {0: torch.export.Dim("batch", min=1, max=64)}
     with torch.no_grad():
