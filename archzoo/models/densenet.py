@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.claims import Paper, depth, flops, params, ratio, sizes
+from archzoo.dense_memory import DenseBlock, Transition
 from archzoo.layers import (
     Net,
     at_least,
@@ -56,6 +57,7 @@ class Spec:
     bottleneck: bool = False  # B: a 1x1 convolution to 4k maps before each 3x3
     theta: float = 1.0  # C: the share of maps that a transition keeps
     drop: float = 0.0  # dropout after every convolution but the first
+    memory_efficient: bool = False  # in training, concatenations are made again instead of kept
 
     def __post_init__(self) -> None:
         at_least("k", self.k, 1)
@@ -93,13 +95,16 @@ def add_bn_relu_conv(layer: nn.Sequential, n: int, inputs: int, outputs: int, ke
 
 def dense_block(inputs: int, layers: int, spec: Spec) -> nn.Sequential:
     """So many dense layers, from ``inputs`` to ``inputs + layers * k`` maps."""
-    return sequence(**{f"denselayer{i + 1}": DenseLayer(inputs + i * spec.k, spec) for i in range(layers)})
+    block = DenseBlock() if spec.memory_efficient else nn.Sequential()
+    for i in range(layers):
+        block.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * spec.k, spec))
+    return block
 
 
-def transition(inputs: int, outputs: int, drop: float) -> nn.Sequential:
+def transition(inputs: int, outputs: int, spec: Spec) -> nn.Sequential:
     """BN-ReLU-conv1x1, then 2x2 average pooling (Sec. 3; the ReLU is in the authors' code)."""
-    layer = nn.Sequential()
-    add_bn_relu_conv(layer, 1, inputs, outputs, 1, drop)
+    layer = Transition() if spec.memory_efficient else nn.Sequential()
+    add_bn_relu_conv(layer, 1, inputs, outputs, 1, spec.drop)
     layer.add_module("pool", nn.AvgPool2d(2, stride=2))
     return layer
 
@@ -113,7 +118,7 @@ def dense_net(stem: dict[str, nn.Module], width: int, blocks: tuple[int, ...], s
         if number < len(blocks):
             kept = int(spec.theta * width)
             at_least("theta times the maps of a block", kept, 1)
-            parts[f"transition{number}"] = transition(width, kept, spec.drop)
+            parts[f"transition{number}"] = transition(width, kept, spec)
             width = kept
     parts |= {"bn": nn.BatchNorm2d(width), "relu": nn.ReLU(inplace=True)}
     return Net(sequence(**parts), pooled_classifier(width, num_classes), he_normal_fan_out)
@@ -134,15 +139,32 @@ def cifar_net(spec: Spec, depth: int, in_channels: int, num_classes: int) -> Net
     input_size=(3, 32, 32),
     aliases=("densenet_40_12",),
 )
-def densenet(depth: int = 40, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10) -> Net:
+def densenet(
+    depth: int = 40,
+    k: int = 12,
+    *,
+    drop: float = 0.0,
+    memory_efficient: bool = False,
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> Net:
     """The plain DenseNet: no bottlenecks, no compression (Sec. 3)."""
-    return cifar_net(Spec(k, drop=drop), depth, in_channels, num_classes)
+    return cifar_net(Spec(k, drop=drop, memory_efficient=memory_efficient), depth, in_channels, num_classes)
 
 
 @register(PAPER, input_size=(3, 32, 32))
-def densenet_b(depth: int = 100, k: int = 12, *, drop: float = 0.0, in_channels: int = 3, num_classes: int = 10) -> Net:
+def densenet_b(
+    depth: int = 100,
+    k: int = 12,
+    *,
+    drop: float = 0.0,
+    memory_efficient: bool = False,
+    in_channels: int = 3,
+    num_classes: int = 10,
+) -> Net:
     """Bottlenecks of 4k maps (Sec. 3)."""
-    return cifar_net(Spec(k, bottleneck=True, drop=drop), depth, in_channels, num_classes)
+    spec = Spec(k, bottleneck=True, drop=drop, memory_efficient=memory_efficient)
+    return cifar_net(spec, depth, in_channels, num_classes)
 
 
 @register(PAPER, input_size=(3, 32, 32))
@@ -152,11 +174,13 @@ def densenet_c(
     *,
     theta: float = 0.5,
     drop: float = 0.0,
+    memory_efficient: bool = False,
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
     """Compression: a transition keeps the share theta of the maps (Sec. 3)."""
-    return cifar_net(Spec(k, theta=theta, drop=drop), depth, in_channels, num_classes)
+    spec = Spec(k, theta=theta, drop=drop, memory_efficient=memory_efficient)
+    return cifar_net(spec, depth, in_channels, num_classes)
 
 
 @register(
@@ -181,11 +205,13 @@ def densenet_bc(
     *,
     theta: float = 0.5,
     drop: float = 0.0,
+    memory_efficient: bool = False,
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
     """Bottlenecks of 4k maps, and compression theta at the transitions (Sec. 3)."""
-    return cifar_net(Spec(k, bottleneck=True, theta=theta, drop=drop), depth, in_channels, num_classes)
+    spec = Spec(k, bottleneck=True, theta=theta, drop=drop, memory_efficient=memory_efficient)
+    return cifar_net(spec, depth, in_channels, num_classes)
 
 
 @register(PAPER, input_size=(3, 224, 224))
@@ -195,11 +221,12 @@ def densenet_imagenet(
     *,
     theta: float = 0.5,
     drop: float = 0.0,
+    memory_efficient: bool = False,
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
     """DenseNet-BC with four blocks, after a 7x7/2 convolution to 2k maps and 3x3/2 max pooling (Table 1)."""
-    spec = Spec(k, bottleneck=True, theta=theta, drop=drop)
+    spec = Spec(k, bottleneck=True, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return dense_net(imagenet_stem(in_channels, 2 * k), 2 * k, TABLE_1[depth], spec, num_classes)
 
 

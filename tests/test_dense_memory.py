@@ -1,0 +1,177 @@
+"""DenseNet trained with memory linear in depth: the same function and the same gradients as the plain form."""
+
+import copy
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.layers import Net
+from archzoo.profiler import memory
+from archzoo.reuse import freeze
+
+SMALL: dict[str, dict[str, Any]] = {
+    "densenet": {"depth": 13, "k": 4},
+    "densenet_b": {"depth": 16, "k": 4},
+    "densenet_c": {"depth": 13, "k": 4},
+    "densenet_bc": {"depth": 22, "k": 4},
+}
+IMAGES = {"dtype": torch.float64}
+every_kind = pytest.mark.parametrize("name", SMALL)
+
+
+def pair(name: str, **options: Any) -> tuple[Net, Net]:
+    """The plain network, and the memory-efficient one with the same values, in double precision."""
+    plain = archzoo.build(name, **SMALL[name], **options).double()
+    saving = archzoo.build(name, **SMALL[name], **options, memory_efficient=True).double()
+    for module in plain.modules():  # weights of batch norm that tell mistakes apart
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias)
+    saving.load_state_dict(plain.state_dict())
+    return plain, saving
+
+
+def told(net: nn.Module, images: Tensor, times: int = 1) -> Iterator[tuple[str, Tensor]]:
+    """Logits, gradients and buffers behind some passes of training."""
+    images = images.clone().requires_grad_()
+    torch.manual_seed(3)
+    logits = sum((net(images * (1 + number)) for number in range(times)), torch.zeros(()))
+    (logits.square().sum()).backward()
+    yield "logits", logits
+    assert images.grad is not None
+    yield "images", images.grad
+    yield from ((name, one.grad) for name, one in net.named_parameters() if one.grad is not None)
+    yield from net.named_buffers()
+
+
+def assert_same(plain: nn.Module, saving: nn.Module, images: Tensor, times: int = 1, near: float = 1e-12) -> None:
+    expected, found = dict(told(plain, images, times)), dict(told(saving, images, times))
+    assert expected.keys() == found.keys()
+    for name, value in expected.items():
+        scale = max(float(value.detach().abs().max()), 1.0)
+        assert float((found[name] - value).detach().abs().max()) <= near * scale, name
+
+
+@every_kind
+def test_gradients_and_running_statistics_are_those_of_the_plain_net(name: str) -> None:
+    assert_same(*pair(name), torch.randn(3, 3, 32, 32, **IMAGES))  # type: ignore[arg-type]
+
+
+@every_kind
+def test_dropout_draws_alike_in_expectation_and_its_gradients_are_its_own(name: str) -> None:
+    """The order of draws differs, so a difference quotient is the witness here."""
+    _, saving = pair(name, drop=0.3)
+    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    parameter = next(one for one in saving.parameters() if one.dim() == 4)
+    step = torch.randn_like(parameter) * 1e-7  # across no kink of a ReLU
+
+    def loss() -> Tensor:
+        torch.manual_seed(5)
+        value: Tensor = saving.train()(images).square().sum()
+        return value
+
+    loss().backward()
+    assert parameter.grad is not None
+    ends = []
+    for shift in (step, -2 * step):
+        with torch.no_grad():
+            parameter.add_(shift)
+        ends.append(loss().item())  # with gradients, without which it is the plain net that draws
+    assert (parameter.grad * step).sum().item() == pytest.approx((ends[0] - ends[1]) / 2, rel=1e-5)
+
+
+@every_kind
+def test_used_twice_in_one_graph_it_adds_up(name: str) -> None:
+    assert_same(*pair(name), torch.randn(2, 3, 32, 32, **IMAGES), times=2)  # type: ignore[arg-type]
+
+
+@every_kind
+@pytest.mark.parametrize("parts", [("features.denseblock1",), ("features.conv1", "features.denseblock2.denselayer1")])
+def test_frozen_parts_are_left_alone(name: str, parts: tuple[str, ...]) -> None:
+    nets = pair(name)
+    for net in nets:
+        freeze(net, *parts)
+        net.train()
+    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES))  # type: ignore[arg-type]
+
+
+def test_an_average_over_all_batches_is_kept_too() -> None:
+    nets = pair("densenet_bc")
+    for net in nets:
+        for module in net.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None
+    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES), times=2)  # type: ignore[arg-type]
+
+
+@every_kind
+def test_checkpoints_are_interchangeable_and_evaluation_is_the_same_function(name: str) -> None:
+    plain, saving = pair(name)
+    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    assert list(plain.state_dict()) == list(saving.state_dict())
+    assert torch.equal(plain.eval()(images), saving.eval()(images))
+    plain.load_state_dict(saving.state_dict())
+
+
+def test_without_gradients_nothing_is_kept_and_statistics_still_move() -> None:
+    plain, saving = pair("densenet_bc")
+    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    with torch.no_grad():
+        assert torch.allclose(plain.train()(images), saving.train()(images), atol=1e-12)
+    for one, other in zip(plain.buffers(), saving.buffers(), strict=True):
+        assert torch.allclose(one, other, atol=1e-12)
+
+
+def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
+    plain, saving = (net.float() for net in pair("densenet_bc"))
+    images = torch.randn(4, 3, 32, 32)
+    exact = copy.deepcopy(plain)
+    expected = exact(images)
+    expected.square().sum().backward()
+    errors = []
+    for net in (plain, saving):
+        with torch.autocast("cpu", torch.bfloat16):
+            logits = net(images)
+        logits.float().square().sum().backward()
+        assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in net.parameters())
+        gaps = [one.grad - other.grad for one, other in zip(net.parameters(), exact.parameters(), strict=True)]  # type: ignore[operator]
+        errors.append(
+            (float((logits - expected).detach().norm()), float(torch.cat([gap.flatten() for gap in gaps]).norm()))
+        )
+    assert errors[1][0] < 1.5 * errors[0][0]
+    assert errors[1][1] < 1.5 * errors[0][1]
+
+
+def test_a_second_derivative_is_refused() -> None:
+    _, saving = pair("densenet_bc")
+    images = torch.randn(2, 3, 32, 32, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
+    (grad,) = torch.autograd.grad(saving(images).sum(), images, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable|differentiated twice|does not require grad"):
+        grad.sum().backward()
+
+
+def test_costs_are_those_of_the_plain_net() -> None:
+    plain, saving = pair("densenet_bc")
+    expected, found = (archzoo.profile(net, (3, 32, 32)) for net in (plain, saving))
+    assert (found.params, found.macs) == (expected.params, expected.macs)
+
+
+def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() -> None:
+    """Pleiss et al. 2017: a plain DenseNet's maps grow with the square of its depth."""
+
+    def saved(depth: int, *, saving: bool) -> int:
+        net = archzoo.build("densenet_bc", depth=depth, k=12, memory_efficient=saving, device="meta")
+        return memory(net, (3, 32, 32), batch=4).saved
+
+    depths = (40, 70, 100, 130)
+    efficient, plain = ([saved(depth, saving=saving) for depth in depths] for saving in (True, False))
+    steps = [after - before for before, after in pairwise(efficient)]
+    assert max(steps) < 1.02 * min(steps)
+    growth = [after - before for before, after in pairwise(plain)]
+    assert growth[-1] > 1.3 * growth[0]
+    assert efficient[2] < 0.4 * plain[2]
