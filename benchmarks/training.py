@@ -1,0 +1,254 @@
+"""What a training step costs in memory and time, ours beside torchvision's and pytorchcv's in the same run.
+
+    python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth ...] [--rounds N]
+
+Peaks are of live bytes in PyTorch's own record of every allocation, times medians of interleaved steps, both as shares
+of the first row of each table. DenseNets are measured in both memory formats, and the better one counts. Exits with 1
+where a bar is missed. torchvision and pytorchcv are optional; a bar that needs them is then left out.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from memory import peak_of
+from peers import torchvision
+from torch import Tensor, nn
+
+import archzoo
+from archzoo.profiler.storages import size_of
+
+
+@dataclass
+class Candidate:
+    """A network that is trained. Its step draws anew what it drops."""
+
+    name: str
+    net: nn.Module
+    images: Tensor
+    peak: float = 0.0
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.net.train()
+        self.labels = torch.zeros(len(self.images), dtype=torch.int64)
+        self.optimizer = torch.optim.SGD(self.net.parameters(), lr=1e-4, momentum=0.9)
+
+    def step(self) -> None:
+        """Forward, backward, update."""
+        self.optimizer.zero_grad()
+        F.cross_entropy(self.net(self.images), self.labels).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+
+    def measure_peak(self) -> None:
+        """The peak of live bytes over one step, in MiB."""
+        self.step()
+        self.optimizer.zero_grad()
+
+        def exist() -> Iterator[Tensor]:
+            yield from (*self.net.parameters(), *self.net.buffers(), self.images)
+            yield from (state["momentum_buffer"] for state in self.optimizer.state.values())
+
+        with peak_of(exist()) as peak:
+            self.step()
+        self.peak = peak.bytes / 2**20
+
+
+def measure(candidates: list[Candidate], rounds: int) -> None:
+    """Peaks one by one, then times, interleaved."""
+    for one in candidates:
+        one.measure_peak()
+    times: list[list[float]] = [[] for _ in candidates]
+    for _ in range(rounds):
+        for one, seconds in zip(candidates, times, strict=True):
+            began = time.perf_counter()
+            one.step()
+            seconds.append(time.perf_counter() - began)
+    for one, seconds in zip(candidates, times, strict=True):
+        one.seconds = statistics.median(seconds)
+
+
+def both(name: str, net: nn.Module, images: Tensor) -> list[Candidate]:
+    """A network in both memory formats."""
+    import copy
+
+    last = copy.deepcopy(net).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    turned = images.to(memory_format=torch.channels_last)
+    return [Candidate(name, net, images), Candidate(f"{name}, channels_last", last, turned)]
+
+
+def table(title: str, candidates: list[Candidate]) -> None:
+    """Print a table; the first row is what the others are shares of."""
+    first = candidates[0]
+    print(f"\n| {title} | peak, MiB | share | step, ms | share |\n| --- | --- | --- | --- | --- |")
+    for one in candidates:
+        shares = f"{one.peak / first.peak:.2f}", f"{one.seconds / first.seconds:.2f}"
+        print(f"| {one.name} | {one.peak:.0f} | {shares[0]} | {one.seconds * 1e3:.0f} | {shares[1]} |", flush=True)
+
+
+def bar(words: str, value: float, limit: float) -> int:
+    """Say whether a bar is met; 1 where it is missed."""
+    print(f"{'met' if value <= limit else 'MISSED'}: {words}: {value:.2f}, at most {limit:.2f}", flush=True)
+    return int(value > limit)
+
+
+def their_densenet(cifar: bool, **options: Any) -> nn.Module | None:
+    """DenseNet-121 of torchvision, or the same classes as DenseNet-BC-100-12 for CIFAR."""
+    try:
+        models = torchvision("models")
+    except ImportError:
+        return None
+    if not cifar:
+        made: nn.Module = models.densenet121(weights=None, **options)
+        return made
+    net = models.DenseNet(12, (16, 16, 16), 24, num_classes=10, **options)
+    net.features.conv0 = nn.Conv2d(3, 24, 3, padding=1, bias=False)
+    net.features.norm0 = net.features.relu0 = net.features.pool0 = nn.Identity()
+    return net  # type: ignore[no-any-return]
+
+
+def pytorchcv(name: str) -> nn.Module | None:
+    """A network of pytorchcv, which imports torchvision where it is installed."""
+    try:
+        torchvision("models")
+        from pytorchcv.model_provider import get_model
+    except ImportError:
+        return None
+    made: nn.Module = get_model(name, pretrained=False)
+    return made
+
+
+def densenet(rounds: int) -> int:
+    """DenseNet-121 at batch 4 and DenseNet-BC-100-12 at batch 32."""
+    missed = 0
+    cases = (("densenet121", False, 4, 224, "densenet121"), ("densenet_bc", True, 32, 32, "densenet100_k12_bc_cifar10"))
+    for name, cifar, batch, side, other in cases:
+        images = torch.randn(batch, 3, side, side)
+        groups = {
+            "torchvision": their_densenet(cifar),
+            "pytorchcv": pytorchcv(other),
+            "torchvision, memory_efficient": their_densenet(cifar, memory_efficient=True),
+            "ours": archzoo.build(name),
+            "ours, memory_efficient": archzoo.build(name, memory_efficient=True),
+        }
+        made = {key: both(key, net, images) for key, net in groups.items() if net is not None}
+        every = [one for group in made.values() for one in group]
+        measure(every, rounds)
+        table(f"{name}, batch {batch}", every)
+        best = {key: (min(one.peak for one in group), min(one.seconds for one in group)) for key, group in made.items()}
+        peak, seconds = best["ours, memory_efficient"]
+        if "torchvision" in best:
+            for key in ("torchvision", "pytorchcv"):
+                if key in best:
+                    missed += bar(f"{name}, peak against {key}", peak / best[key][0], 0.40)
+            theirs = best["torchvision, memory_efficient"]
+            missed += bar(f"{name}, peak against its memory_efficient", peak / theirs[0], 0.75)
+            missed += bar(f"{name}, time against torchvision", seconds / best["torchvision"][1], 1.0)
+            missed += bar(f"{name}, time against its memory_efficient", seconds / theirs[1], 1.0)
+    return missed
+
+
+def depth(rounds: int) -> int:
+    """The growth of DenseNet-BC's peak with its depth, k = 12, batch 8.
+
+    Parameters, gradients and momentum grow with the square of the depth in any form, and are left out of the bar.
+    """
+    print("\n| DenseNet-BC, k = 12, batch 8 | plain, MiB | memory_efficient, MiB | of it maps | maps a layer |")
+    print("| --- | --- | --- | --- | --- |")
+    shares = []
+    for layers in (40, 100, 190, 250):
+        peaks = []
+        for saving in (False, True):
+            net = archzoo.build("densenet_bc", depth=layers, k=12, memory_efficient=saving)
+            one = Candidate("", net.to(memory_format=torch.channels_last), torch.randn(8, 3, 32, 32))  # type: ignore[call-overload]
+            one.measure_peak()
+            peaks.append(one.peak)
+        maps = peaks[1] - 3 * size_of(net.parameters()) / 2**20
+        shares.append(maps / layers)
+        print(f"| {layers} | {peaks[0]:.0f} | {peaks[1]:.0f} | {maps:.0f} | {maps / layers:.3f} |", flush=True)
+    return bar("maps a layer, the most against the least", max(shares) / min(shares), 1.25)
+
+
+def fractalnet(rounds: int) -> int:
+    """FractalNets of 4 and 3 columns with the paper's half-local half-global mix, against computing everything."""
+    missed = 0
+    widths = (16, 32, 64, 128, 128)
+    for columns, limit in ((4, 0.60), (3, None)):
+        images = torch.randn(16, 3, 32, 32)
+        whole = Candidate(
+            "all paths", archzoo.build("fractalnet", columns=columns, widths=widths, drop_path=0.0), images
+        )
+        drawn = Candidate("live paths alone", archzoo.build("fractalnet", columns=columns, widths=widths), images)
+        pair = [whole, drawn]
+        measure(pair, 4 * rounds)
+        drawn.seconds = mean_step(drawn, 12 * rounds)  # global draws and local ones differ: the mean is what is paid
+        whole.seconds = mean_step(whole, 4 * rounds)
+        table(f"fractalnet, {columns} columns, batch 16", pair)
+        if limit is not None:
+            missed += bar(f"{columns} columns, time against all paths", drawn.seconds / whole.seconds, limit)
+    theirs = pytorchcv("fractalnet_cifar10")
+    if theirs is not None:
+        images = torch.randn(32, 3, 32, 32)
+        # pytorchcv drops whole maps, which costs next to nothing; the paper single numbers. Alike is ours without.
+        plain = archzoo.build("fractalnet20", drop=0.0)
+        every = [*both("pytorchcv", theirs, images), *both("ours, drop=0", plain, images)]
+        every += both("ours, the paper's dropout", archzoo.build("fractalnet20"), images)
+        measure(every, rounds)
+        for one in every:
+            torch.manual_seed(0)  # the same draws in both formats
+            one.seconds = mean_step(one, 8 * rounds)
+        table("fractalnet20, batch 32", every)
+        share = min(one.seconds for one in every[2:4]) / min(one.seconds for one in every[:2])
+        missed += bar("3 columns without dropout, time against pytorchcv", share, 0.55)
+    return missed
+
+
+def mean_step(one: Candidate, steps: int) -> float:
+    """Seconds a step, on average over many draws."""
+    began = time.perf_counter()
+    for _ in range(steps):
+        one.step()
+    return (time.perf_counter() - began) / steps
+
+
+def stochastic_depth(rounds: int) -> int:
+    """ResNet-110 with p_L = 0.5 against constant depth."""
+    images = torch.randn(32, 3, 32, 32)
+    nets: list[tuple[str, Callable[[], nn.Module]]] = [
+        ("constant depth", lambda: archzoo.build("stochastic_depth", depth=110, survival=1.0)),
+        ("p_L = 0.5", lambda: archzoo.build("stochastic_depth_110")),
+    ]
+    pair = [Candidate(name, make(), images) for name, make in nets]
+    measure(pair, rounds)
+    for one in pair:
+        one.seconds = mean_step(one, 3 * rounds)
+    table("stochastic_depth_110, batch 32", pair)
+    return bar("time against constant depth", pair[1].seconds / pair[0].seconds, 0.85)
+
+
+PARTS: dict[str, Callable[[int], int]] = {
+    "densenet": densenet,
+    "depth": depth,
+    "fractalnet": fractalnet,
+    "stochastic_depth": stochastic_depth,
+}
+
+
+def main() -> int:
+    """Measure what is asked for; 1 where a bar is missed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("--rounds", type=int, default=5)
+    given = parser.parse_args()
+    torch.set_num_threads(2)
+    return int(sum(PARTS[part](given.rounds) for part in given.parts or PARTS) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
