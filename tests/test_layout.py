@@ -27,7 +27,7 @@ MAY_IMPORT = {
     "training": {"layers", "registry", "reuse", "training"},
     "exporting": set(),
     "inference": {"layers", "registry"},
-    "report": {"auditor", "claims", "profiler", "registry", "report", "training"},
+    "report": {"auditor", "claims", "layers", "profiler", "registry", "report", "training"},
 }
 
 

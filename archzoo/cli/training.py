@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
 
 class Precision(str, Enum):
-    """What numbers are multiplied in."""
+    """What numbers are multiplied in; auto is bfloat16 where that is faster."""
 
+    auto = "auto"
     float32 = "float32"
     bfloat16 = "bfloat16"
     float16 = "float16"
@@ -48,7 +49,10 @@ Seed = Annotated[str, typer.Option(help="A seed, or several with commas between:
 Nproc = Annotated[int, typer.Option(help="Processes on this machine; on several machines, start it under torchrun.")]
 Precise = Annotated[Precision, typer.Option(help="The precision of multiplications.")]
 Parts = Annotated[int, typer.Option(help="Parts of a batch that run one after the other.")]
-ChannelsLast = Annotated[bool, typer.Option("--channels-last", help="Maps with their channels last.")]
+ChannelsLast = Annotated[
+    bool | None,
+    typer.Option("--channels-last/--channels-first", help="The layout of maps; the faster one by default."),
+]
 Skip = Annotated[Damaged, typer.Option(help="What to do with damaged pictures.")]
 Device = Annotated[str, typer.Option(help="cpu or cuda; what there is by default.")]
 Classes = Annotated[str, typer.Option(help="Only pictures of some classes, by number: 0-4, or 1,3,5.")]
@@ -66,7 +70,7 @@ def train(
     nproc: Nproc = 1,
     precision: Precise = Precision.float32,
     accumulate: Parts = 1,
-    channels_last: ChannelsLast = False,
+    channels_last: ChannelsLast = None,
     workers: Workers = 0,
     fsdp: Annotated[bool, typer.Option("--fsdp", help="Share the parameters out among the processes.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
@@ -110,7 +114,7 @@ def finetune(
     nproc: Nproc = 1,
     precision: Precise = Precision.float32,
     accumulate: Parts = 1,
-    channels_last: ChannelsLast = False,
+    channels_last: ChannelsLast = None,
     workers: Workers = 0,
     damaged: Skip = Damaged.refuse,
     classes: Classes = "",

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -18,7 +18,7 @@ from archzoo.training.recipes import Recipe, options_of
 from archzoo.training.regularisers import decayed
 from archzoo.training.schedules import Cosine
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 class TrainingError(ValueError):
@@ -34,16 +34,50 @@ class Settings:
     """What a run needs beside its recipe, of the machine more than of the paper.
 
     ``accumulate`` splits each batch into so many parts that are run one after the other. ``workers`` prepare batches
-    beside the training. ``sharded`` is FSDP2, which shares the parameters out among the processes.
+    beside the training. ``sharded`` is FSDP2, which shares the parameters out among the processes. ``channels_last`` is
+    the layout of maps; None takes it where ``channels_last_wins``. ``precision`` is the papers' float32 unless another
+    is asked for, as it changes results; "auto" is bfloat16 where ``bfloat16_wins``, else float32.
     """
 
     seed: int = 0
     precision: Precision = "float32"
     accumulate: int = 1
-    channels_last: bool = False
+    channels_last: bool | None = None
     workers: int = 0
     sharded: bool = False
     tensorboard: bool = False
+
+
+def bfloat16_wins(device: torch.device) -> bool:
+    """Whether training with bfloat16 products is faster: where the machine multiplies it by itself.
+
+    On a CPU with such instructions steps took 0.3 to 0.9 of the time, ShuffleNet's apart (``benchmarks/layout.py``);
+    without them conversion costs more than is gained.
+    """
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    told: dict[str, object] = getattr(torch.cpu, "get_capabilities", dict)()  # older releases cannot tell
+    return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
+
+
+def channels_last_wins(device: torch.device, precision: Precision) -> bool:
+    """Whether training with channels last is faster: on a CPU, and on a GPU where products are in half precision.
+
+    On the CPU steps took 0.5 to 1.0 of the time, and up to 1.1 for the widest ShuffleNet V2 (``benchmarks/layout.py``).
+    NVIDIA's tensor cores read half precision in that order, and other layouts are turned around for them.
+    """
+    return device.type == "cpu" or precision != "float32"
+
+
+def resolved(settings: Settings, device: torch.device) -> Settings:
+    """The settings with a precision and a layout in the place of "auto" and None."""
+    precision = settings.precision
+    if precision == "auto":
+        precision = "bfloat16" if bfloat16_wins(device) else "float32"
+    last = settings.channels_last
+    return replace(
+        settings, precision=precision, channels_last=channels_last_wins(device, precision) if last is None else last
+    )
 
 
 def check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
@@ -74,10 +108,10 @@ def wrapped(net: Net, settings: Settings, processes: Processes) -> nn.Module:
         fully_shard(net)
         return net
     devices = [processes.device.index] if processes.device.type == "cuda" else None
-    return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=_leaves_out_parts(net))
+    return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=leaves_out_parts(net))
 
 
-def _leaves_out_parts(net: nn.Module) -> bool:
+def leaves_out_parts(net: nn.Module) -> bool:
     """Whether a network may not run all of its parts in a step: stochastic depth, drop-path."""
     return any(hasattr(module, "survival") or hasattr(module, "drop_path") for module in net.modules())
 

@@ -31,6 +31,7 @@ from archzoo.training.engine import (
     load_states,
     optimizer_of,
     precise,
+    resolved,
     states,
     unsynced,
     wrapped,
@@ -132,7 +133,8 @@ class Run:
         check(recipe, settings, processes)
         check_batch(recipe.batch, splits.train, processes.world)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
-        self.folder, self.settings, self.processes, self.say = folder, settings, processes, say
+        self.folder, self.processes, self.say = folder, processes, say
+        self.asked, self.settings = settings, resolved(settings, processes.device)
         self.length = recipe.run(len(splits.train))
         self.progress = Progress()
         self.stop = False
@@ -141,12 +143,12 @@ class Run:
 
         regularise(net, recipe.regularisers)
         self.net = net.to(processes.device)
-        if settings.channels_last:
+        if self.settings.channels_last and not settings.sharded:  # FSDP's shards are of contiguous parameters
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.wrapped = wrapped(self.net, settings, processes)
         self.optimizer = optimizer_of(self.net, recipe, groups)
         self.averaged = averaged_over(self.net, recipe.ema) if recipe.ema else None
-        half = settings.precision == "float16"
+        half = self.settings.precision == "float16"
         self.scaler = torch.amp.GradScaler(processes.device.type, enabled=half)
         self._claim(about)
         self.log = Log(folder, settings.tensorboard) if processes.first else None
@@ -164,7 +166,7 @@ class Run:
         ours = {
             **about,
             "recipe": self.recipe.as_dict(),
-            "settings": {**asdict(self.settings), "workers": None, "tensorboard": None},
+            "settings": {**asdict(self.asked), "workers": None, "tensorboard": None},
             "data": {name: part.digest() for name, part in vars(self.splits).items()},
         }
         described = self.folder / "run.json"
@@ -335,7 +337,9 @@ class Run:
 
     def _placed(self, images: Tensor) -> Tensor:
         placed = images.to(self.processes.device, non_blocking=True)
-        return placed.to(memory_format=torch.channels_last) if self.settings.channels_last else placed
+        if not self.settings.channels_last or placed.dim() != 4:  # a classifier alone reads vectors
+            return placed
+        return placed.to(memory_format=torch.channels_last)
 
     def _errors(self) -> list[float]:
         return [row["validation_error"] for row in self.progress.history]
@@ -408,6 +412,8 @@ class Run:
             "seed": self.settings.seed,
             "epochs": len(self.progress.history),
             "processes": self.processes.world,
+            "precision": self.settings.precision,
+            "channels_last": self.settings.channels_last,
             "versions": versions(),
             **json.loads((self.folder / "run.json").read_text()),
         }
@@ -419,6 +425,7 @@ class Run:
         self.processes.wait()
         if tested is not self.net and isinstance(tested, Net):
             self.net.load_state_dict(tested.state_dict())
+        self.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it was given
         return Outcome(self.net, self._states()[0], self.progress.history, test, ensemble, result)
 
     def _members(self) -> list[nn.Module]:

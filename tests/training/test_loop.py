@@ -22,7 +22,7 @@ from archzoo.training import checkpoints
 from archzoo.training.batches import Epoch
 from archzoo.training.checkpoints import CheckpointError
 from archzoo.training.data import Splits
-from archzoo.training.engine import Settings, Stopped, TrainingError
+from archzoo.training.engine import Settings, Stopped, TrainingError, bfloat16_wins, channels_last_wins, resolved
 from archzoo.training.loop import Outcome, Run, train
 from archzoo.training.pictures import DataError
 from archzoo.training.preprocessing import Prepared
@@ -104,9 +104,23 @@ def test_accumulation_is_the_same_batch_in_parts(run: Runs) -> None:
 
 def test_bfloat16_and_channels_last_train_too(run: Runs) -> None:
     recipe = SHORT.with_(length=2)
-    plain = run(recipe, "plain").history[-1]["train_loss"]
+    plain = run(recipe, "plain", channels_last=False).history[-1]["train_loss"]
     for name, settings in {"half": {"precision": "bfloat16"}, "last": {"channels_last": True}}.items():
-        assert run(recipe, name, **settings).history[-1]["train_loss"] == pytest.approx(plain, rel=0.02)
+        outcome = run(recipe, name, **settings)
+        assert outcome.history[-1]["train_loss"] == pytest.approx(plain, rel=0.02)
+        assert all(value.is_contiguous() for value in outcome.state.values())
+
+
+def test_the_default_layout_is_that_which_wins_and_precision_is_the_papers(run: Runs) -> None:
+    told = run(SHORT.with_(length=1)).result
+    assert (told["channels_last"], told["precision"]) == (True, "float32")  # on a CPU
+    assert told["settings"]["channels_last"] is None  # what was asked for: the same folder goes on on a GPU
+    gpu, cpu = torch.device("cuda"), torch.device("cpu")
+    assert not channels_last_wins(gpu, "float32")
+    assert channels_last_wins(gpu, "bfloat16")
+    chosen = resolved(Settings(precision="auto"), cpu).precision
+    assert chosen == ("bfloat16" if bfloat16_wins(cpu) else "float32")
+    assert resolved(Settings(channels_last=False), cpu).channels_last is False
 
 
 def test_clipping_bounds_the_step(run: Runs) -> None:
@@ -121,7 +135,8 @@ def test_averaged_weights_are_the_moving_average(run: Runs, few: Splits, prepare
     recipe = SHORT.with_(ema=0.5, length=4, unit="iterations", batch=64)
     torch.manual_seed(0)
     net = archzoo.build("lenet5_textbook")
-    made = Run(net, few, prepared, recipe, run.folder / "x", Settings(), Processes(), {}, None, lambda _: None)
+    settings = Settings(channels_last=False)  # for vectors of parameters
+    made = Run(net, few, prepared, recipe, run.folder / "x", settings, Processes(), {}, None, lambda _: None)
     order = Epoch(few.train, prepared.train, 64, 0, 0)
     expected = None
     for step in range(4):
