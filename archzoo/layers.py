@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import partial, reduce
 from typing import Any, Protocol
 
 import torch
@@ -217,7 +217,7 @@ class ResponseNorm(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         squares = F.pad(maps.square(), (0, 0, 0, 0, self.n // 2, self.n // 2))
         near = [squares[:, i : i + maps.shape[1]] for i in range(self.n)]
-        return maps / (self.k + self.alpha * torch.stack(near).sum(0)) ** self.beta
+        return maps / (self.k + self.alpha * reduce(torch.add, near)) ** self.beta
 
     def extra_repr(self) -> str:
         return f"n={self.n}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
