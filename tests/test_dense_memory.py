@@ -3,13 +3,18 @@
 import copy
 from collections.abc import Iterator
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+import torch.multiprocessing as processes
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 import archzoo
+from archzoo.dense_memory import steps
 from archzoo.layers import Net
 from archzoo.profiler import memory
 from archzoo.reuse import freeze
@@ -127,6 +132,31 @@ def test_without_gradients_nothing_is_kept_and_statistics_still_move() -> None:
         assert torch.allclose(one, other, atol=1e-12)
 
 
+@pytest.mark.parametrize("together", [1, 2**20])
+@pytest.mark.parametrize(("side", "around"), [(3, 1), (3, 0), (3, 2), (5, 2), (2, 1)])
+def test_a_weight_gradient_by_windows_is_torchs(
+    side: int, around: int, together: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(steps, "WINDOWS", together)
+    conv = nn.Conv2d(5, 3, side, padding=around, bias=False).double()
+    maps = torch.randn(4, 5, 9, 7, **IMAGES)  # type: ignore[call-overload]
+    assert steps.suits_windows(conv, maps)
+    out = conv(maps)
+    grad = torch.randn_like(out)
+    (expected,) = torch.autograd.grad(out, conv.weight, grad)
+    torch.testing.assert_close(steps.weight_gradient(conv, grad, maps), expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"stride": 2}, {"dilation": 2}, {"groups": 4}, {"padding": 3}, {"padding": (1, 0)}, {"kernel_size": 1}],
+    ids=str,
+)
+def test_other_convolutions_keep_torchs_weight_gradient(options: dict[str, Any]) -> None:
+    settings: dict[str, Any] = {"kernel_size": 3, "bias": False, **options}
+    assert not steps.suits_windows(nn.Conv2d(4, 4, **settings), torch.empty(1, 4, 8, 8))
+
+
 def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
     plain, saving = (net.float() for net in pair("densenet_bc"))
     images = torch.randn(4, 3, 32, 32)
@@ -145,6 +175,37 @@ def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
         )
     assert errors[1][0] < 1.5 * errors[0][0]
     assert errors[1][1] < 1.5 * errors[0][1]
+
+
+def _share_a_batch(rank: int, folder: str) -> None:
+    """One of two processes with half of a batch: the gradients that both forms have in common, over both processes."""
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    nets = pair("densenet_bc")
+    halves = torch.randn(2, 2, 3, 32, 32, dtype=torch.float64)
+    assert_same(*map(DistributedDataParallel, nets), halves[rank])
+    if rank == 0:
+        gradients = {name: one.grad for name, one in nets[1].named_parameters()}
+        torch.save((nets[0].state_dict(), halves, gradients), f"{folder}/gradients.pt")
+    dist.destroy_process_group()
+
+
+@pytest.mark.xdist_group("processes")
+def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) -> None:
+    processes.spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
+    state, halves, found = torch.load(tmp_path / "gradients.pt")
+    _, alone = pair("densenet_bc")
+    means: dict[str, Tensor] = {}
+    for half in halves:  # batch statistics are each process's own
+        alone.load_state_dict(state)
+        alone.zero_grad()
+        dict(told(alone, half))
+        for name, one in alone.named_parameters():
+            assert one.grad is not None
+            means[name] = means.get(name, torch.zeros(())) + one.grad / 2
+    for name, value in means.items():
+        torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-9)
 
 
 def test_a_second_derivative_is_refused() -> None:

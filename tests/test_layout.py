@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "claims": set(),
     "auditor": {"claims", "profiler", "registry"},
     "profiler": {"profiler"},
-    "dense_memory": set(),
+    "dense_memory": {"dense_memory"},
     "layers": set(),
     "weights": {"layers", "registry", "weights"},
     "reuse": {"layers"},
