@@ -1,0 +1,36 @@
+"""An architecture as boxes in series and in parallel, from the traced graph: what a diagram draws."""
+
+from torch import nn
+
+from archzoo.profiler import profile
+from archzoo.report.graphs.boxes import Box, Item, Parallel, Repeat, Series, Tangle, boxes_in
+from archzoo.report.graphs.folding import folded, merged, unframed
+from archzoo.report.graphs.series import series_between
+from archzoo.report.graphs.tracing import DiagramError, Graph
+
+__all__ = [
+    "Box",
+    "DiagramError",
+    "Item",
+    "Parallel",
+    "Repeat",
+    "Series",
+    "Tangle",
+    "architecture",
+    "boxes_in",
+]
+
+
+def architecture(net: nn.Module, input_size: tuple[int, ...], depth: int | None = 2, *, fold: bool = True) -> Series:
+    """The parts of a network for one image of (channels, height, width), opened down to ``depth`` levels, None for all.
+
+    Equal parts in a row are folded into one with a number unless ``fold`` is false. The network is as it was behind it.
+    Raises DiagramError where its forward has control flow that depends on data, ProfileError where it cannot be run.
+    """
+    if depth is not None and depth < 1:
+        raise DiagramError(f"depth must be at least 1, or None for everything, not {depth}")
+    counted = profile(net, input_size)
+    graph = Graph(net, counted, input_size, depth)
+    series = Series((graph.boxes[graph.source], *series_between(graph, graph.order[1:], graph.source, None).items))
+    series = unframed(merged(series))
+    return folded(series) if fold else series
