@@ -110,14 +110,17 @@ function draw() {
     make("circle", { cx: x, cy: y, r: 5.5 }, group);
     const long = 7.3 * one.label.length;
     const places = [
-      { l: x + 7, r: x + 9 + long, anchor: "start", at: x + 8 },
-      { l: x - 9 - long, r: x - 7, anchor: "end", at: x - 8 },
-    ].map((place) => ({ ...place, t: y - 8, b: y + 7 }));
-    const fits = places.find((place) => place.l > 0 && place.r < width && !taken.some((other) => overlap(place, other)));
+      { l: x + 7, r: x + 9 + long, anchor: "start", at: x + 8, down: 4 },
+      { l: x - 9 - long, r: x - 7, anchor: "end", at: x - 8, down: 4 },
+      { l: x - long / 2, r: x + long / 2, anchor: "middle", at: x, down: -9 },
+      { l: x - long / 2, r: x + long / 2, anchor: "middle", at: x, down: 18 },
+    ].map((place) => ({ ...place, t: y + place.down - 12, b: y + place.down + 3 }));
+    const inside = (place) => place.l > left && place.r < width && place.b < height - bottom;
+    const fits = places.find((place) => inside(place) && !taken.some((other) => overlap(place, other)));
     if (fits) taken.push(fits);
     else group.classList.add("quiet"); // told while it is pointed at
     const place = fits ?? places[places[0].r < width ? 0 : 1];
-    make("text", { x: place.at, y: y + 4, "text-anchor": place.anchor }, group, one.label);
+    make("text", { x: place.at, y: y + place.down, "text-anchor": place.anchor }, group, one.label);
     make("title", {}, group, label);
     for (const event of ["mouseenter", "focus"]) group.addEventListener(event, () => mark(one.name));
     for (const event of ["mouseleave", "blur"]) group.addEventListener(event, () => mark(null));

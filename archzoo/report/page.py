@@ -14,7 +14,7 @@ from archzoo.profiler import Profile, profile
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.results import DATA, Result, results
-from archzoo.report.tables import place, quantity, summary
+from archzoo.report.tables import place, quantity, short, summary
 from archzoo.training.recipes import find_recipe, spelled
 
 DRAWN = 6_000  # the bytes of a diagram that is opened two levels deep; a larger one is drawn one level deep
@@ -148,8 +148,8 @@ def _row(network: Network) -> str:
     cells: list[tuple[Any, str, str]] = [
         (entry.paper.year, "", "n"),
         ("x".join(map(str, entry.input_size)), "", "less"),
-        (_short(cost.params), str(cost.params), "n"),
-        (_short(cost.macs), str(cost.macs), "n"),
+        (short(cost.params), str(cost.params), "n"),
+        (short(cost.macs), str(cost.macs), "n"),
         (cost.depth, "", "n less"),
         (max(field.size) if field else "", "", "n less"),
         *((verdicts[one] or "", str(verdicts[one]), f"n {one}") for one in ("match", "explained")),
@@ -167,14 +167,6 @@ def _row(network: Network) -> str:
 
 def _attribute(name: str, value: str) -> str:
     return f' {name}="{escape(value)}"' if value else ""
-
-
-def _short(count: int) -> str:
-    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
-        if count >= size:
-            digits = 2 if count < 10 * size else 1 if count < 100 * size else 0
-            return f"{count / size:.{digits}f}{unit}"
-    return str(count)
 
 
 def _section(network: Network) -> str:
@@ -201,7 +193,7 @@ def _claims(network: Network) -> str:
             (escape(quantity(finding)), ""),
             (escape(finding.printed), "n"),
             (escape(finding.ours), "n"),
-            (escape(f"{place(finding)}. {finding.why}" if finding.why else place(finding)), ""),
+            (escape(f"{place(finding)}: {finding.why}" if finding.why else place(finding)), ""),
         ]
         for finding in network.findings
     ]

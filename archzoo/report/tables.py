@@ -85,7 +85,7 @@ def markdown_row(cells: Sequence[str]) -> str:
 
 def quantity(finding: Finding) -> str:
     """What was counted, of which part, in which setting."""
-    at = f" of {finding.at.removeprefix('features.')}" if finding.at else ""
+    at = f" of {finding.at.replace('features.', '')}" if finding.at else ""
     setting = f" ({finding.setting})" if finding.setting else ""
     return f"{finding.quantity}{at}{setting}"
 
@@ -93,6 +93,15 @@ def quantity(finding: Finding) -> str:
 def place(finding: Finding) -> str:
     """Where it is printed, and the convention where it is the paper's own."""
     return f"{finding.where}, {finding.counting}" if finding.counting else finding.where
+
+
+def short(count: float) -> str:
+    """A count in three digits with a unit: 25.6M."""
+    for size, unit in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if count >= size:
+            digits = 2 if count < 10 * size else 1 if count < 100 * size else 0
+            return f"{count / size:.{digits}f}{unit}"
+    return f"{count:g}"
 
 
 def summary(findings: Sequence[Finding]) -> str:
