@@ -19,6 +19,7 @@ VERBS = (
     networks.audit,
     costs.profile,
     costs.compare,
+    costs.scale,
     drawings.diagram,
     drawings.report,
     drawings.figures,

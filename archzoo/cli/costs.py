@@ -1,6 +1,7 @@
 """Verbs about what networks cost: count one, or compare two."""
 
 import json
+from enum import Enum
 from typing import Annotated, Any
 
 import typer
@@ -8,11 +9,13 @@ import typer
 from archzoo import find
 from archzoo.cli.arguments import (
     Format,
+    Name,
     Options,
     build_target,
     complete_name,
     console,
     log,
+    read_options,
     read_sizes,
 )
 
@@ -98,3 +101,42 @@ def compare(
 def _with_options(text: str) -> Any:
     name, *options = text.split(",")
     return build_target(name if ":" in name else find(name).name, options)
+
+
+class Accelerator(str, Enum):
+    """Machines by their data sheets."""
+
+    h200 = "h200"
+    h100 = "h100"
+    a100 = "a100"
+    v100 = "v100"
+
+
+class Multiplied(str, Enum):
+    """What numbers are multiplied in."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
+
+
+def scale(
+    name: Name,
+    changes: Options = None,
+    *,
+    recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own by default.")] = "",
+    machine: Annotated[Accelerator, typer.Option(help="Whose data sheet counts.")] = Accelerator.h200,
+    devices: Annotated[int, typer.Option(min=1, help="How many of them share each batch.")] = 1,
+    precision: Annotated[Multiplied, typer.Option(help="The precision of multiplications.")] = Multiplied.bfloat16,
+    share: Annotated[float, typer.Option(help="The share of the bound that is reached, above 0 and at most 1.")] = 1.0,
+) -> None:
+    """Tell on paper what training by a recipe costs; key=value changes an option of the network or of the recipe."""
+    from archzoo.cli.training import sort_changes
+    from archzoo.report.scale import MACHINES, summary, training_cost
+    from archzoo.training.recipes import find_recipe, read_changes
+
+    entry = find(name)
+    options, values = sort_changes(entry, changes or [])
+    found = find_recipe(recipe or entry.name)
+    found = found.with_(**read_changes(found, values))
+    cost = training_cost(entry.name, found, **read_options(entry, options))
+    print(summary(cost, MACHINES[machine.value], devices, precision.value, share))
