@@ -185,36 +185,39 @@ def fractalnet(rounds: int) -> int:
             "all paths", archzoo.build("fractalnet", columns=columns, widths=widths, drop_path=0.0), images
         )
         drawn = Candidate("live paths alone", archzoo.build("fractalnet", columns=columns, widths=widths), images)
-        pair = [whole, drawn]
-        measure(pair, 4 * rounds)
-        drawn.seconds = mean_step(drawn, 12 * rounds)  # global draws and local ones differ: the mean is what is paid
-        whole.seconds = mean_step(whole, 4 * rounds)
-        table(f"fractalnet, {columns} columns, batch 16", pair)
+        measure_means([whole, drawn], 3 * rounds)
+        table(f"fractalnet, {columns} columns, batch 16", [whole, drawn])
         if limit is not None:
             missed += bar(f"{columns} columns, time against all paths", drawn.seconds / whole.seconds, limit)
     theirs = pytorchcv("fractalnet_cifar10")
     if theirs is not None:
         images = torch.randn(32, 3, 32, 32)
         # pytorchcv drops whole maps, which costs next to nothing; the paper single numbers. Alike is ours without.
-        plain = archzoo.build("fractalnet20", drop=0.0)
-        every = [*both("pytorchcv", theirs, images), *both("ours, drop=0", plain, images)]
-        every += both("ours, the paper's dropout", archzoo.build("fractalnet20"), images)
-        measure(every, rounds)
-        for one in every:
-            torch.manual_seed(0)  # the same draws in both formats
-            one.seconds = mean_step(one, 8 * rounds)
+        every = both("pytorchcv", theirs, images)
+        every += both("ours, drop=0", archzoo.build("fractalnet20", drop=0.0), images)
+        every.append(Candidate("ours, the paper's dropout", archzoo.build("fractalnet20"), images))
+        measure_means(every, 3 * rounds)
         table("fractalnet20, batch 32", every)
         share = min(one.seconds for one in every[2:4]) / min(one.seconds for one in every[:2])
         missed += bar("3 columns without dropout, time against pytorchcv", share, 0.55)
     return missed
 
 
-def mean_step(one: Candidate, steps: int) -> float:
-    """Seconds a step, on average over many draws."""
-    began = time.perf_counter()
-    for _ in range(steps):
-        one.step()
-    return (time.perf_counter() - began) / steps
+def measure_means(candidates: list[Candidate], turns: int, steps: int = 4) -> None:
+    """Peaks, and seconds a step on average over many draws, the same for all, so many steps of each at a turn.
+
+    Steps with few live paths and with many differ: their mean is what training pays.
+    """
+    for one in candidates:
+        one.measure_peak()
+        one.seconds = 0.0
+    for turn in range(turns):
+        for one in candidates:
+            torch.manual_seed(turn)
+            began = time.perf_counter()
+            for _ in range(steps):
+                one.step()
+            one.seconds += (time.perf_counter() - began) / (turns * steps)
 
 
 def stochastic_depth(rounds: int) -> int:
@@ -225,9 +228,7 @@ def stochastic_depth(rounds: int) -> int:
         ("p_L = 0.5", lambda: archzoo.build("stochastic_depth_110")),
     ]
     pair = [Candidate(name, make(), images) for name, make in nets]
-    measure(pair, rounds)
-    for one in pair:
-        one.seconds = mean_step(one, 3 * rounds)
+    measure_means(pair, rounds)
     table("stochastic_depth_110, batch 32", pair)
     return bar("time against constant depth", pair[1].seconds / pair[0].seconds, 0.85)
 
