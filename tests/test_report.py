@@ -1,17 +1,37 @@
+"""What is generated, in README and the documentation, is what the project prints today."""
+
+import json
 from pathlib import Path
 
 import pytest
 
-from archzoo.report.readme import fill
+from archzoo.report.readme import fill, shortened, tables
 
-README = Path(__file__).parents[1] / "README.md"
-
-
-def test_the_tables_of_the_readme_are_what_the_project_prints() -> None:
-    text = README.read_text(encoding="utf-8")
-    assert fill(text) == text, "run python scripts/readme_tables.py"
+ROOT = Path(__file__).parents[1]
+MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encoding="utf-8"))
 
 
-def test_a_readme_without_a_marker_is_refused() -> None:
-    with pytest.raises(ValueError, match="needs the markers"):
-        fill("# archzoo\n")
+def test_the_tables_are_what_the_project_prints() -> None:
+    found = tables(MEASURED)
+    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide/explained.md")]
+    for text in texts:
+        assert fill(text, found) == text, "run python scripts/generated.py"
+    assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("<!-- a -->", "needs the markers <!-- a --> and <!-- /a -->"),
+        ("<!-- a --> <!-- /a --> <!-- a -->", "once each"),
+        ("<!-- b --> <!-- /b -->", "no table is called 'b'; there are a"),
+    ],
+)
+def test_a_marker_that_is_wrong_is_refused(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        fill(text, {"a": "| |"})
+
+
+def test_names_are_written_together_by_what_they_share() -> None:
+    assert shortened(["plain", "plain20", "plain56", "plain_b"]) == ["plain", "plain20/56", "plain_b"]
+    assert shortened(["x1_0", "x1_5", "x2_0"], most=2) == ["x1_0/1_5/... (3)"]
