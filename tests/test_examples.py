@@ -12,7 +12,15 @@ import pytest
 ROOT = Path(__file__).parents[1]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
 # What these ask for is not here: other people's weights, data, modules and machines, or more time than a test has.
-ELSEWHERE = ('weights="torchvision"', "--weights torchvision", "--to torchvision", "cifar10", "DIR", "mine.nets", "--install-completion")
+ELSEWHERE = (
+    'weights="torchvision"',
+    "--weights torchvision",
+    "--to torchvision",
+    "cifar10",
+    "DIR",
+    "mine.nets",
+    "--install-completion",
+)
 LONG = ("archzoo train", "archzoo finetune", "archzoo report --html", "archzoo figures", "torchrun", "make ")
 
 

@@ -102,6 +102,8 @@ def test_bad_input_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
     figure = figures.schedules({"steps": [0.1, 0.01]})
     with pytest.raises(archzoo.ArchzooError, match=r"written as \.png, \.svg or \.pdf, not 'figure\.jpg'"):
         figures.save(figure, tmp_path / "figure.jpg")
+    with pytest.raises(archzoo.ArchzooError, match="figure.png cannot be written: No such file"):
+        figures.save(figure, tmp_path / "no" / "figure.png")
     with pytest.raises(archzoo.ArchzooError, match="nothing is published on 'svhn' for 'ten crops'"):
         figures.cost_against_error("svhn", "ten crops")
     with pytest.raises(ValueError, match="no results on 'cifar'"):
@@ -123,5 +125,8 @@ def test_the_verb_writes_what_is_asked_for(
     )
     assert (code, sorted(path.name for path in out.iterdir())) == (0, ["curves.png", "optimizers.png"])
     assert "wrote" in err
+    file = str(out / "curves.png")
+    code, _, err = call(capsys, monkeypatch, "figures", "cost", "--output", file)
+    assert (code, "cannot be a folder for figures" in err) == (2, True)
     code, _, err = call(capsys, monkeypatch, "figures", "--run", str(tmp_path), "--output", str(out))
     assert (code, "has no log.csv of a run" in err) == (2, True)

@@ -104,9 +104,9 @@ def test_the_verb_tells_what_the_library_counts(
     ("wrong", "said"),
     [
         (["--share", "2"], "a share is above 0 and at most 1"),
-        (["--devices", "0"], "0 is not in the range"),
+        (["--devices", "0"], "greater than or equal to 1"),
         (["--machine", "tpu"], "'tpu' is not one of"),
-        (["lenght=3"], "length"),
+        (["lenght=3"], "no option 'lenght'"),
     ],
     ids=str,
 )

@@ -98,7 +98,10 @@ def figures(
 
     drawn = _drawings()
     wanted = [one.value for one in kinds or ()] or ([] if run else list(drawn))
-    output.mkdir(parents=True, exist_ok=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ArchzooError(f"{output} cannot be a folder for figures: {error.strerror}") from error
     for kind in wanted:
         for name, make in drawn[kind].items():
             save(make(), output / f"{name}.{form.value}")

@@ -49,7 +49,7 @@ STYLE: Any = {
 def save(figure: Figure, path: str | Path) -> None:
     """Write a figure as .png, .svg or .pdf: the same figure in the same bytes, whole or not at all.
 
-    Raises ArchzooError for any other suffix.
+    Raises ArchzooError for any other suffix, and where nothing can be written.
     """
     where = Path(path)
     kind = where.suffix.lower().removeprefix(".")
@@ -60,8 +60,11 @@ def save(figure: Figure, path: str | Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format=kind, dpi=150, metadata=dateless[kind])
     partial = where.with_name(f"{where.name}.part")
-    partial.write_bytes(out.getvalue())
-    os.replace(partial, where)
+    try:
+        partial.write_bytes(out.getvalue())
+        os.replace(partial, where)
+    except OSError as error:
+        raise ArchzooError(f"{where} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
