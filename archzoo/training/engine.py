@@ -63,7 +63,7 @@ def bfloat16_wins(device: torch.device) -> bool:
 def channels_last_wins(device: torch.device, precision: Precision) -> bool:
     """Whether training with channels last is faster: on a CPU, and on a GPU where products are in half precision.
 
-    On the CPU steps took 0.5 to 1.0 of the time, and up to 1.1 for the widest ShuffleNet V2 (``benchmarks/layout.py``).
+    On the CPU steps took 0.5 to 1.0 of the time, up to 1.1 for a few (``benchmarks/layout.py``).
     NVIDIA's tensor cores read half precision in that order, and other layouts are turned around for them.
     """
     return device.type == "cpu" or precision != "float32"
