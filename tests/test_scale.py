@@ -13,6 +13,7 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
+from archzoo.cli.costs import Accelerator
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
 from archzoo.report.scale import (
@@ -98,6 +99,10 @@ def test_the_verb_tells_what_the_library_counts(
     assert f"batch 128, {cost.iterations:,} iterations" in out
     assert f"{cost.flops:.3e}" in out
     assert f"{sent_by_ddp(cost, 8) / 1e6:,.1f} MB" in out
+
+
+def test_the_verb_knows_every_machine() -> None:
+    assert [one.value for one in Accelerator] == list(MACHINES)
 
 
 @pytest.mark.parametrize(
