@@ -148,7 +148,7 @@ class Total:
         self.joined = joined
         self.mean = mean
         self.grad = grad
-        self.inside: Tensor | None = None  # by the block's own layers
+        self.inside: Tensor | None = None  # with what the block's own layers add, but for the last layer's maps
         self.offset = torch.zeros_like(mean)
         self.slope = torch.zeros_like(mean)
 
@@ -157,7 +157,7 @@ class Total:
         width = flow.shape[1]
         scale = kept.gamma * kept.inverse
         if self.inside is None:  # the last layer comes first, and has read the most maps
-            self.inside = flow.mul_(column(scale))
+            self.inside = torch.addcmul(self.grad[:, :width], flow, column(scale)).to(flow.dtype)
         else:
             self.inside[:, :width].addcmul_(flow, column(scale))
         if step.trains:
@@ -166,12 +166,11 @@ class Total:
 
     def of(self, start: int, end: int) -> Tensor:
         """The gradient of some maps, once all that read them have been added."""
-        grad = self.grad[:, start:end]
         if self.inside is None:
-            return grad.contiguous(memory_format=torch.channels_last)
+            return self.grad[:, start:end].contiguous(memory_format=torch.channels_last)
         count = self.joined.numel() / self.joined.shape[1]
-        slope, mean = self.slope[start:end] / count, self.mean[start:end]
-        offset = torch.addcmul(self.offset[start:end] / count, mean, slope, value=-1)
-        taken = torch.addcmul(column(offset), self.joined[:, start:end], column(slope))
-        total = (grad + self.inside[:, start:end]).contiguous(memory_format=torch.channels_last)
-        return total.sub_(taken).to(grad.dtype)
+        slope, mean = self.slope[start:end] / -count, self.mean[start:end]
+        offset = torch.addcmul(self.offset[start:end] / -count, mean, slope, value=-1)
+        added = torch.addcmul(column(offset), self.joined[:, start:end], column(slope))
+        total = added.add_(self.inside[:, start:end]).to(self.grad.dtype)
+        return total.contiguous(memory_format=torch.channels_last)

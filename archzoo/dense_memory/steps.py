@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WINDOWS = 2**20  # numbers of windows that are copied at a time: they stay in the cache, and out of the peak
+NEAR_ZERO = 0.01  # of a batch norm's beta: what it returned tells what it read for a larger gamma, but for two digits
 aten = torch.ops.aten
 
 
@@ -109,14 +110,31 @@ def backward(
     flow, weight_grad = convolution_backward(step.conv, grad.to(weight.dtype), read.to(weight.dtype), weight, needed)
     flow = flow.to(read.dtype)
     aten.threshold_backward.grad_input(flow, read, 0, grad_input=flow)
-    alone = own is not None
-    maps = maps if alone else read.copy_(maps)  # its kernel is slow for maps with gaps between the pixels
+    if own is None:
+        return flow, *norm_gradients(kept, maps, flow, read), weight_grad
     del read
     # Where the norm is frozen it takes running statistics: a variance, to which it adds eps.
     variance = inverse if step.trains else inverse.pow(-2) - step.eps
     batch_norm = (gamma.to(mean.dtype), mean, variance, mean, inverse, step.trains, step.eps)
-    maps_grad, gamma_grad, beta_grad = aten.native_batch_norm_backward(flow, maps, *batch_norm, [alone, True, True])
-    return maps_grad if alone else flow, gamma_grad, beta_grad, weight_grad
+    maps_grad, gamma_grad, beta_grad = aten.native_batch_norm_backward(flow, maps, *batch_norm, [True, True, True])
+    return maps_grad, gamma_grad, beta_grad, weight_grad
+
+
+def norm_gradients(kept: Kept, maps: Tensor, flow: Tensor, read: Tensor) -> tuple[Tensor, Tensor]:
+    """The gradients of gamma and beta, from that of what batch norm returned where the ReLU let it through.
+
+    ``read``, what the ReLU returned, may be written over.
+    """
+    gamma, beta, mean, inverse = kept.gamma.to(kept.mean.dtype), kept.beta.to(kept.mean.dtype), kept.mean, kept.inverse
+    exact = read.device.type == "cpu" and read.dtype == mean.dtype
+    if exact and bool((gamma.abs() > NEAR_ZERO * beta.abs()).all()):
+        # There ``read`` is gamma * x + beta, which tells the normalised x; torch's kernel takes (read - mean) * inverse.
+        mean, inverse = beta, gamma.reciprocal()
+    else:
+        read.copy_(maps)  # the kernel is slow for maps with gaps between the pixels
+    batch_norm = (gamma, mean, inverse, mean, inverse, True, 0.0)
+    _, gamma_grad, beta_grad = aten.native_batch_norm_backward(flow, read, *batch_norm, [False, True, True])
+    return gamma_grad, beta_grad
 
 
 def convolution_backward(
@@ -131,14 +149,14 @@ def convolution_backward(
 
 
 def suits_windows(conv: nn.Conv2d, read: Tensor) -> bool:
-    """Whether ``weight_gradient`` is right, and faster than torch's: on a CPU, where windows are larger than 1x1."""
+    """Whether ``weight_gradient`` is right, and faster than torch's: on a CPU, for one group without stride."""
     side, padding = conv.kernel_size[0], cast(tuple[int, ...], conv.padding)
     return (
         read.device.type == "cpu"
         and read.dtype in (torch.float32, torch.float64)
         and conv.kernel_size == (side, side)
         and padding == (padding[0], padding[0])
-        and padding[0] < side > 1
+        and padding[0] < side
         and conv.stride == conv.dilation == (1, 1)
         and conv.groups == 1
     )
@@ -151,16 +169,20 @@ def weight_gradient(conv: nn.Conv2d, grad: Tensor, read: Tensor) -> Tensor:
     """
     side, (around, _) = conv.kernel_size[0], cast(tuple[int, ...], conv.padding)
     edge = side - 1 - around
-    rows = read.permute(0, 2, 3, 1)
-    padded = F.pad(grad.permute(0, 2, 3, 1), (0, 0, edge, edge, edge, edge)).contiguous()
+    rows, padded = read.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
+    padded = (F.pad(padded, (0, 0, edge, edge, edge, edge)) if edge else padded).contiguous()
     images, high, wide, maps = *rows.shape[:3], padded.shape[3]
     image, row, pixel, _ = padded.stride()
     windows = padded.as_strided((images, high, wide, side, side * maps), (image, row, pixel, row, 1))
     together = max(WINDOWS // (high * wide * side * side * maps), 1)
-    total = read.new_zeros(side * side * maps, read.shape[1])
+    shape = side * side * maps, read.shape[1]
+    turned = shape[0] < shape[1]  # the product is quicker with more rows than columns
+    total = read.new_zeros(shape[::-1] if turned else shape)
     for some, seen in zip(torch.split(windows, together), torch.split(rows, together), strict=True):
-        total.addmm_(some.reshape(-1, len(total)).t(), seen.reshape(-1, read.shape[1]))
-    return total.view(side, side, maps, -1).flip(0, 1).permute(2, 3, 0, 1)
+        pair = some.reshape(-1, shape[0]), seen.reshape(-1, shape[1])
+        left, right = pair[::-1] if turned else pair
+        total.addmm_(left.t(), right)
+    return (total.t() if turned else total).view(side, side, maps, -1).flip(0, 1).permute(2, 3, 0, 1)
 
 
 def normalised(maps: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
