@@ -1,6 +1,5 @@
 """Networks for other runtimes: ONNX, and torch.export's own files, checked against the network that they came from."""
 
-import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,6 +7,8 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+
+from archzoo.whole import whole
 
 Format = Literal["onnx", "pt2"]
 NEAR = 1e-4
@@ -31,7 +32,6 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     target = Path(path)
     if not target.parent.is_dir():
         raise ExportError(f"could not write {target}: there is no folder {target.parent}")
-    part = target.with_name(f".{target.name}.part.{to}")
     images = torch.randn(batch, *input_size, generator=torch.Generator().manual_seed(0))
     for parameter in net.parameters():
         images = images.to(parameter)
@@ -41,17 +41,18 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     try:
         with torch.no_grad():
             net(images)  # images that do not fit are refused in words, as tracing would not
-        WRITE[to](net, images, part)
-        off = max(_distance(net, READ[to](part), torch.cat([images] * times)) for times in (1, 2))
-        if not off <= NEAR:
-            raise ExportError(f"the exported network is {off:.1e} from the original, more than {NEAR:.0e}: not kept")
-        os.replace(part, target)
+        with whole(target) as part:
+            WRITE[to](net, images, part)
+            off = max(_distance(net, READ[to](part), torch.cat([images] * times)) for times in (1, 2))
+            if not off <= NEAR:
+                raise ExportError(
+                    f"the exported network is {off:.1e} from the original, more than {NEAR:.0e}: not kept"
+                )
     except OSError as error:
         raise ExportError(f"could not write {target}: {error}") from error
     finally:
         for module, training in modes.items():
             module.training = training
-        part.unlink(missing_ok=True)
     return off
 
 

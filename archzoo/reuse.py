@@ -1,7 +1,6 @@
 """Verbs for a network that is to be used again: another head, frozen parts, rates by layer, its maps as features."""
 
 import difflib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.layers import Net
+from archzoo.whole import whole
 
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 Read = Callable[[Path], Tensor]
@@ -279,10 +279,9 @@ def extract_features(
             module.training = training
     if not kept:
         raise ValueError(f"every picture of {folder} is damaged")
-    partial = target.with_name(f"{target.name}.part")
     names_of = json.dumps([str(path.relative_to(folder)) for path in kept])
-    save_file({"features": torch.cat(rows).float().cpu()}, partial, {"files": names_of, "part": part})
-    os.replace(partial, target)
+    with whole(target) as partial:
+        save_file({"features": torch.cat(rows).float().cpu()}, partial, {"files": names_of, "part": part})
     return kept
 
 

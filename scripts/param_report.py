@@ -4,13 +4,13 @@ python scripts/param_report.py [PATTERN] [--format markdown|latex|csv|json] [--o
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import get_args
 
 import archzoo
 from archzoo.report.tables import Printed, write
+from archzoo.whole import whole
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -25,9 +25,8 @@ def main(arguments: list[str] | None = None) -> None:
         if given.output is None:
             sys.stdout.write(report)
         else:
-            partial = given.output.with_name(f"{given.output.name}.part")
-            partial.write_text(report, encoding="utf-8")
-            os.replace(partial, given.output)
+            with whole(given.output) as partial:
+                partial.write_text(report, encoding="utf-8")
     except (archzoo.ArchzooError, OSError) as error:
         parser.error(str(error))
 

@@ -18,16 +18,17 @@ MAY_IMPORT = {
     "models": {"claims", "dense_memory", "layers", "registry"},
     "registry": {"claims"},
     "claims": set(),
+    "whole": set(),
     "auditor": {"claims", "profiler", "registry"},
     "profiler": {"profiler"},
     "dense_memory": {"dense_memory"},
     "layers": set(),
-    "weights": {"layers", "registry", "weights"},
-    "reuse": {"layers"},
-    "training": {"layers", "registry", "reuse", "training"},
-    "exporting": set(),
+    "weights": {"layers", "registry", "weights", "whole"},
+    "reuse": {"layers", "whole"},
+    "training": {"layers", "registry", "reuse", "training", "whole"},
+    "exporting": {"whole"},
     "inference": {"layers", "registry"},
-    "report": {"auditor", "claims", "layers", "profiler", "registry", "report", "training"},
+    "report": {"auditor", "claims", "layers", "profiler", "registry", "report", "training", "whole"},
 }
 
 

@@ -1,7 +1,6 @@
 """Verbs whose output is for looking at, or for pasting into a page."""
 
 import csv
-import os
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
@@ -12,6 +11,7 @@ import typer
 from archzoo import ArchzooError
 from archzoo.cli.arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli.costs import Size, Target
+from archzoo.whole import whole
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -157,10 +157,9 @@ def write(text: str, output: Path | None) -> None:
     if output is None:
         print(text, end="")
         return
-    partial = output.with_name(f"{output.name}.part")
     try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, output)
+        with whole(output) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ArchzooError(f"{output} cannot be written: {error.strerror}") from error
     log(f"wrote {output}")

@@ -3,13 +3,14 @@
 import csv
 import io
 import json
-import os
 import platform
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+
+from archzoo.whole import whole
 
 
 class Log:
@@ -73,6 +74,5 @@ def versions() -> dict[str, str]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a small file so that it is there whole or as it was."""
-    partial = path.with_name(f".{path.name}.part")
-    partial.write_text(text)
-    os.replace(partial, path)
+    with whole(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -1,7 +1,6 @@
 """Files of weights: read without running any code, written whole or not at all."""
 
 import json
-import os
 import pickle
 import re
 import struct
@@ -14,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.registry import ArchzooError
+from archzoo.whole import whole
 
 State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -77,19 +77,15 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise WeightsError(f"{path} should end in .safetensors (or in .pth, which keeps no description)")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
-    part = path.with_name(f"{path.name}.part")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import save_file
+        with whole(path) as part:
+            if path.suffix == ".safetensors":
+                from safetensors.torch import save_file
 
-            save_file(plain, part, dict(metadata or {}))
-        else:
-            torch.save(plain, part)
-        with part.open("rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(part, path)
+                save_file(plain, part, dict(metadata or {}))
+            else:
+                torch.save(plain, part)
     except OSError as error:
-        part.unlink(missing_ok=True)
         raise WeightsError(f"could not write {path}: {error}") from error
 
 

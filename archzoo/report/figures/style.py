@@ -1,13 +1,13 @@
 """How figures look, and how they are written."""
 
 import io
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from archzoo.registry import ArchzooError
+from archzoo.whole import whole
 
 try:
     import matplotlib
@@ -59,10 +59,9 @@ def save(figure: Figure, path: str | Path) -> None:
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format=kind, dpi=150, metadata=dateless[kind])
-    partial = where.with_name(f"{where.name}.part")
     try:
-        partial.write_bytes(out.getvalue())
-        os.replace(partial, where)
+        with whole(where) as partial:
+            partial.write_bytes(out.getvalue())
     except OSError as error:
         raise ArchzooError(f"{where} cannot be written: {error.strerror}") from error
 

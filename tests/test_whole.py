@@ -1,0 +1,40 @@
+"""Files are there whole, or as they were."""
+
+from pathlib import Path
+
+import pytest
+
+from archzoo.whole import whole
+
+
+def test_what_is_written_takes_the_place_of_what_was(tmp_path: Path) -> None:
+    target = tmp_path / "table.csv"
+    target.write_text("old")
+    with whole(target) as partial:
+        partial.write_text("new")
+        assert target.read_text() == "old"
+        assert partial.suffix == ".csv"
+    assert target.read_text() == "new"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("old", [None, "old"])
+def test_behind_a_failure_all_is_as_it_was(tmp_path: Path, old: str | None) -> None:
+    target = tmp_path / "table.csv"
+    if old:
+        target.write_text(old)
+    before = {path: path.read_text() for path in tmp_path.iterdir()}
+
+    def stopped() -> None:
+        with whole(target) as partial:
+            partial.write_text("half")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "table.csv") as partial:
+        partial.write_text("all")
