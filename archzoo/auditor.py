@@ -105,7 +105,7 @@ def _count(
     at: str,
     conventions: frozenset[str],
 ) -> Count:
-    found = profiled(name, tuple(options.items()), input_size)
+    found = profiled(name, input_size, **options)
     if quantity == "depth":
         return found.depth
     if quantity == "sizes":
@@ -121,17 +121,22 @@ def _count(
     return sum(COUNTS[quantity](row) for row in rows)
 
 
+def profiled(name: str, input_size: tuple[int, int, int] | None = None, **options: Any) -> Profile:
+    """The profile of a registered network with these options, at its paper's input size unless another is given.
+
+    Counted once: behind it the same profile comes back.
+    """
+    entry = find(name)
+    return _profiled(entry.name, tuple(options.items()), input_size or entry.input_size)
+
+
 @cache
-def profiled(
-    name: str, options: tuple[tuple[str, Any], ...] = (), input_size: tuple[int, int, int] | None = None
-) -> Profile:
-    """The profile of a registered network with these options, at its paper's input size unless another is given."""
+def _profiled(name: str, options: tuple[tuple[str, Any], ...], input_size: tuple[int, int, int]) -> Profile:
     import torch
 
-    entry = find(name)
     with torch.device("meta"):
-        net = entry.build(**dict(options))
-    return profile(net, input_size or entry.input_size)
+        net = find(name).build(**dict(options))
+    return profile(net, input_size)
 
 
 def _reason(claim: Claim, verdict: str, count: Count) -> str:

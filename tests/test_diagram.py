@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.auditor import profiled
 from archzoo.report.diagram import diagram
 from archzoo.report.graphs import (
     Box,
@@ -30,7 +31,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 def tree(name: str, depth: int | None, *, fold: bool = True, **options: object) -> Series:
     net = archzoo.build(name, device="meta", **options)
-    return architecture(net, archzoo.find(name).input_size, depth, fold=fold)
+    return architecture(net, archzoo.find(name).input_size, depth, fold=fold, counted=profiled(name, **options))
 
 
 def items_in(item: Item | Series) -> Iterator[Item]:
@@ -58,7 +59,7 @@ def parallels(series: Series) -> list[list[list[str]]]:
 @pytest.mark.parametrize("name", SHALLOW)
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_tangled(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
-    cost = archzoo.profile(archzoo.build(name, device="meta"), archzoo.find(name).input_size)
+    cost = profiled(name)
     assert sum(box.params for box in boxes_in(series)) == cost.params
     assert sum(box.macs for box in boxes_in(series)) == cost.macs
     assert not [item for item in items_in(series) if isinstance(item, Tangle)]
@@ -66,7 +67,8 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_tangled(name: str,
 
 @pytest.mark.parametrize("name", archzoo.names())
 def test_no_two_boxes_overlap_and_all_are_in_the_picture(name: str) -> None:
-    drawn = diagram(archzoo.build(name, device="meta"), archzoo.find(name).input_size, depth=3, title=name)
+    size = archzoo.find(name).input_size
+    drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
     root = ElementTree.fromstring(drawn)
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     rectangles = [one for one in root.iter(f"{SVG}rect") if one.get("class") not in (None, "f")]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import archzoo
+from archzoo.auditor import profiled
 from archzoo.profiler import profile
 from archzoo.report.page import Network, _row, _section, page
 
@@ -102,10 +103,7 @@ def test_what_comes_from_a_registered_name_is_escaped() -> None:
 
 def test_a_column_sorts_both_ways(opened: Any) -> None:
     button = opened.locator("#networks th button", has_text="parameters")
-    cost = {
-        name: archzoo.profile(archzoo.build(name, device="meta"), archzoo.find(name).input_size).params
-        for name in archzoo.names()
-    }
+    cost = {name: profiled(name).params for name in archzoo.names()}
     button.click()
     assert [cost[name] for name in shown(opened)] == sorted(cost.values())
     assert opened.locator("th[aria-sort=ascending]").inner_text().startswith("parameters")

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 
 from torch import nn
 
+from archzoo.profiler import Profile
 from archzoo.report.graphs import Box, Item, Parallel, Repeat, Series, Tangle, architecture, boxes_in
 
 GAP, SIDE, PAD = 22.0, 22.0, 8.0  # between boxes in a column; between columns; from a frame to what is in it
@@ -45,13 +46,15 @@ def diagram(
     title: str = "",
     fold: bool = True,
     style: bool = True,
+    counted: Profile | None = None,
 ) -> str:
     """SVG of a network for one image of (channels, height, width): parts by their names, what they do, map sizes.
 
     Parts are opened down to ``depth`` levels, None for all; equal ones in a row are drawn once unless ``fold`` is
-    false. Without ``style`` it relies on a page that has STYLE. Raises DiagramError where the graph cannot be traced.
+    false. Without ``style`` it relies on a page that has STYLE. ``counted`` is the network's profile at this size, if
+    there is one. Raises DiagramError where the graph cannot be traced.
     """
-    return draw(architecture(net, input_size, depth, fold=fold), title, style=style)
+    return draw(architecture(net, input_size, depth, fold=fold, counted=counted), title, style=style)
 
 
 def draw(series: Series, title: str = "", *, style: bool = True) -> str:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import archzoo
-from archzoo.auditor import Finding, audit
-from archzoo.profiler import Profile, profile
+from archzoo.auditor import Finding, audit, profiled
+from archzoo.profiler import Profile
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.results import DATA, Result, results
@@ -72,11 +72,16 @@ def page(pattern: str = "*") -> str:
 def _network(name: str, findings: Iterable[Finding]) -> Network:
     entry = archzoo.find(name)
     net = archzoo.build(name, device="meta")
-    drawn = diagram(net, entry.input_size, depth=2, title=f"Diagram of {name}", style=False)
-    if len(drawn) > DRAWN:
-        drawn = diagram(net, entry.input_size, depth=1, title=f"Diagram of {name}", style=False)
+    cost = profiled(name)
+
+    def drawn(depth: int) -> str:
+        return diagram(net, entry.input_size, depth=depth, title=f"Diagram of {name}", style=False, counted=cost)
+
+    drawing = drawn(2)
+    if len(drawing) > DRAWN:
+        drawing = drawn(1)
     mine = [finding for finding in findings if finding.name == name]
-    return Network(entry, profile(net, entry.input_size), mine, results(name), drawn)
+    return Network(entry, cost, mine, results(name), drawing)
 
 
 def _file(name: str) -> str:

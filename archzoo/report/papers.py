@@ -6,9 +6,8 @@ from pathlib import Path
 
 import archzoo
 from archzoo import registry
-from archzoo.auditor import Finding, audit
+from archzoo.auditor import Finding, audit, profiled
 from archzoo.claims import Paper
-from archzoo.profiler import profile
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_row, place, quantity, summary
@@ -23,8 +22,9 @@ def write_pages(folder: Path) -> list[Path]:
     for paper, entries in papers():
         page = folder / f"{module(entries[0]).rpartition('.')[2]}.md"
         drawing = page.with_suffix(".svg")
-        net = archzoo.build(entries[0].name, device="meta")
-        drawing.write_text(diagram(net, entries[0].input_size, depth=2, title=entries[0].name), encoding="utf-8")
+        name, size = entries[0].name, entries[0].input_size
+        drawn = diagram(archzoo.build(name, device="meta"), size, depth=2, title=name, counted=profiled(name))
+        drawing.write_text(drawn, encoding="utf-8")
         about = [finding for finding in findings if finding.name in {entry.name for entry in entries}]
         page.write_text("\n".join(_page(paper, entries, about, drawing.name)), encoding="utf-8")
         written.append(page)
@@ -71,7 +71,7 @@ def _page(paper: Paper, entries: Sequence[Entry], findings: Sequence[Finding], d
 
 
 def _counted(entry: Entry) -> list[str]:
-    cost = profile(archzoo.build(entry.name, device="meta"), entry.input_size)
+    cost = profiled(entry.name)
     size = "x".join(map(str, entry.input_size))
     return [f"`{entry.name}`", size, f"{cost.params:,}", f"{cost.macs:,}", str(cost.depth), _plain(entry.summary)]
 

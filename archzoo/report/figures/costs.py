@@ -9,7 +9,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator
 
 import archzoo
-from archzoo.profiler import Memory, Profile, profile
+from archzoo.auditor import profiled
+from archzoo.profiler import Memory, Profile
 from archzoo.registry import ArchzooError
 from archzoo.report.figures.style import COLOURS, INK, canvas, count_ticks, spelled
 from archzoo.report.results import DATA, Result, results
@@ -32,10 +33,6 @@ FAMILIES = {
 }
 MARKERS = "osD^vPXh<>"
 NAMED = 30
-
-
-def _cost(name: str, **options: Any) -> Profile:
-    return profile(archzoo.build(name, device="meta", **options), archzoo.find(name).input_size)
 
 
 def cost_against_error(data: str = "imagenet top-1", protocol: str = "single crop") -> Figure:
@@ -82,13 +79,13 @@ def _points(pattern: str, data: str, protocol: str) -> list[tuple[str, Profile, 
     for one in results(pattern, data):
         if one.protocol.startswith(protocol) and not one.options:
             best[one.name] = min(best.get(one.name, one), one, key=lambda result: result.error)
-    return [(name, _cost(name), one.error) for name, one in best.items()]
+    return [(name, profiled(name), one.error) for name, one in best.items()]
 
 
 def timeline(names: Sequence[str] = LANDMARKS) -> Figure:
     """Twenty years of networks in the order of their papers: depth, parameters, multiply-adds, each on a log scale."""
     quantities = (("depth", "layers with weights"), ("params", "parameters"), ("macs", "multiply-adds"))
-    costs = [_cost(name) for name in names]
+    costs = [profiled(name) for name in names]
     with canvas(9.5, 7, rows=3, sharex=True) as (figure, axes):
         for place, (axis, (quantity, words)) in enumerate(zip(axes, quantities, strict=True)):
             values = [getattr(cost, quantity) for cost in costs]
@@ -113,7 +110,7 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
     with canvas(9.5, 1.2 + 0.75 * len(names), columns=2, sharey=True) as (figure, axes):
         for axis, cost, words in zip(axes, ("params", "macs"), ("parameters", "multiply-adds"), strict=True):
             for place, name in enumerate(names):
-                counted = _cost(name)
+                counted = profiled(name)
                 left = 0.0
                 parts = [row for row in counted.rows if row.level == 2 and row.macs > 0]
                 whole = sum(getattr(row, cost) for row in parts)
@@ -168,7 +165,7 @@ def field_growth(names: Sequence[str] = ("alexnet", "vgg_d", "resnet50", "google
     """How much of the image one number sees, in pixels, at most, behind so many convolutions of all branches."""
     with canvas(8.5, 4.4) as (figure, axis):
         for place, name in enumerate(names):
-            counted = _cost(name)
+            counted = profiled(name)
             fields = [
                 max(row.field.size) for row in counted.rows if row.kind.endswith("Conv2d") and row.field is not None
             ]
