@@ -2,6 +2,7 @@
 
 import copy
 import math
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
@@ -65,10 +66,32 @@ def refuse_misfit(net: nn.Module, images: Tensor, error: Exception) -> None:
     if images.shape[1] != channels:
         raise ValueError(f"expected images of {channels} channels, not {images.shape[1]}") from error
     height, width = images.shape[2:]
-    meta = copy.deepcopy(net).to("meta").eval()
+    meta = _without_norms(copy.deepcopy(net).to("meta").eval())
     if not _fits(meta, channels, height, width):
-        smallest = next((side for side in range(1, 257) if _fits(meta, channels, side, side)), None)
+        smallest = _smallest_side(meta, channels)
         raise ValueError(f"images of {height}x{width} do not fit: the smallest are {smallest}x{smallest}") from error
+
+
+def _without_norms(net: nn.Module) -> nn.Module:
+    """The network without its batch norms, which change no shape, and are slow on the meta device."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+    return net
+
+
+def _smallest_side(net: nn.Module, channels: int) -> int | None:
+    """The side of the smallest square images that fit, up to 256."""
+
+    def fits(side: int) -> bool:
+        return _fits(net, channels, side, side)
+
+    large = next((side for side in (1, 2, 4, 8, 16, 32, 64, 128, 256) if fits(side)), None)
+    if large is None:  # a network for images of one size
+        return next((side for side in range(1, 257) if fits(side)), None)
+    sides = range(large // 2 + 1, large + 1)  # of any size from the smallest on
+    return sides[bisect_left(sides, True, key=fits)]
 
 
 def _fits(net: Any, channels: int, height: int, width: int) -> bool:
