@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WINDOWS = 2**20  # numbers of windows that are copied at a time: they stay in the cache, and out of the peak
-NEAR_ZERO = 0.01  # of a batch norm's beta: what it returned tells what it read for a larger gamma, but for two digits
+NEAR_ZERO = 0.01  # gamma as a share of beta: what a batch norm returned tells what it read, but for two digits at most
 aten = torch.ops.aten
 
 
@@ -128,7 +128,7 @@ def norm_gradients(kept: Kept, maps: Tensor, flow: Tensor, read: Tensor) -> tupl
     gamma, beta, mean, inverse = kept.gamma.to(kept.mean.dtype), kept.beta.to(kept.mean.dtype), kept.mean, kept.inverse
     exact = read.device.type == "cpu" and read.dtype == mean.dtype
     if exact and bool((gamma.abs() > NEAR_ZERO * beta.abs()).all()):
-        # There ``read`` is gamma * x + beta, which tells the normalised x; torch's kernel takes (read - mean) * inverse.
+        # Where gradients flow, ``read`` is gamma * x + beta. The kernel asks for x as (read - mean) * inverse.
         mean, inverse = beta, gamma.reciprocal()
     else:
         read.copy_(maps)  # the kernel is slow for maps with gaps between the pixels
