@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.profiler import ProfileError, ReceptiveField
-from tests.test_models import every_net
+from tests.test_models import not_the_deepest
 
 PUBLISHED = {
     "alexnet": 195,
@@ -98,7 +98,7 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
     return size
 
 
-@every_net
+@not_the_deepest
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size
     net = archzoo.build(name).eval()

@@ -3,8 +3,12 @@
 import copy
 import io
 import json
+import os
 import pickle
 import re
+from collections.abc import Callable, Hashable
+from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,32 +29,76 @@ def distinct(names: list[str]) -> list[str]:
     return list(found.values())
 
 
-NAMES = archzoo.names()
-EVERY_NET = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in distinct(NAMES)]
-every_net = pytest.mark.parametrize("name", EVERY_NET)
-# Several seconds each, and only deeper than others of their constructors.
-DEEPEST = ("1202", "1001", "_80_16", "_160_16", "densenet264", "densenet_bc_250_24")
-not_the_deepest = pytest.mark.parametrize(
-    "name", [one for one in EVERY_NET if not str(one.values[0]).endswith(DEEPEST)]
-)
+@cache
+def on_paper(name: str) -> Net:
+    """The net without its numbers."""
+    return archzoo.build(name, device="meta")
+
+
+def parameters(name: str) -> int:
+    return sum(one.numel() for one in on_paper(name).parameters())
+
+
+SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
+
+
+def kinds_of_layers(name: str) -> Hashable:
+    """The paper, and what layers there are, in any number and width: classes, settings, who comes after whom."""
+    layers: set[Hashable] = set()
+    for module in on_paper(name).modules():
+        groups = getattr(module, "groups", 1)
+        kind = "depthwise" if groups == getattr(module, "in_channels", 1) > 1 else groups
+        biased = getattr(module, "bias", None) is not None
+        layers.add((type(module), kind, biased, *(str(getattr(module, one, None)) for one in SETTINGS)))
+        layers |= {(type(module), *map(type, both)) for both in pairwise(module.children())}
+    return archzoo.find(name).constructor.__module__, frozenset(layers)
+
+
+def classes_of_layers(name: str) -> Hashable:
+    """The paper, and of which classes there are layers."""
+    return archzoo.find(name).constructor.__module__, frozenset(map(type, on_paper(name).modules()))
+
+
+def paper_of(name: str) -> Hashable:
+    return archzoo.find(name).constructor.__module__
+
+
+def smallest(names: list[str], alike: Callable[[str], Hashable]) -> list[str]:
+    """Of the names that are alike, the one of the net with the fewest parameters."""
+    found: dict[Hashable, str] = {}
+    for name in sorted(names, key=parameters):
+        found.setdefault(alike(name), name)
+    return [name for name in names if name in found.values()]
+
+
+HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 
 
 def lighter(names: list[str]) -> list[str]:
-    """The names, less all but the smallest of each constructor's nets with over a hundred million parameters.
-
-    The deeper VGG nets differ from net A in nothing that copies, layouts or precisions could see, and take gigabytes.
-    """
-    sizes = {name: sum(one.numel() for one in archzoo.build(name, device="meta").parameters()) for name in names}
-    kept: dict[str, str] = {}
-    for name in sorted(names, key=sizes.__getitem__):
-        if sizes[name] > 100_000_000:
-            kept.setdefault(archzoo.find(name).constructor.__name__, name)
-    return [name for name in names if sizes[name] <= 100_000_000 or name in kept.values()]
+    """The names, less those of heavy nets, but for the smallest where a paper has no other: net A of VGG."""
+    kept = smallest(NETS, paper_of)
+    return [name for name in names if parameters(name) <= HEAVY or name in kept]
 
 
-every_lighter_net = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in lighter(distinct(NAMES))]
-)
+def each(names: list[str]) -> pytest.MarkDecorator:
+    """All tests of a net run in one process, one after another, so that it is built once."""
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names])
+
+
+NAMES = archzoo.names()
+NETS = distinct(NAMES)
+every_net = each(NETS)
+every_lighter_net = each([*lighter(NETS), "fractalnet34"])
+# With EVERY_NET=1 in the environment no net is left out of a law because it takes long.
+EVERY = bool(os.environ.get("EVERY_NET"))
+# Several seconds each, and only deeper than others of their papers.
+DEEPEST = ("1202", "1001", "_80_16", "_160_16", "densenet264", "densenet_bc_250_24")
+not_the_deepest = each([name for name in NETS if EVERY or not name.endswith(DEEPEST)])
+# A net with the same layers as another of its paper, only more of them or wider, can break no law of copies, layouts,
+# precisions or graphs that the other does not.
+KINDS = lighter(NETS if EVERY else smallest(NETS, kinds_of_layers))
+every_kind_of_net = each(KINDS)
+every_small_kind_of_net = each([name for name in KINDS if parameters(name) <= HEAVY])
 
 # Nets that end in a fully connected layer take images of one size only; the others any that are large enough.
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")
@@ -94,7 +142,7 @@ def ready(name: str) -> Net:
     return CACHE[name]
 
 
-@every_net
+@not_the_deepest
 def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) -> None:
     entry = archzoo.find(name)
     net = archzoo.build(name, device="meta").eval()
@@ -106,7 +154,7 @@ def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) ->
         assert net(torch.empty(2, channels, height + 32, width + 64, device="meta")).shape == (2, classes)
 
 
-@every_net
+@not_the_deepest
 def test_channels_and_classes_are_options(name: str) -> None:
     net = archzoo.build(name, in_channels=5, num_classes=7, device="meta").eval()
     _, height, width = archzoo.find(name).input_size
@@ -137,7 +185,7 @@ def smallest_side(net: Net, channels: int) -> int:
     return 1
 
 
-@every_net
+@every_lighter_net
 def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     net = copy.deepcopy(ready(name))
     net(images(name, 2)).square().sum().backward()
@@ -146,7 +194,7 @@ def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
 
 
-@every_lighter_net
+@every_kind_of_net
 def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     with torch.no_grad():
@@ -155,7 +203,7 @@ def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
         assert trained(images(name, 4)).shape[0] == 4
 
 
-@every_lighter_net
+@every_kind_of_net
 def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     double = copy.deepcopy(net).double()
@@ -168,7 +216,7 @@ def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str)
     assert (single - exact).norm() <= allowed
 
 
-@every_lighter_net
+@every_kind_of_net
 def test_channels_last_gives_the_same_numbers(name: str) -> None:
     net, batch = copy.deepcopy(ready(name)).double(), images(name, 2).double()
     with torch.no_grad():
@@ -177,7 +225,7 @@ def test_channels_last_gives_the_same_numbers(name: str) -> None:
     assert (out - expected).norm() <= 1e-6 * expected.norm()
 
 
-@every_lighter_net
+@every_small_kind_of_net
 def test_bfloat16_runs(name: str) -> None:
     with torch.no_grad():
         out = copy.deepcopy(ready(name)).bfloat16()(images(name, 1).bfloat16())
@@ -185,7 +233,7 @@ def test_bfloat16_runs(name: str) -> None:
     assert out.isfinite().all()
 
 
-@every_lighter_net
+@every_kind_of_net
 def test_the_same_seed_builds_the_same_net(name: str) -> None:
     built: list[dict[str, Tensor]] = []
     for _ in range(2):
@@ -195,7 +243,7 @@ def test_the_same_seed_builds_the_same_net(name: str) -> None:
     assert all(value.isfinite().all() for value in built[0].values())
 
 
-@every_lighter_net
+@every_kind_of_net
 def test_copies_pickles_and_state_dicts_come_back_equal(name: str) -> None:
     net, batch = ready(name), images(name, 1)
     file = io.BytesIO()
@@ -218,20 +266,10 @@ def templates(net: nn.Module) -> list[str]:
 def test_state_dict_names_are_as_recorded(name: str) -> None:
     file = Path(__file__).with_name("state_dict_names.json")
     recorded: dict[str, Any] = json.loads(file.read_text())
-    assert templates(archzoo.build(name, device="meta")) == recorded[archzoo.find(name).name]
+    assert templates(on_paper(name)) == recorded[archzoo.find(name).name]
 
 
-def shallowest(names: list[str]) -> list[str]:
-    """One network of every constructor: the one with the fewest parameters."""
-    found: dict[str, tuple[int, str]] = {}
-    for name in names:
-        size = sum(parameter.numel() for parameter in archzoo.build(name, device="meta").parameters())
-        constructor = archzoo.find(name).constructor.__name__
-        found[constructor] = min(found.get(constructor, (size, name)), (size, name))
-    return [name for _, name in found.values()]
-
-
-@pytest.mark.parametrize("name", shallowest(distinct(NAMES)))
+@each(smallest(NETS, classes_of_layers))
 def test_evaluation_compiles_into_one_graph(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     torch._dynamo.reset()
@@ -241,7 +279,7 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
     torch._dynamo.reset()
 
 
-@not_the_deepest
+@every_kind_of_net
 def test_evaluation_exports_for_any_batch(name: str) -> None:
     net = ready(name)
     many = {0: torch.export.Dim("batch", min=1, max=64)}

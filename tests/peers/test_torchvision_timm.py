@@ -44,9 +44,9 @@ PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for 
 ONE_SIZE = ("vgg", "alexnet", "googlenet")
 
 
-def theirs(library: str, name: str, device: str) -> nn.Module:
-    """Their network, without a download."""
-    with torch.device(device):
+def theirs(library: str, name: str) -> nn.Module:
+    """Their network on paper, without a download."""
+    with torch.device("meta"):
         if library == "timm":
             return timm.create_model(name, pretrained=False)
         options = {"init_weights": False} if name == "googlenet" else {}
@@ -55,10 +55,11 @@ def theirs(library: str, name: str, device: str) -> nn.Module:
 
 def randomise(net: nn.Module) -> None:
     """Weights that keep maps near one in size, and batch statistics of anything."""
+    net.to_empty(device="cpu")
     with torch.no_grad():
         for module in net.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_normal_(module.weight)
+                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
             elif isinstance(module, nn.BatchNorm2d):
@@ -66,6 +67,7 @@ def randomise(net: nn.Module) -> None:
                     tensor.uniform_(low, high)
                 for tensor in (module.bias, module.running_mean):
                     tensor.normal_(0, 0.1)
+                module.num_batches_tracked.zero_()
 
 
 def logits_and_gradients(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -80,13 +82,19 @@ def near(ours: Tensor, other: Tensor) -> bool:
     return bool((ours - other).norm() <= 1e-5 * other.norm() + 1e-12)
 
 
-@pytest.mark.parametrize(("library", "ours", "options", "name"), PAIRS, ids=lambda value: str(value).replace("::", ""))
+# timm's nets compute what torchvision's do under other names: the smallest of each tells whether those are right.
+SMALLEST = ("vgg_a", "resnet18", "resnet50_v1_5", "wide_resnet50_2", "densenet121")
+COMPUTED = [pair for pair in PAIRS if pair[0] == "torchvision" or pair[1] in SMALLEST]
+
+
+@pytest.mark.parametrize(("library", "ours", "options", "name"), COMPUTED, ids=lambda value: str(value))
 def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, options: dict[str, Any], name: str) -> None:
-    net = archzoo.build(ours, **options).eval()
-    other = theirs(library, name, "cpu").eval()
+    net = archzoo.build(ours, device="meta", **options).eval()
+    other = theirs(library, name).eval()
     randomise(other)
     names = map_of(library, archzoo.find(ours).constructor.__name__)
-    net.load_state_dict(to_ours(net, other.state_dict(), names))  # every name of ours once, and none beyond
+    # Every name of ours once, and none beyond; both nets read the same numbers.
+    net.load_state_dict(to_ours(net, other.state_dict(), names), assign=True)
     side = 224 if name.startswith(ONE_SIZE) else 64
     images = torch.randn(1, 3, side, side)
     seen = images
@@ -105,7 +113,7 @@ def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, opti
 @pytest.mark.parametrize(("library", "ours", "options", "name"), PAIRS, ids=lambda value: str(value))
 def test_our_weights_load_into_theirs(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options)
-    other = theirs(library, name, "meta")
+    other = theirs(library, name)
     names = map_of(library, archzoo.find(ours).constructor.__name__)
     shapes = {part: tensor.shape for part, tensor in to_theirs(net, net.state_dict(), names).items()}
     expected: Mapping[str, Tensor] = other.state_dict()
@@ -164,7 +172,7 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: Published) -> None:
 )
 @pytest.mark.filterwarnings("ignore")
 def test_networks_of_every_kind_count_as_torchs_counter_has_it(name: str) -> None:
-    net = theirs("timm", name, "meta").eval()
+    net = theirs("timm", name).eval()
     size = net.default_cfg["input_size"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(1, *size, device="meta"))

@@ -381,10 +381,10 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(tmp_path: Path, processes: int) -> None:
-    epochs = "length=40" if processes == 1 else "length=16"
+    epochs = "length=10"
     whole = Command(tmp_path / "whole", epochs, processes=processes)
     assert whole.wait() == 0, whole.said.read_text()
-    for after in (60, 180):  # iterations, of 20 an epoch
+    for after in (40, 100) if processes == 1 else (60,):  # iterations, of 20 an epoch
         killed = Command(tmp_path / "killed", epochs, processes=processes)
         killed.wait_for(after)
         workers = children(killed.process.pid)
