@@ -144,19 +144,22 @@ def test_without_gradients_nothing_is_kept_and_statistics_still_move() -> None:
         assert torch.allclose(one, other, atol=1e-12)
 
 
-@pytest.mark.parametrize("together", [1, 2**20])
+@pytest.mark.parametrize("limit", [1, 2**20])
 @pytest.mark.parametrize(("side", "around"), [(3, 1), (3, 0), (3, 2), (5, 2), (2, 1), (1, 0)])
-def test_a_weight_gradient_by_windows_is_torchs(
-    side: int, around: int, together: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(steps, "WINDOWS", together)
+def test_gradients_by_products_are_torchs(side: int, around: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steps, "WINDOWS", limit)
+    monkeypatch.setattr(steps, "FEW", limit)
     conv = nn.Conv2d(5, 3, side, padding=around, bias=False).double()
-    maps = torch.randn(4, 5, 9, 7, **IMAGES)  # type: ignore[call-overload]
-    assert steps.suits_windows(conv, maps)
+    maps = torch.randn(4, 5, 9, 7, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
+    assert steps.suits_products(conv, maps)
     out = conv(maps)
     grad = torch.randn_like(out)
-    (expected,) = torch.autograd.grad(out, conv.weight, grad)
-    torch.testing.assert_close(steps.weight_gradient(conv, grad, maps), expected, rtol=1e-12, atol=1e-12)
+    expected = torch.autograd.grad(out, (maps, conv.weight), grad)
+    with torch.no_grad():
+        found = steps.convolution_backward(conv, grad, maps, conv.weight, needed=True)
+        alone, _ = steps.convolution_backward(conv, grad, maps, conv.weight, needed=False)
+    for one, other in zip((*found, alone), (*expected, expected[0]), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -166,7 +169,7 @@ def test_a_weight_gradient_by_windows_is_torchs(
 )
 def test_other_convolutions_keep_torchs_weight_gradient(options: dict[str, Any]) -> None:
     settings: dict[str, Any] = {"kernel_size": 3, "bias": False, **options}
-    assert not steps.suits_windows(nn.Conv2d(4, 4, **settings), torch.empty(1, 4, 8, 8))
+    assert not steps.suits_products(nn.Conv2d(4, 4, **settings), torch.empty(1, 4, 8, 8))
 
 
 def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 WINDOWS = 2**20  # numbers of windows that are copied at a time: they stay in the cache, and out of the peak
+FEW = 2**12  # pixels of all images, up to which a product is quicker than torch's gradient of what a 1x1 read
 NEAR_ZERO = 0.01  # gamma as a share of beta: what a batch norm returned tells what it read, but for two digits at most
 aten = torch.ops.aten
 
@@ -140,15 +141,18 @@ def norm_gradients(kept: Kept, maps: Tensor, flow: Tensor, read: Tensor) -> tupl
 def convolution_backward(
     conv: nn.Conv2d, grad: Tensor, read: Tensor, weight: Tensor, needed: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """The gradients of what a convolution read, and of its weight where that is needed."""
-    by_windows = needed and suits_windows(conv, read)
+    """The gradients of what a convolution read, and of its weight where that is needed; by products where they win."""
+    products = suits_products(conv, read)
+    if products and conv.kernel_size == (1, 1) and read.numel() <= FEW * read.shape[1]:
+        read_grad = (by_pixel(grad) @ weight[:, :, 0, 0]).view(-1, *read.shape[2:], read.shape[1]).permute(0, 3, 1, 2)
+        return read_grad, weight_gradient(conv, grad, read) if needed else None
     shape = (conv.stride, conv.padding, conv.dilation, False, [0, 0], conv.groups)
-    mask = [True, needed and not by_windows, False]
+    mask = [True, needed and not products, False]
     read_grad, weight_grad, _ = aten.convolution_backward(grad, read, weight, None, *shape, mask)
-    return read_grad, weight_gradient(conv, grad, read) if by_windows else weight_grad
+    return read_grad, weight_gradient(conv, grad, read) if needed and products else weight_grad
 
 
-def suits_windows(conv: nn.Conv2d, read: Tensor) -> bool:
+def suits_products(conv: nn.Conv2d, read: Tensor) -> bool:
     """Whether ``weight_gradient`` is right, and faster than torch's: on a CPU, for one group without stride."""
     side, padding = conv.kernel_size[0], cast(tuple[int, ...], conv.padding)
     return (
@@ -165,24 +169,28 @@ def suits_windows(conv: nn.Conv2d, read: Tensor) -> bool:
 def weight_gradient(conv: nn.Conv2d, grad: Tensor, read: Tensor) -> Tensor:
     """The gradient of a convolution's weight, as matrix products of what it read with windows of the gradient.
 
-    A dense layer returns few maps and reads many, so that windows of the former are cheap to copy.
+    A dense layer returns few maps and reads many, so that windows of the former are cheap to copy. The products are
+    quicker with more rows than columns.
     """
     side, (around, _) = conv.kernel_size[0], cast(tuple[int, ...], conv.padding)
+    if side == 1:
+        return (by_pixel(read).t() @ by_pixel(grad)).t()[:, :, None, None]
     edge = side - 1 - around
-    rows, padded = read.permute(0, 2, 3, 1), grad.permute(0, 2, 3, 1)
-    padded = (F.pad(padded, (0, 0, edge, edge, edge, edge)) if edge else padded).contiguous()
+    rows = read.permute(0, 2, 3, 1)
+    padded = F.pad(grad.permute(0, 2, 3, 1), (0, 0, edge, edge, edge, edge)).contiguous()
     images, high, wide, maps = *rows.shape[:3], padded.shape[3]
     image, row, pixel, _ = padded.stride()
     windows = padded.as_strided((images, high, wide, side, side * maps), (image, row, pixel, row, 1))
     together = max(WINDOWS // (high * wide * side * side * maps), 1)
-    shape = side * side * maps, read.shape[1]
-    turned = shape[0] < shape[1]  # the product is quicker with more rows than columns
-    total = read.new_zeros(shape[::-1] if turned else shape)
+    total = read.new_zeros(side * side * maps, read.shape[1])
     for some, seen in zip(torch.split(windows, together), torch.split(rows, together), strict=True):
-        pair = some.reshape(-1, shape[0]), seen.reshape(-1, shape[1])
-        left, right = pair[::-1] if turned else pair
-        total.addmm_(left.t(), right)
-    return (total.t() if turned else total).view(side, side, maps, -1).flip(0, 1).permute(2, 3, 0, 1)
+        total.addmm_(some.reshape(-1, len(total)).t(), seen.reshape(-1, read.shape[1]))
+    return total.view(side, side, maps, -1).flip(0, 1).permute(2, 3, 0, 1)
+
+
+def by_pixel(maps: Tensor) -> Tensor:
+    """A row for every pixel of every image."""
+    return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
 
 
 def normalised(maps: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
