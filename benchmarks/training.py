@@ -3,8 +3,9 @@
     python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth ...] [--rounds N]
 
 Peaks are of live bytes in PyTorch's own record of every allocation, times medians of interleaved steps, both as shares
-of the first row of each table. DenseNets are measured in both memory formats, and the better one counts. Exits with 1
-where a bar is missed. torchvision and pytorchcv are optional; a bar that needs them is then left out.
+of the first row of each table. DenseNets are measured in both memory formats, and the better one counts; their bars are
+held against the middle of the shares in each round, which a machine that slows down for a while does not move. Exits
+with 1 where a bar is missed. torchvision and pytorchcv are optional; a bar that needs them is then left out.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -34,6 +35,7 @@ class Candidate:
     images: Tensor
     peak: float = 0.0
     seconds: float = 0.0
+    rounds: list[float] = field(default_factory=list)  # seconds of each
 
     def __post_init__(self) -> None:
         self.net.train()
@@ -64,14 +66,13 @@ def measure(candidates: list[Candidate], rounds: int) -> None:
     """Peaks one by one, then times, interleaved."""
     for one in candidates:
         one.measure_peak()
-    times: list[list[float]] = [[] for _ in candidates]
     for _ in range(rounds):
-        for one, seconds in zip(candidates, times, strict=True):
+        for one in candidates:
             began = time.perf_counter()
             one.step()
-            seconds.append(time.perf_counter() - began)
-    for one, seconds in zip(candidates, times, strict=True):
-        one.seconds = statistics.median(seconds)
+            one.rounds.append(time.perf_counter() - began)
+    for one in candidates:
+        one.seconds = statistics.median(one.rounds)
 
 
 def both(name: str, net: nn.Module, images: Tensor) -> list[Candidate]:
@@ -141,17 +142,22 @@ def densenet(rounds: int) -> int:
         every = [one for group in made.values() for one in group]
         measure(every, rounds)
         table(f"{name}, batch {batch}", every)
-        best = {key: (min(one.peak for one in group), min(one.seconds for one in group)) for key, group in made.items()}
-        peak, seconds = best["ours, memory_efficient"]
-        if "torchvision" in best:
-            for key in ("torchvision", "pytorchcv"):
-                if key in best:
-                    missed += bar(f"{name}, peak against {key}", peak / best[key][0], 0.40)
-            theirs = best["torchvision, memory_efficient"]
-            missed += bar(f"{name}, peak against its memory_efficient", peak / theirs[0], 0.75)
-            missed += bar(f"{name}, time against torchvision", seconds / best["torchvision"][1], 1.0)
-            missed += bar(f"{name}, time against its memory_efficient", seconds / theirs[1], 1.0)
+        peaks = {key: min(one.peak for one in group) for key, group in made.items()}
+        fastest = {key: min(group, key=lambda one: one.seconds) for key, group in made.items()}
+        ours, theirs = "ours, memory_efficient", "torchvision, memory_efficient"
+        for key in ("torchvision", "pytorchcv"):
+            if key in made:
+                missed += bar(f"{name}, peak against {key}", peaks[ours] / peaks[key], 0.40)
+        if theirs in made:
+            missed += bar(f"{name}, peak against its memory_efficient", peaks[ours] / peaks[theirs], 0.75)
+            for key in ("torchvision", theirs):
+                missed += bar(f"{name}, time against {key}", share(fastest[ours], fastest[key]), 1.0)
     return missed
+
+
+def share(one: Candidate, other: Candidate) -> float:
+    """The middle of what one takes of the other's time in each round."""
+    return statistics.median(ours / theirs for ours, theirs in zip(one.rounds, other.rounds, strict=True))
 
 
 def depth(rounds: int) -> int:
