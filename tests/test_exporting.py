@@ -1,6 +1,7 @@
 """Exported networks tell what the original tells, for any batch, or are not kept."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import archzoo
 from archzoo import exporting
 from archzoo.exporting import ExportError, export
 from archzoo.inference import optimize
-from tests.test_models import image_size, ready
+from tests.test_models import classes_of_layers, image_size, ready, smallest
 
 # The deep constructors shallow; test_models.py traces a network of every kind itself.
 SMALL: dict[str, dict[str, Any]] = {
@@ -32,27 +33,18 @@ SMALL: dict[str, dict[str, Any]] = {
     "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
     "vgg": {"config": "A"},
 }
-SLOW = {
-    "preact_resnet200",
-    "stochastic_depth_152",
-    "densenet_imagenet",
-    "fractalnet34",
-}  # a hundred layers at a fixed depth
+# A hundred layers at a fixed depth.
+SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34"}
 CONSTRUCTORS = sorted({archzoo.find(name).constructor.__name__ for name in archzoo.names()} - SLOW)
 
 
-def smallest_of_each_kind() -> list[str]:
-    """Of the constructors of one paper whose networks have layers of the same classes, that of the smallest."""
-    found: dict[Any, tuple[int, str]] = {}
-    for name in CONSTRUCTORS:
-        net = archzoo.build(name, device="meta", **SMALL.get(name, {}))
-        kind = archzoo.find(name).constructor.__module__, frozenset(map(type, net.modules()))
-        size = sum(parameter.numel() for parameter in net.parameters())
-        found[kind] = min(found.get(kind, (size, name)), (size, name))
-    return sorted(name for _, name in found.values())
+@cache
+def small(name: str) -> nn.Module:
+    net: nn.Module = archzoo.build(name, device="meta", **SMALL.get(name, {}))
+    return net
 
 
-@pytest.mark.parametrize("name", smallest_of_each_kind())
+@pytest.mark.parametrize("name", smallest(CONSTRUCTORS, classes_of_layers, small))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")

@@ -35,39 +35,42 @@ def on_paper(name: str) -> Net:
     return archzoo.build(name, device="meta")
 
 
-def parameters(name: str) -> int:
-    return sum(one.numel() for one in on_paper(name).parameters())
+def parameters(net: nn.Module) -> int:
+    return sum(one.numel() for one in net.parameters())
+
+
+def paper_of(name: str, net: nn.Module | None = None) -> str:
+    """The module that has the networks of its paper."""
+    return archzoo.find(name).constructor.__module__
+
+
+def classes_of_layers(name: str, net: nn.Module) -> Hashable:
+    """The paper, and of which classes there are layers."""
+    return paper_of(name), frozenset(map(type, net.modules()))
 
 
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
 
 
-def kinds_of_layers(name: str) -> Hashable:
+def kinds_of_layers(name: str, net: nn.Module) -> Hashable:
     """The paper, and what layers there are, in any number and width: classes, settings, who comes after whom."""
     layers: set[Hashable] = set()
-    for module in on_paper(name).modules():
+    for module in net.modules():
         groups = getattr(module, "groups", 1)
         kind = "depthwise" if groups == getattr(module, "in_channels", 1) > 1 else groups
         biased = getattr(module, "bias", None) is not None
         layers.add((type(module), kind, biased, *(str(getattr(module, one, None)) for one in SETTINGS)))
         layers |= {(type(module), *map(type, both)) for both in pairwise(module.children())}
-    return archzoo.find(name).constructor.__module__, frozenset(layers)
+    return paper_of(name), frozenset(layers)
 
 
-def classes_of_layers(name: str) -> Hashable:
-    """The paper, and of which classes there are layers."""
-    return archzoo.find(name).constructor.__module__, frozenset(map(type, on_paper(name).modules()))
-
-
-def paper_of(name: str) -> Hashable:
-    return archzoo.find(name).constructor.__module__
-
-
-def smallest(names: list[str], alike: Callable[[str], Hashable]) -> list[str]:
-    """Of the names that are alike, the one of the net with the fewest parameters."""
+def smallest(
+    names: list[str], alike: Callable[[str, nn.Module], Hashable], built: Callable[[str], nn.Module] = on_paper
+) -> list[str]:
+    """Of the names whose nets are alike, the one with the fewest parameters."""
     found: dict[Hashable, str] = {}
-    for name in sorted(names, key=parameters):
-        found.setdefault(alike(name), name)
+    for name in sorted(names, key=lambda name: parameters(built(name))):
+        found.setdefault(alike(name, built(name)), name)
     return [name for name in names if name in found.values()]
 
 
@@ -77,7 +80,7 @@ HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 def lighter(names: list[str]) -> list[str]:
     """The names, less those of heavy nets, but for the smallest where a paper has no other: net A of VGG."""
     kept = smallest(NETS, paper_of)
-    return [name for name in names if parameters(name) <= HEAVY or name in kept]
+    return [name for name in names if parameters(on_paper(name)) <= HEAVY or name in kept]
 
 
 def each(names: list[str]) -> pytest.MarkDecorator:
@@ -89,7 +92,7 @@ NAMES = archzoo.names()
 NETS = distinct(NAMES)
 every_net = each(NETS)
 every_lighter_net = each([*lighter(NETS), "fractalnet34"])
-# With EVERY_NET=1 in the environment no net is left out of a law because it takes long.
+# With EVERY_NET=1 in the environment laws leave out heavy nets alone.
 EVERY = bool(os.environ.get("EVERY_NET"))
 # Several seconds each, and only deeper than others of their papers.
 DEEPEST = ("1202", "1001", "_80_16", "_160_16", "densenet264", "densenet_bc_250_24")
@@ -99,7 +102,7 @@ not_the_deepest = each([name for name in NETS if EVERY or not name.endswith(DEEP
 LONG = ("preact_resnet200", "stochastic_depth_152")  # ResNet's ImageNet stem before blocks that shallower nets have too
 KINDS = lighter(NETS if EVERY else [name for name in smallest(NETS, kinds_of_layers) if name not in LONG])
 every_kind_of_net = each(KINDS)
-every_small_kind_of_net = each([name for name in KINDS if parameters(name) <= HEAVY])
+every_small_kind_of_net = each([name for name in KINDS if parameters(on_paper(name)) <= HEAVY])
 
 # Nets that end in a fully connected layer take images of one size only; the others any that are large enough.
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")

@@ -148,7 +148,7 @@ class Total:
         self.joined = joined
         self.mean = mean
         self.grad = grad
-        self.inside: Tensor | None = None  # with what the block's own layers add, but for the last layer's maps
+        self.inside: Tensor | None = None  # grad with what readers in the block add; all maps that have such
         self.offset = torch.zeros_like(mean)
         self.slope = torch.zeros_like(mean)
 
