@@ -10,7 +10,8 @@ Nothing here imports PyTorch before it is needed.
 
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from archzoo.registry import ArchzooError, BadOption, Entry, UnknownName, find, names
+from archzoo.errors import ArchzooError, BadOption, UnknownName
+from archzoo.registry import Entry, find, names
 
 if TYPE_CHECKING:
     from pathlib import Path

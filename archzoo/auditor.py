@@ -7,8 +7,9 @@ from functools import cache
 from typing import Any
 
 from archzoo.claims import MISMATCH, Claim, Count, Paper
+from archzoo.errors import ArchzooError
 from archzoo.profiler import Profile, Row, profile
-from archzoo.registry import ArchzooError, Entry, find, names, published
+from archzoo.registry import Entry, find, names, published
 
 
 @dataclass(frozen=True)

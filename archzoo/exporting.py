@@ -8,14 +8,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
-from archzoo.whole import whole
+from archzoo.errors import ExportError
+from archzoo.files import atomic_write
 
 Format = Literal["onnx", "pt2"]
 NEAR = 1e-4
-
-
-class ExportError(ValueError):
-    """A network could not be exported, or tells something else once it is. Nothing was written."""
 
 
 def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[int], batch: int = 2) -> float:
@@ -41,7 +38,7 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     try:
         with torch.no_grad():
             net(images)  # images that do not fit are refused in words, as tracing would not
-        with whole(target) as part:
+        with atomic_write(target) as part:
             WRITE[to](net, images, part)
             off = max(_distance(net, READ[to](part), torch.cat([images] * times)) for times in (1, 2))
             if not off <= NEAR:

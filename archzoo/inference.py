@@ -16,8 +16,8 @@ from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 from torch.nn.utils.parametrize import is_parametrized
 
+from archzoo.errors import ArchzooError
 from archzoo.layers import ResponseNorm
-from archzoo.registry import ArchzooError
 
 Compile = Literal["freeze", "inductor"]
 

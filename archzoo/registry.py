@@ -19,24 +19,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from archzoo.claims import Claim, Paper, Unaudited
+from archzoo.errors import ArchzooError, BadOption, UnknownName
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoints
 
 PLUGINS = "archzoo.models"
 Constructor = TypeVar("Constructor", bound=Callable[..., Any])
-
-
-class ArchzooError(ValueError):
-    """Something that was asked for does not exist or does not fit. The message says what would."""
-
-
-class UnknownName(ArchzooError):
-    """No network has this name."""
-
-
-class BadOption(ArchzooError):
-    """A network has no such option, or the value does not fit it."""
 
 
 @dataclass(frozen=True)

@@ -9,19 +9,12 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import MissingDependency, UnknownPart
+from archzoo.files import atomic_write
 from archzoo.layers import Net
-from archzoo.whole import whole
 
 PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 Read = Callable[[Path], Tensor]
-
-
-class UnknownPart(ValueError):
-    """A network has no part of this name. The message says which are near."""
-
-
-class MissingPillow(ValueError):
-    """Pictures cannot be read without Pillow."""
 
 
 def part_of(net: nn.Module, name: str) -> nn.Module:
@@ -280,7 +273,7 @@ def extract_features(
     if not kept:
         raise ValueError(f"every picture of {folder} is damaged")
     names_of = json.dumps([str(path.relative_to(folder)) for path in kept])
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         save_file({"features": torch.cat(rows).float().cpu()}, partial, {"files": names_of, "part": part})
     return kept
 
@@ -300,7 +293,7 @@ def _batches(
         try:
             pending.append((read_picture(path, size) - shift) / scale)
             names.append(path)
-        except MissingPillow:
+        except MissingDependency:
             raise
         except Exception as error:  # a damaged file makes Pillow's readers raise nearly anything
             if damaged == "refuse":
@@ -317,7 +310,7 @@ def read_picture(path: Path, size: tuple[int, int, int]) -> Tensor:
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise MissingPillow("Pillow is not installed: pip install 'archzoo[pictures]'") from error
+        raise MissingDependency("Pillow is not installed: pip install 'archzoo[pictures]'") from error
 
     channels, height, width = size
     with Image.open(path) as opened:

@@ -36,7 +36,7 @@ from peers import torchvision
 from torch import nn
 
 import archzoo
-from archzoo.whole import whole
+from archzoo.files import atomic_write
 
 COMMITTED = Path(__file__).with_name("committed.json")
 SHORTEST = 0.05  # seconds of one measurement: what is quicker runs several times
@@ -273,7 +273,7 @@ def write(wanted: list[Pair], rounds: int, *, shares: bool) -> None:
             "shares_of_peak": {name: round(share, 3) for name, (_, share, _) in told.items()},
             "channels_last": {name: round(t["channels_last"] / t["contiguous"], 2) for name, (t, _, _) in told.items()},
         }
-    with whole(COMMITTED) as partial:
+    with atomic_write(COMMITTED) as partial:
         partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 
 

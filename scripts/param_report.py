@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import get_args
 
 import archzoo
+from archzoo.files import atomic_write
 from archzoo.report.tables import Printed, write
-from archzoo.whole import whole
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -25,7 +25,7 @@ def main(arguments: list[str] | None = None) -> None:
         if given.output is None:
             sys.stdout.write(report)
         else:
-            with whole(given.output) as partial:
+            with atomic_write(given.output) as partial:
                 partial.write_text(report, encoding="utf-8")
     except (archzoo.ArchzooError, OSError) as error:
         parser.error(str(error))

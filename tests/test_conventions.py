@@ -12,7 +12,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
 from archzoo import layers
-from archzoo.profiler import CONVENTIONS, ProfileError
+from archzoo.errors import ProfileError
+from archzoo.profiler import CONVENTIONS
 
 # One of every family, small enough for the tools that need real tensors.
 NAMES = (

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo import exporting
-from archzoo.exporting import ExportError, export
+from archzoo.errors import ExportError
+from archzoo.exporting import export
 from archzoo.inference import optimize
 from tests.test_models import classes_of_layers, image_size, ready, smallest
 

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.profiler import ProfileError, ReceptiveField
+from archzoo.errors import ProfileError
+from archzoo.profiler import ReceptiveField
 from tests.test_models import not_the_deepest
 
 PUBLISHED = {

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import archzoo
-from archzoo import ArchzooError
+from archzoo.errors import ArchzooError
 from archzoo.weights.hub import from_hub, push
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo import ArchzooError
+from archzoo.errors import ArchzooError
 from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
 from archzoo.layers import ResponseNorm
 from tests.test_models import every_kind_of_net, images, ready

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.profiler import Memory, ProfileError, memory
+from archzoo.errors import ProfileError
+from archzoo.profiler import Memory, memory
 
 FLOAT = 4
 

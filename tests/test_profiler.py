@@ -14,7 +14,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
 from archzoo import profile
-from archzoo.profiler import Profile, ProfileError
+from archzoo.errors import ProfileError
+from archzoo.profiler import Profile
 
 
 def conv_nets() -> st.SearchStrategy[tuple[nn.Module, tuple[int, int, int]]]:

@@ -7,8 +7,9 @@ import torch
 import archzoo
 from archzoo import registry
 from archzoo.claims import Paper, params
+from archzoo.errors import BadOption, UnknownName
 from archzoo.layers import Net, sequence
-from archzoo.registry import BadOption, UnknownName, preset, quote, register
+from archzoo.registry import preset, quote, register
 
 PAPER = Paper("A test", "T. Ester", 2020, "https://example.org")
 

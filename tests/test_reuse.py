@@ -13,17 +13,8 @@ from safetensors import safe_open
 from torch import nn
 
 import archzoo
-from archzoo.reuse import (
-    UnknownPart,
-    extract_features,
-    feature_maps,
-    freeze,
-    frozen,
-    new_head,
-    parameter_groups,
-    read_picture,
-    thaw,
-)
+from archzoo.errors import UnknownPart
+from archzoo.reuse import extract_features, feature_maps, freeze, frozen, new_head, parameter_groups, read_picture, thaw
 from tests.test_models import image_size
 
 HEADS = [name for name in archzoo.names() if name != "lenet5" and not name.endswith(("1202", "1001", "_160_16"))]

@@ -14,16 +14,10 @@ from torch.profiler import profile as record
 
 import archzoo
 from archzoo.cli.costs import Accelerator
+from archzoo.errors import EstimateError
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
-from archzoo.report.scale import (
-    MACHINES,
-    ScaleError,
-    largest_batch,
-    sent_by_ddp,
-    sent_by_fsdp,
-    training_cost,
-)
+from archzoo.report.scale import MACHINES, largest_batch, sent_by_ddp, sent_by_fsdp, training_cost
 from archzoo.report.scale_page import PUBLISHED, Measured, held_row, parts
 from archzoo.report.tables import markdown_row
 from archzoo.training.engine import Settings, wrapped
@@ -77,7 +71,7 @@ def test_hours_fall_with_devices_until_there_is_one_image_for_each() -> None:
     assert cost.hours(h200, 64) == cost.hours(h200, 32)
     assert cost.hours(h200, share=0.5) == pytest.approx(2 * cost.hours(h200))
     for share, devices in ((0.0, 1), (1.5, 1), (0.5, 0)):
-        with pytest.raises(ScaleError, match="above 0 and at most 1"):
+        with pytest.raises(EstimateError, match="above 0 and at most 1"):
             cost.hours(h200, devices, share=share)
 
 

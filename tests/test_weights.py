@@ -15,8 +15,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import archzoo
-from archzoo import ArchzooError, BadOption
-from archzoo.weights import PUBLISHED, Published, WeightsError, convert, normalisation, save
+from archzoo.errors import ArchzooError, BadOption, WeightsError
+from archzoo.weights import PUBLISHED, Published, convert, normalisation, save
 from archzoo.weights import published as module
 from archzoo.weights.download import cached, sha256
 from archzoo.weights.maps import MAPS, map_of, to_ours, to_theirs

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 from rich.console import Console
 
-from archzoo import ArchzooError, BadOption, Entry, find
+from archzoo import Entry, find
+from archzoo.errors import ArchzooError, BadOption
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from archzoo import ArchzooError
 from archzoo.cli.arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli.costs import Size, Target
-from archzoo.whole import whole
+from archzoo.errors import ArchzooError
+from archzoo.files import atomic_write
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -158,7 +158,7 @@ def write(text: str, output: Path | None) -> None:
         print(text, end="")
         return
     try:
-        with whole(output) as partial:
+        with atomic_write(output) as partial:
             partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ArchzooError(f"{output} cannot be written: {error.strerror}") from error

@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
-from archzoo import ArchzooError, Entry, find, registry
+from archzoo import Entry, find, registry
 from archzoo import names as registered
 from archzoo.cli.arguments import Format, Name, Pattern, console
+from archzoo.errors import ArchzooError
 
 
 def names(pattern: Pattern = "*") -> None:

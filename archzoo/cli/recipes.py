@@ -16,7 +16,8 @@ def recipe(
     form: Annotated[Format, typer.Option("--format", help="table, or json.")] = Format.table,
 ) -> None:
     """Tell how a paper trained a network, and draw its learning rate. key=value changes a value."""
-    from archzoo.training.recipes import IMAGES, BadRecipe, draw, find_recipe, read_changes, spelled
+    from archzoo.errors import RecipeError
+    from archzoo.training.recipes import IMAGES, draw, find_recipe, read_changes, spelled
 
     found = find_recipe(name, data)
     found = found.with_(**read_changes(found, dict(split_option(change) for change in changes or [])))
@@ -24,7 +25,7 @@ def recipe(
         print(json.dumps(found.as_dict(), indent=1))
         return
     if form is not Format.table:
-        raise BadRecipe(f"a recipe is printed as table or json, not {form.value}")
+        raise RecipeError(f"a recipe is printed as table or json, not {form.value}")
     for key, text in spelled(found).items():
         print(f"{key:>16}  {text}")
     print(f"\n{draw(found, IMAGES.get(found.data, 50_000))}")

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from archzoo import ArchzooError, Entry, find
+from archzoo import Entry, find
 from archzoo.cli.arguments import Name, Options, log, read_options, split_option
+from archzoo.errors import ArchzooError
 
 if TYPE_CHECKING:
     from archzoo.layers import Net
@@ -211,13 +212,14 @@ class Request:
         self.options = read_options(self.entry, options)
 
     def _recipe(self) -> "Recipe":
-        from archzoo.training.recipes import BadRecipe, find_recipe
+        from archzoo.errors import RecipeError
+        from archzoo.training.recipes import find_recipe
 
         if self.recipe:
             return find_recipe(self.recipe)
         try:
             return find_recipe(self.entry.name, self.data)
-        except BadRecipe:
+        except RecipeError:
             return find_recipe(self.entry.name)
 
     def splits(self) -> "Splits":
@@ -253,8 +255,8 @@ class Request:
         import torch
 
         import archzoo
+        from archzoo.errors import Stopped
         from archzoo.training.data import NORMALISATION
-        from archzoo.training.engine import Stopped
         from archzoo.training.loop import train as usual
         from archzoo.training.preprocessing import prepare
         from archzoo.training.processes import joined

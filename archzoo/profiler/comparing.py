@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
+from archzoo.errors import ProfileError
 from archzoo.profiler.counting import profile
 from archzoo.profiler.meta import modules_of
-from archzoo.profiler.rows import ProfileError, Row
+from archzoo.profiler.rows import Row
 
 ABSENT = "-"
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archzoo.errors import ProfileError
 from archzoo.profiler.meta import (
     Ghosts,
     following,
@@ -29,7 +30,7 @@ from archzoo.profiler.meta import (
 from archzoo.profiler.operators import Counts, Operator, Work, look_up
 from archzoo.profiler.parameters import count_parameters
 from archzoo.profiler.profiles import Profile
-from archzoo.profiler.rows import ProfileError, Row
+from archzoo.profiler.rows import Row
 from archzoo.profiler.tape import Tape
 
 

@@ -16,7 +16,7 @@ from torch.nn.modules import module as hooks
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._pytree import tree_flatten
 
-from archzoo.profiler.rows import ProfileError
+from archzoo.errors import ProfileError
 from archzoo.profiler.shapes import META
 
 Enter = Callable[[nn.Module, Any], None]

@@ -6,11 +6,12 @@ from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
+from archzoo.errors import ProfileError
 from archzoo.profiler.conventions import CONVENTIONS, Convention
 from archzoo.profiler.intervals import Field, ReceptiveField
 from archzoo.profiler.operators import Work
 from archzoo.profiler.rendering import as_html, as_text
-from archzoo.profiler.rows import ProfileError, Row, Shape
+from archzoo.profiler.rows import Row, Shape
 
 
 @dataclass

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
-from archzoo.profiler.rows import ProfileError, Row
+from archzoo.errors import ProfileError
+from archzoo.profiler.rows import Row
 
 
 def _shape(row: Row) -> str:

@@ -12,17 +12,6 @@ if TYPE_CHECKING:
 Shape = tuple[int, ...]
 
 
-class ProfileError(ValueError):
-    """A model could not be counted. The message names the part where it failed, and what would help.
-
-    ``partial`` is what had been counted until then, where there is something.
-    """
-
-    def __init__(self, message: str, partial: Any = None) -> None:
-        super().__init__(message)
-        self.partial = partial
-
-
 @dataclass(eq=False)
 class Row:
     """What one module costs for one input, all that is inside it included.

@@ -17,6 +17,7 @@ from torch.optim import Optimizer
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archzoo.errors import ProfileError
 from archzoo.profiler.meta import (
     following,
     hint,
@@ -29,7 +30,6 @@ from archzoo.profiler.meta import (
     spell_sizes,
 )
 from archzoo.profiler.operators import look_up
-from archzoo.profiler.rows import ProfileError
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 OPTIMIZERS: dict[str, MakeOptimizer] = {

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.errors import EstimateError
 from archzoo.layers import Net
 from archzoo.profiler import Profile, memory, profile
 from archzoo.profiler.storages import size_of
@@ -47,10 +48,6 @@ MACHINES = {
     "a100": Machine("NVIDIA A100 80GB SXM", 156e12, 312e12, 2.039e12, 80e9, 300e9, 25e9),
     "v100": Machine("NVIDIA V100 16GB SXM2", 15.7e12, 125e12, 0.9e12, 16e9, 150e9, 12.5e9),
 }
-
-
-class ScaleError(ValueError):
-    """A machine, a share or a number of devices that there is not."""
 
 
 @dataclass(frozen=True)
@@ -101,10 +98,10 @@ class TrainingCost:
     ) -> float:
         """Hours of the whole training at a share of the bound; each step waits for the device with most images.
 
-        Raises ScaleError for a share that is not above 0 and at most 1, or for no device.
+        Raises EstimateError for a share that is not above 0 and at most 1, or for no device.
         """
         if not 0 < share <= 1 or devices < 1:
-            raise ScaleError(f"a share is above 0 and at most 1, devices are at least 1; not {share}, {devices}")
+            raise EstimateError(f"a share is above 0 and at most 1, devices are at least 1; not {share}, {devices}")
         each = ceil(self.batch / devices)
         return self.iterations * each * self.seconds(machine, precision) / share / 3600
 

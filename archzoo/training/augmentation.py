@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archzoo.training.pictures import DataError, Images, Pictures
+from archzoo.errors import DataError
+from archzoo.training.pictures import Images, Pictures
 
 
 class Step(Protocol):

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from archzoo.errors import DataError
 from archzoo.training.augmentation import Pipeline, seed_of
-from archzoo.training.pictures import DataError, Pictures
+from archzoo.training.pictures import Pictures
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,10 @@ from typing import Any
 
 import torch
 
+from archzoo.errors import CheckpointError
+
 KEPT = 2  # the last one, and one to fall back to
 NAME = re.compile(r"checkpoint-(\d{9})-([0-9a-f]{16})\.pt")
-
-
-class CheckpointError(ValueError):
-    """A checkpoint could not be written, or none that is there can be read."""
 
 
 class _Digesting:

@@ -10,8 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from archzoo.reuse import PICTURES, MissingPillow
-from archzoo.training.pictures import DataError, Decoded, Pictures, cached, enlarge, from_cache, of_tensor
+from archzoo.errors import DataError, MissingDependency
+from archzoo.reuse import PICTURES
+from archzoo.training.pictures import Decoded, Pictures, cached, enlarge, from_cache, of_tensor
 
 Damaged = Literal["refuse", "skip"]
 # Mean and deviation by channel of the training set, of values from 0 to 1.
@@ -177,7 +178,7 @@ def _decoded(
     """The picture, or nothing where it is damaged and may be left out."""
     try:
         yield Decoded(read_pixels(source, channels, shorter_side), label)
-    except MissingPillow:
+    except MissingDependency:
         raise
     except Exception as error:  # a damaged file makes Pillow's readers raise nearly anything
         if damaged == "refuse":
@@ -193,7 +194,7 @@ def read_pixels(source: Any, channels: int, shorter_side: int | None = None) -> 
     try:
         from PIL import Image, ImageOps
     except ImportError as error:
-        raise MissingPillow("Pillow is not installed: pip install 'archzoo[train]'") from error
+        raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
 
     opened = source if isinstance(source, Image.Image) else Image.open(source)
     picture = ImageOps.exif_transpose(opened).convert({1: "L", 3: "RGB"}[channels])

@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from archzoo.errors import TrainingError
 from archzoo.layers import Net
 from archzoo.training.evaluation import protocol_of
 from archzoo.training.processes import Processes
@@ -19,14 +20,6 @@ from archzoo.training.regularisers import decayed
 from archzoo.training.schedules import Cosine
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
-
-
-class TrainingError(ValueError):
-    """A run that cannot begin or go on. The last good checkpoint is kept."""
-
-
-class Stopped(TrainingError):
-    """A run that was asked to stop, and wrote where it is: the same command goes on."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.errors import DataError
 from archzoo.layers import Net
 from archzoo.training.augmentation import many_crops, middle, scale_shorter, stacked, ten_crops
-from archzoo.training.pictures import DataError, Images, Pictures
+from archzoo.training.pictures import Images, Pictures
 from archzoo.training.preprocessing import MARGIN, Normalise, Prepared, Whiten, framed_by
 from archzoo.training.processes import Processes
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from archzoo.whole import whole
+from archzoo.files import atomic_write
 
 
 class Log:
@@ -74,5 +74,5 @@ def versions() -> dict[str, str]:
 
 def write_whole(path: Path, text: str) -> None:
     """Write a small file so that it is there whole or as it was."""
-    with whole(path) as partial:
+    with atomic_write(path) as partial:
         partial.write_text(text, encoding="utf-8")

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
 from archzoo.training import checkpoints
 from archzoo.training.augmentation import seed_of
@@ -23,8 +24,6 @@ from archzoo.training.batches import Batch, Epoch, batches, check_batch
 from archzoo.training.data import Splits
 from archzoo.training.engine import (
     Settings,
-    Stopped,
-    TrainingError,
     averaged_over,
     check,
     cycle_of,

@@ -14,11 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archzoo.errors import DataError
+
 Images = Tensor | list[Tensor]  # (N, C, H, W), or N of (C, H, W) where sizes differ
-
-
-class DataError(ValueError):
-    """There are no such pictures, or they cannot be used. The message says what would help."""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archzoo.errors import DataError
 from archzoo.training.augmentation import (
     AreaCrop,
     Erase,
@@ -19,7 +20,7 @@ from archzoo.training.augmentation import (
     stacked,
     steps_of,
 )
-from archzoo.training.pictures import DataError, Images, Pictures
+from archzoo.training.pictures import Images, Pictures
 
 BY_CHANNEL = "mean and deviation by channel"
 WORDS = (

@@ -13,6 +13,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
+from archzoo.errors import DeviceError
+
 
 @dataclass(frozen=True)
 class Processes:
@@ -45,15 +47,11 @@ class Processes:
             dist.barrier()
 
 
-class NoDevice(ValueError):
-    """A device that is not here. The message says which are."""
-
-
 @contextmanager
 def joined(device: str | None = None) -> Iterator[Processes]:
     """This process among those that torchrun started, or alone. gloo on the CPU, nccl on CUDA.
 
-    Raises NoDevice where there is no such device.
+    Raises DeviceError where there is no such device.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     local = int(os.environ.get("LOCAL_RANK", "0"))
@@ -82,7 +80,7 @@ def _device(name: str) -> torch.device:
         torch.zeros(1, device=where).item()
     except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
         there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-        raise NoDevice(f"there is no device {name!r} to train on; there is {', '.join(there)}") from error
+        raise DeviceError(f"there is no device {name!r} to train on; there is {', '.join(there)}") from error
     return where
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict, dataclass, fields, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from archzoo.registry import UnknownName, find
+from archzoo.errors import RecipeError, UnknownName
+from archzoo.registry import find
 from archzoo.training.schedules import (
     Constant,
     Every,
@@ -23,10 +24,6 @@ from archzoo.training.schedules import (
     WarmUp,
     read_schedule,
 )
-
-
-class BadRecipe(ValueError):
-    """No recipe of this name, or no such value in it. The message says what there is."""
 
 
 @dataclass(frozen=True)
@@ -81,25 +78,25 @@ class Recipe:
         return [self.lr * self.schedule.factor(place, run) for place in places]
 
     def with_(self, **changes: Any) -> "Recipe":
-        """The same recipe with other values. Raises BadRecipe for a name that it does not have, with the nearest."""
+        """The same recipe with other values. Raises RecipeError for a name that it does not have, with the nearest."""
         known = [one.name for one in fields(self)]
         for name, value in changes.items():
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1)
                 hint = f": did you mean {near[0]!r}?" if near else f" (values: {', '.join(known)})"
-                raise BadRecipe(f"a recipe has no {name!r}{hint}")
+                raise RecipeError(f"a recipe has no {name!r}{hint}")
             kind = type(getattr(self, name))
             if kind in (int, float, str, bool) and not isinstance(value, (int, float) if kind is float else kind):
-                raise BadRecipe(f"{name} of {self.name} must be a {kind.__name__}, not {value!r}")
+                raise RecipeError(f"{name} of {self.name} must be a {kind.__name__}, not {value!r}")
         changed = replace(self, **changes)
         if changed.lr <= 0 or changed.batch < 1 or changed.length < 1:
-            raise BadRecipe(f"lr, batch and length of {self.name} must be positive")
+            raise RecipeError(f"lr, batch and length of {self.name} must be positive")
         if changed.tested not in ("last", "best") or changed.unit not in ("epochs", "iterations"):
-            raise BadRecipe(
+            raise RecipeError(
                 f"tested is last or best and unit epochs or iterations, not {changed.tested}, {changed.unit}"
             )
         if min(changed.clip, changed.filter_limit, changed.weight_decay) < 0 or not 0 <= changed.ema < 1:
-            raise BadRecipe("clip, filter_limit and weight_decay must not be negative, and ema from 0 to below 1")
+            raise RecipeError("clip, filter_limit and weight_decay must not be negative, and ema from 0 to below 1")
         return changed
 
     def as_dict(self) -> dict[str, Any]:
@@ -537,7 +534,7 @@ IMAGES = {
 def find_recipe(name: str, data: str = "") -> Recipe:
     """The recipe of this name, or that which a paper gives for a network (on some data, where it has several).
 
-    Raises BadRecipe, with the names that there are.
+    Raises RecipeError, with the names that there are.
     """
     for recipe in RECIPES:
         if recipe.name == name:
@@ -545,12 +542,12 @@ def find_recipe(name: str, data: str = "") -> Recipe:
     try:
         network = find(name).name
     except UnknownName as error:
-        raise BadRecipe(f"no recipe is called {name!r}, and {error}") from error
+        raise RecipeError(f"no recipe is called {name!r}, and {error}") from error
     known = list(_of_network(network))
     for recipe in known:
         if data in ("", recipe.data):
             return recipe
-    raise BadRecipe(f"no recipe for {network!r} on {data!r}; there are {', '.join(one.name for one in known)}")
+    raise RecipeError(f"no recipe for {network!r} on {data!r}; there are {', '.join(one.name for one in known)}")
 
 
 def _of_network(name: str) -> Iterator[Recipe]:
@@ -603,14 +600,14 @@ def options_of(recipe: Recipe) -> Mapping[str, Any]:
 
 
 def read_changes(recipe: Recipe, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Changed values as texts, read as the types of what they change. Raises BadRecipe where one is no such value."""
+    """Changed values as texts, read as the types of what they change. Raises RecipeError where one is no such value."""
     changes: dict[str, Any] = {}
     for name, text in texts.items():
         before = getattr(recipe, name, text)
         try:
             changes[name] = _read(before, text)
         except ValueError as error:
-            raise BadRecipe(f"{name} must be a {type(before).__name__}, such as {before!r}, not {text!r}") from error
+            raise RecipeError(f"{name} must be a {type(before).__name__}, such as {before!r}, not {text!r}") from error
     return changes
 
 

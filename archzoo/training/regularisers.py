@@ -7,11 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.errors import RecipeError
 from archzoo.layers import Net
-
-
-class RegulariserError(ValueError):
-    """No such regulariser, or a network that it does not fit."""
 
 
 class DropConnectLinear(nn.Linear):
@@ -77,7 +74,7 @@ def drop_connect(net: Net, probability: float) -> list[str]:
     """Make the linear layers in front of the last one drop their weights; the last, where there is no other."""
     layers = [(name, one) for name, one in net.named_modules() if isinstance(one, nn.Linear)]
     if not layers:
-        raise RegulariserError("DropConnect is for linear layers, and the network has none")
+        raise RecipeError("DropConnect is for linear layers, and the network has none")
     chosen = layers[:-1] or layers
     for _, layer in chosen:
         layer.__class__ = DropConnectLinear
@@ -93,7 +90,7 @@ def drop_path(net: Net, probability: float) -> list[str]:
         if isinstance(getattr(part, "layers", None), nn.Sequential) and getattr(part, "shortcut", part) is not None
     ]
     if not blocks or any(hasattr(part, "survival") for _, part in blocks):
-        raise RegulariserError("drop path is for residual networks that have no stochastic depth of their own")
+        raise RecipeError("drop path is for residual networks that have no stochastic depth of their own")
     for number, (_, part) in enumerate(blocks, 1):
         part.layers.add_module("drop_path", DropPath(probability * number / len(blocks)))
     return [name for name, _ in blocks]
@@ -103,7 +100,7 @@ def dropout(net: Net, probability: float) -> list[str]:
     """Put dropout in front of the last linear layer."""
     name = next((name for name, one in reversed(list(net.named_modules())) if isinstance(one, nn.Linear)), None)
     if name is None:
-        raise RegulariserError("dropout stands before a linear layer, and the network has none")
+        raise RecipeError("dropout stands before a linear layer, and the network has none")
     net.get_submodule(name).register_forward_pre_hook(_Dropped(probability))
     return [name]
 
@@ -123,7 +120,7 @@ def fractional_max_pooling(net: Net) -> list[str]:
     pools = [(name, one) for name, one in net.named_modules() if isinstance(one, nn.MaxPool2d)]
     pools = [(name, one) for name, one in pools if one.stride != 1]
     if not pools:
-        raise RegulariserError("fractional max pooling is for networks with max pooling, and this has none")
+        raise RecipeError("fractional max pooling is for networks with max pooling, and this has none")
     for name, pool in pools:
         holder, _, last = name.rpartition(".")
         setattr(net.get_submodule(holder), last, FractionalMaxPool(pool))
@@ -140,7 +137,7 @@ PHRASES: tuple[tuple[str, Callable[..., list[str]]], ...] = (
 
 
 def regularise(net: Net, phrases: Sequence[str]) -> list[str]:
-    """Change a network in place as these words have it; the parts that changed. Raises RegulariserError."""
+    """Change a network in place as these words have it; the parts that changed. Raises RecipeError."""
     changed = []
     for phrase in phrases:
         for pattern, apply in PHRASES:
@@ -149,7 +146,7 @@ def regularise(net: Net, phrases: Sequence[str]) -> list[str]:
                 break
         else:
             known = ", ".join(repr(pattern.replace(SHARE, "0.5")) for pattern, _ in PHRASES)
-            raise RegulariserError(f"no regulariser {phrase!r}; there are {known}")
+            raise RecipeError(f"no regulariser {phrase!r}; there are {known}")
     return changed
 
 
@@ -159,7 +156,7 @@ def decayed(net: nn.Module, scope: str) -> tuple[list[nn.Parameter], list[nn.Par
     ``scope`` is ``all``, as the papers have it, or ``weights``: neither biases nor what normalisations learn.
     """
     if scope not in ("all", "weights"):
-        raise RegulariserError(f"the scope of weight decay is all or weights, not {scope!r}")
+        raise RecipeError(f"the scope of weight decay is all or weights, not {scope!r}")
     learning = [one for one in net.parameters() if one.requires_grad]
     if scope == "all":
         return learning, []

@@ -8,11 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import TrainingError
 from archzoo.layers import Net
 from archzoo.reuse import frozen, parameter_groups
 from archzoo.training.augmentation import Pipeline
 from archzoo.training.data import Splits
-from archzoo.training.engine import Settings, TrainingError
+from archzoo.training.engine import Settings
 from archzoo.training.evaluation import evaluating, probabilities, protocol_of
 from archzoo.training.loop import Outcome, train
 from archzoo.training.pictures import Pictures

@@ -8,10 +8,11 @@ from typing import Any, Literal, cast
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
-from archzoo.registry import BadOption, Entry, find
+from archzoo.registry import Entry, find
 from archzoo.weights.download import cached
-from archzoo.weights.files import SUFFIXES, State, WeightsError, describe, described, load_into, read_state, write_state
+from archzoo.weights.files import SUFFIXES, State, describe, described, load_into, read_state, write_state
 from archzoo.weights.maps import MAPS, map_of, to_ours, to_theirs
 from archzoo.weights.published import PUBLISHED, Published, choose, needs
 

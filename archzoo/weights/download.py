@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from archzoo.registry import ArchzooError
+from archzoo.errors import ArchzooError
 
 TRIES = 3
 CHUNK = 1 << 20

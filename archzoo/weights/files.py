@@ -12,15 +12,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo.registry import ArchzooError
-from archzoo.whole import whole
+from archzoo.errors import WeightsError
+from archzoo.files import atomic_write
 
 State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-
-
-class WeightsError(ArchzooError):
-    """A file of weights that cannot be read, or does not fit. Nothing was loaded."""
 
 
 def read_state(path: str | Path) -> tuple[State, dict[str, str]]:
@@ -78,7 +74,7 @@ def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping
         raise WeightsError(f"{path} should end in .safetensors (or in .pth, which keeps no description)")
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     try:
-        with whole(path) as part:
+        with atomic_write(path) as part:
             if path.suffix == ".safetensors":
                 from safetensors.torch import save_file
 

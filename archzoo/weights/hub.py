@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import nn
 
+from archzoo.errors import ArchzooError
 from archzoo.layers import Net
-from archzoo.registry import ArchzooError, find
+from archzoo.registry import find
 
 FILE = "model.safetensors"
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from torch import Tensor, nn
 
-from archzoo.registry import ArchzooError
+from archzoo.errors import ArchzooError
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]
 TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"

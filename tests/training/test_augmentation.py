@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from archzoo.errors import DataError
 from archzoo.training import augmentation
 from archzoo.training.augmentation import (
     AreaCrop,
@@ -27,7 +28,7 @@ from archzoo.training.augmentation import (
 )
 from archzoo.training.batches import Epoch, batches
 from archzoo.training.data import Splits
-from archzoo.training.pictures import DataError, Pictures, of_tensor
+from archzoo.training.pictures import Pictures, of_tensor
 from archzoo.training.preprocessing import Centre, Normalise, Prepared, by_channel, prepare
 from archzoo.training.recipes import RECIPES
 

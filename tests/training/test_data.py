@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from archzoo.errors import DataError
 from archzoo.training import data
 from archzoo.training.data import NORMALISATION, Hub, digits, hub, load, split
-from archzoo.training.pictures import DataError, Decoded, cached, enlarge, of_tensor
+from archzoo.training.pictures import Decoded, cached, enlarge, of_tensor
 from archzoo.training.preprocessing import by_channel
 
 Image = pytest.importorskip("PIL.Image")

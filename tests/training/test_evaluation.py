@@ -8,10 +8,11 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.errors import DataError
 from archzoo.layers import Net
 from archzoo.training.data import Splits
 from archzoo.training.evaluation import Score, convolved, evaluate, protocol_of, spread
-from archzoo.training.pictures import DataError, of_tensor
+from archzoo.training.pictures import of_tensor
 from archzoo.training.preprocessing import Prepared, prepare
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import RECIPES

@@ -18,13 +18,12 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.training import checkpoints
 from archzoo.training.batches import Epoch
-from archzoo.training.checkpoints import CheckpointError
 from archzoo.training.data import Splits
-from archzoo.training.engine import Settings, Stopped, TrainingError, bfloat16_wins, channels_last_wins, resolved
+from archzoo.training.engine import Settings, bfloat16_wins, channels_last_wins, resolved
 from archzoo.training.loop import Outcome, Run, train
-from archzoo.training.pictures import DataError
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe, find_recipe

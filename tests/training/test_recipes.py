@@ -8,16 +8,8 @@ import torch
 
 import archzoo
 from archzoo import cli
-from archzoo.training.recipes import (
-    IMAGES,
-    RECIPES,
-    BadRecipe,
-    Recipe,
-    draw,
-    find_recipe,
-    options_of,
-    read_changes,
-)
+from archzoo.errors import RecipeError
+from archzoo.training.recipes import IMAGES, RECIPES, Recipe, draw, find_recipe, options_of, read_changes
 from archzoo.training.schedules import Cosine, Inverse, Plateau, Run, WarmUp
 
 
@@ -111,12 +103,12 @@ def test_values_are_changed_by_name_and_type() -> None:
         ({"bach": "3"}, "a recipe has no 'bach': did you mean 'batch'"),
         ({"batch": "0"}, "must be positive"),
     ):
-        with pytest.raises(BadRecipe, match=message):
+        with pytest.raises(RecipeError, match=message):
             recipe.with_(**read_changes(recipe, texts))
 
 
 def test_an_unknown_network_or_data_is_refused() -> None:
-    with pytest.raises(BadRecipe, match="no recipe for 'resnet20' on 'svhn'; there are resnet_cifar10"):
+    with pytest.raises(RecipeError, match="no recipe for 'resnet20' on 'svhn'; there are resnet_cifar10"):
         find_recipe("resnet20", "svhn")
 
 

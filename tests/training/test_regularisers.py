@@ -5,11 +5,11 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo.errors import RecipeError
 from archzoo.training.regularisers import (
     DropConnectLinear,
     DropPath,
     FractionalMaxPool,
-    RegulariserError,
     decayed,
     limit_filters,
     regularise,
@@ -113,7 +113,7 @@ def test_drop_path_grows_linearly_with_depth() -> None:
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, phrase: str, message: str) -> None:
-    with pytest.raises(RegulariserError, match=message):
+    with pytest.raises(RecipeError, match=message):
         regularise(archzoo.build(name, device="meta"), [phrase])
 
 

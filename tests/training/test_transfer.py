@@ -11,10 +11,11 @@ from torch import nn
 
 import archzoo
 from archzoo import cli
+from archzoo.errors import TrainingError
 from archzoo.reuse import freeze, new_head
 from archzoo.training import transfer
 from archzoo.training.data import Splits
-from archzoo.training.engine import Settings, TrainingError
+from archzoo.training.engine import Settings
 from archzoo.training.feature_reuse import feature_reuse
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.recipes import find_recipe

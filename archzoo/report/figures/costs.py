@@ -10,8 +10,8 @@ from matplotlib.ticker import LogLocator
 
 import archzoo
 from archzoo.auditor import profiled
+from archzoo.errors import ArchzooError
 from archzoo.profiler import Memory, Profile
-from archzoo.registry import ArchzooError
 from archzoo.report.figures.style import COLOURS, INK, canvas, count_ticks, spelled
 from archzoo.report.results import DATA, Result, results
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from archzoo.registry import ArchzooError
+from archzoo.errors import ArchzooError
 from archzoo.report.figures.style import COLOURS, INK, canvas
 
 

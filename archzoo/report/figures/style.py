@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archzoo.registry import ArchzooError
-from archzoo.whole import whole
+from archzoo.errors import ArchzooError
+from archzoo.files import atomic_write
 
 try:
     import matplotlib
@@ -60,7 +60,7 @@ def save(figure: Figure, path: str | Path) -> None:
     with matplotlib.rc_context(STYLE):
         figure.savefig(out, format=kind, dpi=150, metadata=dateless[kind])
     try:
-        with whole(where) as partial:
+        with atomic_write(where) as partial:
             partial.write_bytes(out.getvalue())
     except OSError as error:
         raise ArchzooError(f"{where} cannot be written: {error.strerror}") from error

@@ -8,13 +8,10 @@ from typing import Any
 import torch
 from torch import fx, nn
 
+from archzoo.errors import ReportError
 from archzoo.profiler import Profile
 from archzoo.report.graphs.boxes import Box
 from archzoo.report.graphs.words import describe
-
-
-class DiagramError(ValueError):
-    """A network whose graph cannot be traced. The message says where, and what to do."""
 
 
 class _Tracer(fx.Tracer):
@@ -67,7 +64,7 @@ class Graph:
             traced = tracer.trace(net)
         except Exception as error:
             where = tracer.within[-1] or "the network itself"
-            raise DiagramError(
+            raise ReportError(
                 f"the graph of {type(net).__name__} cannot be traced within {where}: {error}; a smaller depth leaves "
                 "that part closed"
             ) from error

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from archzoo.whole import whole
+from archzoo.files import atomic_write
 
 
 def test_what_is_written_takes_the_place_of_what_was(tmp_path: Path) -> None:
     target = tmp_path / "table.csv"
     target.write_text("old")
-    with whole(target) as partial:
+    with atomic_write(target) as partial:
         partial.write_text("new")
         assert target.read_text() == "old"
         assert partial.suffix == ".csv"
@@ -26,7 +26,7 @@ def test_behind_a_failure_all_is_as_it_was(tmp_path: Path, old: str | None) -> N
     before = {path: path.read_text() for path in tmp_path.iterdir()}
 
     def stopped() -> None:
-        with whole(target) as partial:
+        with atomic_write(target) as partial:
             partial.write_text("half")
             raise KeyboardInterrupt
 
@@ -36,5 +36,5 @@ def test_behind_a_failure_all_is_as_it_was(tmp_path: Path, old: str | None) -> N
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError), whole(tmp_path / "none" / "table.csv") as partial:
+    with pytest.raises(FileNotFoundError), atomic_write(tmp_path / "none" / "table.csv") as partial:
         partial.write_text("all")

@@ -1,0 +1,89 @@
+"""Every error that archzoo raises on purpose. The message says what is wrong, what was given, and what would be right.
+
+The command line prints these in one line and exits with 2; any other exception is a bug and shows its traceback.
+"""
+
+from typing import Any
+
+
+class ArchzooError(ValueError):
+    """The base of all errors that archzoo raises about a request."""
+
+
+class UnknownName(ArchzooError):
+    """No network has this name."""
+
+
+class BadOption(ArchzooError):
+    """A network has no such option, or the value does not fit it."""
+
+
+class RegistrationError(ArchzooError):
+    """A paper's file declares a network that cannot be registered: a taken name, an option without a type."""
+
+
+class InputError(ArchzooError):
+    """Images of a shape that the network does not take."""
+
+
+class UnknownPart(ArchzooError):
+    """A network has no part of this name."""
+
+
+class MissingDependency(ArchzooError):
+    """A feature needs a package that is not installed. The message names the extra that installs it."""
+
+
+class ProfileError(ArchzooError):
+    """A model could not be profiled. The message names the part where it failed.
+
+    ``partial`` is the profile up to the failure, or None.
+    """
+
+    def __init__(self, message: str, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
+
+
+class RecipeError(ArchzooError):
+    """No recipe of this name, or a value that a recipe does not take."""
+
+
+class DataError(ArchzooError):
+    """A dataset does not exist or cannot be used."""
+
+
+class DeviceError(ArchzooError):
+    """The machine does not have this device."""
+
+
+class TrainingError(ArchzooError):
+    """A run cannot start or continue. The last good checkpoint is kept."""
+
+
+class Stopped(TrainingError):
+    """A run was asked to stop and saved its state. Rerun the command to resume."""
+
+
+class CheckpointError(TrainingError):
+    """A checkpoint cannot be written, or none of those in the run directory can be read."""
+
+
+class TransferError(ArchzooError):
+    """A network cannot be changed or reused in this way."""
+
+
+class WeightsError(ArchzooError):
+    """A weights file cannot be read, or does not fit the network. Nothing was loaded."""
+
+
+class ExportError(ArchzooError):
+    """A network cannot be exported, or its exported form computes something else. Nothing was written."""
+
+
+class ReportError(ArchzooError):
+    """A diagram, figure, page or table cannot be made or written."""
+
+
+class EstimateError(ArchzooError):
+    """The cost of a recipe cannot be estimated."""
