@@ -28,8 +28,8 @@ UNITS = {
 # What a paper may count differently from us, by name. The first two change what is counted,
 # the others how the printed unit is read.
 COUNTING = {
-    "without batch norm": "no scale and shift of batch normalisation",
-    "weights only": "convolution and linear weights: no biases, no batch normalisation",
+    "without batch norm": "no scale and shift of batch normalization",
+    "weights only": "convolution and linear weights: no biases, no batch normalization",
     "K = 1024": "a printed K is 1,024",
     "MB = 2^20": "a printed MB is 1,048,576 bytes",
 }

@@ -1,4 +1,4 @@
-"""What two or more papers share, unchanged: the network, its parts by name, convolutions, initialisations."""
+"""What two or more papers share, unchanged: the network, its parts by name, convolutions, initializations."""
 
 import copy
 import math
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Initialise = Callable[[nn.Module], None]
+Initialize = Callable[[nn.Module], None]
 Shortcut = Callable[[int, int, int], nn.Module]  # (inputs, outputs, stride)
 
 
@@ -28,20 +28,20 @@ class Block(Protocol):
 class Net(nn.Module):
     """Features, then a classifier: images (N, C, H, W) to logits (N, classes).
 
-    ``initialise`` sets the parameters of one layer as the paper does, and is applied once to every layer, unless
+    ``initialize`` sets the parameters of one layer as the paper does, and is applied once to every layer, unless
     the network was made on the meta device, where there is nothing to set.
 
     ``forward`` raises ValueError for anything but a batch of images that fit: of enough channels and pixels.
     """
 
-    def __init__(self, features: nn.Module, classifier: nn.Module, initialise: Initialise | None = None) -> None:
+    def __init__(self, features: nn.Module, classifier: nn.Module, initialize: Initialize | None = None) -> None:
         super().__init__()
         self.features = features
         self.classifier = classifier
-        if initialise is not None and not any(parameter.is_meta for parameter in self.parameters()):
+        if initialize is not None and not any(parameter.is_meta for parameter in self.parameters()):
             with torch.no_grad():
                 for module in self.modules():
-                    initialise(module)
+                    initialize(module)
 
     def forward(self, images: Tensor) -> Tensor:
         if torch.compiler.is_compiling():
@@ -104,14 +104,14 @@ def _fits(net: Any, channels: int, height: int, width: int) -> bool:
 
 
 class Conv2d(nn.Conv2d):
-    """A convolution that leaves its initialisation to the network, which does it once."""
+    """A convolution that leaves its initialization to the network, which does it once."""
 
     def reset_parameters(self) -> None:
         pass
 
 
 class Linear(nn.Linear):
-    """A linear layer that leaves its initialisation to the network, which does it once."""
+    """A linear layer that leaves its initialization to the network, which does it once."""
 
     def reset_parameters(self) -> None:
         pass
@@ -126,12 +126,12 @@ def sequence(**parts: nn.Module) -> nn.Sequential:
 
 
 def conv3x3(inputs: int, outputs: int, stride: int = 1) -> Conv2d:
-    """3x3, padding 1, no bias: batch normalisation follows or precedes it."""
+    """3x3, padding 1, no bias: batch normalization follows or precedes it."""
     return Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
 
 
 def conv1x1(inputs: int, outputs: int, stride: int = 1) -> Conv2d:
-    """1x1, no bias: batch normalisation follows or precedes it."""
+    """1x1, no bias: batch normalization follows or precedes it."""
     return Conv2d(inputs, outputs, 1, stride, bias=False)
 
 
@@ -187,7 +187,7 @@ def projected(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 def projection(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """A 1x1 convolution and batch normalisation."""
+    """A 1x1 convolution and batch normalization."""
     return sequence(conv=conv1x1(inputs, outputs, stride), bn=nn.BatchNorm2d(outputs))
 
 
@@ -225,7 +225,7 @@ class Basic:
 
 
 class ResponseNorm(nn.Module):
-    """Local response normalisation, the formula of AlexNet (Sec. 3.3): each map over its n nearest maps.
+    """Local response normalization, the formula of AlexNet (Sec. 3.3): each map over its n nearest maps.
 
     Unlike torch's LocalResponseNorm, it does not divide alpha by n, as the printed formula does not.
     """
@@ -299,7 +299,7 @@ def he_normal_fan_out(layer: nn.Module) -> None:
         nn.init.zeros_(layer.bias)
 
 
-def gaussian(std: float) -> Initialise:
+def gaussian(std: float) -> Initialize:
     """Gaussian weights of this deviation, biases zero."""
     return partial(_gaussian, std=std)
 

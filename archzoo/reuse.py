@@ -26,11 +26,11 @@ def part_of(net: nn.Module, name: str) -> nn.Module:
     return parts[name]
 
 
-def new_head(net: Net, classes: int, initialise: Callable[[nn.Module], object] | None = None) -> list[str]:
+def new_head(net: Net, classes: int, initialize: Callable[[nn.Module], object] | None = None) -> list[str]:
     """Replace what tells the classes by a layer for another number of them, in place; the names of what is new.
 
     The last linear layer or convolution of the classifier, and of every one inside it that tells the same classes (the
-    auxiliary ones of GoogLeNet). ``initialise`` sets its parameters; torch's own draw is the default. The new layers
+    auxiliary ones of GoogLeNet). ``initialize`` sets its parameters; torch's own draw is the default. The new layers
     stand on the device and in the type of the old ones, and learn. Raises ValueError where the network ends otherwise.
     """
     if classes < 1:
@@ -47,9 +47,9 @@ def new_head(net: Net, classes: int, initialise: Callable[[nn.Module], object] |
         if isinstance(module, nn.Linear | nn.Conv2d) and _outputs(module) == told:
             holder, _, last = name.rpartition(".")
             new = _like(module, classes)
-            if initialise is not None:
+            if initialize is not None:
                 with torch.no_grad():
-                    initialise(new)
+                    initialize(new)
             setattr(net.classifier.get_submodule(holder), last, new)
             replaced.append(f"classifier.{name}")
     return replaced
@@ -77,21 +77,21 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class FrozenBatchNorm1d(nn.BatchNorm1d):
-    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+    """Batch normalization that stays in evaluation: its statistics are used, and never changed."""
 
     def train(self, mode: bool = True) -> "FrozenBatchNorm1d":
         return super().train(False)
 
 
 class FrozenBatchNorm2d(nn.BatchNorm2d):
-    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+    """Batch normalization that stays in evaluation: its statistics are used, and never changed."""
 
     def train(self, mode: bool = True) -> "FrozenBatchNorm2d":
         return super().train(False)
 
 
 class FrozenBatchNorm3d(nn.BatchNorm3d):
-    """Batch normalisation that stays in evaluation: its statistics are used, and never changed."""
+    """Batch normalization that stays in evaluation: its statistics are used, and never changed."""
 
     def train(self, mode: bool = True) -> "FrozenBatchNorm3d":
         return super().train(False)
@@ -104,7 +104,7 @@ THAWED = {frozen: norm for norm, frozen in FROZEN.items()}
 def freeze(net: nn.Module, *parts: str) -> int:
     """Freeze parts by name, all of the network if none is named; how many numbers no longer learn.
 
-    Parameters need no gradient, and batch normalisations keep their statistics, also after ``net.train()``. Raises
+    Parameters need no gradient, and batch normalizations keep their statistics, also after ``net.train()``. Raises
     UnknownPart, and freezes nothing, where one is not there.
     """
     chosen = [part_of(net, part) for part in parts] or [net]

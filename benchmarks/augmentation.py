@@ -1,4 +1,4 @@
-"""How many CIFAR pictures a second one core pads, crops, mirrors and normalises; torchvision's transforms beside it.
+"""How many CIFAR pictures a second one core pads, crops, mirrors and normalizes; torchvision's transforms beside it.
 
 ``python benchmarks/augmentation.py``; exits with 1 below 50,000 pictures a second. torchvision is optional.
 """
@@ -13,7 +13,7 @@ from peers import torchvision
 from torch import Tensor
 
 from archzoo.training.batches import Epoch, batches
-from archzoo.training.data import NORMALISATION
+from archzoo.training.data import NORMALIZATION
 from archzoo.training.pictures import of_tensor
 from archzoo.training.preprocessing import prepare
 from archzoo.training.recipes import find_recipe
@@ -32,7 +32,7 @@ def ours(recipe: str) -> Callable[[], int]:
     found = find_recipe(recipe)
     pixels = torch.randint(0, 256, (PICTURES, 3, 32, 32), dtype=torch.uint8)
     pictures = of_tensor("random", pixels, torch.zeros(PICTURES, dtype=torch.long), ("one",))
-    prepared = prepare(found.augmentation, found.preprocessing, pictures, 32, NORMALISATION["cifar10"])
+    prepared = prepare(found.augmentation, found.preprocessing, pictures, 32, NORMALIZATION["cifar10"])
 
     def epoch() -> int:
         return sum(len(batch.labels) for batch in batches(Epoch(pictures, prepared.train, BATCH, seed=0, epoch=0)))
@@ -51,7 +51,7 @@ def theirs(pictures: int = 4_000) -> Callable[[], int] | None:
             v2.RandomCrop(32, padding=4),
             v2.RandomHorizontalFlip(),
             v2.ToDtype(torch.float32, scale=True),
-            v2.Normalize(*NORMALISATION["cifar10"]),
+            v2.Normalize(*NORMALIZATION["cifar10"]),
         ]
     )
     pixels = torch.randint(0, 256, (pictures, 3, 32, 32), dtype=torch.uint8)
@@ -74,7 +74,7 @@ def main() -> int:
         for name, one in work.items():
             if one is not None:
                 rates[name].append(rate(one))
-    print("| pad 4, crop, mirror, normalise | pictures a second |\n| --- | --- |")
+    print("| pad 4, crop, mirror, normalize | pictures a second |\n| --- | --- |")
     middle = {name: statistics.median(values) for name, values in rates.items() if values}
     for name, value in middle.items():
         print(f"| {name} | {value:,.0f} |")

@@ -3,7 +3,7 @@
     python benchmarks/building.py
 
 All are built in one run, in turn; medians count, and ratios: seconds depend on the machine. Exits with 1 if vgg_d
-takes more than 0.65 of torchvision's time, which initialises it twice, or on meta more than a hundredth of its own.
+takes more than 0.65 of torchvision's time, which initializes it twice, or on meta more than a hundredth of its own.
 """
 
 import statistics

@@ -88,7 +88,7 @@ def test_every_norm_that_can_be_folded_is(name: str, left: int) -> None:
 
 
 class TwoReaders(nn.Module):
-    """A convolution whose maps are normalised, and read as they are too."""
+    """A convolution whose maps are normalized, and read as they are too."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class OtherOrder(nn.Module):
 
 
 class Shared(nn.Module):
-    """One convolution, normalised in two ways."""
+    """One convolution, normalized in two ways."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -50,7 +50,7 @@ def test_parts_keep_their_names_and_order() -> None:
 
 
 @pytest.mark.parametrize(
-    ("initialise", "deviation"),
+    ("initialize", "deviation"),
     [
         (he_normal_fan_in, math.sqrt(2 / (64 * 9))),
         (he_normal_fan_out, math.sqrt(2 / (128 * 9))),
@@ -58,25 +58,25 @@ def test_parts_keep_their_names_and_order() -> None:
         (glorot_uniform, math.sqrt(2 / ((64 + 128) * 9))),
     ],
 )
-def test_an_initialisation_has_the_deviation_of_its_formula(
-    initialise: Callable[[nn.Module], None], deviation: float
+def test_an_initialization_has_the_deviation_of_its_formula(
+    initialize: Callable[[nn.Module], None], deviation: float
 ) -> None:
     conv = Conv2d(64, 128, 3)
     with torch.no_grad():
-        initialise(conv)
+        initialize(conv)
     assert conv.weight.std().item() == pytest.approx(deviation, rel=0.02)
     assert abs(conv.weight.mean().item()) < deviation / 50
     assert conv.bias is not None
     assert not conv.bias.any()
 
 
-def test_every_layer_is_initialised_once() -> None:
+def test_every_layer_is_initialized_once() -> None:
     seen: list[nn.Module] = []
     net = Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), seen.append)
     assert len(seen) == len(set(seen)) == len(list(net.modules()))
 
 
-def test_nothing_is_initialised_on_meta() -> None:
+def test_nothing_is_initialized_on_meta() -> None:
     seen: list[nn.Module] = []
     with torch.device("meta"):
         Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), seen.append)

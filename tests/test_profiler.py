@@ -109,7 +109,7 @@ def test_a_module_used_twice_counts_once_in_a_parent_that_holds_it_twice() -> No
     assert counted.at("0").params == counted.at("1").params == 9
 
 
-def test_rows_say_what_is_weight_bias_and_normalisation() -> None:
+def test_rows_say_what_is_weight_bias_and_normalization() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.LazyLinear(2))
     net(torch.zeros(1, 3, 4, 4))
     row = profile(net, (3, 4, 4)).rows[0]
@@ -308,7 +308,7 @@ def test_lazy_modules_are_counted_and_stay_lazy() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*weight_norm.*deprecated")
-def test_parametrised_modules_count_what_they_are_made_of_and_keep_it() -> None:
+def test_parametrized_modules_count_what_they_are_made_of_and_keep_it() -> None:
     new = nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))
     old = nn.utils.weight_norm(nn.Conv2d(3, 4, 3))
     for layer in (new, old):

@@ -40,7 +40,7 @@ def test_every_head_of_googlenet_is_replaced() -> None:
 
 def test_a_new_head_is_drawn_as_asked_where_the_old_one_stood() -> None:
     net = archzoo.build("resnet20").double()
-    new_head(net, 3, initialise=lambda layer: nn.init.constant_(layer.weight, 2.0))  # type: ignore[arg-type, union-attr]
+    new_head(net, 3, initialize=lambda layer: nn.init.constant_(layer.weight, 2.0))  # type: ignore[arg-type, union-attr]
     head = net.get_submodule("classifier.fc")
     assert isinstance(head, nn.Linear)
     assert head.weight.dtype == torch.float64
@@ -179,12 +179,12 @@ def test_a_damaged_picture_is_named_or_left_out(pictures: Path, tmp_path: Path) 
         extract_features(net, tmp_path / "empty", target, size=(3, 32, 32), **HALF)  # type: ignore[arg-type]
 
 
-def test_a_picture_is_read_in_grey_or_colour_from_0_to_1(tmp_path: Path) -> None:
+def test_a_picture_is_read_in_grey_or_color_from_0_to_1(tmp_path: Path) -> None:
     Image.new("RGBA", (9, 5), (255, 0, 255, 255)).save(tmp_path / "p.png")
-    colour, grey = (read_picture(tmp_path / "p.png", (channels, 4, 4)) for channels in (3, 1))
-    assert torch.equal(colour, torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 4, 4))
-    assert grey.shape == (1, 4, 4)
-    assert 0 < grey[0, 0, 0] < 1
+    color, gray = (read_picture(tmp_path / "p.png", (channels, 4, 4)) for channels in (3, 1))
+    assert torch.equal(color, torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1).expand(3, 4, 4))
+    assert gray.shape == (1, 4, 4)
+    assert 0 < gray[0, 0, 0] < 1
 
 
 def test_as_wide_a_layer_before_the_head_stays() -> None:

@@ -43,7 +43,7 @@ def convolutions(draw: st.DrawFn) -> Call:
 
 
 @st.composite
-def normalisations(draw: st.DrawFn) -> Call:
+def normalizations(draw: st.DrawFn) -> Call:
     x = draw(maps())
     rest = [meta([x.shape[1]], x.dtype) for _ in range(4)]
     return aten.native_batch_norm.default, (x, *rest, draw(st.booleans()), 0.1, 1e-5)
@@ -134,7 +134,7 @@ def attempt(work: Callable[[], object]) -> object:
 
 CALLS = st.one_of(
     convolutions(),
-    normalisations(),
+    normalizations(),
     pools(),
     elementwise(),
     arithmetic(),

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import ArchzooError, BadOption, WeightsError
-from archzoo.weights import PUBLISHED, Published, convert, normalisation, save
+from archzoo.weights import PUBLISHED, Published, convert, normalization, save
 from archzoo.weights import published as module
 from archzoo.weights.download import cached, sha256
 from archzoo.weights.maps import MAPS, map_of, to_ours, to_theirs
@@ -119,7 +119,7 @@ def test_other_channels_need_to_be_asked_for(small: Path) -> None:
     first = "features.conv1.weight"
     assert torch.allclose(summed.state_dict()[first], filters.sum(1, keepdim=True))
     assert torch.allclose(mean.state_dict()[first], filters.mean(1, keepdim=True))
-    # A grey picture in any number of channels gives what it gave in three.
+    # A gray picture in any number of channels gives what it gave in three.
     assert torch.allclose(four.state_dict()[first].sum(1), filters.sum(1), atol=1e-6)
 
 
@@ -297,9 +297,9 @@ def test_without_a_network_one_line_says_what_to_get_and_where_to_put_it(tmp_pat
     )
 
 
-def test_normalisation_is_that_of_the_set() -> None:
-    assert normalisation("resnet18", "torchvision") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
-    assert normalisation("googlenet_bn", "torchvision") == ((0.5,) * 3, (0.5,) * 3)
+def test_normalization_is_that_of_the_set() -> None:
+    assert normalization("resnet18", "torchvision") == ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert normalization("googlenet_bn", "torchvision") == ((0.5,) * 3, (0.5,) * 3)
 
 
 def test_a_described_file_keeps_options_that_are_no_numbers(tmp_path: Path) -> None:

@@ -256,7 +256,7 @@ class Request:
 
         import archzoo
         from archzoo.errors import Stopped
-        from archzoo.training.data import NORMALISATION
+        from archzoo.training.data import NORMALIZATION
         from archzoo.training.loop import train as usual
         from archzoo.training.preprocessing import prepare
         from archzoo.training.processes import joined
@@ -269,7 +269,7 @@ class Request:
         with joined(self.device or None) as processes:
             torch.manual_seed(settings.seed)
             net = self._net(options, fresh_head=train is not None)
-            constants = NORMALISATION.get(self.data)
+            constants = NORMALIZATION.get(self.data)
             prepared = prepare(recipe.augmentation, recipe.preprocessing, splits.train, side, constants)
             about = {"network": name, "options": options, "weights": self.weights, "classes": self.classes}
             tell = log if processes.first else _silent

@@ -78,7 +78,7 @@ def forward(
 ) -> tuple[Tensor, Kept]:
     """What a step returns, and keeps. ``known`` are mean and variance of the maps in this batch, if they are.
 
-    Changes the running statistics as torch's batch normalisation does.
+    Changes the running statistics as torch's batch normalization does.
     """
     gamma, beta, weight = parameters
     norm, conv = step.norm, step.conv
@@ -89,7 +89,7 @@ def forward(
         frozen = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         mean, variance = (one.to(precise(maps), copy=True) for one in frozen)
     inverse = torch.rsqrt(variance + step.eps)
-    read = normalised(maps, gamma, beta, mean, inverse).to(weight.dtype)
+    read = normalized(maps, gamma, beta, mean, inverse).to(weight.dtype)
     out = torch.conv2d(read, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     noise = F.dropout(torch.ones_like(out), step.drop) if step.drop else None
     if noise is not None:
@@ -107,7 +107,7 @@ def backward(
     gamma, beta, weight, mean, inverse, own, dropout = kept
     if dropout is not None:
         grad = grad * dropout / (1 - step.drop)
-    read = normalised(maps, gamma, beta, mean, inverse)
+    read = normalized(maps, gamma, beta, mean, inverse)
     flow, weight_grad = convolution_backward(step.conv, grad.to(weight.dtype), read.to(weight.dtype), weight, needed)
     flow = flow.to(read.dtype)
     aten.threshold_backward.grad_input(flow, read, 0, grad_input=flow)
@@ -193,7 +193,7 @@ def by_pixel(maps: Tensor) -> Tensor:
     return maps.permute(0, 2, 3, 1).reshape(-1, maps.shape[1])
 
 
-def normalised(maps: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
+def normalized(maps: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse: Tensor) -> Tensor:
     """BN-ReLU, in one tensor."""
     scale = gamma * inverse
     shift = torch.addcmul(beta, mean, scale, value=-1)

@@ -1,4 +1,4 @@
-"""AlexNet: a large convolutional network with ReLUs, response normalisation, overlapping pooling and dropout.
+"""AlexNet: a large convolutional network with ReLUs, response normalization, overlapping pooling and dropout.
 
 A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012.
 The one-tower variant: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.claims import Paper, depth, neurons, params, ratio, weights
-from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, sequence
+from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence
 from archzoo.registry import register, unaudited
 
 PAPER = Paper(
@@ -76,20 +76,20 @@ def overlapping_pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2)
 
 
-def published_initialisation(features: nn.Module, classifier: nn.Module, *, wide: tuple[str, ...] = ()) -> Initialise:
+def published_initialization(features: nn.Module, classifier: nn.Module, *, wide: tuple[str, ...] = ()) -> Initialize:
     """Weights of deviation 0.01; biases of 1 in conv2, 4, 5 and the hidden linear layers, 0 elsewhere (Sec. 5).
 
     The layers called ``wide`` have a deviation of 0.03.
     """
     names = {layer: name for part in (features, classifier) for name, layer in part.named_children()}
 
-    def initialise(layer: nn.Module) -> None:
+    def initialize(layer: nn.Module) -> None:
         name = names.get(layer, "")
         gaussian(0.03 if name in wide else 0.01)(layer)
         if name in ("conv2", "conv4", "conv5", "fc6", "fc7") and isinstance(layer.bias, Tensor):
             nn.init.ones_(layer.bias)
 
-    return initialise
+    return initialize
 
 
 @register(
@@ -152,7 +152,7 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         drop7=nn.Dropout(0.5),
         fc8=Linear(4096, num_classes),
     )
-    return Net(features, classifier, published_initialisation(features, classifier))
+    return Net(features, classifier, published_initialization(features, classifier))
 
 
 @register(
@@ -182,7 +182,7 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     input_size=(3, 224, 224),
 )
 def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """The single tower of 2014 in the form whose weights are public: no normalisation, dropout before fc6 and fc7.
+    """The single tower of 2014 in the form whose weights are public: no normalization, dropout before fc6 and fc7.
 
     It starts from the deviations of the author's released configuration, which has 0.03 in conv3 to conv5. The bias of
     -7 in its last layer is for 1000 logistic units: with a softmax it would change nothing, and is left out.
@@ -213,8 +213,8 @@ def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         relu7=relu(),
         fc8=Linear(4096, num_classes),
     )
-    initialise = published_initialisation(features, classifier, wide=("conv3", "conv4", "conv5"))
-    return Net(features, classifier, initialise)
+    initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
+    return Net(features, classifier, initialize)
 
 
 unaudited(PAPER, "150,528-dimensional input", "Fig. 2", "the size of an image: 224 x 224 x 3")

@@ -288,7 +288,7 @@ def fractalnet34(
     """For ImageNet: four blocks of four columns between the first and the last layers of ResNet-34 (Sec. 4).
 
     Known are these, the widths and the depth. Ours is what the paper does not say: three poolings, between the blocks,
-    so that the maps are ResNet's 56 to 7; no dropout; drop-path, initialisation and layers as on CIFAR.
+    so that the maps are ResNet's 56 to 7; no dropout; drop-path, initialization and layers as on CIFAR.
     """
     parts = blocks(4, 64, IMAGENET, drop, join_first)
     parts["block4"].pool = nn.Identity()

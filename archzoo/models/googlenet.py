@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.claims import Claim, Paper, depth, macs, params, ratio, size, sizes, weights
-from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
+from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
 from archzoo.registry import register, unaudited
 
 PAPER = Paper(
@@ -78,25 +78,25 @@ def conv_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1
 
 
 def conv_bn_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]:
-    """Not the paper's: a convolution without bias, batch normalisation and a ReLU."""
+    """Not the paper's: a convolution without bias, batch normalization and a ReLU."""
     conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
     return {name: conv, f"{name}_bn": nn.BatchNorm2d(outputs, eps=0.001), f"{name}_relu": nn.ReLU(inplace=True)}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What distinguishes the paper's network from the batch-normalised one."""
+    """What distinguishes the paper's network from the batch-normalized one."""
 
     layer: Layer
-    lrn: bool  # local response normalisation after pool1 and conv2
+    lrn: bool  # local response normalization after pool1 and conv2
     kernel_5x5: int  # of the convolutions in the branch 5x5
     pool4: int  # the last max pooling's window
     drop: float  # before the linear layer
     auxiliary_pool: Callable[[], nn.Module]
-    initialise: Initialise
+    initialize: Initialize
 
 
-# The paper does not print its initialisation. Glorot's rule is of its time, and lets 1000 classes start at chance.
+# The paper does not print its initialization. Glorot's rule is of its time, and lets 1000 classes start at chance.
 PUBLISHED = Spec(
     conv_relu,
     lrn=True,
@@ -104,16 +104,16 @@ PUBLISHED = Spec(
     pool4=3,
     drop=0.4,
     auxiliary_pool=partial(nn.AvgPool2d, 5, stride=3),
-    initialise=glorot_uniform,
+    initialize=glorot_uniform,
 )
-BATCH_NORMALISED = Spec(
+BATCH_NORMALIZED = Spec(
     conv_bn_relu,
     lrn=False,
     kernel_5x5=3,
     pool4=2,
     drop=0.2,
     auxiliary_pool=partial(nn.AdaptiveAvgPool2d, 4),
-    initialise=gaussian(0.01),
+    initialize=gaussian(0.01),
 )
 
 
@@ -151,7 +151,7 @@ def reducing(inputs: int, columns: Columns, spec: Spec) -> Inception:
 
 def inception(inputs: int, columns: Columns) -> Inception:
     """The module with dimension reductions, for use by itself: ``inputs`` to ``columns.outputs`` maps (Fig. 2(b))."""
-    return reducing(inputs, columns, PUBLISHED).apply(PUBLISHED.initialise)
+    return reducing(inputs, columns, PUBLISHED).apply(PUBLISHED.initialize)
 
 
 def naive_inception(inputs: int, n1x1: int, n3x3: int, n5x5: int) -> Inception:
@@ -163,7 +163,7 @@ def naive_inception(inputs: int, n1x1: int, n3x3: int, n5x5: int) -> Inception:
             "5x5": sequence(**conv_relu("conv", inputs, n5x5, 5)),
             "pool": nn.MaxPool2d(3, stride=1, padding=1),
         }
-    ).apply(PUBLISHED.initialise)
+    ).apply(PUBLISHED.initialize)
 
 
 def halving(kernel: int = 3) -> nn.MaxPool2d:
@@ -280,10 +280,10 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
     """Table 1, with the auxiliary classifiers of Fig. 3 on (4a) and (4d) or without."""
     body, head = features(spec, in_channels), classifier(spec, num_classes)
     if not auxiliary:
-        return Net(sequence(**body), sequence(**head), spec.initialise)
+        return Net(sequence(**body), sequence(**head), spec.initialize)
     for letter in "ad":
         head[f"aux_4{letter}"] = AuxiliaryClassifier(TABLE_1[4][letter].outputs, spec, num_classes)
-    return Net(Tapped(OrderedDict(body)), Classifiers(OrderedDict(head)), spec.initialise)
+    return Net(Tapped(OrderedDict(body)), Classifiers(OrderedDict(head)), spec.initialize)
 
 
 Cell = str | tuple[str, str, str]  # what is printed, or: what is printed, what we count, and why
@@ -376,8 +376,8 @@ def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int
     input_size=(3, 224, 224),
 )
 def googlenet_bn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """Not the paper's: batch normalisation, no LRN, and 3x3 for 5x5, as in the weights that torchvision publishes."""
-    return inception_net(BATCH_NORMALISED, auxiliary, in_channels, num_classes)
+    """Not the paper's: batch normalization, no LRN, and 3x3 for 5x5, as in the weights that torchvision publishes."""
+    return inception_net(BATCH_NORMALIZED, auxiliary, in_channels, num_classes)
 
 
 unaudited(PAPER, "27 layers", "Sec. 5", "counts the five poolings too; a test of GoogLeNet holds it")

@@ -91,10 +91,10 @@ def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     body, head = features(IMAGENET, in_channels), classifier(IMAGENET, num_classes)
     narrow = {body.get_submodule("conv1"), body.get_submodule("conv3"), head.get_submodule("cccp8")}
 
-    def initialise(layer: nn.Module) -> None:
+    def initialize(layer: nn.Module) -> None:
         gaussian(0.01 if layer in narrow else 0.05)(layer)
 
-    return Net(body, head, initialise)
+    return Net(body, head, initialize)
 
 
 unaudited(

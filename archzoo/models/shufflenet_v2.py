@@ -90,7 +90,7 @@ class DownUnit(nn.Module):
         return shuffle(torch.cat([self.left(maps), self.branch(maps)], dim=1))
 
 
-def released_initialisation(layer: nn.Module) -> None:
+def released_initialization(layer: nn.Module) -> None:
     """Gaussian of deviation 0.01 for the first and the last layer, 1 / (inputs of a kernel) else (authors' code)."""
     if isinstance(layer, nn.Conv2d):
         first = layer.kernel_size == (3, 3) and layer.groups == 1
@@ -127,7 +127,7 @@ def shufflenet_v2(
     if width == 2.0 and down == "asymmetric":
         head["drop"] = nn.Dropout(0.2)  # authors' code
     head["fc"] = Linear(last, num_classes, bias=down == "symmetric")
-    return Net(sequence(**parts), sequence(**head), released_initialisation)
+    return Net(sequence(**parts), sequence(**head), released_initialization)
 
 
 preset(

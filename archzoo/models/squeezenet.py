@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.claims import Paper, flops, megabytes, params, ratio, size
-from archzoo.layers import Conv2d, Initialise, Net, at_least, sequence, xavier_fan_in
+from archzoo.layers import Conv2d, Initialize, Net, at_least, sequence, xavier_fan_in
 from archzoo.registry import quote, register, unaudited
 
 PAPER = Paper(
@@ -123,18 +123,18 @@ def squeeze_net(conv1: Conv2d, pools: tuple[int, ...], bypass: Bypass, rule: Met
         avgpool10=nn.AdaptiveAvgPool2d(1),
         flatten=nn.Flatten(),
     )
-    return Net(sequence(**parts), classifier, released_initialisation(conv10))
+    return Net(sequence(**parts), classifier, released_initialization(conv10))
 
 
-def released_initialisation(last: Conv2d) -> Initialise:
+def released_initialization(last: Conv2d) -> Initialize:
     """Xavier's rule, but a Gaussian of deviation 0.01 in the last convolution; biases zero (release)."""
 
-    def initialise(layer: nn.Module) -> None:
+    def initialize(layer: nn.Module) -> None:
         xavier_fan_in(layer)
         if layer is last:
             nn.init.normal_(last.weight, std=0.01)
 
-    return initialise
+    return initialize
 
 
 @register(

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from archzoo.claims import Paper, depth, params, ratio, weights
-from archzoo.layers import Conv2d, Initialise, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
+from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
 from archzoo.registry import preset, quote, register, unaudited
 
 PAPER = Paper(
@@ -44,7 +44,7 @@ FROM_A = (
 )
 
 # Sec. 3.1: variance 10^-2 for net A; Glorot's rule "without pre-training", for any of them.
-INITIALISE: dict[str, Initialise] = {"gaussian": gaussian(0.1), "glorot": glorot_uniform}
+INITIALIZE: dict[str, Initialize] = {"gaussian": gaussian(0.1), "glorot": glorot_uniform}
 
 
 def stage(number: int, inputs: int, width: int, kernels: str, *, norm: bool, batch_norm: bool) -> dict[str, nn.Module]:
@@ -85,14 +85,14 @@ def vgg(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """A column of Table 1. Batch normalisation, after every convolution, is not the paper's."""
+    """A column of Table 1. Batch normalization, after every convolution, is not the paper's."""
     parts: dict[str, nn.Module] = {}
     inputs = in_channels
     for number, (width, kernels) in enumerate(zip(WIDTHS, TABLE_1[config], strict=True), 1):
         norm = config == "A-LRN" and number == 1
         parts |= stage(number, inputs, width, kernels, norm=norm, batch_norm=batch_norm)
         inputs = width
-    return Net(sequence(**parts), classifier(inputs, num_classes), INITIALISE[init])
+    return Net(sequence(**parts), classifier(inputs, num_classes), INITIALIZE[init])
 
 
 def init_from(net: Net, shallower: Net) -> list[str]:

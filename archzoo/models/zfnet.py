@@ -38,7 +38,7 @@ def pool() -> nn.MaxPool2d:
 def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Fig. 3, all connections dense. ``widths``: maps of layers 3, 4, 5; (512, 1024, 512) is variant (b) (Table 3).
 
-    Pooling precedes the normalisation of contrast, unlike in AlexNet. The paper does not print its constants: these are
+    Pooling precedes the normalization of contrast, unlike in AlexNet. The paper does not print its constants: these are
     AlexNet's. Nor the padding of the first layer: one pixel gives the 110 of Fig. 3.
     """
     if len(widths) != 3:

@@ -18,7 +18,7 @@ from archzoo.profiler.meta import (
     following,
     hint,
     is_lazy,
-    materialised,
+    materialized,
     meta_copy,
     meta_inputs,
     modules_of,
@@ -54,7 +54,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
             if any(map(is_lazy, counter.ghosts.own.values())):
-                model = materialised(model, args, kwargs)
+                model = materialized(model, args, kwargs)
                 counter = _Counter(model, (args, kwargs))
             with (
                 preserved(counter.names, training=False),

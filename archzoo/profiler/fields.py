@@ -257,7 +257,7 @@ def indexing(out: Tensor, inputs: Inputs, x: Tensor, places: Sequence[Any]) -> F
 def batch_norm(
     out: Any, inputs: Inputs, x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool = False, *_: Any
 ) -> Field:
-    """Of a batch normalisation: position by position, unless it takes the statistics of these very maps."""
+    """Of a batch normalization: position by position, unless it takes the statistics of these very maps."""
     if not training:
         return pointwise(out, inputs)
     axes = (axis if axis[0] is None else (axis[0], collapse(axis, x.shape[axis[0]])[1]) for axis in inputs[0][1])
@@ -265,7 +265,7 @@ def batch_norm(
 
 
 def layer_norm(out: Any, inputs: Inputs, x: Tensor, shape: Sequence[int], *_: Any) -> Field:
-    """Of a normalisation over the last dimensions."""
+    """Of a normalization over the last dimensions."""
     field = inputs[0][1]
     for at in range(1, len(shape) + 1):
         field = along(out, [(x, field)], x, -at)

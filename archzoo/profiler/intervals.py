@@ -43,7 +43,7 @@ class ReceptiveField:
 
     @property
     def offset(self) -> tuple[float, ...]:
-        """The centre of the first output's field, where 0 is the centre of the first pixel."""
+        """The center of the first output's field, where 0 is the center of the first pixel."""
         return tuple(_plain(Fraction(sum(_span(axis, 0))) / 2) for axis in self.axes)
 
     def pixels(self, position: Sequence[int], image: Sequence[int]) -> list[range]:

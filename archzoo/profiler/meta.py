@@ -193,7 +193,7 @@ def _ghost(tensor: Tensor) -> Tensor:
     return nn.Parameter(ghost, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else ghost
 
 
-def materialised(model: nn.Module, args: Any, kwargs: dict[str, Any]) -> nn.Module:
+def materialized(model: nn.Module, args: Any, kwargs: dict[str, Any]) -> nn.Module:
     """A copy on meta tensors of a model with lazy parameters, which has met its first input."""
     lazy = meta_copy(model).eval()
     with torch.no_grad():

@@ -1,6 +1,6 @@
 """From operator to formula: what one call of an operator of PyTorch does.
 
-A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products alone. Normalisation,
+A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products alone. Normalization,
 pooling and elementwise arithmetic are counted each for itself, in ``OTHER``, and never as MACs. What only moves numbers
 is in ``MOVES``. An operator in none of the three is reported by name.
 """
@@ -27,7 +27,7 @@ class Work:
 
     ``macs`` are multiply-adds, ``backward_macs`` those of the gradients of all that needs one. ``biased`` are outputs
     with a bias added, ``neurons`` outputs of layers with weights, ``layers`` how many of these ran. The others are
-    elements: read by a batch or another normalisation (of those, the ones with scale and shift), put out by average
+    elements: read by a batch or another normalization (of those, the ones with scale and shift), put out by average
     pooling, read and put out by adaptive average pooling, read by any pooling window, put out by elementwise
     arithmetic or read by a reduction.
     """
@@ -59,12 +59,12 @@ class Work:
 
     @property
     def norm(self) -> int:
-        """Elements that were normalised."""
+        """Elements that were normalized."""
         return self.batch_norm + self.layer_norm
 
     @property
     def other(self) -> int:
-        """Work that is no multiply-add: elements normalised, read by pooling windows, or worked on one by one."""
+        """Work that is no multiply-add: elements normalized, read by pooling windows, or worked on one by one."""
         return self.norm + self.pool_reads + self.elementwise
 
     def of_one(self, batch: int) -> "Work":

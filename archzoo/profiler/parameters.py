@@ -4,7 +4,7 @@ from torch import nn
 
 from archzoo.profiler.rows import Row
 
-NORMALISATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
+NORMALIZATIONS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.LocalResponseNorm)
 Parameters = dict[int, tuple[str, int, bool]]  # by identity: the column it counts in, how many, whether it learns
 
 
@@ -38,7 +38,7 @@ def _parameters(module: nn.Module, inside: dict[nn.Module, Parameters]) -> Param
 
 def kind_of(module: nn.Module, name: str) -> str:
     """The column of a row in which a module's parameter counts; empty where it has none of its own."""
-    if isinstance(module, NORMALISATIONS):
+    if isinstance(module, NORMALIZATIONS):
         return "norm_params"
     if name.endswith("bias"):
         return "biases"

@@ -54,7 +54,7 @@ class Profile:
 
     @property
     def other(self) -> int:
-        """Elements normalised, read by pooling windows, or worked on one by one, for one input."""
+        """Elements normalized, read by pooling windows, or worked on one by one, for one input."""
         return self.rows[0].other
 
     def under(self, convention: str) -> int:

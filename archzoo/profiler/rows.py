@@ -17,7 +17,7 @@ class Row:
     """What one module costs for one input, all that is inside it included.
 
     ``params`` are its learnable numbers, each once, ``frozen`` those that need no gradient; ``conv_params`` and
-    ``linear_params`` are weights of convolutions and linear layers, ``norm_params`` scale and shift of normalisations,
+    ``linear_params`` are weights of convolutions and linear layers, ``norm_params`` scale and shift of normalizations,
     ``biases`` what a layer adds. ``work`` is what it did. ``output`` is the shape of what it returned when it last ran
     (of the first tensor, if there were several), without the batch, and ``field`` what one number of it sees of the
     image; both are None where it never ran or returned no tensor.
@@ -56,7 +56,7 @@ class Row:
 
     @property
     def weights(self) -> int:
-        """Learnable numbers that are neither a bias nor of a normalisation."""
+        """Learnable numbers that are neither a bias nor of a normalization."""
         return self.params - self.norm_params - self.biases
 
     @property
@@ -81,7 +81,7 @@ class Row:
 
     @property
     def other(self) -> int:
-        """Elements normalised, read by pooling windows, or worked on one by one: never part of the multiply-adds."""
+        """Elements normalized, read by pooling windows, or worked on one by one: never part of the multiply-adds."""
         return self.work.other
 
     @property

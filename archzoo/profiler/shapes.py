@@ -82,7 +82,7 @@ def convolution(
 
 
 def batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any) -> Any:
-    """The normalised maps, and two statistics of each map, in single precision at least."""
+    """The normalized maps, and two statistics of each map, in single precision at least."""
     out = like(x)
     if out is NotImplemented or x.dim() < 2 or not x.is_floating_point() or (training and x.numel() <= x.shape[1]):
         return NotImplemented

@@ -22,7 +22,7 @@ from archzoo.profiler.meta import (
     following,
     hint,
     is_lazy,
-    materialised,
+    materialized,
     meta_copy,
     meta_inputs,
     modules_of,
@@ -132,7 +132,7 @@ def memory(
         storages = Storages(net, device)
         try:
             if any(is_lazy(parameter) for parameter in net.parameters()):
-                net = materialised(net, args, kwargs)
+                net = materialized(net, args, kwargs)
                 storages = Storages(net, device)
             return _follow(net, make, args, kwargs, storages, sizes_of(input_size), batch)
         except ProfileError:

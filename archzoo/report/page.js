@@ -143,7 +143,7 @@ function mark(name) {
   for (const point of chart.querySelectorAll("g[data-name]")) {
     if (point.dataset.name !== name) continue;
     point.classList.add("on");
-    if (point !== document.activeElement) point.parentNode.append(point); // in front of its neighbours
+    if (point !== document.activeElement) point.parentNode.append(point); // in front of its neighbors
   }
 }
 for (const row of rows) {

@@ -21,7 +21,7 @@ DRAWN = 6_000  # the bytes of a diagram that is opened two levels deep; a larger
 FILES = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 TOLD: tuple[str, ...] = ("optimizer", "lr", "schedule", "momentum", "nesterov", "weight_decay", "batch", "length")
-TOLD += ("augmentation", "preprocessing", "regularisers", "protocol", "reaches", "where", "chosen", "unconfirmed")
+TOLD += ("augmentation", "preprocessing", "regularizers", "protocol", "reaches", "where", "chosen", "unconfirmed")
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ COLUMNS = ("verdict", "name", "quantity", "printed", "ours", "where", "paper", "
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
 LATEX = {one: rf"\{one}" for one in "&%$#_{}"}
 LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$"}
-COLOURS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
+COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
 
 
 def write(findings: Sequence[Finding], form: Printed) -> str:
@@ -107,7 +107,7 @@ def short(count: float) -> str:
 def summary(findings: Sequence[Finding]) -> str:
     """How many claims there are, by verdict: "124 claims: 120 match, 4 explained, 0 mismatch"."""
     counts = Counter(finding.verdict for finding in findings)
-    return f"{len(findings)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLOURS)
+    return f"{len(findings)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLORS)
 
 
 def audit_table(findings: Sequence[Finding]) -> Table:
@@ -120,6 +120,6 @@ def audit_table(findings: Sequence[Finding]) -> Table:
         if f.paper != before:
             table.add_section()
             before = f.paper
-        verdict = Text(f.verdict, style=COLOURS[f.verdict])
+        verdict = Text(f.verdict, style=COLORS[f.verdict])
         table.add_row(verdict, *map(Text, (f.name, quantity(f), f.printed, f.ours, place(f), f.why)))
     return table

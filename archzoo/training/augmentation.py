@@ -28,7 +28,7 @@ class Step(Protocol):
 
 
 def seed_of(*numbers: int | str) -> int:
-    """One seed for torch's generators from several numbers, in a way that neighbours have nothing in common."""
+    """One seed for torch's generators from several numbers, in a way that neighbors have nothing in common."""
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:8], "big") >> 1
 
 
@@ -277,7 +277,7 @@ def many_crops(image: Tensor, side: int, sides: Sequence[int] = (256, 288, 320, 
     return torch.cat(crops)
 
 
-# Colour
+# Color
 
 
 def blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
@@ -286,7 +286,7 @@ def blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
     return (factors * images + (1 - factors) * other).clamp_(0, 1)
 
 
-def grey(images: Tensor) -> Tensor:
+def gray(images: Tensor) -> Tensor:
     """The luma of ITU-R 601, (N, 1, H, W); of one channel itself."""
     if images.shape[1] == 1:
         return images
@@ -300,20 +300,20 @@ def brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Towards the picture's mean grey, or away from it."""
-    return blend(images, grey(images).mean((1, 2, 3), keepdim=True), factors)
+    """Towards the picture's mean gray, or away from it."""
+    return blend(images, gray(images).mean((1, 2, 3), keepdim=True), factors)
 
 
 def saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Towards grey, or away from it."""
-    return blend(images, grey(images).expand_as(images), factors)
+    """Towards gray, or away from it."""
+    return blend(images, gray(images).expand_as(images), factors)
 
 
 ORDERS = tuple(permutations((brightness, contrast, saturation)))
 
 
 @dataclass(frozen=True)
-class ColourJitter:
+class ColorJitter:
     """Brightness, contrast and saturation, each times 1 - strength to 1 + strength, in a random order."""
 
     strength: float
@@ -343,8 +343,8 @@ IMAGENET_COMPONENTS = (
 
 
 @dataclass(frozen=True)
-class PCAColour:
-    """A colour added to the whole picture: each principal component of the colours times a Gaussian (AlexNet, 4.1)."""
+class PCAColor:
+    """A color added to the whole picture: each principal component of the colors times a Gaussian (AlexNet, 4.1)."""
 
     deviation: float
     values: tuple[float, ...] = IMAGENET_DEVIATIONS
@@ -354,20 +354,20 @@ class PCAColour:
     def __call__(self, images: Images, numbers: Tensor) -> Images:
         batch = floats(stacked(images))
         if batch.shape[1] != 3:
-            raise DataError(f"PCA colour is for pictures of 3 channels, not {batch.shape[1]}")
+            raise DataError(f"PCA color is for pictures of 3 channels, not {batch.shape[1]}")
         drawn = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * self.deviation
         added = (drawn * torch.tensor(self.values)) @ torch.tensor(self.components).T
-        coloured: Tensor = batch + added.view(-1, 3, 1, 1)
-        return coloured
+        colored: Tensor = batch + added.view(-1, 3, 1, 1)
+        return colored
 
 
-def principal_colours(pictures: Pictures) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
-    """Deviations and components (as columns) of the colours of these pictures, for PCAColour; the largest first."""
+def principal_colors(pictures: Pictures) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+    """Deviations and components (as columns) of the colors of these pictures, for PCAColor; the largest first."""
     total, square, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64), 0
     for place in torch.split(torch.arange(len(pictures)), 256):
         for image in pictures.take(place):
-            colours = image.reshape(3, -1).double() / 255
-            total, square, count = total + colours.sum(1), square + colours @ colours.T, count + colours.shape[1]
+            colors = image.reshape(3, -1).double() / 255
+            total, square, count = total + colors.sum(1), square + colors @ colors.T, count + colors.shape[1]
     mean = total / count
     values, vectors = torch.linalg.eigh(square / count - torch.outer(mean, mean))
     return tuple(values.clamp(min=0).sqrt().flip(0).tolist()), tuple(map(tuple, vectors.flip(1).tolist()))
@@ -375,7 +375,7 @@ def principal_colours(pictures: Pictures) -> tuple[tuple[float, ...], tuple[tupl
 
 @dataclass(frozen=True)
 class Erase:
-    """With a probability, zeros (the mean, once normalised) over a part of random area and shape."""
+    """With a probability, zeros (the mean, once normalized) over a part of random area and shape."""
 
     probability: float = 0.5
     area: tuple[float, float] = (0.02, 0.33)
@@ -426,8 +426,8 @@ PHRASES: tuple[tuple[str, Callable[..., tuple[Step, ...]]], ...] = (
     ),
     (r"one of ten crops", lambda side: (OneOfTen(side),)),
     (r"mirror", lambda _: (Mirror(),)),
-    (rf"colour jitter {NUMBER}", lambda strength, _: (ColourJitter(float(strength)),)),
-    (rf"PCA colour {NUMBER}", lambda deviation, _: (PCAColour(float(deviation)),)),
+    (rf"color jitter {NUMBER}", lambda strength, _: (ColorJitter(float(strength)),)),
+    (rf"PCA color {NUMBER}", lambda deviation, _: (PCAColor(float(deviation)),)),
     (rf"erase {NUMBER}", lambda probability, _: (Erase(float(probability)),)),
 )
 

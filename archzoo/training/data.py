@@ -16,7 +16,7 @@ from archzoo.training.pictures import Decoded, Pictures, cached, enlarge, from_c
 
 Damaged = Literal["refuse", "skip"]
 # Mean and deviation by channel of the training set, of values from 0 to 1.
-NORMALISATION = {
+NORMALIZATION = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "mnist": ((0.1307,), (0.3081,)),

@@ -16,7 +16,7 @@ from archzoo.layers import Net
 from archzoo.training.evaluation import protocol_of
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe, options_of
-from archzoo.training.regularisers import decayed
+from archzoo.training.regularizers import decayed
 from archzoo.training.schedules import Cosine
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]

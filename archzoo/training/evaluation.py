@@ -16,7 +16,7 @@ from archzoo.errors import DataError
 from archzoo.layers import Net
 from archzoo.training.augmentation import many_crops, middle, scale_shorter, stacked, ten_crops
 from archzoo.training.pictures import Images, Pictures
-from archzoo.training.preprocessing import MARGIN, Normalise, Prepared, Whiten, framed_by
+from archzoo.training.preprocessing import MARGIN, Normalize, Prepared, Whiten, framed_by
 from archzoo.training.processes import Processes
 
 Views = Callable[[Images, Prepared], Iterator[Tensor]]
@@ -131,7 +131,7 @@ def dense(images: Images, prepared: Prepared) -> Iterator[Tensor]:
 
 def _finished(crops: Tensor, prepared: Prepared) -> Tensor:
     """The last steps, of views that did not go through the frame."""
-    if any(isinstance(step, Normalise | Whiten) for step in prepared.frame.steps):
+    if any(isinstance(step, Normalize | Whiten) for step in prepared.frame.steps):
         raise DataError("a mean by pixel is of one frame: this protocol takes views of others, and needs another mean")
     return prepared.finish(crops, torch.empty(len(crops), 0))
 

@@ -40,7 +40,7 @@ from archzoo.training.logs import Log, differences, versions, write_whole
 from archzoo.training.preprocessing import Prepared
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe
-from archzoo.training.regularisers import limit_filters, regularise
+from archzoo.training.regularizers import limit_filters, regularize
 from archzoo.training.schedules import rate_factor
 
 AUXILIARY = 0.3  # the weight of an auxiliary classifier's loss (GoogLeNet, Sec. 5)
@@ -140,7 +140,7 @@ class Run:
         self.snapshots: list[dict[str, Tensor]] = []
         self.best_state: dict[str, Tensor] | None = None
 
-        regularise(net, recipe.regularisers)
+        regularize(net, recipe.regularizers)
         self.net = net.to(processes.device)
         if self.settings.channels_last and not settings.sharded:  # FSDP's shards are of contiguous parameters
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -29,17 +29,17 @@ WORDS = (
     "mean by channel (104, 117, 123)",
     "mean by pixel",
     "background -0.1, ink 1.175",
-    "global contrast normalisation and ZCA",
+    "global contrast normalization and ZCA",
     "values from 0 to 1",
 )
-BY_PIXEL = ("mean by pixel", "global contrast normalisation and ZCA")
+BY_PIXEL = ("mean by pixel", "global contrast normalization and ZCA")
 MARGIN = 256 / 224  # of the shorter side that single views and ten crops are taken from, to the side of a crop
 # Maxout's released code, which Network in Network refers to: pictures of this norm, and what is added to variances.
 CONTRAST, ZCA_BIAS = 55.0, 0.1
 
 
 @dataclass(frozen=True)
-class Centre:
+class Center:
     """Zeros on all sides, to a square of this side."""
 
     side: int
@@ -54,7 +54,7 @@ class Centre:
 
 
 @dataclass(frozen=True)
-class Normalise:
+class Normalize:
     """(values - mean) / deviation, of values from 0 to 1; mean and deviation are (C, 1, 1) or (C, H, W)."""
 
     mean: Tensor
@@ -144,7 +144,7 @@ def prepare(
     if not any(isinstance(step, ShorterSide | AreaCrop) for step in steps):
         steps = (*_fit_in(pictures, side), *steps)
     fixed = 0
-    while fixed < len(steps) and isinstance(steps[fixed], ShorterSide | Middle | Centre) and not steps[fixed].draws:
+    while fixed < len(steps) and isinstance(steps[fixed], ShorterSide | Middle | Center) and not steps[fixed].draws:
         fixed += 1
     drawn = any(isinstance(step, ShorterSide | AreaCrop) for step in steps[fixed:])
     frame = (ShorterSide(round(side * MARGIN)),) if drawn else steps[:fixed]
@@ -165,15 +165,15 @@ def _fit_in(pictures: Pictures, side: int) -> tuple[Step, ...]:
     if size == (side, side):
         return ()
     if size is not None and max(size) <= side:
-        return (Centre(side),)
+        return (Center(side),)
     return ShorterSide(side), Middle(side)
 
 
 def _steps(words: str, fitted: dict[str, Tensor]) -> tuple[tuple[Step, ...], tuple[Step, ...]]:
     """What stands before padding, and what comes last: means are of raw bytes where no deviation divides them."""
-    if words == "global contrast normalisation and ZCA":
+    if words == "global contrast normalization and ZCA":
         return (Whiten(fitted["mean"], fitted["matrix"]),), ()
-    step = Normalise(fitted["mean"], fitted["deviation"])
+    step = Normalize(fitted["mean"], fitted["deviation"])
     return (step,), (Times(255.0),) if words.startswith("mean by") else ()
 
 
@@ -207,7 +207,7 @@ def _fit(
         for batch in _batches(pictures, frame):
             total = total + batch.double().sum(0)
         return {"mean": (total / len(pictures)).float(), "deviation": one}
-    if words == "global contrast normalisation and ZCA":
+    if words == "global contrast normalization and ZCA":
         return _whitening(pictures, frame)
     raise DataError(f"no preprocessing {words!r}; there are {', '.join(map(repr, WORDS))}")
 

@@ -32,7 +32,7 @@ class Recipe:
 
     ``networks`` are names or patterns of what it trains, on ``data``. ``optimizer`` is a name of torch.optim, in lower
     case; ``length`` is in ``unit``, ``batch`` the images of all processes. ``augmentation``, ``preprocessing`` and
-    ``regularisers`` are phrases of the modules of these names. ``decay_scope`` is all parameters or weights alone;
+    ``regularizers`` are phrases of the modules of these names. ``decay_scope`` is all parameters or weights alone;
     ``clip`` limits the norm of the gradients and ``filter_limit`` the root mean square of filters, ``ema`` is the decay
     of averaged weights, all off at 0. ``tested`` is the last epoch, or that of the best validation; ``protocol`` says
     how, ``reaches`` what the paper printed. ``chosen`` names what no paper prints, ``unconfirmed`` quotes from memory.
@@ -56,7 +56,7 @@ class Recipe:
     clip: float = 0.0
     filter_limit: float = 0.0
     ema: float = 0.0
-    regularisers: tuple[str, ...] = ()
+    regularizers: tuple[str, ...] = ()
     augmentation: tuple[str, ...] = ()
     preprocessing: str = "mean and deviation by channel"
     validation: str = ""
@@ -105,7 +105,7 @@ class Recipe:
 
 
 MIRROR_SHIFT = ("pad 4 and crop", "mirror")
-FB_CROPS = ("crop of 8% to 100% of the area, sides 3/4 to 4/3", "colour jitter 0.4", "PCA colour 0.1", "mirror")
+FB_CROPS = ("crop of 8% to 100% of the area, sides 3/4 to 4/3", "color jitter 0.4", "PCA color 0.1", "mirror")
 FB = "fb.resnet.torch"
 
 RECIPES = (
@@ -136,7 +136,7 @@ RECIPES = (
         length=90,
         schedule=Plateau(drops=3),
         weight_decay=5e-4,
-        augmentation=("shorter side 256", "middle 256x256", "random crop", "mirror", "PCA colour 0.1"),
+        augmentation=("shorter side 256", "middle 256x256", "random crop", "mirror", "PCA color 0.1"),
         preprocessing="mean by pixel",
         protocol="ten crops, softmax averaged",
         reaches="40.7% top-1, 18.2% top-5 on the validation set (5 networks: 38.1%, 16.4%)",
@@ -165,7 +165,7 @@ RECIPES = (
         length=230,
         schedule=Plateau(drops=2),
         weight_decay=1e-5,
-        preprocessing="global contrast normalisation and ZCA",
+        preprocessing="global contrast normalization and ZCA",
         validation="10,000 of the 50,000, to choose the receptive field and the weight decay",
         reaches="10.41% (8.81% with augmentation) on CIFAR-10",
         chosen=("length: not printed", "patience of the plateau: 5 epochs"),
@@ -195,7 +195,7 @@ RECIPES = (
         length=74,
         schedule=Plateau(drops=3),
         weight_decay=5e-4,
-        augmentation=("shorter side drawn from 256 to 512", "random crop", "mirror", "PCA colour 0.1"),
+        augmentation=("shorter side drawn from 256 to 512", "random crop", "mirror", "PCA color 0.1"),
         preprocessing="mean by channel",
         protocol="dense, over several scales and their mirror images",
         reaches="24.8% top-1, 7.5% top-5 (vgg_d, scale jittering, dense over several scales)",
@@ -210,7 +210,7 @@ RECIPES = (
         batch=256,
         length=250,
         schedule=Every(8, by=0.96),
-        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "colour jitter 0.5", "mirror"),
+        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "color jitter 0.5", "mirror"),
         protocol="144 crops",
         reaches="6.67% top-5 (7 networks)",
         chosen=("lr", "batch", "length", "weight_decay: none of the four is printed"),
@@ -272,7 +272,7 @@ RECIPES = (
         unit="iterations",
         schedule=Plateau(drops=2),
         weight_decay=1e-4,
-        augmentation=("shorter side drawn from 256 to 480", "random crop", "mirror", "PCA colour 0.1"),
+        augmentation=("shorter side drawn from 256 to 480", "random crop", "mirror", "PCA color 0.1"),
         preprocessing="mean by pixel",
         protocol="ten crops",
         reaches="22.85% top-1, 6.71% top-5 (resnet50, ten crops)",
@@ -482,7 +482,7 @@ RECIPES = (
         schedule=Linear(),
         weight_decay=4e-5,
         label_smoothing=0.1,
-        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "colour jitter 0.4", "mirror"),
+        augmentation=("crop of 8% to 100% of the area, sides 3/4 to 4/3", "color jitter 0.4", "mirror"),
         protocol="one 224x224 crop of a shorter side of 256",
         reaches="30.6% top-1 (x1_0), 39.7% (x0_5)",
     ),

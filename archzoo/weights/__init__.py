@@ -16,7 +16,7 @@ from archzoo.weights.files import SUFFIXES, State, describe, described, load_int
 from archzoo.weights.maps import MAPS, map_of, to_ours, to_theirs
 from archzoo.weights.published import PUBLISHED, Published, choose, needs
 
-__all__ = ["PUBLISHED", "Published", "WeightsError", "build_with", "convert", "load", "normalisation", "save"]
+__all__ = ["PUBLISHED", "Published", "WeightsError", "build_with", "convert", "load", "normalization", "save"]
 
 FirstFilters = Literal["sum", "mean"]
 
@@ -104,7 +104,7 @@ def convert(
         write_state(target, to_theirs(net, net.state_dict(), names), {"format": "pt"})
 
 
-def normalisation(name: str, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def normalization(name: str, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and deviation by channel that a published set was trained with, for images of values from 0 to 1."""
     chosen = choose(find(name), weights, {})
     return chosen.mean, chosen.std

@@ -18,7 +18,7 @@ class Published:
     """A set of weights: whose, for which of our networks, under which tag, where, and what it needs to be right.
 
     ``digest`` is the SHA-256 of the file, or as much of its beginning as its publisher prints. ``options`` are those of
-    our network that make it theirs; ``mean`` and ``std`` normalise images of values from 0 to 1. ``leaves_out`` begins
+    our network that make it theirs; ``mean`` and ``std`` normalize images of values from 0 to 1. ``leaves_out`` begins
     the names of tensors that the file has beyond this network.
     """
 
@@ -69,7 +69,7 @@ PUBLISHED = (
     _torchvision("vgg_b", "vgg13_bn-abd245e5.pth", options=BN),
     _torchvision("vgg_d", "vgg16_bn-6c64b313.pth", options=BN),
     _torchvision("vgg_e", "vgg19_bn-c79401a0.pth", options=BN),
-    # Its network turns ImageNet's normalisation into this one before its first layer.
+    # Its network turns ImageNet's normalization into this one before its first layer.
     _torchvision("googlenet_bn", "googlenet-1378be20.pth", mean=HALF[0], std=HALF[1], leaves_out=("aux1.", "aux2.")),
     _torchvision("resnet18", "resnet18-f37072fd.pth", options=B),
     _torchvision("resnet34", "resnet34-b627a593.pth", options=B),
@@ -118,8 +118,8 @@ PUBLISHED = (
 
 # Why a library's network of that name is not ours, and where its weights belong.
 ELSEWHERE = {
-    "alexnet": ("alexnet_one_tower", "has one tower and no response normalisation"),
-    "googlenet": ("googlenet_bn", "has batch normalisation, and 3x3 for 5x5"),
+    "alexnet": ("alexnet_one_tower", "has one tower and no response normalization"),
+    "googlenet": ("googlenet_bn", "has batch normalization, and 3x3 for 5x5"),
     "resnet50": ("resnet50_v1_5", "strides in the 3x3"),
     "resnet101": ("resnet101_v1_5", "strides in the 3x3"),
     "resnet152": ("resnet152_v1_5", "strides in the 3x3"),

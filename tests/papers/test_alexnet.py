@@ -39,13 +39,13 @@ def test_conv2_conv4_and_conv5_read_one_tower_and_conv3_both() -> None:
     assert groups == {"conv1": 1, "conv2": 2, "conv3": 1, "conv4": 2, "conv5": 2}
 
 
-def test_the_order_is_convolution_relu_normalisation_pooling() -> None:
+def test_the_order_is_convolution_relu_normalization_pooling() -> None:
     parts = list(build("alexnet").features._modules)
     assert parts[:9] == ["pad1", "conv1", "relu1", "lrn1", "pool1", "conv2", "relu2", "lrn2", "pool2"]
     assert parts[9:] == ["conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5"]
 
 
-def test_normalisation_follows_the_first_two_layers_with_the_printed_constants() -> None:
+def test_normalization_follows_the_first_two_layers_with_the_printed_constants() -> None:
     norms = [layer for layer in build("alexnet").modules() if isinstance(layer, ResponseNorm)]
     assert [(norm.n, norm.alpha, norm.beta, norm.k) for norm in norms] == [(5, 1e-4, 0.75, 2)] * 2
 

@@ -27,7 +27,7 @@ def build(name: str, **options: object) -> Net:
 
 
 def layers(net: nn.Module) -> list[str]:
-    """The parts by name, without the batch normalisation and the ReLU of a convolution."""
+    """The parts by name, without the batch normalization and the ReLU of a convolution."""
     return [name for name, _ in net.named_children() if not name.endswith(("_relu", "_bn"))]
 
 
@@ -46,7 +46,7 @@ def test_every_convolution_has_a_bias_and_a_relu_behind_it() -> None:
     assert all(parts[i].bias is not None for i in convs)
 
 
-def test_the_batch_normalised_net_has_conv_bn_relu_without_a_bias_and_3x3_for_5x5() -> None:
+def test_the_batch_normalized_net_has_conv_bn_relu_without_a_bias_and_3x3_for_5x5() -> None:
     net = build("googlenet_bn", auxiliary=True)
     parts = [module for module in net.modules() if not list(module.children())]
     convs = [i for i, module in enumerate(parts) if isinstance(module, nn.Conv2d)]
@@ -91,7 +91,7 @@ def test_pooling_keeps_the_last_incomplete_window() -> None:
         assert pool(maps).shape[-1] == side // 2
 
 
-def test_response_normalisation_is_that_of_the_port_with_public_weights() -> None:
+def test_response_normalization_is_that_of_the_port_with_public_weights() -> None:
     norm = build("googlenet").features.lrn1
     maps = 100 * torch.randn(2, 64, 3, 3)
     # torch divides alpha by n, as the port's framework does
@@ -235,8 +235,8 @@ def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
 
 def test_weights_start_as_stated() -> None:
     torch.manual_seed(0)
-    net, normalised = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
+    net, normalized = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
     assert net.features.conv2.weight.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
     assert net.classifier.linear.weight.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
-    assert normalised.features.conv2.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    assert normalized.features.conv2.weight.std().item() == pytest.approx(0.01, rel=0.01)
     assert not any(value.any() for name, value in net.named_parameters() if name.endswith("bias"))

@@ -53,7 +53,7 @@ def test_shortcuts_are_those_of_the_option(name: str, option: str | None, padded
 
 
 def test_option_b_has_2752_parameters_more_on_cifar() -> None:
-    # Two projections, 16 to 32 and 32 to 64 maps, each with scale and shift of its batch normalisation.
+    # Two projections, 16 to 32 and 32 to 64 maps, each with scale and shift of its batch normalization.
     more = 16 * 32 + 2 * 32 + 32 * 64 + 2 * 64
     assert more == 2_752
     params = [archzoo.profile(build("resnet20", option=option), (3, 32, 32)).params for option in ("A", "B")]

@@ -109,7 +109,7 @@ def test_every_two_convolutions_of_a_longer_block_have_dropout_between_them() ->
     assert {layer.p for layer in net.modules() if isinstance(layer, nn.Dropout)} == {0.4}
 
 
-def test_the_first_convolution_is_never_widened_and_the_last_maps_are_normalised_and_rectified() -> None:
+def test_the_first_convolution_is_never_widened_and_the_last_maps_are_normalized_and_rectified() -> None:
     net = build("wide_resnet_28_10")
     assert list(net.features._modules) == ["conv1", "conv2", "conv3", "conv4", "bn", "relu"]
     assert [group.block1.layers.conv1.in_channels for group in list(net.features)[1:4]] == [16, 160, 320]

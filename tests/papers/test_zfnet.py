@@ -12,7 +12,7 @@ def build(**options: Any) -> Net:
     return net
 
 
-def test_pooling_comes_before_the_normalisation() -> None:
+def test_pooling_comes_before_the_normalization() -> None:
     parts = list(build().features._modules)
     assert parts[:8] == ["conv1", "relu1", "pool1", "norm1", "conv2", "relu2", "pool2", "norm2"]
     assert sum(isinstance(layer, ResponseNorm) for layer in build().modules()) == 2

@@ -21,7 +21,7 @@ from archzoo.training.augmentation import (
     scale_shorter,
     ten_crops,
 )
-from archzoo.training.preprocessing import Normalise
+from archzoo.training.preprocessing import Normalize
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 v2 = pytest.importorskip("torchvision.transforms.v2")
@@ -62,7 +62,7 @@ def test_the_first_ten_of_many_crops_are_theirs() -> None:
     torch.testing.assert_close(many_crops(image, 28, sides=(32,))[:10], expected)
 
 
-def test_padding_and_normalisation_are_theirs() -> None:
+def test_padding_and_normalization_are_theirs() -> None:
     images = pictures()
     assert torch.equal(Pad(4)(images, NONE), theirs.pad(images, [4]))
     floats = images.float() / 255
@@ -70,12 +70,12 @@ def test_padding_and_normalisation_are_theirs() -> None:
     assert isinstance(reflected, Tensor)
     torch.testing.assert_close(reflected, theirs.pad(floats, [4], padding_mode="reflect"))
     mean, deviation = [0.4, 0.5, 0.6], [0.2, 0.25, 0.3]
-    step = Normalise(torch.tensor(mean).view(3, 1, 1), torch.tensor(deviation).view(3, 1, 1))
+    step = Normalize(torch.tensor(mean).view(3, 1, 1), torch.tensor(deviation).view(3, 1, 1))
     torch.testing.assert_close(step(images, NONE), theirs.normalize(floats, mean, deviation))
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 1.4])
-def test_colours_are_theirs(factor: float) -> None:
+def test_colors_are_theirs(factor: float) -> None:
     images, factors = pictures().float() / 255, torch.full((4,), factor)
     torch.testing.assert_close(brightness(images, factors), theirs.adjust_brightness(images, factor))
     # Their weights of red, green and blue have four digits, ITU-R 601's three.
@@ -125,7 +125,7 @@ def test_parts_are_erased_as_often_and_as_large_as_theirs() -> None:
 
 def test_their_transforms_plug_in_and_are_seeded() -> None:
     jitter = v2.Compose([v2.RandomHorizontalFlip(), v2.ColorJitter(0.4, 0.4, 0.4, 0.1), v2.RandomCrop(24)])
-    pipeline = Pipeline((Other(jitter), Normalise(torch.zeros(3, 1, 1), torch.ones(3, 1, 1))))
+    pipeline = Pipeline((Other(jitter), Normalize(torch.zeros(3, 1, 1), torch.ones(3, 1, 1))))
     images, numbers = pictures(), torch.rand(4, 1)
     before = torch.get_rng_state()
     told = pipeline(images, numbers)

@@ -53,7 +53,7 @@ def theirs(library: str, name: str) -> nn.Module:
         return torchvision.models.get_model(name, weights=None, **options)
 
 
-def randomise(net: nn.Module) -> None:
+def randomize(net: nn.Module) -> None:
     """Weights that keep maps near one in size, and batch statistics of anything."""
     net.to_empty(device="cpu")
     with torch.no_grad():
@@ -91,7 +91,7 @@ COMPUTED = [pair for pair in PAIRS if pair[0] == "torchvision" or pair[1] in SMA
 def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options).eval()
     other = theirs(library, name).eval()
-    randomise(other)
+    randomize(other)
     names = map_of(library, archzoo.find(ours).constructor.__name__)
     # Every name of ours once, and none beyond; both nets read the same numbers.
     net.load_state_dict(to_ours(net, other.state_dict(), names), assign=True)
@@ -134,11 +134,11 @@ def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Publi
     assert len(weights.meta["categories"]) == chosen.classes
     transform = weights.transforms()
     assert transform.crop_size == [chosen.input_size[1]]
-    if chosen.network != "googlenet_bn":  # it normalises again inside
+    if chosen.network != "googlenet_bn":  # it normalizes again inside
         assert (tuple(transform.mean), tuple(transform.std)) == (chosen.mean, chosen.std)
 
 
-def test_torchvisions_googlenet_sees_images_normalised_as_we_say() -> None:
+def test_torchvisions_googlenet_sees_images_normalized_as_we_say() -> None:
     net = torchvision.models.GoogLeNet(init_weights=False, transform_input=True)
     [chosen] = [one for one in PUBLISHED if one.network == "googlenet_bn"]
     images = torch.rand(2, 3, 8, 8)

@@ -10,17 +10,17 @@ from archzoo.errors import DataError
 from archzoo.training import augmentation
 from archzoo.training.augmentation import (
     AreaCrop,
-    ColourJitter,
+    ColorJitter,
     Crop,
     Erase,
     Mirror,
     Pad,
-    PCAColour,
+    PCAColor,
     Pipeline,
     ShorterSide,
     Step,
     many_crops,
-    principal_colours,
+    principal_colors,
     scale_shorter,
     seed_of,
     steps_of,
@@ -29,7 +29,7 @@ from archzoo.training.augmentation import (
 from archzoo.training.batches import Epoch, batches
 from archzoo.training.data import Splits
 from archzoo.training.pictures import Pictures, of_tensor
-from archzoo.training.preprocessing import Centre, Normalise, Prepared, by_channel, prepare
+from archzoo.training.preprocessing import Center, Normalize, Prepared, by_channel, prepare
 from archzoo.training.recipes import RECIPES
 
 
@@ -96,32 +96,32 @@ def test_area_crops_have_the_areas_and_shapes_of_the_paper() -> None:
 def test_jitter_of_no_strength_changes_nothing_and_strength_changes_what_it_says() -> None:
     images = torch.rand(12, 3, 4, 4)
     numbers = torch.rand(12, 4)
-    torch.testing.assert_close(ColourJitter(0.0)(images, numbers), images)
+    torch.testing.assert_close(ColorJitter(0.0)(images, numbers), images)
     brighter = augmentation.brightness(images / 2, torch.full((12,), 1.5))
     torch.testing.assert_close(brighter, images * 0.75)
     flat = augmentation.contrast(images, torch.zeros(12))
     assert flat.flatten(1).std(dim=1).max() < 1e-6
-    grey = augmentation.saturation(images, torch.zeros(12))
-    torch.testing.assert_close(grey[:, 0], grey[:, 2])
+    gray = augmentation.saturation(images, torch.zeros(12))
+    torch.testing.assert_close(gray[:, 0], gray[:, 2])
 
 
-def test_pca_colour_has_the_deviation_of_the_paper_along_each_component() -> None:
+def test_pca_color_has_the_deviation_of_the_paper_along_each_component() -> None:
     """AlexNet, Sec. 4.1: components times eigenvalues times Gaussians of deviation 0.1."""
     components = torch.tensor(augmentation.IMAGENET_COMPONENTS)
     torch.testing.assert_close(components.T @ components, torch.eye(3), atol=2e-3, rtol=0)
     numbers = torch.rand(50_000, 3, generator=torch.Generator().manual_seed(0))
-    added = PCAColour(0.1)(torch.zeros(50_000, 3, 1, 1), numbers)
+    added = PCAColor(0.1)(torch.zeros(50_000, 3, 1, 1), numbers)
     assert isinstance(added, Tensor)
     along = (added.view(-1, 3) @ components).std(0)
     torch.testing.assert_close(along, 0.1 * torch.tensor(augmentation.IMAGENET_DEVIATIONS), rtol=0.02, atol=0)
 
 
-def test_principal_colours_are_found() -> None:
+def test_principal_colors_are_found() -> None:
     draw = torch.Generator().manual_seed(0)
     direction = torch.tensor([0.6, 0.8, 0.0])
-    colours = 0.5 + 0.1 * torch.randn(4000, 1, generator=draw) * direction
-    images = (colours * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
-    values, components = principal_colours(of_tensor("flat", images, torch.zeros(40, dtype=torch.long), ["one"]))
+    colors = 0.5 + 0.1 * torch.randn(4000, 1, generator=draw) * direction
+    images = (colors * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
+    values, components = principal_colors(of_tensor("flat", images, torch.zeros(40, dtype=torch.long), ["one"]))
     assert values[0] == pytest.approx(0.1, rel=0.05)
     first = torch.tensor(components)[:, 0]
     assert abs(float(first @ direction)) == pytest.approx(1, abs=1e-3)
@@ -207,7 +207,7 @@ def test_an_epoch_shows_every_picture_once_in_another_order_each_time(few: Split
     assert (first == second).sum() < 20
 
 
-def test_seeds_of_neighbours_differ_in_many_bits() -> None:
+def test_seeds_of_neighbors_differ_in_many_bits() -> None:
     seeds = {seed_of("x", seed, epoch) for seed in range(30) for epoch in range(30)}
     assert len(seeds) == 900
     assert bin(seed_of("x", 0, 0) ^ seed_of("x", 0, 1)).count("1") > 10
@@ -241,7 +241,7 @@ def test_the_words_of_every_recipe_are_steps_that_end_in_the_input_of_a_network(
 
 
 def test_zeros_around_a_picture_are_the_mean(few: Splits) -> None:
-    """The authors' code of ResNet and DenseNet normalises before it pads."""
+    """The authors' code of ResNet and DenseNet normalizes before it pads."""
     prepared = prepare(("pad 4 and crop",), "mean and deviation by channel", few.train, 32)
     images = few.train.take(torch.arange(8))
     corner = prepared.train(images, torch.tensor([[0.0, 0.0]]).repeat(8, 1))
@@ -260,25 +260,25 @@ def test_preprocessing_does_what_its_words_say(few: Splits) -> None:
     ink = prepare((), "background -0.1, ink 1.175", few.train, 32).view(images)
     assert ink.min() == pytest.approx(-0.1, abs=1e-6)
     assert ink.max() == pytest.approx(1.175, abs=1e-6)
-    white = prepare((), "global contrast normalisation and ZCA", few.train, 32).view(images)
+    white = prepare((), "global contrast normalization and ZCA", few.train, 32).view(images)
     covariance = torch.cov(white.flatten(1).T, correction=0)
     values = torch.linalg.eigvalsh(covariance)
     assert values.max() < 1.01
     assert values[-5] > 0.9
 
 
-def test_normalisation_leaves_what_it_was_given() -> None:
+def test_normalization_leaves_what_it_was_given() -> None:
     images = torch.rand(2, 1, 3, 3)
     before = images.clone()
-    Normalise(torch.full((1, 1, 1), 0.5), torch.ones(1, 1, 1))(images, torch.empty(2, 0))
+    Normalize(torch.full((1, 1, 1), 0.5), torch.ones(1, 1, 1))(images, torch.empty(2, 0))
     assert torch.equal(images, before)
 
 
 def test_small_pictures_stand_in_the_middle() -> None:
-    centred = Centre(32)(torch.ones(1, 1, 28, 28), torch.empty(1, 0))
-    assert isinstance(centred, Tensor)
-    assert centred.sum() == 28 * 28
-    assert centred[0, 0, 2:30, 2:30].all()
+    centered = Center(32)(torch.ones(1, 1, 28, 28), torch.empty(1, 0))
+    assert isinstance(centered, Tensor)
+    assert centered.sum() == 28 * 28
+    assert centered[0, 0, 2:30, 2:30].all()
 
 
 def test_mean_and_deviation_are_those_of_all_pixels(few: Splits) -> None:
@@ -292,7 +292,7 @@ def test_mean_and_deviation_are_those_of_all_pixels(few: Splits) -> None:
     ("words", "message"),
     [
         ("pad 4", "no augmentation 'pad 4'; there are .*'pad N and crop'"),
-        ("colour jitter", "no augmentation"),
+        ("color jitter", "no augmentation"),
     ],
 )
 def test_unknown_words_are_refused_with_those_that_there_are(words: str, message: str) -> None:
@@ -303,8 +303,8 @@ def test_unknown_words_are_refused_with_those_that_there_are(words: str, message
 def test_steps_that_do_not_fit_say_why() -> None:
     with pytest.raises(DataError, match="a picture of 8x8 has no crop of 9x9"):
         Crop(9)(counted(1), torch.zeros(1, 2))
-    with pytest.raises(DataError, match="PCA colour is for pictures of 3 channels, not 1"):
-        PCAColour(0.1)(torch.zeros(1, 1, 2, 2), torch.zeros(1, 3))
+    with pytest.raises(DataError, match="PCA color is for pictures of 3 channels, not 1"):
+        PCAColor(0.1)(torch.zeros(1, 1, 2, 2), torch.zeros(1, 3))
     steps: tuple[Step, ...] = (ShorterSide(8),)
     with pytest.raises(DataError, match="pictures differ in size, 8x10 and 8x12"):
         Pipeline(steps)([torch.rand(1, 8, 10), torch.rand(1, 8, 12)], torch.empty(2, 0))

@@ -12,16 +12,16 @@ from torch import Tensor
 
 from archzoo.errors import DataError
 from archzoo.training import data
-from archzoo.training.data import NORMALISATION, Hub, digits, hub, load, split
+from archzoo.training.data import NORMALIZATION, Hub, digits, hub, load, split
 from archzoo.training.pictures import Decoded, cached, enlarge, of_tensor
 from archzoo.training.preprocessing import by_channel
 
 Image = pytest.importorskip("PIL.Image")
 
 
-def draw(path: Path, colour: tuple[int, int, int] = (10, 20, 30), size: tuple[int, int] = (12, 8)) -> None:
+def draw(path: Path, color: tuple[int, int, int] = (10, 20, 30), size: tuple[int, int] = (12, 8)) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", size, colour).save(path)
+    Image.new("RGB", size, color).save(path)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def test_the_digits_are_those_of_scikit_learn() -> None:
 
 
 @pytest.mark.parametrize(("side", "inner"), [(8, 8), (28, 24), (32, 24), (224, 192)])
-def test_digits_are_enlarged_by_a_whole_number_and_centred(side: int, inner: int) -> None:
+def test_digits_are_enlarged_by_a_whole_number_and_centered(side: int, inner: int) -> None:
     large = enlarge(torch.full((1, 1, 8, 8), 255, dtype=torch.uint8), side)
     margin = (side - inner) // 2
     assert large.shape == (1, 1, side, side)
@@ -73,14 +73,14 @@ def test_cifar_keeps_45000_and_5000() -> None:
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist"])
-def test_the_constants_of_normalisation_are_the_true_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_constants_of_normalization_are_the_true_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     os.environ.pop("ARCHZOO_CACHE")
     monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)  # what is here: nothing is downloaded for a test
     try:
         rest, _ = hub(data.HUB[name], name)
     except DataError as error:
         pytest.skip(f"{name} is not at hand: {str(error)[:80]}")
-    for ours, computed in zip(NORMALISATION[name], by_channel(rest), strict=True):
+    for ours, computed in zip(NORMALIZATION[name], by_channel(rest), strict=True):
         assert ours == pytest.approx(computed, abs=6e-5)
 
 

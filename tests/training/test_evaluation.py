@@ -17,8 +17,8 @@ from archzoo.training.preprocessing import Prepared, prepare
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import RECIPES
 
-COLOURS = of_tensor(
-    "colours",
+COLORS = of_tensor(
+    "colors",
     torch.randint(0, 256, (12, 3, 40, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8),
     torch.arange(12) % 3,
     ["red", "green", "blue"],
@@ -34,22 +34,22 @@ class Brightest(nn.Module):
 
 @pytest.fixture(scope="module")
 def plain() -> Prepared:
-    return prepare((), "values from 0 to 1", COLOURS, 40)
+    return prepare((), "values from 0 to 1", COLORS, 40)
 
 
 def test_a_score_is_counted_by_hand(plain: Prepared) -> None:
-    means = COLOURS.take(torch.arange(12))
+    means = COLORS.take(torch.arange(12))
     assert isinstance(means, Tensor)
     logits = means.double().div(255).mean((2, 3))
-    score = evaluate(Brightest(), COLOURS, plain, batch=5)
+    score = evaluate(Brightest(), COLORS, plain, batch=5)
     for truth in range(3):
         for answer in range(3):
-            expected = ((COLOURS.labels == truth) & (logits.argmax(1) == answer)).sum()
+            expected = ((COLORS.labels == truth) & (logits.argmax(1) == answer)).sum()
             assert score.confusion[truth, answer] == expected
-    assert score.top1 == pytest.approx((logits.argmax(1) == COLOURS.labels).double().mean().item())
+    assert score.top1 == pytest.approx((logits.argmax(1) == COLORS.labels).double().mean().item())
     assert score.top5 == 1.0
-    assert score.loss == pytest.approx(nn.functional.cross_entropy(logits, COLOURS.labels).item(), rel=1e-5)
-    per_class = [(logits.argmax(1)[COLOURS.labels == one] == one).double().mean().item() for one in range(3)]
+    assert score.loss == pytest.approx(nn.functional.cross_entropy(logits, COLORS.labels).item(), rel=1e-5)
+    per_class = [(logits.argmax(1)[COLORS.labels == one] == one).double().mean().item() for one in range(3)]
     assert list(score.per_class.values()) == pytest.approx(per_class)
     assert json.loads(json.dumps(score.as_dict()))["pictures"] == 12
 
@@ -81,7 +81,7 @@ def test_an_ensemble_averages_probabilities(plain: Prepared) -> None:
             return self.logits.expand(len(images), 3)
 
     one, other = Sure([2.0, 1.0, 0.0]), Sure([0.0, 1.0, 5.0])
-    score = evaluate([one, other], COLOURS, plain)
+    score = evaluate([one, other], COLORS, plain)
     mean = (one.logits.softmax(0) + other.logits.softmax(0)) / 2
     assert score.loss == pytest.approx(-mean.log().mean().item(), rel=1e-5)
     assert score.confusion[:, int(mean.argmax())].sum() == 12
@@ -92,17 +92,17 @@ def test_evaluation_leaves_every_mode_as_it_was(plain: Prepared) -> None:
     net.features.eval()
     modes = [module.training for module in net.modules()]
     before = {name: value.clone() for name, value in net.state_dict().items()}
-    evaluate(net, COLOURS, plain)
+    evaluate(net, COLORS, plain)
     assert modes == [module.training for module in net.modules()]
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
 def test_processes_judge_shares_that_add_up(plain: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    alone = evaluate(Brightest(), COLOURS, plain)
+    alone = evaluate(Brightest(), COLORS, plain)
     shares: list[Tensor] = []
     monkeypatch.setattr(Processes, "total", lambda self, values: shares.append(values) or values)
     for rank in range(5):
-        evaluate(Brightest(), COLOURS, plain, processes=Processes(rank, 5))
+        evaluate(Brightest(), COLORS, plain, processes=Processes(rank, 5))
     assert torch.equal(torch.stack(shares).sum(0)[:9].long(), alone.confusion.flatten())
 
 
@@ -111,19 +111,19 @@ def test_processes_judge_shares_that_add_up(plain: Prepared, monkeypatch: pytest
     [("single view", 1), ("ten crops, softmax averaged", 10), ("144 crops", 144), ("dense, over several scales", 6)],
 )
 def test_a_protocol_has_its_number_of_views(protocol: str, views: int) -> None:
-    prepared = prepare((), "mean and deviation by channel", COLOURS, 24)
-    seen = list(protocol_of(protocol)(COLOURS.take(torch.arange(2)), prepared))
+    prepared = prepare((), "mean and deviation by channel", COLORS, 24)
+    seen = list(protocol_of(protocol)(COLORS.take(torch.arange(2)), prepared))
     assert len(seen) == views
     assert all(len(view) == 2 for view in seen)
-    score = evaluate(Brightest(), COLOURS, prepared, protocol=protocol)
+    score = evaluate(Brightest(), COLORS, prepared, protocol=protocol)
     assert score.pictures == 12
     assert score.protocol == protocol
 
 
 def test_a_larger_view_is_the_middle_of_the_scaled_picture() -> None:
     """Pre-activation ResNet-200: one 320x320 crop of a shorter side of 320."""
-    prepared = prepare((), "values from 0 to 1", COLOURS, 24)
-    images = COLOURS.take(torch.arange(2))
+    prepared = prepare((), "values from 0 to 1", COLORS, 24)
+    images = COLORS.take(torch.arange(2))
     assert isinstance(images, Tensor)
     (view,) = protocol_of("one 32x32 crop of a shorter side of 40")(images, prepared)
     torch.testing.assert_close(view, images[..., 4:36, 4:36] / 255)
@@ -164,13 +164,13 @@ def test_a_mean_of_one_frame_fits_no_views_of_others(few: Splits) -> None:
 
 def test_bad_questions_are_refused(plain: Prepared, few: Splits) -> None:
     with pytest.raises(DataError, match="no protocol 'two crops'; there are 'single view'"):
-        evaluate(Brightest(), COLOURS, plain, protocol="two crops")
-    with pytest.raises(DataError, match="the network tells 3 classes, and colours has 4"):
+        evaluate(Brightest(), COLORS, plain, protocol="two crops")
+    with pytest.raises(DataError, match="the network tells 3 classes, and colors has 4"):
         evaluate(
-            Brightest(), of_tensor("colours", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")), plain
+            Brightest(), of_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")), plain
         )
     with pytest.raises(DataError, match="no pictures to evaluate"):
-        evaluate(Brightest(), COLOURS.subset(torch.arange(0)), plain)
+        evaluate(Brightest(), COLORS.subset(torch.arange(0)), plain)
 
 
 def test_runs_have_a_mean_and_a_deviation() -> None:

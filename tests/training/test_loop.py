@@ -302,7 +302,7 @@ def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path
     [
         ({"optimizer": "sdg"}, {}, "torch.optim has no 'sdg'; it has adadelta"),
         ({"batch": 300}, {}, "a batch of 300 is more than the 256 pictures"),
-        ({"regularisers": ("dropin",)}, {}, "no regulariser 'dropin'; there are 'dropout 0.5'"),
+        ({"regularizers": ("dropin",)}, {}, "no regularizer 'dropin'; there are 'dropout 0.5'"),
         ({"decay_scope": "some"}, {}, "the scope of weight decay is all or weights"),
         ({"protocol": "twice"}, {}, "no protocol 'twice'"),
         ({}, {"accumulate": 0}, "accumulate must be at least 1"),

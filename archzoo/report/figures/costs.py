@@ -12,7 +12,7 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ArchzooError
 from archzoo.profiler import Memory, Profile
-from archzoo.report.figures.style import COLOURS, INK, canvas, count_ticks, spelled
+from archzoo.report.figures.style import COLORS, INK, canvas, count_ticks, spelled
 from archzoo.report.results import DATA, Result, results
 
 # One network of each paper, as the paper's largest or most cited.
@@ -54,7 +54,7 @@ def cost_against_error(data: str = "imagenet top-1", protocol: str = "single cro
                 ordered = sorted((getattr(told, cost), error, name) for name, told, error in points)
                 if not ordered:
                     continue
-                style: Any = {"color": COLOURS[place % len(COLOURS)], "marker": MARKERS[place], "markersize": 5}
+                style: Any = {"color": COLORS[place % len(COLORS)], "marker": MARKERS[place], "markersize": 5}
                 pairs = [(value, error) for value, error, _ in ordered]
                 best = [pair for at, pair in enumerate(pairs) if all(pair[1] < other for _, other in pairs[:at])]
                 axis.plot(*zip(*pairs, strict=True), linestyle="", label=family, **style)
@@ -92,8 +92,8 @@ def timeline(names: Sequence[str] = LANDMARKS) -> Figure:
             axis.set_yscale("log")
             count_ticks(axis.yaxis)
             axis.set_ylim(min(values) / 3, max(values) * 3)
-            axis.vlines(range(len(names)), min(values) / 3, values, color=COLOURS[place], linewidth=2, alpha=0.35)
-            axis.plot(range(len(names)), values, "o", color=COLOURS[place])
+            axis.vlines(range(len(names)), min(values) / 3, values, color=COLORS[place], linewidth=2, alpha=0.35)
+            axis.plot(range(len(names)), values, "o", color=COLORS[place])
             for at, value in enumerate(values):
                 text = f"{value:,}" if value < 10_000 else spelled(float(f"{value:.3g}"))
                 axis.annotate(text, (at, value), (0, 6), textcoords="offset points", ha="center", fontsize=7.5)
@@ -116,7 +116,7 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
                 whole = sum(getattr(row, cost) for row in parts)
                 for number, row in enumerate(parts):
                     share = 100 * getattr(row, cost) / whole
-                    axis.barh(place, share, left=left, color=COLOURS[number % 6], edgecolor="white", height=0.62)
+                    axis.barh(place, share, left=left, color=COLORS[number % 6], edgecolor="white", height=0.62)
                     label = row.name.rpartition(".")[2]
                     if share > 1.7 * len(label):  # as wide as its letters
                         ink = "white" if number % 6 < 3 else INK
@@ -144,8 +144,8 @@ def memory_over_time(told: Memory, phase: str = "inference", name: str = "") -> 
         for number, part in enumerate(dict.fromkeys(one.phase for one in moments)):
             live = [one.live / 2**20 for one in moments if one.phase == part]
             places = range(start, start + len(live))
-            axis.fill_between(places, live, step="mid", alpha=0.25, color=COLOURS[number])
-            axis.plot(places, live, drawstyle="steps-mid", linewidth=1.1, color=COLOURS[number], label=part)
+            axis.fill_between(places, live, step="mid", alpha=0.25, color=COLORS[number])
+            axis.plot(places, live, drawstyle="steps-mid", linewidth=1.1, color=COLORS[number], label=part)
             start += len(live)
         held = (told.parameters + told.buffers) / 2**20
         axis.axhline(held, color=INK, linewidth=0.8, linestyle=":")
@@ -170,9 +170,9 @@ def field_growth(names: Sequence[str] = ("alexnet", "vgg_d", "resnet50", "google
                 max(row.field.size) for row in counted.rows if row.kind.endswith("Conv2d") and row.field is not None
             ]
             fields = list(accumulate(fields, max))
-            axis.plot(range(1, len(fields) + 1), fields, color=COLOURS[place], linewidth=1.4)
+            axis.plot(range(1, len(fields) + 1), fields, color=COLORS[place], linewidth=1.4)
             axis.annotate(
-                name, (len(fields), fields[-1]), (5, 0), textcoords="offset points", va="center", color=COLOURS[place]
+                name, (len(fields), fields[-1]), (5, 0), textcoords="offset points", va="center", color=COLORS[place]
             )
         side = archzoo.find(names[0]).input_size[-1]
         axis.axhline(side, color=INK, linewidth=0.8, linestyle=":")

@@ -6,11 +6,11 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from archzoo.errors import ArchzooError
-from archzoo.report.figures.style import COLOURS, INK, canvas
+from archzoo.report.figures.style import COLORS, INK, canvas
 
 
 def first_filters(net: nn.Module) -> Figure:
-    """The filters of a network's first convolution as a grid, each in its own range; those of three channels in colour.
+    """The filters of a network's first convolution as a grid, each in its own range; those of three channels in color.
 
     Raises ArchzooError for a network without convolutions.
     """
@@ -45,8 +45,8 @@ def _grid(tiles: Sequence[Tensor], words: Sequence[str], title: str, marked: Seq
         for number, (tile, axis) in enumerate(zip(tiles, axes.flat, strict=False)):
             picture = tile.permute(1, 2, 0).squeeze(-1)
             axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-            colour = COLOURS[1] if number < len(marked) and marked[number] else INK
-            axis.set_title(words[number], fontsize=7, color=colour, loc="center", fontweight="normal", pad=2)
+            color = COLORS[1] if number < len(marked) and marked[number] else INK
+            axis.set_title(words[number], fontsize=7, color=color, loc="center", fontweight="normal", pad=2)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -77,7 +77,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
                 for part, style in (("train", "--"), ("validation", "-")):
                     values = [scale * float(row[f"{part}_{quantity}"]) for row in rows]
                     label = name if part == "validation" else None
-                    axis.plot(epochs, values, style, color=COLOURS[place % 8], linewidth=1.2, label=label)
+                    axis.plot(epochs, values, style, color=COLORS[place % 8], linewidth=1.2, label=label)
             axis.set_xlabel("epoch")
             axis.set_ylabel(quantity if scale == 1 else f"{quantity}, %")
         axes[0].set_yscale("log")
@@ -93,7 +93,7 @@ def schedules(rates: Mapping[str, Sequence[float]]) -> Figure:
         for place, (name, values) in enumerate(rates.items()):
             shares = [100 * number / max(len(values) - 1, 1) for number in range(len(values))]
             style = ("-", "--", "-.", ":")[place % 4]  # schedules that agree for a while stay visible
-            axis.plot(shares, values, style, color=COLOURS[place % 8], label=name, linewidth=1.6)
+            axis.plot(shares, values, style, color=COLORS[place % 8], label=name, linewidth=1.6)
         axis.set_yscale("log")
         axis.set_xlabel("% of the run")
         axis.set_ylabel("learning rate")

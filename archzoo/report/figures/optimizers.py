@@ -6,7 +6,7 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from archzoo.report.figures.style import COLOURS, INK, LINE, canvas
+from archzoo.report.figures.style import COLORS, INK, LINE, canvas
 
 Surface = Callable[[Tensor], Tensor]
 SURFACES: dict[str, tuple[Surface, tuple[float, float]]] = {
@@ -33,7 +33,7 @@ def optimizer_paths(steps: int = 60) -> Figure:
             heights = surface(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1))
             axis.contour(x.numpy(), y.numpy(), heights.numpy(), levels=24, colors=LINE, linewidths=0.8)
             for place, (name, points) in enumerate(paths.items()):
-                axis.plot(*points.T.numpy(), color=COLOURS[place], linewidth=1.3, marker=".", markersize=3, label=name)
+                axis.plot(*points.T.numpy(), color=COLORS[place], linewidth=1.3, marker=".", markersize=3, label=name)
             axis.plot(*start, "o", color=INK)
             axis.set_xlim(*wide)
             axis.set_ylim(*high)

@@ -18,8 +18,8 @@ except ImportError as error:
         "figures are drawn by matplotlib, which is not installed: pip install 'archzoo[figures]'"
     ) from error
 
-# Okabe and Ito's colours, which all eyes tell apart.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
+# Okabe and Ito's colors, which all eyes tell apart.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 INK, LINE = "#1d2733", "#d9dfe7"
 STYLE: Any = {
     "font.family": "DejaVu Sans",

@@ -1,4 +1,4 @@
-"""Each regulariser's expectation, and that names in the state dict stay."""
+"""Each regularizer's expectation, and that names in the state dict stay."""
 
 import pytest
 import torch
@@ -6,13 +6,13 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import RecipeError
-from archzoo.training.regularisers import (
+from archzoo.training.regularizers import (
     DropConnectLinear,
     DropPath,
     FractionalMaxPool,
     decayed,
     limit_filters,
-    regularise,
+    regularize,
 )
 
 DRAWS = 4000
@@ -41,7 +41,7 @@ def test_drop_path_expects_the_branch_and_drops_whole_pictures() -> None:
 
 
 def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size() -> None:
-    """Maps that grow evenly: the larger of two neighbours, at places that are uniform."""
+    """Maps that grow evenly: the larger of two neighbors, at places that are uniform."""
     pool = nn.MaxPool2d(2)
     part = FractionalMaxPool(pool)
     maps = torch.arange(9.0).expand(1, 1, 9, 9)
@@ -57,7 +57,7 @@ def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size()
 def test_dropout_stands_before_the_last_linear_layer() -> None:
     net = archzoo.build("resnet20")
     names = list(net.state_dict())
-    assert regularise(net, ["dropout 0.5"]) == ["classifier.fc"]
+    assert regularize(net, ["dropout 0.5"]) == ["classifier.fc"]
     seen: list[torch.Tensor] = []
     net.classifier.get_submodule("fc").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     net.train()(torch.randn(64, 3, 32, 32))
@@ -86,7 +86,7 @@ def test_a_phrase_changes_parts_and_no_names(name: str, phrase: str, changed: in
     names, size = list(net.state_dict()), entry.input_size
     images = torch.randn(2, *size)
     before = net.eval()(images)
-    assert len(regularise(net, [phrase])) == changed
+    assert len(regularize(net, [phrase])) == changed
     assert list(net.state_dict()) == names
     after = net.eval()(images)
     assert after.shape == before.shape
@@ -96,7 +96,7 @@ def test_a_phrase_changes_parts_and_no_names(name: str, phrase: str, changed: in
 
 def test_drop_path_grows_linearly_with_depth() -> None:
     net = archzoo.build("resnet20")
-    regularise(net, ["drop path 0.9"])
+    regularize(net, ["drop path 0.9"])
     rates = [part.probability for part in net.modules() if isinstance(part, DropPath)]
     assert rates == pytest.approx([0.1 * block for block in range(1, 10)])
 
@@ -109,12 +109,12 @@ def test_drop_path_grows_linearly_with_depth() -> None:
         ("nin", "drop connect 0.5", "the network has none"),
         ("nin", "dropout 0.5", "the network has none"),
         ("resnet20", "fractional max pooling", "this has none"),
-        ("resnet20", "dropout 1.5", "no regulariser 'dropout 1.5'; there are 'dropout 0.5', 'drop connect 0.5'"),
+        ("resnet20", "dropout 1.5", "no regularizer 'dropout 1.5'; there are 'dropout 0.5', 'drop connect 0.5'"),
     ],
 )
 def test_what_does_not_fit_is_refused(name: str, phrase: str, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        regularise(archzoo.build(name, device="meta"), [phrase])
+        regularize(archzoo.build(name, device="meta"), [phrase])
 
 
 def test_the_scope_of_weight_decay_splits_the_parameters() -> None:

@@ -1,4 +1,4 @@
-"""Regularisers that any network can train with, by the words of a recipe; state dicts keep their names."""
+"""Regularizers that any network can train with, by the words of a recipe; state dicts keep their names."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -136,7 +136,7 @@ PHRASES: tuple[tuple[str, Callable[..., list[str]]], ...] = (
 )
 
 
-def regularise(net: Net, phrases: Sequence[str]) -> list[str]:
+def regularize(net: Net, phrases: Sequence[str]) -> list[str]:
     """Change a network in place as these words have it; the parts that changed. Raises RecipeError."""
     changed = []
     for phrase in phrases:
@@ -146,14 +146,14 @@ def regularise(net: Net, phrases: Sequence[str]) -> list[str]:
                 break
         else:
             known = ", ".join(repr(pattern.replace(SHARE, "0.5")) for pattern, _ in PHRASES)
-            raise RecipeError(f"no regulariser {phrase!r}; there are {known}")
+            raise RecipeError(f"no regularizer {phrase!r}; there are {known}")
     return changed
 
 
 def decayed(net: nn.Module, scope: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """The parameters that learn, those with weight decay and those without.
 
-    ``scope`` is ``all``, as the papers have it, or ``weights``: neither biases nor what normalisations learn.
+    ``scope`` is ``all``, as the papers have it, or ``weights``: neither biases nor what normalizations learn.
     """
     if scope not in ("all", "weights"):
         raise RecipeError(f"the scope of weight decay is all or weights, not {scope!r}")
