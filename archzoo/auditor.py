@@ -1,15 +1,16 @@
 """What the papers print, held against what we build: one verdict a claim."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from archzoo.claims import MISMATCH, Claim, Count, Paper
+from archzoo.claims import MISMATCH, QUANTITIES, Claim, Count
 from archzoo.errors import ArchzooError
-from archzoo.profiler import Profile, Row, profile
-from archzoo.registry import Entry, find, names, published
+from archzoo.paper import Paper
+from archzoo.profiler import Profile, profile
+from archzoo.registry import Entry, all_claims, find, names
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ def audit(pattern: str = "*") -> list[Finding]:
 
 
 def _findings(pattern: str) -> Iterator[Finding]:
-    for paper, entry, claim in published(pattern):
+    for paper, entry, claim in all_claims(pattern):
         yield judge(paper, entry, claim)
 
 
@@ -57,7 +58,7 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> Finding:
         quantity=f"{claim.quantity} of {claim.of}" if claim.of else claim.quantity,
         where=claim.where if claim.confirmed else f"{claim.where} (unconfirmed)",
         printed=claim.printed,
-        ours=spell(count, "-" if claim.quantity == "sizes" else "x"),
+        ours=spell(count, QUANTITIES[claim.quantity].separator),
         verdict=verdict,
         why=_reason(claim, verdict, count),
         at=claim.at,
@@ -68,13 +69,20 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> Finding:
 
 def measure(entry: Entry, claim: Claim) -> Count:
     """Our count of what a claim is about: an integer, a fraction for a ratio, the sides for a size."""
+    ours = _count(claim, entry.name, claim.options, claim.at)
     if not claim.of:
-        return _count(claim.quantity, entry.name, claim.options, claim.input_size, claim.at, claim.conventions)
-    this = _count(claim.of, entry.name, claim.options, claim.input_size, claim.at, claim.conventions)
-    that = _count(claim.of, find(claim.to).name, claim.to_options, claim.input_size, claim.to_at, claim.conventions)
-    if isinstance(this, tuple) or isinstance(that, tuple):
+        return ours
+    theirs = _count(claim, find(claim.to).name, claim.to_options, claim.to_at)
+    if isinstance(ours, tuple) or isinstance(theirs, tuple):
         raise ArchzooError(f"{entry.name}: {claim}: sizes have no ratio")
-    return Fraction(this, that) if claim.quantity == "ratio" else this - that
+    return Fraction(ours, theirs) if claim.quantity == "ratio" else ours - theirs
+
+
+def _count(claim: Claim, name: str, options: Mapping[str, Any], at: str) -> Count:
+    count = claim.counted.count
+    if count is None:
+        raise ArchzooError(f"{name}: {claim}: a {claim.of} has no ratio")
+    return count(profiled(name, claim.input_size, **options), at, claim.conventions)
 
 
 def spell(count: Count, between: str = "x") -> str:
@@ -84,42 +92,6 @@ def spell(count: Count, between: str = "x") -> str:
     if isinstance(count, Fraction) and count.denominator != 1:
         return f"{float(count):.4g}"
     return f"{int(count):,}"
-
-
-COUNTS: Mapping[str, Callable[[Row], int]] = {
-    "params": lambda row: row.params,
-    "weights": lambda row: row.weights,
-    "macs": lambda row: row.macs,
-    "flops": lambda row: row.flops,
-    "connections": lambda row: row.connections,
-    "neurons": lambda row: row.neurons,
-    "layers": lambda row: row.layers,
-    "bytes": lambda row: 4 * row.params,
-}
-
-
-def _count(
-    quantity: str,
-    name: str,
-    options: Mapping[str, Any],
-    input_size: tuple[int, int, int] | None,
-    at: str,
-    conventions: frozenset[str],
-) -> Count:
-    found = profiled(name, input_size, **options)
-    if quantity == "depth":
-        return found.depth
-    if quantity == "sizes":
-        return found.sides(at or "features")
-    if quantity == "size":
-        output = found.at(at).output
-        return (*output[1:], output[0]) if output else ()
-    if quantity == "params" and "weights only" in conventions:
-        quantity = "weights"
-    rows = [found.at(part) for part in at.split(" + ")]
-    if quantity == "params" and "without batch norm" in conventions:
-        return sum(row.params - row.norm_params for row in rows)
-    return sum(COUNTS[quantity](row) for row in rows)
 
 
 def profiled(name: str, input_size: tuple[int, int, int] | None = None, **options: Any) -> Profile:

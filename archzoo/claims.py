@@ -1,4 +1,4 @@
-"""What papers print, and when a network agrees with it. Knows nothing of PyTorch.
+"""How a printed number is read, what it counts, and when a count agrees with it. Imports no torch.
 
 A claim keeps the printed string, and its digits are the tolerance: "0.8M" is met by every count that
 rounds to 0.8 million, "60,000" by that number alone. A claim that no faithful network can meet is
@@ -40,13 +40,23 @@ MATCH, EXPLAINED, MISMATCH = "match", "explained", "mismatch"
 
 
 @dataclass(frozen=True)
-class Paper:
-    """A paper: what it is called, who wrote it, when, and where to read it."""
+class Quantity:
+    """What a claim counts: everything that is known of it.
 
-    title: str
-    authors: str
-    year: int
-    link: str
+    ``count`` takes a profile, the name of a part and the paper's conventions, and gives our count. ``read`` gives the
+    test that a count passes to agree with a printed string. ``separator`` stands between the sides of a size.
+    """
+
+    name: str
+    description: str
+    count: "Callable[[Any, str, frozenset[str]], Count] | None"
+    read: "Callable[[str, frozenset[str], int], Callable[[Count], bool]]"
+    separator: str = "x"
+
+    @property
+    def relates(self) -> bool:
+        """Whether it compares the counts of two networks: a ratio or a difference."""
+        return self.count is None
 
 
 @dataclass(frozen=True)
@@ -84,7 +94,9 @@ class Claim:
     def __post_init__(self) -> None:
         if bool(self.ours) != bool(self.why):
             raise ValueError(f"{self}: an explained claim needs both ours= (what a faithful net counts) and why=")
-        if bool(self.of) != (self.quantity in ("ratio", "difference")):
+        if self.quantity not in QUANTITIES or (self.of and self.of not in QUANTITIES):
+            raise ValueError(f"no quantity is called {self.of or self.quantity!r}; there are {', '.join(QUANTITIES)}")
+        if bool(self.of) != QUANTITIES[self.quantity].relates:
             raise ValueError(f"{self}: a ratio or a difference, and nothing else, says of= which quantity it is")
         for convention in self.conventions - COUNTING.keys():
             raise ValueError(f"{self}: counting={convention!r} is unknown; known: {', '.join(COUNTING)}")
@@ -117,12 +129,12 @@ class Claim:
 
     def agrees_with(self, printed: str) -> Callable[[Count], bool]:
         """The test that a count has to pass to agree with a printed string of this claim's kind."""
-        printed = WORDS.get(printed, printed)
-        if self.quantity in ("size", "sizes"):
-            return partial(_same_sides, read_sides(printed))
-        if self.quantity == "ratio":
-            return partial(_rounds_to, *read_ratio(printed))
-        return partial(_rounds_to, *read_number(printed, self.conventions, self.unit), lambda count: count)
+        return QUANTITIES[self.quantity].read(WORDS.get(printed, printed), self.conventions, self.unit)
+
+    @property
+    def counted(self) -> Quantity:
+        """What is counted: of a ratio or a difference, the quantity of both networks."""
+        return QUANTITIES[self.of or self.quantity]
 
 
 def read_number(printed: str, conventions: frozenset[str] = frozenset(), unit: int = 1) -> tuple[Fraction, Fraction]:
@@ -186,24 +198,79 @@ def _same_sides(sides: tuple[int, ...], count: Count) -> bool:
     return isinstance(count, tuple) and count[: len(sides)] == sides
 
 
-params = partial(Claim, "params")  # all learnable numbers
-weights = partial(Claim, "weights")  # of convolutions and linear layers: no biases, no batch norm
-macs = partial(Claim, "macs")  # multiply-adds for one input; most papers call these FLOPs
-flops = partial(Claim, "flops")  # twice the multiply-adds
-connections = partial(Claim, "connections")  # multiply-adds, and one more for each unit with a bias
-neurons = partial(Claim, "neurons")  # outputs of the layers that have weights
-depth = partial(Claim, "depth")  # layers with weights on the longest path
-megabytes = partial(Claim, "bytes")  # of the parameters, four bytes each
-size = partial(Claim, "size")  # of a part's output: height x width (x channels)
-sizes = partial(Claim, "sizes")  # sides of the maps that the features pass through, in order, repeats left out
-ratio = partial(Claim, "ratio")  # of this network's quantity to another's
-difference = partial(Claim, "difference")  # of this network's quantity and another's
+def _agrees_as_number(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
+    return partial(_rounds_to, *read_number(printed, conventions, unit), lambda count: count)
 
 
-@dataclass(frozen=True)
-class Unaudited:
-    """A printed number that no count can speak of, such as a clock time, and why."""
+def _agrees_as_ratio(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
+    return partial(_rounds_to, *read_ratio(printed))
 
-    printed: str
-    where: str
-    why: str
+
+def _agrees_as_sides(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
+    return partial(_same_sides, read_sides(printed))
+
+
+def _sum_over_parts(count: Callable[[Any, frozenset[str]], int]) -> Callable[[Any, str, frozenset[str]], Count]:
+    """The sum of a count of one module over the named parts, which are joined by " + "."""
+
+    def count_parts(profile: Any, at: str, conventions: frozenset[str]) -> int:
+        return sum(count(profile.at(part), conventions) for part in at.split(" + "))
+
+    return count_parts
+
+
+def _count_params(module: Any, conventions: frozenset[str]) -> int:
+    if "weights only" in conventions:
+        return int(module.weights)
+    return int(module.params - (module.norm_params if "without batch norm" in conventions else 0))
+
+
+def _size_of(profile: Any, at: str, conventions: frozenset[str]) -> tuple[int, ...]:
+    """Height, width and channels of what a part returns."""
+    output = profile.at(at).output
+    return (*output[1:], output[0]) if output else ()
+
+
+def _total(name: str, description: str, count: Callable[[Any, frozenset[str]], int]) -> Quantity:
+    return Quantity(name, description, _sum_over_parts(count), _agrees_as_number)
+
+
+QUANTITIES: Mapping[str, Quantity] = {
+    quantity.name: quantity
+    for quantity in (
+        _total("params", "learnable numbers", _count_params),
+        _total("weights", "parameters but biases and batch normalization", lambda module, _: module.weights),
+        _total("macs", "multiply-adds for one input; most papers call these FLOPs", lambda module, _: module.macs),
+        _total("flops", "twice the multiply-adds", lambda module, _: module.flops),
+        _total("connections", "multiply-adds, and one for each unit with a bias", lambda module, _: module.connections),
+        _total("neurons", "outputs of the layers that have weights", lambda module, _: module.neurons),
+        _total("layers", "layers with weights that ran", lambda module, _: module.layers),
+        _total("bytes", "size of the parameters, four bytes each", lambda module, _: 4 * module.params),
+        Quantity(
+            "depth", "layers with weights on the longest path", lambda profile, *_: profile.depth, _agrees_as_number
+        ),
+        Quantity("size", "a part's output, height x width (x channels)", _size_of, _agrees_as_sides),
+        Quantity(
+            "sizes",
+            "sides of the maps that the features pass through, in order, without repeats",
+            lambda profile, at, _: profile.sides(at or "features"),
+            _agrees_as_sides,
+            separator="-",
+        ),
+        Quantity("ratio", "this network's quantity divided by another's", None, _agrees_as_ratio),
+        Quantity("difference", "this network's quantity minus another's", None, _agrees_as_number),
+    )
+}
+
+params = partial(Claim, "params")
+weights = partial(Claim, "weights")
+macs = partial(Claim, "macs")
+flops = partial(Claim, "flops")
+connections = partial(Claim, "connections")
+neurons = partial(Claim, "neurons")
+depth = partial(Claim, "depth")
+megabytes = partial(Claim, "bytes")
+size = partial(Claim, "size")
+sizes = partial(Claim, "sizes")
+ratio = partial(Claim, "ratio")
+difference = partial(Claim, "difference")

@@ -3,10 +3,11 @@ from fractions import Fraction
 import pytest
 
 from archzoo.auditor import judge
-from archzoo.claims import Claim, Count, Paper, depth, macs, params, ratio, read_number, size, sizes, weights
-from archzoo.registry import Entry, published
+from archzoo.claims import Claim, Count, depth, macs, params, ratio, read_number, size, sizes, weights
+from archzoo.paper import Paper
+from archzoo.registry import Entry, all_claims
 
-EVERY_CLAIM = [pytest.param(*found, id=f"{found[1].name}: {found[2]}") for found in published()]
+EVERY_CLAIM = [pytest.param(paper, entry, claim, id=f"{entry.name}: {claim}") for paper, entry, claim in all_claims()]
 
 
 @pytest.mark.parametrize(("paper", "entry", "claim"), EVERY_CLAIM)

@@ -1,4 +1,7 @@
+"""Names, options and what a paper's file declares."""
+
 import importlib.metadata
+from types import ModuleType
 from typing import Any, Literal
 
 import pytest
@@ -6,12 +9,11 @@ import torch
 
 import archzoo
 from archzoo import registry
-from archzoo.claims import Paper, params
-from archzoo.errors import BadOption, UnknownName
+from archzoo.claims import params
+from archzoo.errors import BadOption, RegistrationError, UnknownName
 from archzoo.layers import Net, sequence
-from archzoo.registry import preset, quote, register
-
-PAPER = Paper("A test", "T. Ester", 2020, "https://example.org")
+from archzoo.options import signature_of
+from archzoo.paper import Paper
 
 
 def tiny(width: int = 2, *, mode: Literal["a", "b"] = "a", in_channels: int = 3, num_classes: int = 10) -> Net:
@@ -21,14 +23,23 @@ def tiny(width: int = 2, *, mode: Literal["a", "b"] = "a", in_channels: int = 3,
     return Net(sequence(conv=torch.nn.Conv2d(in_channels, width, 1)), sequence(flatten=torch.nn.Flatten()))
 
 
+def a_paper() -> Paper:
+    return Paper("A test", "T. Ester", 2020, "https://example.org", models=__name__)
+
+
+def a_paper_with_tiny() -> Paper:
+    paper = a_paper()
+    paper.network("tiny", input_size=(3, 8, 8))
+    return paper
+
+
 @pytest.fixture
-def scratch(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry that forgets what a test adds."""
-    archzoo.names()
-    for name in ("_entries", "_spellings", "_broken"):
-        monkeypatch.setattr(registry, name, dict(getattr(registry, name)))
-    for name in ("_quotes", "_unaudited"):
-        monkeypatch.setattr(registry, name, list(getattr(registry, name)))
+def loaded(monkeypatch: pytest.MonkeyPatch) -> registry._Registry:
+    """A copy of the registry, which forgets what a test adds."""
+    original = registry._loaded()
+    copy = registry._Registry(list(original.papers), dict(original.entries), dict(original.spellings), {})
+    monkeypatch.setattr(registry, "_loaded", lambda: copy)
+    return copy
 
 
 @pytest.mark.parametrize(
@@ -82,7 +93,7 @@ def test_a_wrong_value_is_refused_with_the_rule_and_what_would_do(name: str, opt
         archzoo.build(name, **options)
 
 
-def test_a_preset_stays_what_its_name_says() -> None:
+def test_a_setting_stays_what_its_name_says() -> None:
     with pytest.raises(BadOption, match="resnet50 is resnet with depth=50, not 18: for that, build 'resnet'"):
         archzoo.build("resnet50", depth=18)
     assert archzoo.build("resnet50", depth=50, option="C", device="meta")
@@ -112,18 +123,26 @@ def test_names_come_oldest_paper_first_and_match_a_pattern() -> None:
     assert archzoo.names("nothing*") == []
 
 
-@pytest.mark.usefixtures("scratch")
-def test_a_name_is_taken_once_in_any_spelling() -> None:
-    register(PAPER, input_size=(3, 8, 8))(tiny)
-    with pytest.raises(ValueError, match="'tiny' is taken: tiny"):
-        register(PAPER, input_size=(3, 8, 8))(tiny)
-    with pytest.raises(ValueError, match="'t_iny' is taken"):
-        preset("t_iny", tiny, width=4)
-    with pytest.raises(ValueError, match="'ResNet-50' is taken"):
-        preset("tiny4", tiny, aliases=("ResNet-50",), width=4)
+def test_a_name_is_taken_once_in_any_spelling(loaded: registry._Registry) -> None:
+    loaded.add(a_paper_with_tiny())
+    for name, aliases, taken in (
+        ("tiny", (), "'tiny' is taken: tiny"),
+        ("t_iny", (), "'t_iny' is taken"),
+        ("tiny4", ("ResNet-50",), "'ResNet-50' is taken"),
+    ):
+        paper = a_paper()
+        paper.network(name, input_size=(3, 8, 8), aliases=aliases)
+        with pytest.raises(RegistrationError, match=taken):
+            loaded.add(paper)
 
 
-@pytest.mark.usefixtures("scratch")
+def test_a_name_has_lower_case_letters_digits_and_underscores(loaded: registry._Registry) -> None:
+    paper = a_paper()
+    paper.network("Tiny-4", input_size=(3, 8, 8))
+    with pytest.raises(RegistrationError, match="'Tiny-4' cannot name a network"):
+        loaded.add(paper)
+
+
 def test_options_are_spelled_out_or_refused() -> None:
     def hidden(*, in_channels: int = 3, num_classes: int = 10, **more: int) -> Net: ...
 
@@ -142,64 +161,97 @@ def test_options_are_spelled_out_or_refused() -> None:
         (required, "'depth' needs a type and a published default"),
         (headless, "takes num_classes"),
     ):
-        with pytest.raises(ValueError, match=message):
-            register(PAPER, input_size=(3, 8, 8))(constructor)
-        assert constructor.__name__ not in archzoo.names()
+        with pytest.raises(RegistrationError, match=message):
+            signature_of(constructor)
 
 
-@pytest.mark.usefixtures("scratch")
-def test_a_preset_needs_a_registered_constructor_and_known_options() -> None:
-    with pytest.raises(ValueError, match="tiny is not registered"):
-        preset("tiny4", tiny, width=4)
-    register(PAPER, input_size=(3, 8, 8))(tiny)
-    with pytest.raises(ValueError, match="no option 'widht': did you mean 'width'"):
-        preset("tiny4", tiny, widht=4)
+def test_a_setting_is_of_a_declared_network_and_has_its_options(loaded: registry._Registry) -> None:
+    with pytest.raises(ValueError, match="setting 'tiny4' is of 'tiny', which 'A test' does not declare"):
+        a_paper().setting("tiny4", of="tiny", width=4)
+    paper = a_paper_with_tiny()
+    paper.setting("tiny4", of="tiny", widht=4)
+    loaded.add(paper)
+    with pytest.raises(RegistrationError, match="no option 'widht': did you mean 'width'"):
+        archzoo.build("tiny4")
 
 
-@pytest.mark.usefixtures("scratch")
-def test_a_constructors_own_refusal_names_the_network() -> None:
-    register(PAPER, input_size=(3, 8, 8))(tiny)
+def test_a_network_without_a_constructor_is_refused_by_name(loaded: registry._Registry) -> None:
+    paper = a_paper()
+    paper.network("tinny", input_size=(3, 8, 8))
+    loaded.add(paper)
+    with pytest.raises(RegistrationError, match="has no function 'tinny'"):
+        archzoo.build("tinny")
+
+
+def test_a_constructors_own_refusal_names_the_network(loaded: registry._Registry) -> None:
+    loaded.add(a_paper_with_tiny())
     with pytest.raises(BadOption, match="tiny: width must be even, not 3: 2 or 4"):
         archzoo.build("tiny", width=3)
 
 
-@pytest.mark.usefixtures("scratch")
-def test_a_quote_reaches_the_network_of_another_paper() -> None:
-    register(PAPER, input_size=(3, 8, 8))(tiny)
-    quote(PAPER, "Tiny", params("8", "Table 9"))
-    assert [(paper.title, str(claim)) for paper, _, claim in registry.published("tiny")] == [
-        ("A test", "params 8 (Table 9)")
+def test_a_paper_prints_numbers_about_the_networks_of_another(loaded: registry._Registry) -> None:
+    loaded.add(a_paper_with_tiny())
+    other = Paper("Another", "T. Ester", 2021, "https://example.org/2")
+    other.prints("Tiny", params("8", "Table 9"))
+    loaded.add(other)
+    assert [(paper.title, str(claim)) for paper, _, claim in registry.all_claims("tiny")] == [
+        ("Another", "params 8 (Table 9)")
     ]
 
 
-def plug_in() -> None:
-    register(PAPER, input_size=(3, 8, 8))(tiny)
+class Plugin:
+    """An entry point of another package."""
+
+    def __init__(self, name: str, load: Any) -> None:
+        self.name = self.value = name
+        self.load = load
 
 
-@pytest.mark.usefixtures("scratch")
+def module_with(*papers: Paper) -> ModuleType:
+    module = ModuleType("plugin")
+    vars(module).update({f"PAPER_{number}": paper for number, paper in enumerate(papers)})
+    return module
+
+
 @pytest.mark.filterwarnings("ignore:archzoo. could not load")
 def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Plugin:
-        def __init__(self, name: str, load: Any) -> None:
-            self.name = self.value = name
-            self.load = load
+    good, taken, lost = a_paper_with_tiny(), a_paper(), a_paper()
+    taken.network("fine_name", input_size=(3, 8, 8))
+    taken.network("resnet50", input_size=(3, 8, 8))
+    lost.prints("no_such_net", params("8", "Table 9"))
 
-    def broken() -> None:
-        register(PAPER, input_size=(3, 8, 8))(tiny)
+    def fails() -> ModuleType:
         raise RuntimeError("half way")
 
-    plugins = [Plugin("bad_zoo", broken), Plugin("good_zoo", plug_in)]
+    plugins = [
+        Plugin("bad_zoo", fails),
+        Plugin("taken_zoo", lambda: module_with(taken)),
+        Plugin("lost_zoo", lambda: module_with(lost)),
+        Plugin("empty_zoo", lambda: module_with()),
+        Plugin("good_zoo", lambda: module_with(good)),
+        Plugin("paper_itself", lambda: Paper("A third", "T. Ester", 2022, "https://example.org/3")),
+    ]
     monkeypatch.setattr(registry, "plugins", lambda: plugins)
-    registry._load.cache_clear()
-    assert archzoo.find("tiny").paper is PAPER  # of good_zoo: what bad_zoo added half way was taken back
-    assert registry.broken() == {"bad_zoo": "RuntimeError: half way"}
-    with pytest.raises(UnknownName, match="not loaded: bad_zoo"):
-        archzoo.find("a_net_of_bad_zoo")
+    registry._loaded.cache_clear()
+    try:
+        assert archzoo.find("tiny").paper is good
+        assert archzoo.find("resnet50").paper.year == 2015
+        assert registry.broken().keys() == {"bad_zoo", "taken_zoo", "lost_zoo", "empty_zoo"}
+        assert registry.broken()["bad_zoo"] == "RuntimeError: half way"
+        with pytest.raises(UnknownName, match="not loaded: bad_zoo"):
+            archzoo.find("a_net_of_bad_zoo")
+        with pytest.raises(UnknownName):
+            archzoo.find("fine_name")  # a package is added as a whole or not at all
+    finally:
+        registry._loaded.cache_clear()
 
 
-def test_a_broken_package_is_reported_by_name(scratch: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    point = importlib.metadata.EntryPoint("lost_zoo", "no_such_package_at_all", "archzoo.models")
+def test_a_broken_package_is_reported_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    point = importlib.metadata.EntryPoint("lost_zoo", "no_such_package_at_all", registry.PLUGINS)
     monkeypatch.setattr(registry, "plugins", lambda: [point])
-    registry._load.cache_clear()
-    with pytest.warns(UserWarning, match="could not load 'lost_zoo'"):
-        archzoo.names()
+    registry._loaded.cache_clear()
+    try:
+        with pytest.warns(UserWarning, match="could not load 'lost_zoo'"):
+            archzoo.names()
+    finally:
+        registry._loaded.cache_clear()

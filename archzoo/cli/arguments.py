@@ -5,15 +5,13 @@ import importlib
 import inspect
 import os
 import sys
-from collections.abc import Iterator
 from enum import Enum
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from rich.console import Console
 
-from archzoo import Entry, find
+from archzoo import Entry, find, names
 from archzoo.errors import ArchzooError, BadOption
 
 if TYPE_CHECKING:
@@ -29,23 +27,9 @@ class Format(str, Enum):
     markdown = "markdown"
 
 
-def known_names() -> Iterator[str]:
-    """The registered names of archzoo's own files, read from their text: completion is too fast for an import."""
-    for file in sorted((Path(__file__).parents[1] / "models").glob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef) and any(_calls(one, "register") for one in node.decorator_list):
-                yield node.name
-            elif isinstance(node, ast.Call) and _calls(node, "preset") and isinstance(node.args[0], ast.Constant):
-                yield str(node.args[0].value)
-
-
-def _calls(node: ast.expr, function: str) -> bool:
-    return isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == function
-
-
 def complete_name(incomplete: str) -> list[str]:
     """The names that begin so."""
-    return [name for name in known_names() if name.startswith(incomplete.lower().replace("-", "_"))]
+    return [name for name in names() if name.startswith(incomplete.lower().replace("-", "_"))]
 
 
 Name = Annotated[

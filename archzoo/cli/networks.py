@@ -9,6 +9,7 @@ from archzoo import Entry, find, registry
 from archzoo import names as registered
 from archzoo.cli.arguments import Format, Name, Pattern, console
 from archzoo.errors import ArchzooError
+from archzoo.options import describe_type
 
 
 def names(pattern: Pattern = "*") -> None:
@@ -26,14 +27,14 @@ def show(name: Name) -> None:
     out.print(f"[bold]{entry.name}[/]  {'x'.join(map(str, entry.input_size))}", highlight=False)
     lines = [entry.summary, "", entry.paper.title, f"{entry.paper.authors}, {entry.paper.year}", entry.paper.link]
     lines += ["", "options:", *(f"  {line}" for line in _options(entry))]
-    claims = [f"  {claim}  [{paper.title}]" for paper, _, claim in registry.published(entry.name)]
+    claims = [f"  {claim}  [{paper.title}]" for paper, _, claim in registry.all_claims(entry.name)]
     out.print("\n".join([*lines, "", "printed:", *(claims or ["  nothing"])]), markup=False, highlight=False)
 
 
 def _options(entry: Entry) -> Iterator[str]:
     for option, default in entry.options.items():
         fixed = "  (fixed: it makes this net what its name says)" if option in entry.fixed else ""
-        yield f"{option} = {default!r}  {registry.spell_type(entry.types[option])}{fixed}"
+        yield f"{option} = {default!r}  {describe_type(entry.types[option])}{fixed}"
 
 
 def audit(
@@ -44,7 +45,7 @@ def audit(
 ) -> None:
     """Hold every number that the papers print against what is built. Exits with 1 if one is not met."""
     if unaudited:
-        for paper, item in registry.not_audited():
+        for paper, item in registry.not_countable():
             print(f"{paper.title}, {item.where}: {item.printed}: {item.why}")
         return
     from archzoo.auditor import audit as hold
@@ -53,7 +54,7 @@ def audit(
     findings = hold(pattern)
     if form is Format.table:
         console().print(tables.audit_table(findings))
-        rest = len(registry.not_audited())
+        rest = len(registry.not_countable())
         print(f"\n{tables.summary(findings)}. {rest} printed statements are not audited: archzoo audit --unaudited")
     else:
         print(tables.write(findings, form.value), end="")

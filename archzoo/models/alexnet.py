@@ -4,47 +4,10 @@ A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convo
 The one-tower variant: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
 """
 
-from math import prod
-
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, depth, neurons, params, ratio, weights
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence
-from archzoo.registry import register, unaudited
-
-PAPER = Paper(
-    "ImageNet Classification with Deep Convolutional Neural Networks",
-    "A. Krizhevsky, I. Sutskever, G. Hinton",
-    2012,
-    "https://papers.nips.cc/paper/4824-imagenet-classification-with-deep-convolutional-neural-networks",
-)
-ONE_WEIRD_TRICK = Paper(
-    "One weird trick for parallelizing convolutional neural networks",
-    "A. Krizhevsky",
-    2014,
-    "https://arxiv.org/abs/1404.5997",
-)
-
-# Sec. 3.5: how many kernels each convolution has, and the size of one.
-SECTION_3_5 = {
-    "features.conv1": ("96", (11, 11, 3)),
-    "features.conv2": ("256", (5, 5, 48)),
-    "features.conv3": ("384", (3, 3, 256)),
-    "features.conv4": ("384", (3, 3, 192)),
-    "features.conv5": ("256", (3, 3, 192)),
-}
-
-# Fig. 2: neurons of each layer but the first, whose number is a slip.
-FIGURE_2 = {
-    "features.conv2": "186,624",
-    "features.conv3": "64,896",
-    "features.conv4": "64,896",
-    "features.conv5": "43,264",
-    "classifier.fc6": "4096",
-    "classifier.fc7": "4096",
-    "classifier.fc8": "1000",
-}
 
 
 class RoundUp(nn.Module):
@@ -92,36 +55,6 @@ def published_initialization(features: nn.Module, classifier: nn.Module, *, wide
     return initialize
 
 
-@register(
-    PAPER,
-    params(
-        "60 million",
-        "Abstract and Sec. 4",
-        ours="61 million",
-        why="cut off, not rounded: 60,965,224 with biases, 60,954,656 without",
-    ),
-    neurons(
-        "650,000",
-        "Abstract",
-        ours="659,272",
-        why="cut off, not rounded: the layers of Fig. 2, with 290,400 neurons in the first, are 659,272",
-    ),
-    neurons(
-        "253,440",
-        "Fig. 2",
-        at="features.conv1",
-        ours="290,400",
-        why="a slip: 253,440 is 55 x 48 x 96, with the 48 kernels of one GPU in the place of a side; the total of "
-        "650,000 has 55 x 55 x 96",
-    ),
-    *(neurons(printed, "Fig. 2", at=at) for at, printed in FIGURE_2.items()),
-    *(
-        weights(kernels, f"Sec. 3.5, kernels of {'x'.join(map(str, kernel))}", at=at, unit=prod(kernel))
-        for at, (kernels, kernel) in SECTION_3_5.items()
-    ),
-    depth("8", "Sec. 3"),
-    input_size=(3, 224, 224),
-)
 def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """AlexNet of 2012: conv2, conv4 and conv5 read only the maps on their own GPU, two towers as groups (Sec. 3.5)."""
     features = sequence(
@@ -155,32 +88,6 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     return Net(features, classifier, published_initialization(features, classifier))
 
 
-@register(
-    ONE_WEIRD_TRICK,
-    ratio("0.2% more", "Sec. 5", of="params", to="alexnet"),
-    ratio(
-        "2.4% fewer",
-        "Sec. 5",
-        of="macs",
-        to="alexnet",
-        ours="1.4% fewer",
-        why="1.41% fewer with 256 maps in conv4, as released; with the 384 of footnote 1 it would be 15.8% more",
-    ),
-    # One filter of each layer is as large as the layer before it makes it.
-    weights("64", "footnote 1, filters", at="features.conv1", unit=11 * 11 * 3),
-    weights("192", "footnote 1, filters", at="features.conv2", unit=5 * 5 * 64),
-    weights("384", "footnote 1, filters", at="features.conv3", unit=3 * 3 * 192),
-    weights(
-        "384",
-        "footnote 1, filters",
-        at="features.conv4",
-        unit=3 * 3 * 384,
-        ours="256",
-        why="the released configuration has 256; with 384 the parameters of Sec. 5 would be 1.4% more, not 0.2%",
-    ),
-    weights("256", "footnote 1, filters", at="features.conv5", unit=3 * 3 * 256),
-    input_size=(3, 224, 224),
-)
 def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The single tower of 2014 in the form whose weights are public: no normalization, dropout before fc6 and fc7.
 
@@ -215,10 +122,3 @@ def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     )
     initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
     return Net(features, classifier, initialize)
-
-
-unaudited(PAPER, "150,528-dimensional input", "Fig. 2", "the size of an image: 224 x 224 x 3")
-unaudited(PAPER, "a factor of 2048", "Sec. 4.1", "crops and mirrorings in training")
-unaudited(PAPER, "37.5% top-1 and 17.0% top-5 error", "results on ILSVRC-2010", "results of training")
-unaudited(PAPER, "40.7% top-1 and 18.2% top-5 error", "results on ILSVRC-2012", "results of training, of one net")
-unaudited(PAPER, "5 to 6 days on two GTX 580", "training", "a clock time")

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from archzoo.claims import Claim, Paper, depth, params, sizes
 from archzoo.layers import (
     Conv2d,
     Linear,
@@ -28,18 +27,9 @@ from archzoo.layers import (
     sequence,
     xavier_fan_in,
 )
-from archzoo.registry import preset, register, unaudited
-
-PAPER = Paper(
-    "FractalNet: Ultra-Deep Neural Networks without Residuals",
-    "G. Larsson, M. Maire, G. Shakhnarovich",
-    2016,
-    "https://arxiv.org/abs/1605.07648",
-)
 
 # Maps in each block: of the nets of Table 1, of the thin ones of Table 3, and of FractalNet-34 for ImageNet.
 TABLE_1 = (64, 128, 256, 512, 512)
-TABLE_3 = (16, 32, 64, 128, 128)
 IMAGENET = (128, 256, 512, 1024)
 
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)  # block by block (Sec. 4)
@@ -250,7 +240,6 @@ def plain_column(model: Net, column: int) -> Net:
     return deepcopy(Net(sequence(**parts), model.classifier).train(model.training))
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def fractalnet(
     columns: int = 3,
     widths: tuple[int, ...] = TABLE_1,
@@ -275,7 +264,6 @@ def fractalnet(
     return Net(features, classifier, xavier_fan_in)
 
 
-@register(PAPER, depth("34", "Table 2", confirmed=False), input_size=(3, 224, 224))
 def fractalnet34(
     *,
     drop: Drop = 0.0,
@@ -295,58 +283,3 @@ def fractalnet34(
     stem = sequence(**imagenet_stem(in_channels, 64))
     features = Fractals(stem, parts, 4, DropPath(drop_path, global_share))
     return Net(features, pooled_classifier(IMAGENET[-1], num_classes), xavier_fan_in)
-
-
-def convolutions(printed: str, where: str, confirmed: bool = True) -> Claim:
-    """Depth as the paper counts it: the convolutions alone, B x 2^(C-1)."""
-    why = "counts convolutions only, B x 2^(C-1); with the linear layer, as DenseNet's Table 2 counts it, one more"
-    return depth(printed, where, ours=str(int(printed) + 1), why=why, confirmed=confirmed)
-
-
-def on_cifar100(printed: str) -> Claim:
-    """Parameters in a row of Table 3."""
-    return params(printed, "Table 3", options={"num_classes": 100}, confirmed=False)
-
-
-preset(
-    "fractalnet20",
-    fractalnet,
-    params(
-        "38.6M",
-        "Table 1",
-        ours="33.7M",
-        why="does not follow from the published columns and widths: their 35 convolutions alone have 33.70M weights, "
-        "and biases, batch norm and the linear layer make 33.7M of it in any combination; the rule that gives 33.7M "
-        "gives all six rows of Table 3; 4.9M stay unexplained",
-    ),
-    convolutions("20", "Sec. 3"),
-    sizes("32-16-8-4-2-1", "released configuration"),
-    aliases=("fractalnet_20_64",),
-    columns=3,
-    widths=TABLE_1,
-)
-
-# Table 3 by depth and the width of the first block.
-preset(
-    "fractalnet_5_16", fractalnet, on_cifar100("0.3M"), convolutions("5", "Table 3", False), columns=1, widths=TABLE_3
-)
-preset(
-    "fractalnet_10_16", fractalnet, on_cifar100("0.8M"), convolutions("10", "Table 3", False), columns=2, widths=TABLE_3
-)
-preset(
-    "fractalnet_20_16", fractalnet, on_cifar100("2.1M"), convolutions("20", "Table 3", False), columns=3, widths=TABLE_3
-)
-preset("fractalnet_40_16", fractalnet, on_cifar100("4.8M"), convolutions("40", "Sec. 3"), columns=4, widths=TABLE_3)
-preset("fractalnet_80_16", fractalnet, on_cifar100("10.2M"), convolutions("80", "Sec. 3"), columns=5, widths=TABLE_3)
-preset("fractalnet_160_16", fractalnet, on_cifar100("21.1M"), convolutions("160", "Sec. 3"), columns=6, widths=TABLE_3)
-
-unaudited(
-    PAPER,
-    "22.9M parameters, FractalNet of 40 layers",
-    "Table 1",
-    "underspecified: four columns of 128, 64, 32 and 16 maps with a mix of 1x1 and 3x3 convolutions, and it is not "
-    "said which are 1x1; choices between 13M and 39M are all open",
-)
-unaudited(PAPER, "errors such as 7.33% on CIFAR-10 and 28.20% on CIFAR-100", "Table 1", "of trained networks")
-unaudited(PAPER, "24.12% top-1 and 7.39% top-5 error of FractalNet-34", "Table 2", "of a trained network, on ten crops")
-unaudited(PAPER, "errors from 37.32% at depth 5 to 26.46% at depth 80", "Table 3", "of trained networks")

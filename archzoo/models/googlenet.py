@@ -14,16 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.claims import Claim, Paper, depth, macs, params, ratio, size, sizes, weights
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
-from archzoo.registry import register, unaudited
-
-PAPER = Paper(
-    "Going Deeper with Convolutions",
-    "C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, V. Vanhoucke, A. Rabinovich",
-    2014,
-    "https://arxiv.org/abs/1409.4842",
-)
 
 
 @dataclass(frozen=True)
@@ -286,78 +277,6 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
     return Net(Tapped(OrderedDict(body)), Classifiers(OrderedDict(head)), spec.initialize)
 
 
-Cell = str | tuple[str, str, str]  # what is printed, or: what is printed, what we count, and why
-
-
-def row(at: str, output: str, weight: Cell, ops: Cell) -> tuple[Claim, ...]:
-    """A row of Table 1: output size, params, ops. Its params are weights only, in K of 1,024; its ops multiply-adds."""
-    printed, ours, why = (weight, "", "") if isinstance(weight, str) else weight
-    weights_cell = weights(printed, "Table 1", at=at, counting="K = 1024", ours=ours, why=why)
-    printed, ours, why = (ops, "", "") if isinstance(ops, str) else ops
-    ops_cell = macs(printed, "Table 1", at=at, ours=ours, why=why)
-    return (*((size(output, "Table 1", at=at.split(" + ")[-1]),) if output else ()), weights_cell, ops_cell)
-
-
-def pooled(at: str, output: str) -> Claim:
-    """A row of Table 1 that has an output size alone."""
-    return size(output, "Table 1", at=at)
-
-
-SEPARABLE = (
-    "the count of a separable layer, 7x7 depthwise to 24 maps and 1x1 to 64 (2,712 weights, at K = 1,000, and 34.0M), "
-    "which later papers say came first; the 7x7 convolution of the table has 9,408 weights and 118.0M"
-)
-STALE = "from another draft of the module: the ops of the same row follow from its columns, this number does not"
-STALE_5A = "from another draft of the module: params and ops of the row are both 5% above what its columns give"
-
-MAPS = sizes("112-56-28-14-7", "Table 1")
-
-
-@register(
-    PAPER,
-    *row("features.conv1", "112x112x64", ("2.7K", "9.2K", SEPARABLE), ("34M", "118M", SEPARABLE)),
-    pooled("features.pool1", "56x56x64"),
-    *row("features.conv2_reduce + features.conv2", "56x56x192", "112K", "360M"),
-    pooled("features.pool2", "28x28x192"),
-    *row("features.inception_3a", "28x28x256", "159K", "128M"),
-    *row(
-        "features.inception_3b",
-        "28x28x480",
-        ("380K", "379K", "379.0; 379.6 with biases, which the exact rows conv2 and linear leave out"),
-        "304M",
-    ),
-    pooled("features.pool3", "14x14x480"),
-    *row(
-        "features.inception_4a", "14x14x512", ("364K", "367K", STALE), ("73M", "73.6M", "cut off, not rounded: 73.61M")
-    ),
-    *row("features.inception_4b", "14x14x512", ("437K", "438K", "exactly 438 x 1,024: the print is one K low"), "88M"),
-    *row("features.inception_4c", "14x14x512", ("463K", "497.5K", STALE), "100M"),
-    *row("features.inception_4d", "14x14x528", ("580K", "590.5K", STALE), "119M"),
-    *row("features.inception_4e", "14x14x832", ("840K", "847K", STALE), "170M"),
-    pooled("features.pool4", "7x7x832"),
-    *row("features.inception_5a", "7x7x832", ("1072K", "1018K", STALE_5A), ("54M", "51M", STALE_5A)),
-    *row("features.inception_5b", "7x7x1024", ("1388K", "1409K", STALE), "71M"),
-    pooled("classifier.pool", "1x1x1024"),
-    *row("classifier.linear", "", "1000K", "1M"),
-    MAPS,
-    depth("22", "Sec. 5"),
-    macs(
-        "1.5 billion",
-        "Sec. 1",
-        ours="1.58 billion",
-        why="the sum of Table 1's ops, 1,502M, which has 34M for the first layer; its 7x7 convolution takes 118M",
-    ),
-    ratio(
-        "12x fewer",
-        "Sec. 1",
-        of="params",
-        to="alexnet",
-        ours="8.7x fewer",
-        why="12 times fewer are 5.0M parameters: Table 1 adds up to 7.0M, or 6.0M without the linear layer",
-    ),
-    input_size=(3, 224, 224),
-    aliases=("inception_v1",),
-)
 def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The 22 layers of Table 1, with or without the auxiliary classifiers that help to train them (Sec. 5).
 
@@ -368,27 +287,6 @@ def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int
     return inception_net(PUBLISHED, auxiliary, in_channels, num_classes)
 
 
-@register(
-    PAPER,
-    params("6,624,904", "torchvision's documentation"),
-    macs("1.50G", "torchvision's documentation"),
-    MAPS,
-    input_size=(3, 224, 224),
-)
 def googlenet_bn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Not the paper's: batch normalization, no LRN, and 3x3 for 5x5, as in the weights that torchvision publishes."""
     return inception_net(BATCH_NORMALIZED, auxiliary, in_channels, num_classes)
-
-
-unaudited(PAPER, "27 layers", "Sec. 5", "counts the five poolings too; a test of GoogLeNet holds it")
-unaudited(PAPER, "4x4x512, 4x4x528", "Sec. 5", "maps that exist in training only; a test of GoogLeNet holds them")
-unaudited(PAPER, "1x1x1000", "Table 1", "logits are no map; the weights of the linear row hold their number")
-unaudited(PAPER, "144 crops per image", "Sec. 7", "a protocol of testing: 4 scales x 3 squares x 6 crops x 2 mirrored")
-unaudited(PAPER, "cost 1008", "Table 3", "a protocol of testing: 7 models x 144 crops")
-unaudited(
-    PAPER,
-    "-0.92%, -2.18%, -1.98%, -2.45%, -3.45%",
-    "Table 3",
-    "differences of error rates to 10.07%; the last is in error: 6.67 - 10.07 is -3.40",
-)
-unaudited(PAPER, "56.5%, about 40%", "Sec. 7", "quotients of error rates")

@@ -10,16 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, connections, depth, macs, neurons, params, sizes
 from archzoo.layers import Conv2d, Linear, Net, sequence
-from archzoo.registry import register, unaudited
-
-PAPER = Paper(
-    "Gradient-Based Learning Applied to Document Recognition",
-    "Y. LeCun, L. Bottou, Y. Bengio, P. Haffner",
-    1998,
-    "https://doi.org/10.1109/5.726791",
-)
 
 # Table I, column by column: the maps of S2 that each of the 16 maps of C3 reads.
 TABLE_I = (
@@ -44,17 +35,6 @@ BITMAPS = """
 .#...#. ...#... #...... .#...#. .....#. .#...#. .#...#. ..#.... .#...#. .....#.
 ..###.. .#####. ####### ..###.. .....#. ..###.. ..###.. ..#.... ..###.. .####..
 """
-
-# Sec. II-B: trainable parameters and connections, layer by layer.
-SEC_II_B = {
-    "features.C1": ("156", "122,304"),
-    "features.S2": ("12", "5,880"),
-    "features.C3": ("1,516", "151,600"),
-    "features.S4": ("32", "2,000"),
-    "features.C5": ("48,120", "48,120"),
-    "classifier.F6": ("10,164", "10,164"),
-    "": ("60,000", "340,908"),
-}
 
 
 class ScaledTanh(nn.Module):
@@ -134,23 +114,6 @@ def uniform_by_fan_in(layer: nn.Module) -> None:
         nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
 
 
-@register(
-    PAPER,
-    *(params(n, "Sec. II-B", at=at, confirmed=False) for at, (n, _) in SEC_II_B.items()),
-    *(connections(n, "Sec. II-B", at=at, confirmed=False) for at, (_, n) in SEC_II_B.items()),
-    depth("7", "Sec. II-B", confirmed=False),  # the fixed codes of the output count as its weights
-    neurons("84", "Sec. II-B", at="classifier.F6", confirmed=False),
-    sizes("28-14-10-5-1", "Fig. 2", confirmed=False),
-    macs(
-        "401K",
-        "Fig. 11",
-        confirmed=False,
-        ours="333K",
-        why="a bar read off a chart from memory; no convention gives it: 332,824 multiply-adds with the subsampling, "
-        "326,520 without, 340,908 connections",
-    ),
-    input_size=(1, 32, 32),
-)
 def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
     """LeNet-5 as published: sparse C3, trainable subsampling, Euclidean outputs with fixed codes (Sec. II-B)."""
     if num_classes > 10:
@@ -176,7 +139,6 @@ def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
     return Net(features, classifier, uniform_by_fan_in)
 
 
-@register(PAPER, input_size=(1, 32, 32))
 def lenet5_textbook(*, in_channels: int = 1, num_classes: int = 10) -> Net:
     """Not the paper's: LeNet-5 as textbooks have it, with average pooling, a dense C3, and a linear output."""
     features = sequence(
@@ -196,6 +158,3 @@ def lenet5_textbook(*, in_channels: int = 1, num_classes: int = 10) -> Net:
         output=Linear(84, num_classes),
     )
     return Net(features, classifier, uniform_by_fan_in)
-
-
-unaudited(PAPER, "0.95% test error", "Sec. III-C", "a result of training")

@@ -8,11 +8,7 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from archzoo.claims import Paper, megabytes, ratio
 from archzoo.layers import Conv2d, Net, gaussian, sequence
-from archzoo.registry import register, unaudited
-
-PAPER = Paper("Network In Network", "M. Lin, Q. Chen, S. Yan", 2013, "https://arxiv.org/abs/1312.4400")
 
 
 @dataclass(frozen=True)
@@ -74,18 +70,11 @@ def classifier(specs: Sequence[MLPConv], num_classes: int) -> nn.Sequential:
     return sequence(**last, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def nin(*, in_channels: int = 3, num_classes: int = 10) -> Net:
     """Three mlpconv layers, the author's definition for CIFAR-10; weights start with a deviation of 0.05 there."""
     return Net(features(CIFAR_10, in_channels), classifier(CIFAR_10, num_classes), gaussian(0.05))
 
 
-@register(
-    PAPER,
-    megabytes("29MB", "the author's model card", counting="MB = 2^20"),
-    ratio("one eighth", "the author's model card", of="bytes", to="alexnet"),
-    input_size=(3, 224, 224),
-)
 def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Four mlpconv layers: not in the paper, but the model for ImageNet that the author released."""
     body, head = features(IMAGENET, in_channels), classifier(IMAGENET, num_classes)
@@ -95,11 +84,3 @@ def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         gaussian(0.01 if layer in narrow else 0.05)(layer)
 
     return Net(body, head, initialize)
-
-
-unaudited(
-    PAPER,
-    "no parameter to optimize",
-    "Sec. 3.2",
-    "words on global average pooling, no number; a test of Network in Network holds it",
-)

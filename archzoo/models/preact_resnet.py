@@ -8,7 +8,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, depth, params, sizes
 from archzoo.layers import (
     Block,
     Net,
@@ -21,14 +20,6 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
-)
-from archzoo.registry import preset, quote, register, unaudited
-
-PAPER = Paper(
-    "Identity Mappings in Deep Residual Networks",
-    "K. He, X. Zhang, S. Ren, J. Sun",
-    2016,
-    "https://arxiv.org/abs/1603.05027",
 )
 
 
@@ -123,7 +114,6 @@ def preact_net(
     return Net(features, pooled_classifier(outputs, classes), he_normal_fan_out)
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def preact_resnet(
     depth: int = 164,
     *,
@@ -141,37 +131,7 @@ def preact_resnet(
     return preact_net(stem, 16, made, (16, 32, 64), (repeats(depth, each, 2),) * 3, num_classes)
 
 
-@register(PAPER, depth("200", "Table 5"), input_size=(3, 224, 224))
 def preact_resnet200(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """For ImageNet, as fb.resnet.torch has it: bottlenecks 3, 24, 36, 3 after ResNet's stem (Table 5)."""
     stem = imagenet_stem(in_channels, 64)
     return preact_net(stem, 64, Bottleneck(stride_in_3x3=True), (64, 128, 256, 512), (3, 24, 36, 3), num_classes)
-
-
-MAPS = sizes("32-16-8", "Sec. 4.1")
-
-preset("preact_resnet110", preact_resnet, depth("110", "Table 3"), MAPS, depth=110, block="basic")
-preset(
-    "preact_resnet164",
-    preact_resnet,
-    params("1.7M", "Table 4", counting="without batch norm"),
-    params("1.7M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
-    depth("164", "Table 4"),
-    MAPS,
-    depth=164,
-)
-preset(
-    "preact_resnet1001",
-    preact_resnet,
-    params("10.2M", "Table 4", counting="without batch norm"),
-    params("10.2M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
-    depth("1001", "Table 4"),
-    MAPS,
-    depth=1001,
-)
-
-quote(PAPER, "resnet110", params("1.7M", "Table 4"))
-quote(PAPER, "resnet1202", params("19.4M", "Table 4"))
-unaudited(PAPER, "333 and 54 residual units", "Sec. 3.1 and 4.1", "a number of blocks; a test of this paper holds it")
-unaudited(PAPER, "about 10x", "Sec. 5", "says that cost is linear in depth, and names no two networks")
-unaudited(PAPER, "4.62% error on CIFAR-10", "Table 4", "a result of training")

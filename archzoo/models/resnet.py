@@ -8,7 +8,6 @@ from typing import Literal
 
 from torch import nn
 
-from archzoo.claims import Paper, depth, difference, macs, params, ratio, sizes
 from archzoo.layers import (
     Basic,
     Net,
@@ -25,14 +24,6 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
-)
-from archzoo.registry import preset, quote, register, unaudited
-
-PAPER = Paper(
-    "Deep Residual Learning for Image Recognition",
-    "K. He, X. Zhang, S. Ren, J. Sun",
-    2015,
-    "https://arxiv.org/abs/1512.03385",
 )
 
 # Table 1: blocks in conv2_x to conv5_x, of two 3x3 convolutions up to 34 layers, bottlenecks from 50 on.
@@ -104,7 +95,6 @@ def published_option(depth: int) -> Option:
     return "A" if depth < 50 else "B"
 
 
-@register(PAPER, input_size=(3, 224, 224))
 def resnet(
     depth: Literal[18, 34, 50, 101, 152] = 50,
     *,
@@ -118,7 +108,6 @@ def resnet(
     return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
 
 
-@register(PAPER, input_size=(3, 224, 224))
 def resnet_v1_5(
     depth: Literal[50, 101, 152] = 50, *, option: Option = "B", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
@@ -127,116 +116,16 @@ def resnet_v1_5(
     return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
 
 
-@register(PAPER, input_size=(3, 224, 224))
 def plain(depth: Literal[18, 34] = 34, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The same layers without shortcuts (Sec. 3.3)."""
     return imagenet_net(Basic(None), TABLE_1[depth], in_channels, num_classes)
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def resnet_cifar(depth: int = 20, *, option: Option = "A", in_channels: int = 3, num_classes: int = 10) -> Net:
     """Residual networks of 6n + 2 layers for CIFAR-10, option A everywhere (Sec. 4.2)."""
     return cifar_net(Basic(SHORTCUTS[option]), depth, in_channels, num_classes)
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def plain_cifar(depth: int = 20, *, in_channels: int = 3, num_classes: int = 10) -> Net:
     """The same layers without shortcuts (Sec. 4.2)."""
     return cifar_net(Basic(None), depth, in_channels, num_classes)
-
-
-MAPS = sizes("112-56-28-14-7", "Table 1")
-CIFAR_MAPS = sizes("32-16-8", "Sec. 4.2")
-
-preset("plain18", plain, macs("1.8x10^9", "Table 1"), depth("18", "Table 1"), MAPS, depth=18)
-preset(
-    "plain34",
-    plain,
-    macs("3.6x10^9", "Table 1"),
-    depth("34", "Table 1"),
-    MAPS,
-    ratio(
-        "18%",
-        "Sec. 3.3",
-        of="macs",
-        to="vgg_e",
-        ours="18.6%",
-        why="a quotient of the rounded 3.6 and 19.6 billion; the exact counts give 18.56%",
-    ),
-    depth=34,
-)
-preset("resnet18", resnet, macs("1.8x10^9", "Table 1"), depth("18", "Table 1"), MAPS, depth=18)
-preset(
-    "resnet34",
-    resnet,
-    macs("3.6x10^9", "Table 1"),
-    depth("34", "Table 1"),
-    MAPS,
-    difference("thirteen", "Sec. 4.1", of="layers", to="resnet34", options={"option": "C"}, to_options={"option": "B"}),
-    depth=34,
-)
-preset(
-    "resnet50",
-    resnet,
-    macs(
-        "3.8x10^9",
-        "Table 1",
-        ours="3.86x10^9",
-        why="cut off, not rounded: 3.858 billion with the projections of option B, which the same row's "
-        "7.6 and 11.3 count too",
-    ),
-    depth("50", "Table 1"),
-    MAPS,
-    ratio(
-        "doubled",
-        "Sec. 4.1",
-        of="macs",
-        at="features.conv2_x.block2",
-        to="resnet50",
-        to_at="features.conv2_x.block2",
-        options={"option": "C"},
-    ),
-    depth=50,
-)
-preset("resnet101", resnet, macs("7.6x10^9", "Table 1"), depth("101", "Table 1"), MAPS, depth=101)
-preset(
-    "resnet152",
-    resnet,
-    macs("11.3x10^9", "Table 1"),
-    depth("152", "Table 1"),
-    MAPS,
-    #    ratio("8x", "Abstract", of="depth", to="vgg_e"),
-    depth=152,
-)
-preset("resnet50_v1_5", resnet_v1_5, depth=50)
-preset("resnet101_v1_5", resnet_v1_5, depth=101)
-preset("resnet152_v1_5", resnet_v1_5, depth=152)
-
-preset("resnet20", resnet_cifar, params("0.27M", "Table 6"), depth("20", "Table 6"), CIFAR_MAPS, depth=20)
-preset("resnet32", resnet_cifar, params("0.46M", "Table 6"), depth("32", "Table 6"), CIFAR_MAPS, depth=32)
-preset("resnet44", resnet_cifar, params("0.66M", "Table 6"), depth("44", "Table 6"), CIFAR_MAPS, depth=44)
-preset("resnet56", resnet_cifar, params("0.85M", "Table 6"), depth("56", "Table 6"), CIFAR_MAPS, depth=56)
-preset("resnet110", resnet_cifar, params("1.7M", "Table 6"), depth("110", "Table 6"), CIFAR_MAPS, depth=110)
-preset(
-    "resnet1202",
-    resnet_cifar,
-    params("19.4M", "Table 6"),
-    params("19.4M", "Sec. 4.2"),
-    depth("1202", "Table 6"),
-    CIFAR_MAPS,
-    depth=1202,
-)
-preset("plain20", plain_cifar, params("0.27M", "Table 6"), depth("20", "Sec. 4.2"), CIFAR_MAPS, depth=20)
-preset("plain32", plain_cifar, params("0.46M", "Table 6"), depth("32", "Sec. 4.2"), CIFAR_MAPS, depth=32)
-preset("plain44", plain_cifar, params("0.66M", "Table 6"), depth("44", "Sec. 4.2"), CIFAR_MAPS, depth=44)
-preset("plain56", plain_cifar, params("0.85M", "Table 6"), depth("56", "Sec. 4.2"), CIFAR_MAPS, depth=56)
-preset("plain110", plain_cifar, params("1.7M", "Table 6"), depth("110", "Sec. 4.2"), CIFAR_MAPS, depth=110)
-
-quote(PAPER, "vgg_d", macs("15.3 billion", "Sec. 4.1", at="features"))
-quote(PAPER, "vgg_e", macs("19.6 billion", "Fig. 3, Sec. 3.3 and 4.1"))
-unaudited(
-    PAPER,
-    "similar time complexity of the 64-d basic block and the 256-d bottleneck",
-    "Fig. 5",
-    "not a number; a test of ResNet holds the two within a tenth",
-)

@@ -9,16 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, macs, params
 from archzoo.layers import Conv2d, Linear, Net, conv1x1, sequence
-from archzoo.registry import preset, quote, register, unaudited
-
-PAPER = Paper(
-    "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design",
-    "N. Ma, X. Zhang, H.-T. Zheng, J. Sun",
-    2018,
-    "https://arxiv.org/abs/1807.11164",
-)
 
 # Table 5: maps of stage2, stage3, stage4 and conv5. The stages have 4, 8 and 4 units.
 TABLE_5 = {
@@ -103,7 +94,6 @@ def released_initialization(layer: nn.Module) -> None:
             nn.init.zeros_(layer.bias)
 
 
-@register(PAPER, input_size=(3, 224, 224))
 def shufflenet_v2(
     width: float = 1.0, *, down: Down = "asymmetric", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
@@ -128,29 +118,3 @@ def shufflenet_v2(
         head["drop"] = nn.Dropout(0.2)  # authors' code
     head["fc"] = Linear(last, num_classes, bias=down == "symmetric")
     return Net(sequence(**parts), sequence(**head), released_initialization)
-
-
-preset(
-    "shufflenet_v2_x0_5",
-    shufflenet_v2,
-    macs(
-        "41M",
-        "Table 5",
-        ours="40M",
-        why="40,476,448 in convolutions and the linear layer; the 50,176 additions of the global pooling make it 40.53",
-    ),
-    params("1.4M", "Table 5"),
-    width=0.5,
-)
-preset("shufflenet_v2_x1_0", shufflenet_v2, macs("146M", "Table 5"), params("2.3M", "Table 5"), width=1.0)
-preset("shufflenet_v2_x1_5", shufflenet_v2, macs("299M", "Table 5"), params("3.5M", "Table 5"), width=1.5)
-preset("shufflenet_v2_x2_0", shufflenet_v2, macs("591M", "Table 5"), params("7.4M", "Table 5"), width=2.0)
-
-quote(
-    PAPER,
-    "resnet50",
-    macs("3.8G", "Table 6", ours="3.86G", why="quoted from ResNet, where it is cut off and not rounded"),
-)
-unaudited(PAPER, "2.3G", "Table 6", "multiply-adds of ShuffleNet v2-50, a net that is not here")
-unaudited(PAPER, "equal FLOPs", "Tables 1 and 2", "of single layers; a test of ShuffleNet V2 holds them")
-unaudited(PAPER, "417 batches/s on a GPU, 57.0 images/s on ARM", "Table 8", "speeds of one machine")

@@ -10,43 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, flops, megabytes, params, ratio, size
 from archzoo.layers import Conv2d, Initialize, Net, at_least, sequence, xavier_fan_in
-from archzoo.registry import quote, register, unaudited
-
-PAPER = Paper(
-    "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
-    "F. Iandola, S. Han, M. Moskewicz, K. Ashraf, W. Dally, K. Keutzer",
-    2016,
-    "https://arxiv.org/abs/1602.07360",
-)
-
-# Table 1: parameters before pruning.
-TABLE_1 = {
-    "features.conv1": "14,208",
-    "features.fire2": "11,920",
-    "features.fire3": "12,432",
-    "features.fire4": "45,344",
-    "features.fire5": "49,440",
-    "features.fire6": "104,880",
-    "features.fire7": "111,024",
-    "features.fire8": "188,992",
-    "features.fire9": "197,184",
-    "classifier.conv10": "513,000",
-    "": "1,248,424",
-}
-# Table 1: size of the output.
-TABLE_1_OUTPUT = {
-    "features.conv1": "111x111x96",
-    "features.maxpool1": "55x55x96",
-    "features.fire2": "55x55x128",
-    "features.fire4": "55x55x256",
-    "features.maxpool4": "27x27x256",
-    "features.fire6": "27x27x384",
-    "features.fire8": "27x27x512",
-    "features.fire9": "13x13x512",
-    "classifier.conv10": "13x13x1000",
-}
 
 Bypass = Literal["none", "simple", "complex"]
 
@@ -137,41 +101,6 @@ def released_initialization(last: Conv2d) -> Initialize:
     return initialize
 
 
-@register(
-    PAPER,
-    *(params(printed, "Table 1", at=at) for at, printed in TABLE_1.items()),
-    *(size(printed, "Table 1", at=at) for at, printed in TABLE_1_OUTPUT.items()),
-    size("13x12x512", "Table 1", at="features.maxpool8", ours="13x13x512", why="a slip: the next row reads 13x13x512"),
-    megabytes("4.8MB", "Abstract and Table 2", counting="MB = 2^20"),
-    megabytes("13MB", "Sec. 5.2", counting="MB = 2^20", options={"squeeze_ratio": 0.5}),
-    megabytes("19MB", "Sec. 5.2", options={"squeeze_ratio": 0.75}),
-    megabytes("4.8MB", "Table 3", counting="MB = 2^20", options={"bypass": "simple"}),
-    megabytes(
-        "7.7MB",
-        "Table 3",
-        options={"bypass": "complex"},
-        confirmed=False,
-        ours="6.4MB",
-        why="1x1 convolutions around fire2, 4, 6 and 8 make 1,589,672 parameters, which is 6.36 MB or 6.06 MiB",
-    ),
-    flops(
-        "1.72G",
-        "authors' README of v1.1",
-        ours="1.67G",
-        why="the release pads the 1x1 convolution conv10 to 15x15 outputs, which is 1.72; Table 1 has 13x13",
-    ),
-    ratio("2.4x", "authors' README of v1.1", of="macs", to="squeezenet1_1"),
-    ratio(
-        "50x fewer",
-        "Title",
-        of="params",
-        to="alexnet",
-        ours="49x fewer",
-        why="a quotient of the rounded 240 MB and 4.8 MB of Table 2",
-    ),
-    input_size=(3, 227, 227),
-    aliases=("squeezenet",),
-)
 def squeezenet1_0(
     *,
     bypass: Bypass = "none",
@@ -187,26 +116,6 @@ def squeezenet1_0(
     return squeeze_net(Conv2d(in_channels, 96, 7, stride=2), (4, 8), bypass, rule, num_classes)
 
 
-@register(
-    PAPER,
-    flops(
-        "0.72G",
-        "authors' README of v1.1",
-        ours="0.70G",
-        why="0.698 at 224x224; 1.72 divided by the 2.4 of the same table is 0.717, so it was probably derived",
-    ),
-    input_size=(3, 224, 224),
-)
 def squeezenet1_1(*, bypass: Bypass = "none", in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The authors' later net: a smaller first layer, and earlier pooling."""
     return squeeze_net(Conv2d(in_channels, 64, 3, stride=2), (3, 5), bypass, Metaparameters(), num_classes)
-
-
-quote(
-    PAPER,
-    "alexnet",
-    megabytes("240MB", "Table 2", confirmed=False, ours="244MB", why="60 million parameters; there are 60,965,224"),
-)
-unaudited(PAPER, "421,098 parameters", "Table 1", "after pruning by Deep Compression, layer by layer alike")
-unaudited(PAPER, "363x, 510x, 1.4x, 10x", "Sec. 4", "ratios of compressed sizes: 0.66, 0.47 and 6.9 MB")
-unaudited(PAPER, "57.5% top-1 and 80.3% top-5 accuracy", "Table 2", "a result of training")

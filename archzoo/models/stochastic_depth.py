@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, depth, sizes
 from archzoo.layers import (
     Net,
     conv1x1,
@@ -26,14 +25,6 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
-)
-from archzoo.registry import preset, register, unaudited
-
-PAPER = Paper(
-    "Deep Networks with Stochastic Depth",
-    "G. Huang, Y. Sun, Z. Liu, D. Sedra, K. Weinberger",
-    2016,
-    "https://arxiv.org/abs/1603.09382",
 )
 
 Decay = Literal["linear", "uniform"]
@@ -141,7 +132,6 @@ class Bottleneck:
         return StochasticBlock(layers, projected(inputs, outputs, stride), next(self.survival))
 
 
-@register(PAPER, input_size=(3, 32, 32))
 def stochastic_depth(
     depth: int = 110,
     *,
@@ -162,7 +152,6 @@ def stochastic_depth(
     return Net(sequence(**parts), pooled_classifier(64, num_classes), he_normal_fan_out)
 
 
-@register(PAPER, depth("152", "Sec. 4"), sizes("112-56-28-14-7", "Sec. 4"), input_size=(3, 224, 224))
 def stochastic_depth_152(
     *, survival: float = 0.5, decay: Decay = "linear", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
@@ -170,14 +159,3 @@ def stochastic_depth_152(
     block = Bottleneck(iter(survival_probabilities(50, survival, decay)))
     parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), (3, 8, 36, 3))
     return Net(sequence(**parts), pooled_classifier(2048, num_classes), he_normal_fan_out)
-
-
-preset("stochastic_depth_110", stochastic_depth, depth("110", "Sec. 4"), depth=110)
-preset("stochastic_depth_1202", stochastic_depth, depth("1202", "Sec. 4"), depth=1202)
-
-HELD = "follows from the probabilities of survival; a test of this paper holds it"
-unaudited(PAPER, "about 40 of 54 blocks active", "Sec. 3", HELD)
-unaudited(PAPER, "25% of the training time saved, 40% with p_L = 0.2", "Sec. 3 and 5", HELD)
-unaudited(PAPER, "50 bottlenecks", "Sec. 4", "a number of blocks; a test of this paper holds it")
-unaudited(PAPER, "15h7m against 20h42m", "Table 2", "clock times of one machine")
-unaudited(PAPER, "5.25% error on CIFAR-10", "Table 1", "a result of training")

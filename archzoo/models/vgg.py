@@ -8,23 +8,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from archzoo.claims import Paper, depth, params, ratio, weights
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
-from archzoo.registry import preset, quote, register, unaudited
-
-PAPER = Paper(
-    "Very Deep Convolutional Networks for Large-Scale Image Recognition",
-    "K. Simonyan, A. Zisserman",
-    2014,
-    "https://arxiv.org/abs/1409.1556",
-)
-
-INCEPTION_V3 = Paper(
-    "Rethinking the Inception Architecture for Computer Vision",
-    "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna",
-    2015,
-    "https://arxiv.org/abs/1512.00567",
-)
 
 # Table 1: kernel sizes, stage by stage. The stages have 64, 128, 256, 512 and 512 maps.
 TABLE_1 = {
@@ -76,7 +60,6 @@ def classifier(maps: int, num_classes: int) -> nn.Sequential:
     )
 
 
-@register(PAPER, input_size=(3, 224, 224))
 def vgg(
     config: Literal["A", "A-LRN", "B", "C", "D", "E"] = "D",
     *,
@@ -111,37 +94,3 @@ def init_from(net: Net, shallower: Net) -> list[str]:
         for name in copied:
             target[name].copy_(source[name])
     return list(FROM_A)
-
-
-preset("vgg_a", vgg, params("133M", "Table 2"), depth("11", "Table 1"), aliases=("vgg11",), config="A")
-preset("vgg_a_lrn", vgg, params("133M", "Table 2"), depth("11", "Table 1"), config="A-LRN")
-preset("vgg_b", vgg, params("133M", "Table 2"), depth("13", "Table 1"), aliases=("vgg13",), config="B")
-preset("vgg_c", vgg, params("134M", "Table 2"), depth("16", "Table 1"), config="C")
-preset("vgg_d", vgg, params("138M", "Table 2"), depth("16", "Table 1"), aliases=("vgg16",), config="D")
-preset(
-    "vgg_e",
-    vgg,
-    params("144M", "Table 2"),
-    depth("19", "Table 1"),
-    weights("27C^2", "Sec. 2.3", at="features.conv3_2 + features.conv3_3 + features.conv3_4", unit=256**2),
-    aliases=("vgg19",),
-    config="E",
-)
-
-quote(
-    INCEPTION_V3,
-    "vgg_d",
-    ratio(
-        "about 3x more",
-        "Sec. 1",
-        of="params",
-        to="alexnet",
-        ours="2.3x more",
-        why="138.4M to AlexNet's 61.0M; net E has 2.36 times as many",
-    ),
-)
-unaudited(PAPER, "49C^2, 81% more", "Sec. 2.3", "about a 7x7 layer that no net here has; a test of VGG holds it")
-unaudited(PAPER, "5x5, 7x7", "Sec. 2.3", "receptive fields of two and three 3x3 layers; a test of VGG holds them")
-unaudited(PAPER, "74 epochs", "Sec. 3.1", "length of training: 370K iterations of 256 images")
-unaudited(PAPER, "50 crops per scale, 150 over 3 scales", "Sec. 3.2", "a protocol of testing")
-unaudited(PAPER, "144M", "Sec. 2.2", "weights of Sermanet et al.'s net, which is not here")

@@ -8,7 +8,6 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from archzoo.claims import Paper, depth, params, ratio, sizes
 from archzoo.layers import (
     Basic,
     Block,
@@ -27,14 +26,6 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
-)
-from archzoo.registry import preset, quote, register, unaudited
-
-PAPER = Paper(
-    "Wide Residual Networks",
-    "S. Zagoruyko, N. Komodakis",
-    2016,
-    "https://arxiv.org/abs/1605.07146",
 )
 
 BlockType = Literal[
@@ -155,7 +146,6 @@ def imagenet_net(block: Block, width: float, blocks: tuple[int, ...], in_channel
     return Net(sequence(**parts), pooled_classifier(block.expansion * widths[-1], num_classes), msr_init)
 
 
-@register(PAPER, input_size=(3, 32, 32), aliases=("wrn",))
 def wide_resnet(
     depth: int = 28,
     k: int = 10,
@@ -170,334 +160,16 @@ def wide_resnet(
     return cifar_net(read_block(block, drop), k, blocks, in_channels, num_classes)
 
 
-@register(
-    PAPER,
-    depth("18", "Table 7"),
-    params("11.7M", "Table 7", options={"width": 1.0}),
-    params("25.9M", "Table 7", options={"width": 1.5}),
-    params("45.6M", "Table 7", options={"width": 2.0}),
-    params("101.8M", "Table 7", options={"width": 3.0}),
-    input_size=(3, 224, 224),
-    aliases=("wrn_18",),
-)
 def wide_resnet18(width: float = 1.0, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """ResNet-18 with projections where the shape changes, ``width`` times as wide (Table 7)."""
     return imagenet_net(Basic(projected), width, IMAGENET[18], in_channels, num_classes)
 
 
-@register(
-    PAPER,
-    depth("34", "Table 7"),
-    params("21.8M", "Table 7", options={"width": 1.0}),
-    params("48.6M", "Table 7", options={"width": 1.5}),
-    params("86.0M", "Table 7", options={"width": 2.0}),
-    input_size=(3, 224, 224),
-    aliases=("wrn_34",),
-)
 def wide_resnet34(width: float = 1.0, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """ResNet-34 with projections where the shape changes, ``width`` times as wide (Table 7)."""
     return imagenet_net(Basic(projected), width, IMAGENET[34], in_channels, num_classes)
 
 
-@register(
-    PAPER,
-    depth("50", "Table 8"),
-    params("68.9M", "Table 8"),
-    input_size=(3, 224, 224),
-    aliases=("wrn_50_2", "wrn_50_2_bottleneck"),
-)
 def wide_resnet50_2(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """WRN-50-2-bottleneck: ResNet-50 with the inner widths of its bottlenecks doubled (Table 8)."""
     return imagenet_net(Bottleneck(2), 1.0, IMAGENET[50], in_channels, num_classes)
-
-
-# The rows of Tables 2 to 6. WRN-n-k means B(3,3); other blocks stand in the name.
-MAPS = sizes("32-16-8", "Table 1")
-
-preset(
-    "wide_resnet_40_2_b131",
-    wide_resnet,
-    params("1.4M", "Table 2"),
-    MAPS,
-    aliases=("wrn_40_2_b131",),
-    depth=40,
-    k=2,
-    block="B(1,3,1)",
-)
-preset(
-    "wide_resnet_40_2_b31",
-    wide_resnet,
-    params("1.2M", "Table 2"),
-    MAPS,
-    aliases=("wrn_40_2_b31",),
-    depth=40,
-    k=2,
-    block="B(3,1)",
-)
-preset(
-    "wide_resnet_40_2_b13",
-    wide_resnet,
-    params("1.3M", "Table 2"),
-    MAPS,
-    aliases=("wrn_40_2_b13",),
-    depth=40,
-    k=2,
-    block="B(1,3)",
-)
-preset(
-    "wide_resnet_40_2_b311",
-    wide_resnet,
-    params("1.3M", "Table 2"),
-    MAPS,
-    aliases=("wrn_40_2_b311",),
-    depth=40,
-    k=2,
-    block="B(3,1,1)",
-)
-preset(
-    "wide_resnet_28_2",
-    wide_resnet,
-    params("1.5M", "Table 2"),
-    MAPS,
-    aliases=(
-        "wrn_28_2",
-        "wrn_28_2_b33",
-    ),
-    depth=28,
-    k=2,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_22_2_b313",
-    wide_resnet,
-    params("1.1M", "Table 2"),
-    MAPS,
-    aliases=("wrn_22_2_b313",),
-    depth=22,
-    k=2,
-    block="B(3,1,3)",
-)
-preset(
-    "wide_resnet_40_2_b3",
-    wide_resnet,
-    params("2.2M", "Table 3"),
-    MAPS,
-    aliases=("wrn_40_2_b3",),
-    depth=40,
-    k=2,
-    block="B(3)",
-)
-preset(
-    "wide_resnet_40_2",
-    wide_resnet,
-    params("2.2M", "Table 3"),
-    params("2.2M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_40_2",
-        "wrn_40_2_b33",
-    ),
-    depth=40,
-    k=2,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_40_2_b333",
-    wide_resnet,
-    params("2.2M", "Table 3"),
-    MAPS,
-    aliases=("wrn_40_2_b333",),
-    depth=40,
-    k=2,
-    block="B(3,3,3)",
-)
-preset(
-    "wide_resnet_40_2_b3333",
-    wide_resnet,
-    params("2.2M", "Table 3"),
-    MAPS,
-    aliases=("wrn_40_2_b3333",),
-    depth=40,
-    k=2,
-    block="B(3,3,3,3)",
-)
-preset(
-    "wide_resnet_40_1",
-    wide_resnet,
-    params("0.6M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_40_1",
-        "wrn_40_1_b33",
-    ),
-    depth=40,
-    k=1,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_40_4",
-    wide_resnet,
-    params("8.9M", "Table 4"),
-    params("8.9M", "Table 5"),
-    MAPS,
-    aliases=(
-        "wrn_40_4",
-        "wrn_40_4_b33",
-    ),
-    depth=40,
-    k=4,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_40_8",
-    wide_resnet,
-    params("35.7M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_40_8",
-        "wrn_40_8_b33",
-    ),
-    depth=40,
-    k=8,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_28_10",
-    wide_resnet,
-    params("36.5M", "Table 4"),
-    params("36.5M", "Table 5"),
-    ratio("3.6x more", "Sec. 3", of="params", to="preact_resnet1001", counting="without batch norm"),
-    MAPS,
-    aliases=(
-        "wrn_28_10",
-        "wrn_28_10_b33",
-    ),
-    depth=28,
-    k=10,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_28_12",
-    wide_resnet,
-    params("52.5M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_28_12",
-        "wrn_28_12_b33",
-    ),
-    depth=28,
-    k=12,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_22_8",
-    wide_resnet,
-    params("17.2M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_22_8",
-        "wrn_22_8_b33",
-    ),
-    depth=22,
-    k=8,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_22_10",
-    wide_resnet,
-    params("26.8M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_22_10",
-        "wrn_22_10_b33",
-    ),
-    depth=22,
-    k=10,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_16_8",
-    wide_resnet,
-    params("11.0M", "Table 4"),
-    params("11.0M", "Table 5"),
-    MAPS,
-    aliases=(
-        "wrn_16_8",
-        "wrn_16_8_b33",
-    ),
-    depth=16,
-    k=8,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_16_10",
-    wide_resnet,
-    params("17.1M", "Table 4"),
-    MAPS,
-    aliases=(
-        "wrn_16_10",
-        "wrn_16_10_b33",
-    ),
-    depth=16,
-    k=10,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_16_4",
-    wide_resnet,
-    MAPS,
-    aliases=(
-        "wrn_16_4",
-        "wrn_16_4_b33",
-    ),
-    depth=16,
-    k=4,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_52_1",
-    wide_resnet,
-    MAPS,
-    aliases=(
-        "wrn_52_1",
-        "wrn_52_1_b33",
-    ),
-    depth=52,
-    k=1,
-    block="B(3,3)",
-)
-preset(
-    "wide_resnet_40_10",
-    wide_resnet,
-    params("56M", "Sec. 3"),
-    ratio("5x more", "Sec. 3", of="params", to="preact_resnet1001", counting="without batch norm"),
-    MAPS,
-    aliases=(
-        "wrn_40_10",
-        "wrn_40_10_b33",
-    ),
-    depth=40,
-    k=10,
-    block="B(3,3)",
-)
-
-OF_1001 = "the size of the pre-activation ResNet-1001; the ResNet paper prints 19.4M for this net, and so do we count"
-quote(PAPER, "resnet110", params("1.7M", "Table 5"))
-quote(PAPER, "resnet1202", params("10.2M", "Table 5", ours="19.4M", why=OF_1001))
-quote(PAPER, "resnet50", params("25.6M", "Table 8"))
-quote(PAPER, "resnet101", params("44.5M", "Table 8"))
-quote(PAPER, "resnet152", params("60.2M", "Table 8"))
-quote(PAPER, "stochastic_depth_110", params("1.7M", "Table 5"))
-quote(PAPER, "stochastic_depth_1202", params("10.2M", "Table 5", ours="19.4M", why=OF_1001))
-quote(PAPER, "preact_resnet110", params("1.7M", "Table 5"))
-quote(PAPER, "preact_resnet164", params("1.7M", "Table 5"))
-quote(PAPER, "preact_resnet1001", params("10.2M", "Table 5", counting="without batch norm"))
-quote(PAPER, "preact_resnet200", params("64.7M", "Table 8"))
-
-unaudited(PAPER, "59.9 to 85.8 s an epoch", "Table 2", "clock times of one graphics card")
-unaudited(PAPER, "8x faster, WRN-40-4 than ResNet-1001", "Sec. 3", "clock times of one graphics card: 68 and 512 ms")
-unaudited(
-    PAPER, "1.6x faster, WRN-28-10 than ResNet-1001", "Fig. 4", "clock times of one graphics card: 312 and 512 ms"
-)
-unaudited(PAPER, "49, 82, 115, 93 and 154 ms a batch", "Table 8", "clock times of one graphics card")
-unaudited(PAPER, "errors on CIFAR, SVHN, ImageNet and COCO", "Tables 2 to 9", "what a trained net reaches")

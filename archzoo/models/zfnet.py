@@ -5,16 +5,7 @@ M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", EC
 
 from torch import nn
 
-from archzoo.claims import Paper, size, sizes
 from archzoo.layers import Conv2d, Linear, Net, ResponseNorm, at_least, gaussian, sequence
-from archzoo.registry import register, unaudited
-
-PAPER = Paper(
-    "Visualizing and Understanding Convolutional Networks",
-    "M. Zeiler, R. Fergus",
-    2013,
-    "https://arxiv.org/abs/1311.2901",
-)
 
 
 def relu() -> nn.ReLU:
@@ -27,14 +18,6 @@ def pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2, ceil_mode=True)
 
 
-@register(
-    PAPER,
-    size("55x55x96", "Fig. 3", at="features.pool1"),
-    size("6x6x256", "Fig. 3", at="features.pool5"),
-    size("9216", "Fig. 3", at="classifier.flatten"),
-    sizes("110-55-26-13-6", "Fig. 3", confirmed=False),
-    input_size=(3, 224, 224),
-)
 def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Fig. 3, all connections dense. ``widths``: maps of layers 3, 4, 5; (512, 1024, 512) is variant (b) (Table 3).
 
@@ -73,8 +56,3 @@ def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, nu
         fc8=Linear(4096, num_classes),
     )
     return Net(features, classifier, gaussian(0.01))
-
-
-unaudited(PAPER, "38.4% top-1 and 16.5% top-5 error, variant (b) 37.5% and 16.0%", "Table 3", "results of training")
-unaudited(PAPER, "1.7% better than Krizhevsky et al.", "Sec. 5.1", "a difference of errors")
-unaudited(PAPER, "1.8% better", "arXiv v1, Sec. 3", "a difference of errors, of v1: another net, with 11x11 by 4")

@@ -7,7 +7,7 @@ from pathlib import Path
 import archzoo
 from archzoo import registry
 from archzoo.auditor import Finding, audit, profiled
-from archzoo.claims import Paper
+from archzoo.paper import Paper
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_row, place, quantity, summary
@@ -57,7 +57,7 @@ def _page(paper: Paper, entries: Sequence[Entry], findings: Sequence[Finding], d
         ["verdict", "network", "quantity", "printed", "ours", "where", "why"],
         ([f.verdict, f"`{f.name}`", quantity(f), f.printed, f.ours, place(f), f.why] for f in findings),
     )
-    rest = [item for source, item in registry.not_audited() if source.title == paper.title]
+    rest = [item for source, item in registry.not_countable() if source.title == paper.title]
     if rest:
         yield "\nNo count can speak of these:\n"
         yield from (f"- {_plain(item.printed)} ({_plain(item.where)}): {_plain(item.why)}" for item in rest)

@@ -1,0 +1,71 @@
+"""The options of a constructor: read from its signature, checked, and described. Imports no torch."""
+
+import difflib
+import inspect
+import types
+import typing
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from archzoo.errors import RegistrationError
+
+REQUIRED = ("in_channels", "num_classes")
+
+
+def signature_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
+    """The options of a constructor by name, with their types as annotations.
+
+    Raises RegistrationError for ``*args`` or ``**kwargs``, for an option without a type or a default, and where
+    ``in_channels`` or ``num_classes`` is missing.
+    """
+    name = constructor.__name__
+    options: dict[str, inspect.Parameter] = {}
+    hints = typing.get_type_hints(constructor)
+    for option, parameter in inspect.signature(constructor).parameters.items():
+        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            raise RegistrationError(f"{name}: *{option} hides the options; spell them out")
+        if option not in hints or parameter.default is parameter.empty:
+            raise RegistrationError(f"{name}: option {option!r} needs a type and a published default")
+        options[option] = parameter.replace(annotation=hints[option])
+    for required in REQUIRED:
+        if required not in options:
+            raise RegistrationError(f"{name}: every network takes {required}")
+    return options
+
+
+def hint(name: str, known: Mapping[str, Any]) -> str:
+    """``: did you mean 'depth'?``, or nothing where no known name is near."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
+def is_of_type(value: Any, kind: Any) -> bool:
+    """Whether a value is of an annotated type. An integer is a float, and a bool is no number."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return value in inner
+    if origin in (typing.Union, types.UnionType):
+        return any(is_of_type(value, member) for member in inner)
+    if origin is tuple:
+        if not isinstance(value, tuple | list):
+            return False
+        members = inner[:1] * len(value) if inner[-1] is ... else inner
+        return len(members) == len(value) and all(map(is_of_type, value, members))
+    if kind is float:
+        return isinstance(value, float | int) and not isinstance(value, bool)
+    if kind is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return kind is Any or isinstance(value, kind)
+
+
+def describe_type(kind: Any) -> str:
+    """A type in words: "an integer", "'A' or 'B'"."""
+    origin, inner = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return " or ".join(map(repr, inner))
+    if origin in (typing.Union, types.UnionType):
+        return " or ".join(map(describe_type, inner))
+    if origin is tuple:
+        return f"a tuple of {describe_type(inner[0]).removeprefix('an ').removeprefix('a ')}s"
+    plain = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
+    return plain.get(kind, str(kind))

@@ -1,0 +1,1 @@
+"""What each paper says. One file for each paper; imports no torch."""

@@ -1,0 +1,139 @@
+"""What the paper says: see ``archzoo.models.fractalnet`` for what it builds."""
+
+from archzoo.claims import Claim, depth, params, sizes
+from archzoo.paper import CIFAR_AND_SVHN, TOP_1_AND_5, Paper
+from archzoo.recipes import MultiStep, RandomCrop, RandomHorizontalFlip, RemainingHalves, Resize, TenCrop
+
+PAPER = Paper(
+    "FractalNet: Ultra-Deep Neural Networks without Residuals",
+    "G. Larsson, M. Maire, G. Shakhnarovich",
+    2016,
+    "https://arxiv.org/abs/1605.07648",
+    models="archzoo.models.fractalnet",
+)
+
+# Maps in each block: of the nets of Table 1, of the thin ones of Table 3, and of FractalNet-34 for ImageNet.
+TABLE_1 = (64, 128, 256, 512, 512)
+
+TABLE_3 = (16, 32, 64, 128, 128)
+
+PAPER.network("fractalnet", input_size=(3, 32, 32))
+PAPER.network("fractalnet34", depth("34", "Table 2", confirmed=False), input_size=(3, 224, 224))
+
+
+def convolutions(printed: str, where: str, confirmed: bool = True) -> Claim:
+    """Depth as the paper counts it: the convolutions alone, B x 2^(C-1)."""
+    why = "counts convolutions only, B x 2^(C-1); with the linear layer, as DenseNet's Table 2 counts it, one more"
+    return depth(printed, where, ours=str(int(printed) + 1), why=why, confirmed=confirmed)
+
+
+def on_cifar100(printed: str) -> Claim:
+    """Parameters in a row of Table 3."""
+    return params(printed, "Table 3", options={"num_classes": 100}, confirmed=False)
+
+
+PAPER.setting(
+    "fractalnet20",
+    params(
+        "38.6M",
+        "Table 1",
+        ours="33.7M",
+        why="does not follow from the published columns and widths: their 35 convolutions alone have 33.70M weights, "
+        "and biases, batch norm and the linear layer make 33.7M of it in any combination; the rule that gives 33.7M "
+        "gives all six rows of Table 3; 4.9M stay unexplained",
+    ),
+    convolutions("20", "Sec. 3"),
+    sizes("32-16-8-4-2-1", "released configuration"),
+    of="fractalnet",
+    aliases=("fractalnet_20_64",),
+    columns=3,
+    widths=TABLE_1,
+)
+# Table 3 by depth and the width of the first block.
+PAPER.setting(
+    "fractalnet_5_16",
+    on_cifar100("0.3M"),
+    convolutions("5", "Table 3", False),
+    of="fractalnet",
+    columns=1,
+    widths=TABLE_3,
+)
+PAPER.setting(
+    "fractalnet_10_16",
+    on_cifar100("0.8M"),
+    convolutions("10", "Table 3", False),
+    of="fractalnet",
+    columns=2,
+    widths=TABLE_3,
+)
+PAPER.setting(
+    "fractalnet_20_16",
+    on_cifar100("2.1M"),
+    convolutions("20", "Table 3", False),
+    of="fractalnet",
+    columns=3,
+    widths=TABLE_3,
+)
+PAPER.setting(
+    "fractalnet_40_16", on_cifar100("4.8M"), convolutions("40", "Sec. 3"), of="fractalnet", columns=4, widths=TABLE_3
+)
+PAPER.setting(
+    "fractalnet_80_16", on_cifar100("10.2M"), convolutions("80", "Sec. 3"), of="fractalnet", columns=5, widths=TABLE_3
+)
+PAPER.setting(
+    "fractalnet_160_16", on_cifar100("21.1M"), convolutions("160", "Sec. 3"), of="fractalnet", columns=6, widths=TABLE_3
+)
+PAPER.not_countable(
+    "22.9M parameters, FractalNet of 40 layers",
+    "Table 1",
+    "underspecified: four columns of 128, 64, 32 and 16 maps with a mix of 1x1 and 3x3 convolutions, and it is not "
+    "said which are 1x1; choices between 13M and 39M are all open",
+)
+PAPER.not_countable("errors such as 7.33% on CIFAR-10 and 28.20% on CIFAR-100", "Table 1", "of trained networks")
+PAPER.not_countable(
+    "24.12% top-1 and 7.39% top-5 error of FractalNet-34", "Table 2", "of a trained network, on ten crops"
+)
+PAPER.not_countable("errors from 37.32% at depth 5 to 26.46% at depth 80", "Table 3", "of trained networks")
+
+PAPER.results(
+    "Table 1, drop-path and dropout", CIFAR_AND_SVHN, "single crop", {"fractalnet20": (7.33, 4.6, 28.2, 23.73, 1.87)}
+)
+
+PAPER.results("Table 2", TOP_1_AND_5, "ten crops", {"fractalnet34": (24.12, 7.39)}, confirmed=False)
+
+PAPER.recipe(
+    "fractalnet_cifar",
+    networks=("fractalnet", "fractalnet20", "fractalnet_*"),
+    data="cifar10",
+    source="Sec. 4.1",
+    lr=0.02,
+    batch_size=100,
+    epochs=400,
+    schedule=RemainingHalves(),
+    augmentation=(
+        RandomCrop(padding=4),
+        RandomHorizontalFlip(),
+    ),
+    paper_result="4.60% (fractalnet20, drop-path, with augmentation) on CIFAR-10",
+    unspecified=("weight_decay: not printed, none here",),
+)
+
+PAPER.recipe(
+    "fractalnet_imagenet",
+    networks=("fractalnet34",),
+    data="imagenet",
+    source="Sec. 4.2",
+    lr=0.001,
+    batch_size=32,
+    epochs=70,
+    schedule=MultiStep((50, 65)),
+    augmentation=(
+        Resize(256),
+        RandomCrop(),
+        RandomHorizontalFlip(),
+    ),
+    protocol=TenCrop(),
+    paper_result="24.12% top-1, 7.39% top-5 (ten crops)",
+    unspecified=("weight_decay: not printed, none here",),
+    unconfirmed=("schedule",),
+)

@@ -1,0 +1,121 @@
+"""An optimizer of torch.optim by name, with any of its options. Imports torch only to check one that is not SGD."""
+
+import difflib
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from archzoo.errors import RecipeError
+
+# torch.optim.SGD's options and defaults. The papers use SGD alone, and reading a recipe imports no torch.
+SGD_OPTIONS: Mapping[str, Any] = {
+    "momentum": 0,
+    "dampening": 0,
+    "nesterov": False,
+    "maximize": False,
+    "foreach": None,
+    "differentiable": False,
+    "fused": None,
+}
+# The recipe has these itself.
+OF_THE_RECIPE = ("params", "lr", "weight_decay")
+REFUSED = {
+    "lbfgs": "its step evaluates the loss several times, and a batch of a recipe is evaluated once",
+    "sparseadam": "it takes sparse gradients, and those of convolutions are dense",
+    "muon": "it takes matrices alone, and convolutions and biases have other shapes",
+}
+
+
+@dataclass(frozen=True)
+class Optimizer:
+    """``torch.optim``'s optimizer of this name, in any case, with these options; the others keep torch's defaults.
+
+    Raises RecipeError for a name or an option that torch.optim does not have, and for optimizers that cannot train a
+    network here (LBFGS, SparseAdam, Muon), with the reason.
+    """
+
+    name: str = "sgd"
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", self.name.lower())
+        known = defaults_of(self.name)
+        for option in self.options:
+            if option not in known:
+                near = difflib.get_close_matches(option, known, n=1)
+                hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+                raise RecipeError(f"optimizer {self.name} has no option {option!r}: {hint}")
+        if self.name == "sgd":
+            _check_sgd({**known, **self.options})
+        else:
+            self._try()
+
+    def _try(self) -> None:
+        """Make the optimizer for one number, so that torch checks the values of its options."""
+        import torch
+
+        try:
+            optimizer_class(self.name)([torch.zeros(1, requires_grad=True)], **self.options)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise RecipeError(f"optimizer {self}: {error}") from error
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Torch's own default of every option."""
+        return defaults_of(self.name)
+
+    def with_options(self, **options: Any) -> "Optimizer":
+        """The same optimizer with other values of some options."""
+        return Optimizer(self.name, {**self.options, **options})
+
+    def __str__(self) -> str:
+        return f"{self.name}({', '.join(f'{name}={value!r}' for name, value in self.options.items())})"
+
+
+def sgd(momentum: float = 0.9, **options: Any) -> Optimizer:
+    """SGD with momentum, as most of the papers have it."""
+    return Optimizer("sgd", {"momentum": momentum, **options})
+
+
+def _check_sgd(options: Mapping[str, Any]) -> None:
+    """Raise RecipeError for values that torch.optim.SGD refuses."""
+    for name in ("momentum", "dampening"):
+        value = options[name]
+        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            raise RecipeError(f"{name} of sgd must be a number of at least 0, not {value!r}")
+    for name in ("nesterov", "maximize"):
+        if not isinstance(options[name], bool):
+            raise RecipeError(f"{name} of sgd must be True or False, not {options[name]!r}")
+    if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
+        raise RecipeError("nesterov=True of sgd needs a momentum above 0 and a dampening of 0")
+
+
+def defaults_of(name: str) -> dict[str, Any]:
+    """The options of an optimizer of torch.optim, with their defaults. Raises RecipeError where there is none."""
+    if name == "sgd":
+        return dict(SGD_OPTIONS)
+    if name in REFUSED:
+        raise RecipeError(f"optimizer {name} cannot be used: {REFUSED[name]}; sgd and adamw are common choices")
+    return {
+        option: parameter.default
+        for option, parameter in inspect.signature(optimizer_class(name)).parameters.items()
+        if option not in OF_THE_RECIPE and parameter.default is not parameter.empty
+    }
+
+
+def optimizer_class(name: str) -> Any:
+    """The class of torch.optim with this name in lower case. Raises RecipeError with the nearest names."""
+    import torch
+
+    classes = {
+        key.lower(): value
+        for key, value in vars(torch.optim).items()
+        if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
+    }
+    if name not in classes:
+        usable = sorted(classes.keys() - REFUSED.keys())
+        near = difflib.get_close_matches(name, usable, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(usable)}"
+        raise RecipeError(f"torch.optim has no optimizer {name!r}: {hint}")
+    return classes[name]

@@ -1,0 +1,111 @@
+"""Laws of the papers' files: they come in pairs with the models, are complete, and name nothing that is not there."""
+
+import ast
+import inspect
+import subprocess
+import sys
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+
+import archzoo
+from archzoo import registry
+from archzoo.layers import Net
+from archzoo.options import is_of_type, signature_of
+from archzoo.paper import Paper
+
+ROOT = Path(archzoo.__file__).parent
+STEMS = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
+NAMES = archzoo.names()
+RECIPES = [recipe for paper in registry.papers() for recipe in paper.recipes]
+
+
+def test_papers_and_models_come_in_pairs() -> None:
+    assert sorted(path.stem for path in (ROOT / "papers").glob("*.py") if path.stem != "__init__") == STEMS
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_papers_file_declares_every_constructor_of_its_models_file(stem: str) -> None:
+    module = import_module(f"archzoo.models.{stem}")
+    constructors = {
+        name
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if function.__module__ == module.__name__
+        and inspect.signature(function).return_annotation in (Net, "Net")
+        and all(option.default is not option.empty for option in inspect.signature(function).parameters.values())
+    }
+    declared = {
+        entry.family for entry in map(archzoo.find, NAMES) if entry.module == module.__name__ and not entry.fixed
+    }
+    assert declared == constructors
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_model_file_has_what_is_built_and_nothing_that_is_printed(stem: str) -> None:
+    tree = ast.parse((ROOT / "models" / f"{stem}.py").read_text())
+    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    ours = {module.split(".")[1] for module in imported if module and module.startswith("archzoo.")}
+    assert ours <= {"layers", "dense_memory", "errors"}
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_a_papers_file_makes_papers_whose_models_are_in_the_file_of_its_name(stem: str) -> None:
+    papers = [value for value in vars(import_module(f"archzoo.papers.{stem}")).values() if isinstance(value, Paper)]
+    assert papers
+    assert {paper.models for paper in papers if paper.networks} == {f"archzoo.models.{stem}"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_network_has_a_recipe_or_says_that_none_is_published(name: str) -> None:
+    without = {network: why for paper in registry.papers() for network, why in paper.without_recipe.items()}
+    assert bool(registry.recipes_of(name)) != (name in without)
+    assert without.get(name, "why") != ""
+
+
+def test_every_network_that_a_recipe_names_exists() -> None:
+    for recipe in RECIPES:
+        for pattern in recipe.networks:
+            assert [name for name in NAMES if fnmatchcase(name, pattern)], f"{recipe.name} trains no {pattern}"
+
+
+def test_every_network_without_a_recipe_exists() -> None:
+    assert {name for paper in registry.papers() for name in paper.without_recipe} <= set(NAMES)
+
+
+def test_recipes_have_names_of_their_own() -> None:
+    names = [recipe.name for recipe in registry.recipes()]
+    assert len(names) == len(set(names))
+    for recipe in RECIPES:
+        assert recipe.name not in NAMES or recipe.name in recipe.networks
+
+
+@pytest.mark.parametrize("result", registry.results(), ids=lambda result: f"{result.name} {result.data}")
+def test_every_network_and_option_of_a_result_exists(result: registry.Result) -> None:
+    types = archzoo.find(result.name).types
+    assert archzoo.find(result.name).name == result.name
+    assert all(is_of_type(value, types[option]) for option, value in result.options.items())
+    assert 0 < result.error < 100
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_option_of_a_setting_exists_and_fits(name: str) -> None:
+    entry = archzoo.find(name)
+    signature = signature_of(entry.constructor)
+    for option, value in entry.fixed.items():
+        assert is_of_type(value, signature[option].annotation)
+
+
+def test_every_option_that_a_claim_names_exists() -> None:
+    for _, entry, claim in registry.all_claims():
+        for network, options in ((entry, claim.options), (archzoo.find(claim.to or entry.name), claim.to_options)):
+            for option, value in options.items():
+                assert is_of_type(value, network.types[option]), f"{entry.name}: {claim}"
+
+
+@pytest.mark.parametrize("module", ["archzoo.papers", "archzoo.recipes", "archzoo.claims", "archzoo.registry"])
+def test_what_papers_say_is_read_without_torch(module: str) -> None:
+    code = f"import sys, {module}, archzoo; archzoo.names(); archzoo.registry.recipes(); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
