@@ -12,10 +12,10 @@ import torch
 from peers import torchvision
 from torch import Tensor
 
-from archzoo.training.batches import Epoch, batches
-from archzoo.training.data import NORMALIZATION
-from archzoo.training.pictures import of_tensor
-from archzoo.training.preprocessing import prepare
+from archzoo.data.dataset import of_tensor
+from archzoo.data.loading import Epoch, batches
+from archzoo.data.preprocessing import prepare
+from archzoo.data.sources import NORMALIZATION
 from archzoo.training.recipes import find_recipe
 
 PICTURES, BATCH, ROUNDS, BAR = 50_000, 128, 5, 50_000

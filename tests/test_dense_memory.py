@@ -17,7 +17,7 @@ import archzoo
 from archzoo.dense_memory import steps
 from archzoo.layers import Net
 from archzoo.profiler import memory
-from archzoo.reuse import freeze
+from archzoo.transfer.reuse import freeze
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},

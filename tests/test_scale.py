@@ -20,8 +20,8 @@ from archzoo.profiler import memory
 from archzoo.report.scale import MACHINES, largest_batch, sent_by_ddp, sent_by_fsdp, training_cost
 from archzoo.report.scale_page import PUBLISHED, Measured, held_row, parts
 from archzoo.report.tables import markdown_row
-from archzoo.training.engine import Settings, wrapped
-from archzoo.training.processes import Processes
+from archzoo.training.distributed import Distributed
+from archzoo.training.engine import RunConfig, wrapped
 from archzoo.training.recipes import find_recipe
 from tests.test_cli import call
 
@@ -138,7 +138,7 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     net = archzoo.build("resnet20")
-    model = wrapped(net, Settings(sharded=sharded), Processes(rank, 2, torch.device("cpu")))
+    model = wrapped(net, RunConfig(sharded=sharded), Distributed(rank, 2, torch.device("cpu")))
     images, labels = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64)
 
     def step() -> None:

@@ -15,11 +15,11 @@ from archzoo.cli.arguments import Name, Options, log, read_options, split_option
 from archzoo.errors import ArchzooError
 
 if TYPE_CHECKING:
+    from archzoo.data.sources import Splits
     from archzoo.layers import Net
-    from archzoo.training.data import Splits
-    from archzoo.training.engine import Settings
-    from archzoo.training.loop import Outcome
+    from archzoo.training.engine import RunConfig
     from archzoo.training.recipes import Recipe
+    from archzoo.training.trainer import TrainResult
 
 
 class Precision(str, Enum):
@@ -83,7 +83,7 @@ def train(
 
     Stopped or killed, the same command goes on. The test pictures are judged once, at the end.
     """
-    from archzoo.training.engine import Settings
+    from archzoo.training.engine import RunConfig
     from archzoo.training.evaluation import spread
 
     entry = find(name)
@@ -92,7 +92,7 @@ def train(
     start_processes(nproc)
     tests = []
     for one in seeds:
-        settings = Settings(one, precision.value, accumulate, channels_last, workers, fsdp, tensorboard)
+        settings = RunConfig(one, precision.value, accumulate, channels_last, workers, fsdp, tensorboard)
         folder = output or Path("runs") / f"{entry.name}-{Path(data).name}"
         outcome = request.run(folder / f"seed-{one}" if len(seeds) > 1 else folder, settings)
         tests.append(outcome.test.top1)
@@ -127,15 +127,15 @@ def finetune(
     """
     from functools import partial
 
-    from archzoo.training.engine import Settings
-    from archzoo.training.transfer import extract, fine_tune
+    from archzoo.training.engine import RunConfig
+    from archzoo.transfer.fine_tuning import extract, fine_tune
 
     entry = find(name)
     if freeze and (head_epochs or decay != 1):
         raise ArchzooError("--freeze trains the classifier alone: --head-epochs and --decay are for tuning all")
     request = Request(entry, changes or [], recipe, data, weights, damaged.value, classes, device)
     start_processes(nproc)
-    settings = Settings(seed, precision.value, accumulate, channels_last, workers)
+    settings = RunConfig(seed, precision.value, accumulate, channels_last, workers)
     folder = output or Path("runs") / f"{entry.name}-{Path(data).name}-{'frozen' if freeze else 'tuned'}"
     tune = extract if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     request.run(folder, settings, tune, draw=True)
@@ -146,7 +146,7 @@ def start_processes(nproc: int) -> None:
     if nproc < 1:
         raise ArchzooError(f"--nproc must be at least 1, not {nproc}")
     if nproc > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
-        from archzoo.training.processes import launch
+        from archzoo.training.distributed import launch
 
         launch(nproc, list(_without_nproc(sys.argv[1:])))
 
@@ -224,7 +224,7 @@ class Request:
 
     def splits(self) -> "Splits":
         """The pictures, those of the wanted classes alone."""
-        from archzoo.training.data import Splits, load
+        from archzoo.data.sources import Splits, load
 
         channels = self.options.get("in_channels", self._trained_channels())
         side = self.entry.input_size[1]
@@ -246,21 +246,21 @@ class Request:
     def run(
         self,
         folder: Path,
-        settings: "Settings",
-        train: "Callable[..., Outcome] | None" = None,
+        settings: "RunConfig",
+        train: "Callable[..., TrainResult] | None" = None,
         *,
         draw: bool = False,
-    ) -> "Outcome":
+    ) -> "TrainResult":
         """Train in this process, one of several or alone, and write the network beside its logs."""
         import torch
 
         import archzoo
+        from archzoo.data.preprocessing import prepare
+        from archzoo.data.sources import NORMALIZATION
         from archzoo.errors import Stopped
-        from archzoo.training.data import NORMALIZATION
-        from archzoo.training.loop import train as usual
-        from archzoo.training.preprocessing import prepare
-        from archzoo.training.processes import joined
-        from archzoo.training.transfer import draw_predictions
+        from archzoo.training.distributed import joined
+        from archzoo.training.trainer import train as usual
+        from archzoo.transfer.fine_tuning import draw_predictions
         from archzoo.weights import described_options, save
 
         splits = self.splits()
@@ -294,7 +294,7 @@ class Request:
     def _net(self, options: dict[str, Any], *, fresh_head: bool) -> "Net":
         """The network to be trained. A fresh head is new also where the trained one told as many classes."""
         import archzoo
-        from archzoo.reuse import new_head
+        from archzoo.transfer.reuse import new_head
 
         if not fresh_head:
             return archzoo.build(self.entry.name, weights=self.weights or None, **options)

@@ -13,17 +13,17 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from archzoo.errors import TrainingError
 from archzoo.layers import Net
+from archzoo.training.distributed import Distributed
 from archzoo.training.evaluation import protocol_of
-from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe, options_of
-from archzoo.training.regularizers import decayed
+from archzoo.training.regularization import decayed
 from archzoo.training.schedules import Cosine
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
 
 
 @dataclass(frozen=True)
-class Settings:
+class RunConfig:
     """What a run needs beside its recipe, of the machine more than of the paper.
 
     ``accumulate`` splits each batch into so many parts that are run one after the other. ``workers`` prepare batches
@@ -62,7 +62,7 @@ def channels_last_wins(device: torch.device, precision: Precision) -> bool:
     return device.type == "cpu" or precision != "float32"
 
 
-def resolved(settings: Settings, device: torch.device) -> Settings:
+def resolved(settings: RunConfig, device: torch.device) -> RunConfig:
     """The settings with a precision and a layout in the place of "auto" and None."""
     precision = settings.precision
     if precision == "auto":
@@ -73,7 +73,7 @@ def resolved(settings: Settings, device: torch.device) -> Settings:
     )
 
 
-def check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
+def check(recipe: Recipe, settings: RunConfig, processes: Distributed) -> None:
     """Raise TrainingError for what does not go together, DataError for an unknown protocol."""
     protocol_of(recipe.protocol)
     if settings.accumulate < 1 or settings.workers < 0:
@@ -88,7 +88,7 @@ def check(recipe: Recipe, settings: Settings, processes: Processes) -> None:
         raise TrainingError("float16 needs an accelerator: on the CPU, bfloat16 is the half precision that trains")
 
 
-def wrapped(net: Net, settings: Settings, processes: Processes) -> nn.Module:
+def wrapped(net: Net, settings: RunConfig, processes: Distributed) -> nn.Module:
     """The network as it is called in training: itself, or shared with the other processes by DDP or FSDP2."""
     if processes.world == 1:
         return net
@@ -137,7 +137,7 @@ def cycle_of(recipe: Recipe, iterations: int) -> int:
     return math.ceil(iterations / restarts) if restarts > 1 else 0
 
 
-def states(wrapped: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings) -> tuple[dict[str, Any], Any]:
+def states(wrapped: nn.Module, optimizer: torch.optim.Optimizer, settings: RunConfig) -> tuple[dict[str, Any], Any]:
     """State dicts of the network and its optimizer, whole also where they are shared out. All processes take part."""
     if not settings.sharded:
         return itself(wrapped).state_dict(), optimizer.state_dict()
@@ -148,7 +148,7 @@ def states(wrapped: nn.Module, optimizer: torch.optim.Optimizer, settings: Setti
 
 
 def load_states(
-    wrapped: nn.Module, optimizer: torch.optim.Optimizer, settings: Settings, net: dict[str, Any], told: dict[str, Any]
+    wrapped: nn.Module, optimizer: torch.optim.Optimizer, settings: RunConfig, net: dict[str, Any], told: dict[str, Any]
 ) -> None:
     """Load what ``states`` gave, of the network and of the optimizer."""
     if not settings.sharded:
@@ -166,14 +166,14 @@ def itself(wrapped: nn.Module) -> nn.Module:
     return wrapped.module if isinstance(wrapped, DistributedDataParallel) else wrapped
 
 
-def precise(settings: Settings, device: torch.device) -> AbstractContextManager[Any]:
+def precise(settings: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
     """Where multiplications have the precision of the settings."""
     if settings.precision == "float32":
         return nullcontext()
     return torch.autocast(device.type, getattr(torch, settings.precision))
 
 
-def unsynced(wrapped: nn.Module, settings: Settings, wanted: bool) -> AbstractContextManager[Any]:
+def unsynced(wrapped: nn.Module, settings: RunConfig, wanted: bool) -> AbstractContextManager[Any]:
     """Where gradients are not exchanged, if wanted: that is done once a batch, with its last part."""
     if isinstance(wrapped, DistributedDataParallel):
         return wrapped.no_sync() if wanted else nullcontext()

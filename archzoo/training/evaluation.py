@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.data.augmentation import many_crops, middle, scale_shorter, stacked, ten_crops
+from archzoo.data.dataset import Images, ImageSet
+from archzoo.data.preprocessing import MARGIN, Normalize, Prepared, Whiten, framed_by
 from archzoo.errors import DataError
 from archzoo.layers import Net
-from archzoo.training.augmentation import many_crops, middle, scale_shorter, stacked, ten_crops
-from archzoo.training.pictures import Images, Pictures
-from archzoo.training.preprocessing import MARGIN, Normalize, Prepared, Whiten, framed_by
-from archzoo.training.processes import Processes
+from archzoo.training.distributed import Distributed
 
 Views = Callable[[Images, Prepared], Iterator[Tensor]]
-ALONE = Processes()
+ALONE = Distributed()
 DENSE_SCALES = (256 / 224, 384 / 224, 512 / 224)  # VGG's, for a network trained with scale jittering (Table 4)
 
 
@@ -100,7 +100,7 @@ def scaled(side: int, shorter: int) -> Views:
 
 
 def ten(images: Images, prepared: Prepared) -> Iterator[Tensor]:
-    """Corners, middle, and the same of the mirror image. Pictures no larger than a crop are scaled as 224 to 256."""
+    """Corners, middle, and the same of the mirror image. ImageSet no larger than a crop are scaled as 224 to 256."""
     none = torch.empty(len(images), 0)
     crops = []
     for image in framed_by(prepared.frame, images):
@@ -200,12 +200,12 @@ def probabilities(nets: Sequence[nn.Module], images: Images, prepared: Prepared,
 
 def evaluate(
     nets: nn.Module | Sequence[nn.Module],
-    pictures: Pictures,
+    pictures: ImageSet,
     prepared: Prepared,
     *,
     protocol: str = "single view",
     batch: int = 128,
-    processes: Processes = ALONE,
+    processes: Distributed = ALONE,
 ) -> Score:
     """What a network, or an ensemble of several, gets right of these pictures; each process judges its share.
 

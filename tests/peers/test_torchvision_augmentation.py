@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.training.augmentation import (
+from archzoo.data.augmentation import (
     AreaCrop,
     Erase,
     Other,
@@ -21,7 +21,7 @@ from archzoo.training.augmentation import (
     scale_shorter,
     ten_crops,
 )
-from archzoo.training.preprocessing import Normalize
+from archzoo.data.preprocessing import Normalize
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 v2 = pytest.importorskip("torchvision.transforms.v2")

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.data.dataset import of_tensor
+from archzoo.data.preprocessing import Prepared, prepare
+from archzoo.data.sources import Splits
 from archzoo.errors import DataError
 from archzoo.layers import Net
-from archzoo.training.data import Splits
+from archzoo.training.distributed import Distributed
 from archzoo.training.evaluation import Score, convolved, evaluate, protocol_of, spread
-from archzoo.training.pictures import of_tensor
-from archzoo.training.preprocessing import Prepared, prepare
-from archzoo.training.processes import Processes
 from archzoo.training.recipes import RECIPES
 
 COLORS = of_tensor(
@@ -100,9 +100,9 @@ def test_evaluation_leaves_every_mode_as_it_was(plain: Prepared) -> None:
 def test_processes_judge_shares_that_add_up(plain: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = evaluate(Brightest(), COLORS, plain)
     shares: list[Tensor] = []
-    monkeypatch.setattr(Processes, "total", lambda self, values: shares.append(values) or values)
+    monkeypatch.setattr(Distributed, "total", lambda self, values: shares.append(values) or values)
     for rank in range(5):
-        evaluate(Brightest(), COLORS, plain, processes=Processes(rank, 5))
+        evaluate(Brightest(), COLORS, plain, processes=Distributed(rank, 5))
     assert torch.equal(torch.stack(shares).sum(0)[:9].long(), alone.confusion.flatten())
 
 

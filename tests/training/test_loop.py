@@ -18,16 +18,16 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.data.loading import Epoch
+from archzoo.data.preprocessing import Prepared
+from archzoo.data.sources import Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.training import checkpoints
-from archzoo.training.batches import Epoch
-from archzoo.training.data import Splits
-from archzoo.training.engine import Settings, bfloat16_wins, channels_last_wins, resolved
-from archzoo.training.loop import Outcome, Run, train
-from archzoo.training.preprocessing import Prepared
-from archzoo.training.processes import Processes
+from archzoo.training.distributed import Distributed
+from archzoo.training.engine import RunConfig, bfloat16_wins, channels_last_wins, resolved
 from archzoo.training.recipes import Recipe, find_recipe
 from archzoo.training.schedules import Constant, Cosine, Plateau, Shares
+from archzoo.training.trainer import Run, TrainResult, train
 
 SHORT = find_recipe("digits").with_(length=3, schedule=Constant(), lr=0.1)
 
@@ -40,11 +40,11 @@ class Runs:
 
     def __call__(
         self, recipe: Recipe = SHORT, name: str = "run", net: nn.Module | None = None, **settings: Any
-    ) -> Outcome:
+    ) -> TrainResult:
         torch.manual_seed(0)
         made: Any = net or archzoo.build("lenet5_textbook")
         return train(
-            made, self.few, self.prepared, recipe, self.folder / name, Settings(**settings), say=lambda _: None
+            made, self.few, self.prepared, recipe, self.folder / name, RunConfig(**settings), say=lambda _: None
         )
 
 
@@ -84,7 +84,7 @@ def test_one_iteration_of_momentum_is_what_torch_does(run: Runs, few: Splits, pr
     net = archzoo.build("lenet5_textbook").double().float()
     before = {name: value.clone() for name, value in net.named_parameters()}
     recipe = SHORT.with_(batch=256, length=1, unit="iterations", weight_decay=0.01, momentum=0.0, nesterov=False)
-    made = Run(net, few, prepared, recipe, run.folder / "x", Settings(), Processes(), {}, None, lambda _: None)
+    made = Run(net, few, prepared, recipe, run.folder / "x", RunConfig(), Distributed(), {}, None, lambda _: None)
     batch = Epoch(few.train, prepared.train, 256, 0, 0)[0]
     nn.functional.cross_entropy(net(batch.images), batch.labels).backward()
     gradients = {name: one.grad.clone() for name, one in net.named_parameters() if one.grad is not None}
@@ -117,9 +117,9 @@ def test_the_default_layout_is_that_which_wins_and_precision_is_the_papers(run: 
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
     assert not channels_last_wins(gpu, "float32")
     assert channels_last_wins(gpu, "bfloat16")
-    chosen = resolved(Settings(precision="auto"), cpu).precision
+    chosen = resolved(RunConfig(precision="auto"), cpu).precision
     assert chosen == ("bfloat16" if bfloat16_wins(cpu) else "float32")
-    assert resolved(Settings(channels_last=False), cpu).channels_last is False
+    assert resolved(RunConfig(channels_last=False), cpu).channels_last is False
 
 
 def test_clipping_bounds_the_step(run: Runs) -> None:
@@ -134,8 +134,8 @@ def test_averaged_weights_are_the_moving_average(run: Runs, few: Splits, prepare
     recipe = SHORT.with_(ema=0.5, length=4, unit="iterations", batch=64)
     torch.manual_seed(0)
     net = archzoo.build("lenet5_textbook")
-    settings = Settings(channels_last=False)  # for vectors of parameters
-    made = Run(net, few, prepared, recipe, run.folder / "x", settings, Processes(), {}, None, lambda _: None)
+    settings = RunConfig(channels_last=False)  # for vectors of parameters
+    made = Run(net, few, prepared, recipe, run.folder / "x", settings, Distributed(), {}, None, lambda _: None)
     order = Epoch(few.train, prepared.train, 64, 0, 0)
     expected = None
     for step in range(4):
@@ -191,7 +191,7 @@ def stopped_at(iteration: int, run: Runs, recipe: Recipe, name: str = "run") -> 
     torch.manual_seed(0)
     net: Any = archzoo.build("lenet5_textbook")
     made = Counting(
-        net, run.few, run.prepared, recipe, run.folder / name, Settings(), Processes(), {}, None, lambda _: None
+        net, run.few, run.prepared, recipe, run.folder / name, RunConfig(), Distributed(), {}, None, lambda _: None
     )
     with pytest.raises(Stopped, match=f"stopped at iteration {iteration}: the same command goes on"):
         made.to_the_end()
@@ -241,7 +241,7 @@ def test_a_finished_run_is_not_trained_again(run: Runs) -> None:
     lines: list[str] = []
     torch.manual_seed(0)
     net: Any = archzoo.build("lenet5_textbook")
-    again = train(net, run.few, run.prepared, SHORT, run.folder / "run", Settings(), say=lines.append)
+    again = train(net, run.few, run.prepared, SHORT, run.folder / "run", RunConfig(), say=lines.append)
     assert same(first.state, again.state)
     assert lines[0] == "going on from iteration 24 of 24"
     assert not [line for line in lines if line.startswith("epoch")]

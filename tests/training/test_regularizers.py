@@ -6,7 +6,7 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import RecipeError
-from archzoo.training.regularizers import (
+from archzoo.training.regularization import (
     DropConnectLinear,
     DropPath,
     FractionalMaxPool,

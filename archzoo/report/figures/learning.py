@@ -54,7 +54,7 @@ def _grid(tiles: Sequence[Tensor], words: Sequence[str], title: str, marked: Seq
 def feature_reuse_map(tables: Mapping[str, Tensor]) -> Figure:
     """DenseNet's Fig. 5: how much each layer (across) reads of each earlier one (down), block by block.
 
-    ``tables`` are those of archzoo.training.feature_reuse, each scaled to its largest value.
+    ``tables`` are those of archzoo.transfer.feature_reuse, each scaled to its largest value.
     """
     with canvas(3.4 * len(tables) + 0.6, 3.6, columns=len(tables), squeeze=False) as (figure, axes):
         for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):

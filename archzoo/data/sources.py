@@ -10,9 +10,9 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from archzoo.data.dataset import Decoded, ImageSet, cached, enlarge, from_cache, of_tensor
+from archzoo.data.reading import IMAGE_SUFFIXES
 from archzoo.errors import DataError, MissingDependency
-from archzoo.reuse import PICTURES
-from archzoo.training.pictures import Decoded, Pictures, cached, enlarge, from_cache, of_tensor
 
 Damaged = Literal["refuse", "skip"]
 # Mean and deviation by channel of the training set, of values from 0 to 1.
@@ -28,9 +28,9 @@ NORMALIZATION = {
 class Splits:
     """What is learned from, what choices are made on, and what is read once at the end."""
 
-    train: Pictures
-    validation: Pictures
-    test: Pictures
+    train: ImageSet
+    validation: ImageSet
+    test: ImageSet
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def load(
     return split(rest, test, validation, seed)
 
 
-def split(rest: Pictures, test: Pictures, validation: float, seed: int) -> Splits:
+def split(rest: ImageSet, test: ImageSet, validation: float, seed: int) -> Splits:
     """Set aside a share of what is learned from, by a draw of its own that no training run changes."""
     order = torch.randperm(len(rest), generator=torch.Generator().manual_seed(seed))
     many = round(validation * len(rest))
@@ -101,7 +101,7 @@ def split(rest: Pictures, test: Pictures, validation: float, seed: int) -> Split
     return Splits(rest.subset(order[many:].sort().values), rest.subset(order[:many].sort().values), test)
 
 
-def digits(side: int = 32, channels: int = 1) -> tuple[Pictures, Pictures]:
+def digits(side: int = 32, channels: int = 1) -> tuple[ImageSet, ImageSet]:
     """scikit-learn's 1,797 handwritten digits of 8x8, enlarged: four fifths to learn from, a fixed fifth for the test.
 
     The fifth is drawn once and for all, each class by its share: most writers have digits on both sides. Raises
@@ -150,16 +150,16 @@ def folder(root: Path, channels: int, damaged: Damaged, validation: float, seed:
     return split(read["train"], read.get("test", read.get("val", read["train"])), validation, seed)
 
 
-def _folder(root: Path, channels: int, damaged: Damaged) -> Pictures:
+def _folder(root: Path, channels: int, damaged: Damaged) -> ImageSet:
     classes = sorted(one.name for one in root.iterdir() if one.is_dir() and not one.name.startswith("."))
     paths = [
         (path, number)
         for number, name in enumerate(classes)
         for path in sorted((root / name).rglob("*"))
-        if path.suffix.lower() in PICTURES
+        if path.suffix.lower() in IMAGE_SUFFIXES
     ]
     if not paths:
-        raise DataError(f"{root} has no folders of pictures, one a class ({', '.join(sorted(PICTURES))})")
+        raise DataError(f"{root} has no folders of pictures, one a class ({', '.join(sorted(IMAGE_SUFFIXES))})")
     empty = sorted(set(classes) - {classes[number] for _, number in paths})
     if empty:
         raise DataError(f"{root} has no pictures of {', '.join(empty)}")
@@ -206,7 +206,7 @@ def read_pixels(source: Any, channels: int, shorter_side: int | None = None) -> 
     return pixels.view(picture.height, picture.width, channels)
 
 
-def hub(which: Hub, name: str, damaged: Damaged = "refuse") -> tuple[Pictures, Pictures]:
+def hub(which: Hub, name: str, damaged: Damaged = "refuse") -> tuple[ImageSet, ImageSet]:
     """A dataset of the hub, or a folder of its files: what is learned from, and what is tested on.
 
     Decoded once, into the cache; the hub is asked only for what is not there. Raises DataError without a network, and
@@ -216,7 +216,7 @@ def hub(which: Hub, name: str, damaged: Damaged = "refuse") -> tuple[Pictures, P
     return learned, _hub_split(which, name, (which.test,), damaged)
 
 
-def _hub_split(which: Hub, name: str, splits: Sequence[str], damaged: Damaged) -> Pictures:
+def _hub_split(which: Hub, name: str, splits: Sequence[str], damaged: Damaged) -> ImageSet:
     key = f"{which} {'+'.join(splits)} {damaged}"
     if (found := from_cache(name, key)) is not None:
         return found

@@ -11,15 +11,15 @@ from torch import nn
 
 import archzoo
 from archzoo import cli
+from archzoo.data.preprocessing import Prepared
+from archzoo.data.sources import Splits
 from archzoo.errors import TrainingError
-from archzoo.reuse import freeze, new_head
-from archzoo.training import transfer
-from archzoo.training.data import Splits
-from archzoo.training.engine import Settings
-from archzoo.training.feature_reuse import feature_reuse
-from archzoo.training.preprocessing import Prepared
+from archzoo.training.engine import RunConfig
 from archzoo.training.recipes import find_recipe
-from archzoo.training.transfer import computed, divided, draw_predictions, extract, fine_tune
+from archzoo.transfer import fine_tuning as transfer
+from archzoo.transfer.feature_reuse import feature_reuse
+from archzoo.transfer.fine_tuning import computed, divided, draw_predictions, extract, fine_tune
+from archzoo.transfer.reuse import freeze, new_head
 
 SHORT = find_recipe("digits").with_(length=2)
 QUIET: Any = {"say": lambda _: None}
@@ -164,5 +164,5 @@ def test_feature_reuse_is_of_densenets() -> None:
 def test_a_new_head_is_no_hindrance_to_settings(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("resnet20", in_channels=1, num_classes=3)
     new_head(net, 10)
-    outcome = extract(net, few, prepared, SHORT, tmp_path / "run", Settings(seed=2), **QUIET)
+    outcome = extract(net, few, prepared, SHORT, tmp_path / "run", RunConfig(seed=2), **QUIET)
     assert outcome.result["seed"] == 2

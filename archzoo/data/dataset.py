@@ -20,8 +20,8 @@ Images = Tensor | list[Tensor]  # (N, C, H, W), or N of (C, H, W) where sizes di
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures with a class each, as bytes.
+class ImageSet:
+    """ImageSet with a class each, as bytes.
 
     ``pixels`` has all of them one behind the other, each (height, width, channels); ``starts`` says where each
     begins, ``sides`` (N, 2) its height and width, ``labels`` its class by number in ``classes``. ``file`` is what they
@@ -72,13 +72,13 @@ class Pictures:
             return None
         return self.pixels.view(-1, length)
 
-    def subset(self, indices: Tensor) -> "Pictures":
+    def subset(self, indices: Tensor) -> "ImageSet":
         """Some of them, in this order, without a copy of their bytes."""
         return replace(
             self, starts=self.starts[indices], sides=self.sides[indices], labels=self.labels[indices].clone()
         )
 
-    def of_classes(self, wanted: Sequence[int]) -> "Pictures":
+    def of_classes(self, wanted: Sequence[int]) -> "ImageSet":
         """Those of some classes, which are numbered anew. Raises DataError for classes that there are not."""
         if not wanted or not set(wanted) <= set(range(len(self.classes))):
             raise DataError(f"{self.name} has the classes 0 to {len(self.classes) - 1}, not {list(wanted)}")
@@ -108,8 +108,8 @@ class Pictures:
         return hashed.hexdigest()[:16]
 
 
-def of_tensor(name: str, images: Tensor, labels: Tensor, classes: Sequence[str]) -> Pictures:
-    """Pictures from bytes (N, C, H, W) and their classes (N,). Raises DataError where these do not go together."""
+def of_tensor(name: str, images: Tensor, labels: Tensor, classes: Sequence[str]) -> ImageSet:
+    """ImageSet from bytes (N, C, H, W) and their classes (N,). Raises DataError where these do not go together."""
     if images.dtype != torch.uint8 or images.dim() != 4 or len(images) != len(labels):
         raise DataError(
             f"pictures are bytes (N, C, H, W) with N labels, not {images.dtype} of shape {tuple(images.shape)} "
@@ -121,7 +121,7 @@ def of_tensor(name: str, images: Tensor, labels: Tensor, classes: Sequence[str])
     pixels = images.permute(0, 2, 3, 1).contiguous().view(-1)
     starts = torch.arange(count) * (channels * height * width)
     sides = torch.tensor([[height, width]]).repeat(count, 1)
-    return Pictures(name, pixels, starts, sides, labels.long(), tuple(classes), channels)
+    return ImageSet(name, pixels, starts, sides, labels.long(), tuple(classes), channels)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class Decoded:
 
 def cached(
     name: str, key: str, classes: Sequence[str], channels: int, decode: Callable[[], Iterable[Decoded]]
-) -> Pictures:
-    """Pictures from the cache, decoded into it once: written beside it and put in its place whole.
+) -> ImageSet:
+    """ImageSet from the cache, decoded into it once: written beside it and put in its place whole.
 
     The cache is the folder that the environment's ARCHZOO_CACHE names, ~/.cache/archzoo by default; what is there is
     mapped, not read. Raises DataError where the disk is full, and leaves nothing then.
@@ -156,7 +156,7 @@ def cached(
     return _read(folder)
 
 
-def from_cache(name: str, key: str) -> Pictures | None:
+def from_cache(name: str, key: str) -> ImageSet | None:
     """What ``cached`` put there for this key, or None. Raises DataError where it is damaged."""
     folder = _place(name, key)
     return _read(folder) if _is_whole(folder) else None
@@ -194,7 +194,7 @@ def _write(folder: Path, name: str, classes: Sequence[str], channels: int, decod
     (folder / "about.json").write_text(json.dumps(about))
 
 
-def _read(folder: Path) -> Pictures:
+def _read(folder: Path) -> ImageSet:
     from safetensors.torch import load_file
 
     try:
@@ -203,7 +203,7 @@ def _read(folder: Path) -> Pictures:
         if (folder / "pixels.u8").stat().st_size != about["bytes"]:
             raise ValueError("pixels.u8 is cut off")
         pixels = torch.from_file(str(folder / "pixels.u8"), shared=False, size=about["bytes"], dtype=torch.uint8)
-        return Pictures(
+        return ImageSet(
             about["name"],
             pixels,
             index["starts"],

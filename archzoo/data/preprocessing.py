@@ -7,8 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archzoo.errors import DataError
-from archzoo.training.augmentation import (
+from archzoo.data.augmentation import (
     AreaCrop,
     Erase,
     Middle,
@@ -20,7 +19,8 @@ from archzoo.training.augmentation import (
     stacked,
     steps_of,
 )
-from archzoo.training.pictures import Images, Pictures
+from archzoo.data.dataset import Images, ImageSet
+from archzoo.errors import DataError
 
 BY_CHANNEL = "mean and deviation by channel"
 WORDS = (
@@ -92,7 +92,7 @@ class Whiten:
 
 
 def global_contrast(batch: Tensor) -> Tensor:
-    """Pictures (N, C, H, W) as rows without their mean and of one norm."""
+    """ImageSet (N, C, H, W) as rows without their mean and of one norm."""
     rows = floats(batch).flatten(1)
     rows = rows - rows.mean(1, keepdim=True)
     norms: Tensor = rows.norm(dim=1, keepdim=True)
@@ -130,7 +130,7 @@ def framed_by(pipeline: Pipeline, images: Images) -> Images:
 def prepare(
     augmentation: Sequence[str],
     preprocessing: str,
-    pictures: Pictures,
+    pictures: ImageSet,
     side: int,
     constants: tuple[Sequence[float], Sequence[float]] | None = None,
     fitted: dict[str, Tensor] | None = None,
@@ -138,7 +138,7 @@ def prepare(
     """Steps for the words of a recipe, fitted to the pictures that are learned from.
 
     ``constants`` are mean and deviation by channel, where they are known; ``fitted`` what an earlier call found.
-    Pictures of another size are scaled or set among zeros where no word does. Raises DataError for unknown words.
+    ImageSet of another size are scaled or set among zeros where no word does. Raises DataError for unknown words.
     """
     steps = tuple(step for phrase in augmentation for step in steps_of(phrase, side))
     if not any(isinstance(step, ShorterSide | AreaCrop) for step in steps):
@@ -160,7 +160,7 @@ def prepare(
     return Prepared(side, Pipeline(train), Pipeline(frame), Pipeline((*first, *last)), fitted)
 
 
-def _fit_in(pictures: Pictures, side: int) -> tuple[Step, ...]:
+def _fit_in(pictures: ImageSet, side: int) -> tuple[Step, ...]:
     size = pictures.size
     if size == (side, side):
         return ()
@@ -179,7 +179,7 @@ def _steps(words: str, fitted: dict[str, Tensor]) -> tuple[tuple[Step, ...], tup
 
 def _fit(
     words: str,
-    pictures: Pictures,
+    pictures: ImageSet,
     frame: Pipeline,
     constants: tuple[Sequence[float], Sequence[float]] | None,
 ) -> dict[str, Tensor]:
@@ -212,7 +212,7 @@ def _fit(
     raise DataError(f"no preprocessing {words!r}; there are {', '.join(map(repr, WORDS))}")
 
 
-def by_channel(pictures: Pictures) -> tuple[list[float], list[float]]:
+def by_channel(pictures: ImageSet) -> tuple[list[float], list[float]]:
     """Mean and deviation by channel over all pixels, of values from 0 to 1."""
     total, square, count = torch.zeros(pictures.channels), torch.zeros(pictures.channels), 0
     total, square = total.double(), square.double()
@@ -224,12 +224,12 @@ def by_channel(pictures: Pictures) -> tuple[list[float], list[float]]:
     return mean.tolist(), (square / count - mean.square()).clamp(min=0).sqrt().tolist()
 
 
-def _batches(pictures: Pictures, frame: Pipeline) -> Iterator[Tensor]:
+def _batches(pictures: ImageSet, frame: Pipeline) -> Iterator[Tensor]:
     for places in torch.split(torch.arange(len(pictures)), 256):
         yield floats(stacked(framed_by(frame, pictures.take(places))))
 
 
-def _whitening(pictures: Pictures, frame: Pipeline) -> dict[str, Tensor]:
+def _whitening(pictures: ImageSet, frame: Pipeline) -> dict[str, Tensor]:
     rows = torch.cat([global_contrast(batch) for batch in _batches(pictures, frame)]).double()
     mean = rows.mean(0)
     values, vectors = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))

@@ -9,11 +9,11 @@ from typing import Any, Literal
 import torch
 from torch import Tensor, nn
 
+from archzoo.data.reading import IMAGE_SUFFIXES
 from archzoo.errors import MissingDependency, UnknownPart
 from archzoo.files import atomic_write
 from archzoo.layers import Net
 
-PICTURES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
 Read = Callable[[Path], Tensor]
 
 
@@ -253,9 +253,9 @@ def extract_features(
         raise ValueError(f"batch must be at least 1, not {batch}")
     if not len(mean) == len(std) == size[0]:
         raise ValueError(f"{size[0]} channels take as many of mean and std, not {len(mean)} and {len(std)}")
-    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in PICTURES)
+    found = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
-        raise ValueError(f"{folder} has no pictures ({', '.join(sorted(PICTURES))})")
+        raise ValueError(f"{folder} has no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
     device, dtype = next((one.device, one.dtype) for one in net.parameters())
     kept: list[Path] = []
     rows: list[Tensor] = []

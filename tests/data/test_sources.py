@@ -10,11 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from archzoo.data import sources as data
+from archzoo.data.dataset import Decoded, cached, enlarge, of_tensor
+from archzoo.data.preprocessing import by_channel
+from archzoo.data.sources import NORMALIZATION, Hub, digits, hub, load, split
 from archzoo.errors import DataError
-from archzoo.training import data
-from archzoo.training.data import NORMALIZATION, Hub, digits, hub, load, split
-from archzoo.training.pictures import Decoded, cached, enlarge, of_tensor
-from archzoo.training.preprocessing import by_channel
 
 Image = pytest.importorskip("PIL.Image")
 

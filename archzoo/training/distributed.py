@@ -17,7 +17,7 @@ from archzoo.errors import DeviceError
 
 
 @dataclass(frozen=True)
-class Processes:
+class Distributed:
     """This process among those of a run."""
 
     rank: int = 0
@@ -48,7 +48,7 @@ class Processes:
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[Processes]:
+def joined(device: str | None = None) -> Iterator[Distributed]:
     """This process among those that torchrun started, or alone. gloo on the CPU, nccl on CUDA.
 
     Raises DeviceError where there is no such device.
@@ -62,13 +62,13 @@ def joined(device: str | None = None) -> Iterator[Processes]:
     if "TORCHELASTIC_RUN_ID" in os.environ:
         die_with_parent()
     if world == 1:
-        yield Processes(device=where)
+        yield Distributed(device=where)
         return
     # Of pictures with one channel, whose strides mean two layouts at once: only a remark on speed.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
     try:
-        yield Processes(dist.get_rank(), world, where)
+        yield Distributed(dist.get_rank(), world, where)
     finally:
         dist.destroy_process_group()
 

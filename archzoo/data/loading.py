@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from archzoo.data.augmentation import Pipeline, seed_of
+from archzoo.data.dataset import ImageSet
 from archzoo.errors import DataError
-from archzoo.training.augmentation import Pipeline, seed_of
-from archzoo.training.pictures import Pictures
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Epoch(Dataset[Batch]):
     """
 
     def __init__(
-        self, pictures: Pictures, pipeline: Pipeline, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1
+        self, pictures: ImageSet, pipeline: Pipeline, batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1
     ) -> None:
         check_batch(batch, pictures, world)
         self.pictures = pictures
@@ -54,7 +54,7 @@ class Epoch(Dataset[Batch]):
         return Batch(images.contiguous(), self.pictures.labels[mine], self.batch)
 
 
-def check_batch(batch: int, pictures: Pictures, world: int) -> None:
+def check_batch(batch: int, pictures: ImageSet, world: int) -> None:
     """Raise DataError where a batch is more than there are pictures, or less than there are processes."""
     if batch > len(pictures):
         raise DataError(f"a batch of {batch} is more than the {len(pictures)} pictures of {pictures.name}")

@@ -16,14 +16,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.data.augmentation import seed_of
+from archzoo.data.loading import Batch, Epoch, batches, check_batch
+from archzoo.data.preprocessing import Prepared
+from archzoo.data.sources import Splits
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
 from archzoo.training import checkpoints
-from archzoo.training.augmentation import seed_of
-from archzoo.training.batches import Batch, Epoch, batches, check_batch
-from archzoo.training.data import Splits
+from archzoo.training.distributed import Distributed
 from archzoo.training.engine import (
-    Settings,
+    RunConfig,
     averaged_over,
     check,
     cycle_of,
@@ -37,10 +39,8 @@ from archzoo.training.engine import (
 )
 from archzoo.training.evaluation import Score, evaluate
 from archzoo.training.logs import Log, differences, versions, write_whole
-from archzoo.training.preprocessing import Prepared
-from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe
-from archzoo.training.regularizers import limit_filters, regularize
+from archzoo.training.regularization import limit_filters, regularize
 from archzoo.training.schedules import rate_factor
 
 AUXILIARY = 0.3  # the weight of an auxiliary classifier's loss (GoogLeNet, Sec. 5)
@@ -61,7 +61,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainResult:
     """A finished run: the network, what each epoch gave, and the score on the test set, which was read once.
 
     ``state`` is the network's state dict, whole also where its parameters were shared out among processes.
@@ -81,18 +81,18 @@ def train(
     prepared: Prepared,
     recipe: Recipe,
     folder: str | Path,
-    settings: Settings | None = None,
+    settings: RunConfig | None = None,
     *,
-    processes: Processes | None = None,
+    processes: Distributed | None = None,
     about: dict[str, Any] | None = None,
     groups: Sequence[dict[str, Any]] | None = None,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
-) -> Outcome:
+) -> TrainResult:
     """Train a network in place by a recipe, and test it.
 
     ``folder`` gets the run's description, its logs, checkpoints and the result. Where it has checkpoints of the same
     run, training goes on from the last one that is whole, to the same bits; a folder of another run is refused.
-    ``about`` describes the network for that, ``groups`` are the optimizer's (``archzoo.reuse.parameter_groups``), each
+    ``about`` describes the network for that, ``groups`` are the optimizer's, each
     with its own first rate, all parameters that learn by default.
 
     Raises TrainingError for settings that do not go together and a loss that is no number, Stopped after SIGTERM,
@@ -104,8 +104,8 @@ def train(
         prepared,
         recipe,
         Path(folder),
-        settings or Settings(),
-        processes or Processes(),
+        settings or RunConfig(),
+        processes or Distributed(),
         about or {},
         groups,
         say,
@@ -123,8 +123,8 @@ class Run:
         prepared: Prepared,
         recipe: Recipe,
         folder: Path,
-        settings: Settings,
-        processes: Processes,
+        settings: RunConfig,
+        processes: Distributed,
         about: dict[str, Any],
         groups: Sequence[dict[str, Any]] | None,
         say: Callable[[str], None],
@@ -152,7 +152,7 @@ class Run:
         self._claim(about)
         self.log = Log(folder, settings.tensorboard) if processes.first else None
 
-    def to_the_end(self) -> Outcome:
+    def to_the_end(self) -> TrainResult:
         """All that is left of the run."""
         with self.listening():
             self.resume()
@@ -392,10 +392,10 @@ class Run:
             self.prepared,
             protocol=protocol,
             batch=max(self.recipe.batch, 32),
-            processes=Processes(device=self.processes.device) if sharded else self.processes,
+            processes=Distributed(device=self.processes.device) if sharded else self.processes,
         )
 
-    def finish(self) -> Outcome:
+    def finish(self) -> TrainResult:
         """Test what the recipe says is to be tested, once, and write the result."""
         tested = self.judged
         if self.best_state is not None:
@@ -425,7 +425,7 @@ class Run:
         if tested is not self.net and isinstance(tested, Net):
             self.net.load_state_dict(tested.state_dict())
         self.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it was given
-        return Outcome(self.net, self._states()[0], self.progress.history, test, ensemble, result)
+        return TrainResult(self.net, self._states()[0], self.progress.history, test, ensemble, result)
 
     def _members(self) -> list[nn.Module]:
         """The networks of the snapshots."""

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.errors import DataError
-from archzoo.training import augmentation
-from archzoo.training.augmentation import (
+from archzoo.data import augmentation
+from archzoo.data.augmentation import (
     AreaCrop,
     ColorJitter,
     Crop,
@@ -26,15 +25,16 @@ from archzoo.training.augmentation import (
     steps_of,
     ten_crops,
 )
-from archzoo.training.batches import Epoch, batches
-from archzoo.training.data import Splits
-from archzoo.training.pictures import Pictures, of_tensor
-from archzoo.training.preprocessing import Center, Normalize, Prepared, by_channel, prepare
+from archzoo.data.dataset import ImageSet, of_tensor
+from archzoo.data.loading import Epoch, batches
+from archzoo.data.preprocessing import Center, Normalize, Prepared, by_channel, prepare
+from archzoo.data.sources import Splits
+from archzoo.errors import DataError
 from archzoo.training.recipes import RECIPES
 
 
 def counted(count: int, channels: int = 3, side: int = 8) -> Tensor:
-    """Pictures of which no two pixels are alike."""
+    """ImageSet of which no two pixels are alike."""
     return torch.arange(count * channels * side * side, dtype=torch.float32).view(count, channels, side, side)
 
 
@@ -222,7 +222,7 @@ def test_the_words_of_every_recipe_are_steps_that_end_in_the_input_of_a_network(
     images = [
         torch.randint(0, 256, (height, width, channels), generator=draw, dtype=torch.uint8) for height, width in sides
     ]
-    pictures = Pictures(
+    pictures = ImageSet(
         "some",
         torch.cat([image.flatten() for image in images]),
         torch.tensor([0, *torch.tensor([image.numel() for image in images]).cumsum(0)[:-1].tolist()]),

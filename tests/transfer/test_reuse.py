@@ -14,7 +14,16 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import UnknownPart
-from archzoo.reuse import extract_features, feature_maps, freeze, frozen, new_head, parameter_groups, read_picture, thaw
+from archzoo.transfer.reuse import (
+    extract_features,
+    feature_maps,
+    freeze,
+    frozen,
+    new_head,
+    parameter_groups,
+    read_picture,
+    thaw,
+)
 from tests.test_models import image_size
 
 HEADS = [name for name in archzoo.names() if name != "lenet5" and not name.endswith(("1202", "1001", "_160_16"))]

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from archzoo.data.dataset import Images, ImageSet
 from archzoo.errors import DataError
-from archzoo.training.pictures import Images, Pictures
 
 
 class Step(Protocol):
@@ -361,7 +361,7 @@ class PCAColor:
         return colored
 
 
-def principal_colors(pictures: Pictures) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
+def principal_colors(pictures: ImageSet) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
     """Deviations and components (as columns) of the colors of these pictures, for PCAColor; the largest first."""
     total, square, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64), 0
     for place in torch.split(torch.arange(len(pictures)), 256):

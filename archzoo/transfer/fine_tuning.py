@@ -8,18 +8,18 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archzoo.data.augmentation import Pipeline
+from archzoo.data.dataset import ImageSet
+from archzoo.data.preprocessing import Prepared
+from archzoo.data.sources import Splits
 from archzoo.errors import TrainingError
 from archzoo.layers import Net
-from archzoo.reuse import frozen, parameter_groups
-from archzoo.training.augmentation import Pipeline
-from archzoo.training.data import Splits
-from archzoo.training.engine import Settings
+from archzoo.training.distributed import Distributed
+from archzoo.training.engine import RunConfig
 from archzoo.training.evaluation import evaluating, probabilities, protocol_of
-from archzoo.training.loop import Outcome, train
-from archzoo.training.pictures import Pictures
-from archzoo.training.preprocessing import Prepared
-from archzoo.training.processes import Processes
 from archzoo.training.recipes import Recipe
+from archzoo.training.trainer import TrainResult, train
+from archzoo.transfer.reuse import frozen, parameter_groups
 
 Say = Callable[[str], None]
 
@@ -30,19 +30,19 @@ def extract(
     prepared: Prepared,
     recipe: Recipe,
     folder: str | Path,
-    settings: Settings | None = None,
+    settings: RunConfig | None = None,
     *,
-    processes: Processes | None = None,
+    processes: Distributed | None = None,
     about: dict[str, Any] | None = None,
     say: Say = print,
-) -> Outcome:
+) -> TrainResult:
     """Train the classifier of a network on its features, which are computed once and stay what they are, in place.
 
     Every picture counts as its single view, without augmentation. What the network gives is what a run with
-    ``freeze(net, "features")`` on the same views would give, batch statistics included; ``archzoo.training.loop.train``
+    ``freeze(net, "features")`` on the same views would give, batch statistics included; ``trainer.train``
     says what becomes of the folder and what is raised.
     """
-    device = (processes or Processes()).device
+    device = (processes or Distributed()).device
     net.to(device)
     fixed, learned = divided(net.classifier)
     features = nn.Sequential(net.features, *fixed)
@@ -74,7 +74,7 @@ def _acts(part: nn.Module) -> bool:
     return drops or any(True for _ in part.parameters())
 
 
-def computed(features: nn.Module, pictures: Pictures, prepared: Prepared, device: Any, batch: int = 64) -> Pictures:
+def computed(features: nn.Module, pictures: ImageSet, prepared: Prepared, device: Any, batch: int = 64) -> ImageSet:
     """The features of the single view of every picture, in their order, as floats; computed in evaluation."""
     found: list[Tensor] = []
     with evaluating([features]), torch.no_grad():
@@ -83,7 +83,7 @@ def computed(features: nn.Module, pictures: Pictures, prepared: Prepared, device
             found.append(maps.view(len(places), -1, 1, 1) if maps.dim() == 2 else maps)
     whole = torch.cat(found)
     count, channels, height, width = whole.shape
-    return Pictures(
+    return ImageSet(
         f"features of {pictures.name}",
         whole.permute(0, 2, 3, 1).reshape(-1),
         torch.arange(count) * (channels * height * width),
@@ -100,14 +100,14 @@ def fine_tune(
     prepared: Prepared,
     recipe: Recipe,
     folder: str | Path,
-    settings: Settings | None = None,
+    settings: RunConfig | None = None,
     *,
     head_epochs: int = 0,
     decay: float = 1.0,
-    processes: Processes | None = None,
+    processes: Distributed | None = None,
     about: dict[str, Any] | None = None,
     say: Say = print,
-) -> Outcome:
+) -> TrainResult:
     """Tune all of a network on other pictures, in place: each stage at ``decay`` times the rate of the one behind it.
 
     Before that the classifier alone learns for ``head_epochs`` epochs, at the recipe's first rate; its run is in the
@@ -124,7 +124,7 @@ def fine_tune(
     )
 
 
-def predictions(net: nn.Module, pictures: Pictures, prepared: Prepared, device: Any = "cpu") -> Tensor:
+def predictions(net: nn.Module, pictures: ImageSet, prepared: Prepared, device: Any = "cpu") -> Tensor:
     """The probabilities (N, classes) that a network gives to pictures, by their single view."""
     with evaluating([net]), torch.inference_mode():
         return torch.cat(
@@ -137,7 +137,7 @@ def predictions(net: nn.Module, pictures: Pictures, prepared: Prepared, device: 
 
 def draw_predictions(
     net: nn.Module,
-    pictures: Pictures,
+    pictures: ImageSet,
     prepared: Prepared,
     path: str | Path,
     *,

@@ -1,0 +1,1 @@
+"""Images and labels: datasets, folders, reading, augmentation, preprocessing, loading."""

@@ -1,0 +1,1 @@
+"""A trained network on other images: new classifiers, frozen parts, features, fine-tuning."""
