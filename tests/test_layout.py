@@ -15,15 +15,14 @@ LIGHT = {"__init__", "claims", "registry", "__main__", "cli"}  # nothing of PyTo
 
 # Folder or file: what it may import of the project.
 MAY_IMPORT = {
-    "models": {"claims", "dense_memory", "layers", "registry"},
+    "models": {"claims", "layers", "registry"},
     "registry": {"claims"},
     "claims": set(),
     "errors": set(),
     "files": set(),
     "auditor": {"claims", "profiler", "registry"},
     "profiler": {"profiler"},
-    "dense_memory": {"dense_memory"},
-    "layers": set(),
+    "layers": {"layers"},
     "weights": {"layers", "registry", "weights", "files"},
     "reuse": {"layers", "files"},
     "training": {"layers", "registry", "reuse", "training", "files"},

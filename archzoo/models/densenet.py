@@ -10,7 +10,6 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.claims import Paper, depth, flops, params, ratio, sizes
-from archzoo.dense_memory import DenseBlock, Transition
 from archzoo.layers import (
     Net,
     at_least,
@@ -23,6 +22,7 @@ from archzoo.layers import (
     repeats,
     sequence,
 )
+from archzoo.layers.memory_efficient import DenseBlock, Transition
 from archzoo.registry import preset, quote, register, unaudited
 
 PAPER = Paper(
