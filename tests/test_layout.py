@@ -23,11 +23,11 @@ MAY_IMPORT = {
     "auditor": {"claims", "profiler", "registry"},
     "profiler": {"profiler"},
     "layers": {"layers"},
-    "weights": {"layers", "registry", "weights", "files"},
+    "weights": {"files", "layers", "registry", "weights"},
     "reuse": {"layers", "files"},
     "training": {"layers", "registry", "reuse", "training", "files"},
-    "exporting": {"files"},
-    "inference": {"layers", "registry"},
+    "exporting": {"files", "layers"},
+    "inference": {"inference", "layers"},
     "report": {"auditor", "claims", "layers", "profiler", "registry", "report", "training", "files"},
 }
 
