@@ -74,7 +74,7 @@ def logits_and_gradients(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[s
     """What a network tells, and the gradient of every parameter that this reaches."""
     logits = net(images)
     logits.square().mean().backward()
-    gradients = {name: one.grad for name, one in net.named_parameters() if one.grad is not None}
+    gradients = {name: weight.grad for name, weight in net.named_parameters() if weight.grad is not None}
     return logits.detach(), gradients
 
 
@@ -123,13 +123,17 @@ def test_our_weights_load_into_theirs(library: str, ours: str, options: dict[str
 
 
 def shown(sets: Callable[[PublishedWeights], bool]) -> list[Any]:
-    return [pytest.param(one, id=f"{one.network} {one.name} {dict(one.options)}") for one in PUBLISHED if sets(one)]
+    return [
+        pytest.param(chosen, id=f"{chosen.network} {chosen.name} {dict(chosen.options)}")
+        for chosen in PUBLISHED
+        if sets(chosen)
+    ]
 
 
-@pytest.mark.parametrize("chosen", shown(lambda one: one.library == "torchvision"))
+@pytest.mark.parametrize("chosen", shown(lambda published: published.library == "torchvision"))
 def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: PublishedWeights) -> None:
     enums = [torchvision.models.get_model_weights(name) for name in torchvision.models.list_models()]
-    [weights] = [one for enum in enums for one in enum if one.url == chosen.url]
+    [weights] = [weights for enum in enums for weights in enum if weights.url == chosen.url]
     assert weights.name == chosen.tag
     assert len(weights.meta["categories"]) == chosen.num_classes
     transform = weights.transforms()
@@ -140,14 +144,14 @@ def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Publi
 
 def test_torchvisions_googlenet_sees_images_normalized_as_we_say() -> None:
     net = torchvision.models.GoogLeNet(init_weights=False, transform_input=True)
-    [chosen] = [one for one in PUBLISHED if one.network == "googlenet_bn"]
+    [chosen] = [published for published in PUBLISHED if published.network == "googlenet_bn"]
     images = torch.rand(2, 3, 8, 8)
     imagenet = torchvision.transforms.functional.normalize(images, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
     ours = torchvision.transforms.functional.normalize(images, chosen.mean, chosen.std)
     assert torch.allclose(net._transform_input(imagenet), ours, atol=1e-6)
 
 
-@pytest.mark.parametrize("chosen", shown(lambda one: one.library == "timm"))
+@pytest.mark.parametrize("chosen", shown(lambda published: published.library == "timm"))
 def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -> None:
     config = timm.models.get_pretrained_cfg(chosen.tag)
     assert config is not None
