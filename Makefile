@@ -46,7 +46,7 @@ docs: $(VENV)/installed-test  ## the documentation, in docs/_build
 
 build: $(VENV)/installed-release  ## the source archive and the wheel, in dist
 	rm -rf build dist
-	$(BIN)/python -m build --no-isolation
+	$(BIN)/python -m build --quiet --no-isolation
 	$(BIN)/twine check --strict dist/*
 
 clean:  ## remove the virtual environment and all that is generated
