@@ -67,19 +67,19 @@ def layer_orders(net: nn.Module) -> set[Hashable]:
     return layer_kinds(net) | orders
 
 
-def cover(names: list[str], kinds: Kinds) -> list[str]:
+def cover(names: list[str], kinds: Kinds, built: Callable[[str], nn.Module] = on_meta) -> list[str]:
     """The smallest networks that together have every kind that any of these has."""
+    kinds_of = {name: kinds(built(name)) for name in names}
     covered: set[Hashable] = set()
     chosen = []
-    for name in sorted(names, key=parameters):
-        of_this = kinds(on_meta(name))
-        if not of_this <= covered:
-            covered |= of_this
+    for name in sorted(names, key=lambda name: sum(parameter.numel() for parameter in built(name).parameters())):
+        if not kinds_of[name] <= covered:
+            covered |= kinds_of[name]
             chosen.append(name)
     # A network that only came first, and adds nothing to those chosen after it, is not needed.
     for name in list(chosen):
-        others = set[Hashable]().union(*(kinds(on_meta(other)) for other in chosen if other != name))
-        if kinds(on_meta(name)) <= others:
+        others = set[Hashable]().union(*(kinds_of[other] for other in chosen if other != name))
+        if kinds_of[name] <= others:
             chosen.remove(name)
     return [name for name in names if name in chosen]
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import ProfileError
 from archzoo.profiler import ReceptiveField
-from tests.test_models import not_the_deepest
+from tests.networks import every_kind
 
 PUBLISHED = {
     "alexnet": 195,
@@ -99,7 +99,7 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
     return size
 
 
-@not_the_deepest
+@every_kind
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size
     net = archzoo.build(name).eval()

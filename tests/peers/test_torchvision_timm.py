@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import archzoo
 from archzoo.weights.libraries import names_in
 from archzoo.weights.published import PUBLISHED, PublishedWeights
+from tests.networks import EVERY_NET
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 timm = pytest.importorskip("timm", reason="timm is not installed")
@@ -82,9 +83,13 @@ def near(ours: Tensor, other: Tensor) -> bool:
     return bool((ours - other).norm() <= 1e-5 * other.norm() + 1e-12)
 
 
-# timm's nets compute what torchvision's do under other names: the smallest of each tells whether those are right.
-SMALLEST = ("vgg_a", "resnet18", "resnet50_v1_5", "wide_resnet50_2", "densenet121")
-COMPUTED = [pair for pair in PAIRS if pair[0] == "torchvision" or pair[1] in SMALLEST]
+# The smallest of each constructor and options: deeper and wider ones repeat its layers under the same names, which
+# test_our_weights_load_into_theirs holds for all.
+SMALLEST = {
+    *("alexnet_one_tower", "vgg_a", "googlenet_bn", "resnet18", "resnet50_v1_5", "wide_resnet50_2", "densenet121"),
+    *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
+}
+COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
 
 
 @pytest.mark.parametrize(("library", "ours", "options", "name"), COMPUTED, ids=lambda value: str(value))

@@ -24,7 +24,7 @@ from archzoo.transfer.reuse import (
     read_picture,
     thaw,
 )
-from tests.test_models import image_size
+from tests.networks import image_size
 
 HEADS = [name for name in archzoo.names() if name != "lenet5" and not name.endswith(("1202", "1001", "_160_16"))]
 
