@@ -23,7 +23,7 @@ from peers import torchvision
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.profiler.storages import size_of
+from archzoo.profiler.memory_tracker import storage_bytes
 
 
 @dataclass
@@ -175,7 +175,7 @@ def depth(rounds: int) -> int:
             one = Candidate("", net.to(memory_format=torch.channels_last), torch.randn(8, 3, 32, 32))  # type: ignore[call-overload]
             one.measure_peak()
             peaks.append(one.peak)
-        maps = peaks[1] - 3 * size_of(net.parameters()) / 2**20
+        maps = peaks[1] - 3 * storage_bytes(net.parameters()) / 2**20
         shares.append(maps / layers)
         print(f"| {layers} | {peaks[0]:.0f} | {peaks[1]:.0f} | {maps:.0f} | {maps / layers:.3f} |", flush=True)
     return bar("maps a layer, the most against the least", max(shares) / min(shares), 1.25)

@@ -64,7 +64,7 @@ def test_profile_sorts_chooses_columns_and_writes_every_format(shell) -> None:  
     code, out, _ = shell("profile", "resnet20", "--format", "json")
     assert code == 0
     read = Profile.from_json(out)
-    assert (read.model, read.rows) == ("resnet20", counted.rows)
+    assert (read.model, read.rows) == ("resnet20", counted.modules)
     arguments = ("--sort", "macs", "--columns", "kind,macs", "--depth", "2")
     rows = list(csv.DictReader(io.StringIO(shell("profile", "resnet20", "--format", "csv", *arguments)[1])))
     macs = [int(row["macs"]) for row in rows]
@@ -123,7 +123,7 @@ def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> 
     assert shell("compare", "resnet20", file, "--format", "csv")[1].splitlines()[1:] == [part]
     code, _, err = shell("compare", "resnet20", str(tmp_path / "none.safetensors"))
     assert code == 2
-    assert "no safetensors file that can be read" in err
+    assert "cannot be read as a safetensors file" in err
 
 
 def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]

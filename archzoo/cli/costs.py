@@ -64,7 +64,7 @@ def profile(
         console().print(profile_table(counted, _columns(columns) or USUAL, depth, sort))
     else:
         print(write_profile(counted, form.value, _columns(columns) or USUAL, depth, sort), end="")
-    for operator, times in counted.unknown.items():
+    for operator, times in counted.uncounted_ops.items():
         log(f"not counted: {operator}, {times} times; the multiply-adds are a lower bound")
 
 

@@ -19,7 +19,7 @@ __all__ = ["USUAL", "comparison_table", "profile_table", "summary", "write_compa
 
 def profile_table(counted: Profile, columns: Sequence[str] = USUAL, depth: int | None = None, sort: str = "") -> Table:
     """A line a module, down to ``depth`` levels of nesting; sorted, or indented by level."""
-    head, rows = table(counted.model, counted.rows, columns, depth, sort)
+    head, rows = table(counted.model, counted.modules, columns, depth, sort)
     found = Table(box=None, pad_edge=False, header_style="bold")
     for name in head:
         found.add_column(name, justify="left" if name in TEXT else "right")
@@ -33,7 +33,7 @@ def write_profile(
     counted: Profile, form: Format, columns: Sequence[str] = USUAL, depth: int | None = None, sort: str = ""
 ) -> str:
     """The rows in one of the formats; JSON has all of the profile, whatever the columns."""
-    head, rows = table(counted.model, counted.rows, columns, depth, sort)
+    head, rows = table(counted.model, counted.modules, columns, depth, sort)
     return counted.to_json() + "\n" if form == "json" else _cells(["part", *head[1:]], rows, form)
 
 

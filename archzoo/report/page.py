@@ -149,7 +149,7 @@ def _table(networks: Sequence[Network]) -> str:
 
 def _row(network: Network) -> str:
     entry, cost, verdicts = network.entry, network.cost, network.verdicts
-    field = cost.at("features").field
+    field = cost.at("features").receptive_field
     cells: list[tuple[Any, str, str]] = [
         (entry.paper.year, "", "n"),
         ("x".join(map(str, entry.input_size)), "", "less"),
@@ -228,7 +228,7 @@ def _layers(network: Network) -> str:
             (f"{row.params:,}", "n"),
             (f"{row.macs:,}", "n"),
         ]
-        for row in network.cost.rows
+        for row in network.cost.modules
         if row.level == 2 and (row.params or row.macs or "pool" in row.name)
     ]
     return "<h3>Layers</h3>\n" + _html_table(["part", "maps", "parameters n", "multiply-adds n"], rows)

@@ -15,7 +15,7 @@ import archzoo
 from archzoo.errors import EstimateError
 from archzoo.layers import Net
 from archzoo.profiler import Profile, memory, profile
-from archzoo.profiler.storages import size_of
+from archzoo.profiler.memory_tracker import storage_bytes
 from archzoo.training.engine import leaves_out_parts
 from archzoo.training.recipes import IMAGES, Recipe, find_recipe
 
@@ -113,10 +113,10 @@ def training_cost(name: str, recipe: Recipe | None = None, **options: Any) -> Tr
     net = archzoo.build(entry.name, device="meta", **options)
     cost = profile(net, entry.input_size)
     run = run_share(net, cost)
-    work = cost.rows[0].work
+    work = cost.modules[0].work
     forward = 2 * work.neurons, 3 * work.norm + work.pool_reads + 2 * work.elementwise
     layers, other = (round(3 * run * elements) for elements in forward)
-    parameters, buffers = size_of(net.parameters()), size_of(net.buffers())
+    parameters, buffers = storage_bytes(net.parameters()), storage_bytes(net.buffers())
     return TrainingCost(
         network=entry.name,
         recipe=found.name,
@@ -125,7 +125,7 @@ def training_cost(name: str, recipe: Recipe | None = None, **options: Any) -> Tr
         layer_elements=layers,
         other_elements=other,
         parameters=parameters,
-        classifier=size_of(net.classifier.parameters()),
+        classifier=storage_bytes(net.classifier.parameters()),
         buffers=buffers,
         batch=found.batch,
         iterations=found.run(_images(found)).iterations,

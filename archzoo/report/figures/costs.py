@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ArchzooError
-from archzoo.profiler import Memory, Profile
+from archzoo.profiler import MemoryProfile, Profile
 from archzoo.report.figures.style import COLORS, INK, canvas, count_ticks, spelled
 from archzoo.report.results import DATA, Result, results
 
@@ -112,7 +112,7 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
             for place, name in enumerate(names):
                 counted = profiled(name)
                 left = 0.0
-                parts = [row for row in counted.rows if row.level == 2 and row.macs > 0]
+                parts = [row for row in counted.modules if row.level == 2 and row.macs > 0]
                 whole = sum(getattr(row, cost) for row in parts)
                 for number, row in enumerate(parts):
                     share = 100 * getattr(row, cost) / whole
@@ -131,7 +131,7 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
     return figure
 
 
-def memory_over_time(told: Memory, phase: str = "inference", name: str = "") -> Figure:
+def memory_over_time(memory: MemoryProfile, phase: str = "inference", name: str = "") -> Figure:
     """Bytes alive after each operator of a pass: "inference", or "training" for forward, backward and step.
 
     ``told`` is what archzoo.profiler.memory gave. Raises ArchzooError for another phase.
@@ -167,7 +167,7 @@ def field_growth(names: Sequence[str] = ("alexnet", "vgg_d", "resnet50", "google
         for place, name in enumerate(names):
             counted = profiled(name)
             fields = [
-                max(row.field.size) for row in counted.rows if row.kind.endswith("Conv2d") and row.field is not None
+                max(row.receptive_field.size) for row in counted.modules if row.kind.endswith("Conv2d") and row.receptive_field is not None
             ]
             fields = list(accumulate(fields, max))
             axis.plot(range(1, len(fields) + 1), fields, color=COLORS[place], linewidth=1.4)
