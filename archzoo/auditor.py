@@ -8,7 +8,7 @@ from typing import Any
 
 from archzoo.claims import MISMATCH, Claim, Count, Paper
 from archzoo.errors import ArchzooError
-from archzoo.profiler import Profile, ModuleStats, profile
+from archzoo.profiler import ModuleStats, Profile, profile
 from archzoo.registry import Entry, find, names, published
 
 

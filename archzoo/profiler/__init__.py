@@ -9,10 +9,13 @@ from archzoo.profiler.memory_profile import MemoryProfile, memory
 from archzoo.profiler.memory_tracker import MemorySample, ModuleMemory
 from archzoo.profiler.module_stats import ModuleStats
 from archzoo.profiler.profiles import Profile
+from archzoo.profiler.rendering import COLUMNS, DEFAULT_COLUMNS
 from archzoo.profiler.work import Work
 
 __all__ = [
+    "COLUMNS",
     "CONVENTIONS",
+    "DEFAULT_COLUMNS",
     "Comparison",
     "Convention",
     "Difference",

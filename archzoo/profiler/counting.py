@@ -156,7 +156,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         counts["macs"] = counts.get("macs", 0) + macs
         gradients = sum([self._origin(args[position]).grad for position in known.factors])
         counts["backward_macs"] = counts.get("backward_macs", 0) + gradients * macs
-        if known.weight is None or self._origin(args[known.weight]).index >= 0:
+        if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
             return False
         outputs = out.numel()
         counts["neurons"] = counts.get("neurons", 0) + outputs
@@ -183,8 +183,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Record for all views of a tensor that something was written into one of them."""
         key = tensor.untyped_storage()._cdata
         before = self.written.get(key, CONSTANT)
-        if before.index >= 0 and origin.index >= 0:
-            index = self.trace.record_union(tensor, [before.index, origin.index])
+        if before.call_index >= 0 and origin.call_index >= 0:
+            index = self.trace.record_union(tensor, [before.call_index, origin.call_index])
             origin = Origin(max(before.depth, origin.depth), index, before.grad or origin.grad)
         self.written[key] = origin
 
@@ -203,7 +203,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if tensor is None:
             self.returned.append((module, None, -1))
         else:
-            self.returned.append((module, tuple(tensor.shape), self._origin(tensor).index))
+            self.returned.append((module, tuple(tensor.shape), self._origin(tensor).call_index))
 
     def _finish(self) -> None:
         """Add the counts of the innermost running module to the module around it."""

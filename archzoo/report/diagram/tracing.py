@@ -1,4 +1,4 @@
-"""The traced graph of a network: a box for each node that is drawn, and who reads whom."""
+"""The traced graph of a network: a box for each node that is drawn, and the edges between them."""
 
 import typing
 from collections.abc import Callable
@@ -10,12 +10,12 @@ from torch import fx, nn
 
 from archzoo.errors import ReportError
 from archzoo.profiler import Profile
-from archzoo.report.graphs.boxes import Box
-from archzoo.report.graphs.words import describe
+from archzoo.report.diagram.boxes import Box
+from archzoo.report.diagram.descriptions import describe
 
 
 class _Tracer(fx.Tracer):
-    """Follows a network, without looking into modules that are closed, and notes within which module each node is."""
+    """Traces a network without entering closed modules, and records the module that each node is in."""
 
     def __init__(self, closed: Callable[[nn.Module, str], bool]) -> None:
         super().__init__()
@@ -27,8 +27,8 @@ class _Tracer(fx.Tracer):
     ) -> Any:
         path = self.path_of_module(m)
         if self.closed(m, path):
-            seen = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy))
-            return self.create_proxy("call_module", path, seen, {})
+            inputs = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy))
+            return self.create_proxy("call_module", path, inputs, {})
         self.within.append(path)
         try:
             return forward(*args, **kwargs)
@@ -41,18 +41,18 @@ class _Tracer(fx.Tracer):
         return node
 
 
-# Functions that hand on what they are given, as far as a picture goes, and those that only tell its size.
+# Functions that a diagram leaves out, and functions that only return a size.
 SILENT = {"getitem", "chunk", "split", "flatten", "unflatten", "view", "reshape", "contiguous", "mul", "div", "pad"}
 SILENT |= {"truediv", "transpose", "permute", "clone", "to", "float", "squeeze", "unsqueeze"}
-HOLDERS = ("features", "classifier", "layers", "branch", "blocks")  # names that say nothing in a picture
+HOLDERS = ("features", "classifier", "layers", "branch", "blocks")  # names that are left out of titles
 SIZES = {"size", "getattr", "floordiv", "dim"}
 RESHAPES = {"view", "reshape", "unflatten"}
 JOINS = {"add": "+", "iadd": "+", "add_": "+", "cat": "concatenate", "concat": "concatenate"}
 ACTIVATIONS = {"relu": "ReLU", "relu_": "ReLU", "tanh": "tanh", "sigmoid": "sigmoid", "dropout": "dropout"}
 
 
-class Graph:
-    """The traced nodes that are drawn, with who reads whom."""
+class TracedGraph:
+    """The traced nodes that are drawn: ``before`` and ``after`` have the edges, ``order`` is topological."""
 
     def __init__(self, net: nn.Module, counted: Profile, input_size: tuple[int, ...], depth: int | None) -> None:
         self.net, self.counted, self.depth = net, counted, depth
@@ -78,19 +78,19 @@ class Graph:
     def _closed(self, module: nn.Module, path: str) -> bool:
         if next(module.children(), None) is None:
             return True
-        told = typing.get_type_hints(type(module).forward).get("return", torch.Tensor)
-        if told not in (torch.Tensor, Any):
+        returned = typing.get_type_hints(type(module).forward).get("return", torch.Tensor)
+        if returned not in (torch.Tensor, Any):
             return False
         return self.depth is not None and self._level(path) >= self.depth and not self._transparent(path)
 
     def _level(self, path: str) -> int:
-        """How many modules that count one is within, itself among them."""
+        """The nesting level of a module, transparent modules not counted."""
         if path and path not in self.levels:
             self.levels[path] = self._level(path.rpartition(".")[0]) + (not self._transparent(path))
         return self.levels.get(path, 0)
 
     def _transparent(self, path: str) -> bool:
-        """Features, classifier, and sequences that a module has only to hold its layers."""
+        """Whether a module is only a container: features, classifier, or the sequence that holds a module's layers."""
         parent, _, last = path.rpartition(".")
         if not parent:
             return last in ("features", "classifier")
@@ -102,17 +102,17 @@ class Graph:
         return parent in ("features", "classifier") and isinstance(self.net.get_submodule(parent), nn.Sequential)
 
     def _title(self, path: str) -> str:
-        """The last part of a name, with the sequence that only holds it where that has a name of its own."""
+        """The last part of a name, with the name of the container around it if that says something."""
         *_, parent, last = ("", *path.split("."))
         held = self._transparent(path.rpartition(".")[0]) and parent not in (*HOLDERS, last)
         return f"{parent} {last}" if held else last
 
     def _read(self, traced: fx.Graph, input_size: tuple[int, ...]) -> None:
-        """Keep what is drawn, join what is not, and drop what the output does not depend on."""
+        """Keep the nodes that are drawn, contract the others, and drop what the output does not depend on."""
         sources: dict[str, list[str]] = {}
         last: list[str] = []
         for node in traced.nodes:
-            before = list(dict.fromkeys(name for one in node.all_input_nodes for name in sources.get(one.name, [])))
+            before = list(dict.fromkeys(name for read in node.all_input_nodes for name in sources.get(read.name, [])))
             if node.op == "output":
                 last = before
             elif node.op == "placeholder":
@@ -140,41 +140,41 @@ class Graph:
         self.source = self.order[0]
         self.after: dict[str, list[str]] = {name: [] for name in self.order}
         for name in self.order:
-            for one in self.before[name]:
-                self.after[one].append(name)
+            for read in self.before[name]:
+                self.after[read].append(name)
 
     def _summands(self, node: fx.Node, before: list[str]) -> list[str]:
-        """What a sum adds up, sums of which nobody else reads opened."""
+        """The inputs of a node; of a sum also the inputs of sums that no other node reads."""
         if _called(node) not in JOINS or JOINS[_called(node)] != "+":
             return before
-        alone = {one.name for one in node.all_input_nodes if len(one.users) == 1}
+        alone = {read.name for read in node.all_input_nodes if len(read.users) == 1}
         opened = [self.before[name] if name in alone and self.boxes[name].title == "+" else [name] for name in before]
         return list(dict.fromkeys(name for names in opened for name in names))
 
-    def _box(self, node: fx.Node, many: int) -> Box | None:
+    def _box(self, node: fx.Node, inputs: int) -> Box | None:
         within = node.meta["within"]
         frames = tuple(path for path in paths(within) if not self._transparent(path))
         if node.op == "call_module":
             path = str(node.target)
             module = self.net.get_submodule(path)
-            row = self.counted.at(path)
+            stats = self.counted.at(path)
             kind, notes = describe(module)
             if not notes:
                 return None
-            return Box(path, self._title(path), kind, notes, row.output, row.params, row.macs, frames)
+            return Box(path, self._title(path), kind, notes, stats.output, stats.params, stats.macs, frames)
         called = _called(node)
-        if called in JOINS and many > 1:
+        if called in JOINS and inputs > 1:
             return Box(within, JOINS[called], "join", frames=frames)
         if called in ("transpose", "permute") and _called(node.all_input_nodes[0]) in RESHAPES:
             return Box(within, "shuffle", "step", ("channel shuffle",), frames=frames)
         if called in SILENT or called in JOINS:
             return None
-        words = ACTIVATIONS.get(called, called.replace("_", " "))
-        return Box(within, words, "step", (words,), frames=frames)
+        title = ACTIVATIONS.get(called, called.replace("_", " "))
+        return Box(within, title, "step", (title,), frames=frames)
 
 
 def _called(node: fx.Node) -> str:
-    """The name of the function or method of a node; nothing for a module."""
+    """The name of the function or method that a node calls, "" for a module."""
     if node.op not in ("call_function", "call_method"):
         return ""
     name = node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
@@ -182,6 +182,6 @@ def _called(node: fx.Node) -> str:
 
 
 def paths(path: str) -> list[str]:
-    """A module's path with those of all that it is within, the outermost first."""
+    """The paths of all modules around a module and its own, the outermost first."""
     parts = path.split(".") if path else []
     return [".".join(parts[: i + 1]) for i in range(len(parts))]

@@ -1,15 +1,15 @@
-"""What a part of a network does, in the words of a paper's figure."""
+"""What a part of a network computes, as a paper's figure writes it."""
 
 import re
 from typing import Any
 
 from torch import nn
 
-from archzoo.report.graphs.boxes import Kind
+from archzoo.report.diagram.boxes import Kind
 
 
 def describe(module: nn.Module) -> tuple[Kind, tuple[str, ...]]:
-    """The kind of a part, and what it does; no words for one that hands on what it is given."""
+    """The kind of a part and its description, empty for a part that passes its input on."""
     match module:
         case nn.Identity() | nn.Flatten() | nn.Unflatten():
             return "step", ()
@@ -35,27 +35,27 @@ def describe(module: nn.Module) -> tuple[Kind, tuple[str, ...]]:
         case nn.ReLU() | nn.Tanh() | nn.Sigmoid() | nn.Softmax():
             return "step", ({"ReLU": "ReLU"}.get(type(module).__name__, type(module).__name__.lower()),)
     if next(module.children(), None) is None:
-        return "layer" if module.state_dict() else "step", (_words(module),)
-    many = sum(isinstance(one, nn.Conv1d | nn.Conv2d | nn.Conv3d) for one in module.modules())
-    return "part", (f"{many} convolution{'s' if many != 1 else ''}" if many else _parts(module),)
+        return "layer" if module.state_dict() else "step", (_class_name(module),)
+    count = sum(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in module.modules())
+    return "part", (f"{count} convolution{'s' if count != 1 else ''}" if count else _parts(module),)
 
 
 def _parts(module: nn.Module) -> str:
-    """What a part without convolutions is: its own words, or how many there are in a sequence."""
+    """The description of a part without convolutions: its class, or the length of a sequence."""
     count = len(list(module.children()))
-    return f"{count} part{'s' if count != 1 else ''}" if type(module) is nn.Sequential else _words(module)
+    return f"{count} part{'s' if count != 1 else ''}" if type(module) is nn.Sequential else _class_name(module)
 
 
-def _words(module: nn.Module) -> str:
+def _class_name(module: nn.Module) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(module).__name__).lower()
 
 
-def _convolution(module: Any, word: str) -> str:
+def _convolution(module: Any, name: str) -> str:
     depthwise = module.groups == module.in_channels and module.groups > 1
     groups = f", {module.groups} groups" if module.groups > 1 and not depthwise else ""
-    wide = f", dilated {module.dilation[0]}" if max(module.dilation) > 1 else ""
-    kind = f"depthwise {word}" if depthwise else word
-    return f"{_sides(module.kernel_size)} {kind}, {module.out_channels}{_stride(module.stride)}{groups}{wide}"
+    dilation = f", dilated {module.dilation[0]}" if max(module.dilation) > 1 else ""
+    kind = f"depthwise {name}" if depthwise else name
+    return f"{_sides(module.kernel_size)} {kind}, {module.out_channels}{_stride(module.stride)}{groups}{dilation}"
 
 
 def _sides(size: Any) -> str:

@@ -15,38 +15,38 @@ from torch.profiler import profile as record
 import archzoo
 from archzoo.cli.costs import Accelerator
 from archzoo.errors import EstimateError
+from archzoo.estimate import ACCELERATORS, estimate, largest_batch, sent_by_ddp, sent_by_fsdp
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
-from archzoo.report.scale import MACHINES, largest_batch, sent_by_ddp, sent_by_fsdp, training_cost
-from archzoo.report.scale_page import PUBLISHED, Measured, held_row, parts
 from archzoo.report.tables import markdown_row
 from archzoo.training.engine import Settings, wrapped
 from archzoo.training.processes import Processes
 from archzoo.training.recipes import find_recipe
 from tests.test_cli import call
+from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 
 IMAGENET = 1_281_167
 ROOT = Path(__file__).parents[1]
 
 
 def test_images_and_operations_follow_from_the_recipe() -> None:
-    resnet = training_cost("resnet50")
+    resnet = estimate("resnet50")
     assert (resnet.batch, resnet.iterations) == (256, 600_000)
-    densenet = training_cost("densenet121")
+    densenet = estimate("densenet121")
     assert densenet.images == 90 * (IMAGENET // 256) * 256
-    assert densenet.run == 1
+    assert densenet.active_share == 1
     net = archzoo.profile(archzoo.build("densenet121", device="meta"), (3, 224, 224))
     # Three times the forward pass, but that nobody asks for a gradient of the image: 7x7x3 to 64 maps of 112x112.
     assert densenet.macs == 3 * net.macs - 7 * 7 * 3 * 64 * 112 * 112
     assert densenet.flops == 2 * densenet.macs * densenet.images
-    short = training_cost("densenet121", find_recipe("densenet_imagenet").with_(length=45))
+    short = estimate("densenet121", find_recipe("densenet_imagenet").with_(length=45))
     assert short.flops * 2 == densenet.flops
 
 
 def test_dropped_blocks_count_by_their_survival() -> None:
     """With p_l = 1 - l / L (1 - p_L), blocks of one size run for 1 - (L + 1) / 2L (1 - p_L) of their time."""
-    assert training_cost("stochastic_depth_110").run == pytest.approx(1 - 55 / 108 * 0.5, abs=0.005)
-    assert training_cost("stochastic_depth", depth=110, survival=1.0).run == 1
+    assert estimate("stochastic_depth_110").active_share == pytest.approx(1 - 55 / 108 * 0.5, abs=0.005)
+    assert estimate("stochastic_depth", depth=110, survival=1.0).active_share == 1
 
 
 def test_with_global_drop_path_a_step_costs_one_column_on_average() -> None:
@@ -54,41 +54,45 @@ def test_with_global_drop_path_a_step_costs_one_column_on_average() -> None:
     net = archzoo.build("fractalnet", device="meta", **options)
     columns = [archzoo.profile(plain_column(net, column), (3, 32, 32)).macs for column in (1, 2, 3, 4)]
     whole = archzoo.profile(net, (3, 32, 32)).macs
-    found = training_cost("fractalnet", global_share=1.0, **options).run
-    assert found == pytest.approx(sum(columns) / 4 / whole, rel=0.08)  # 400 draws
-    assert training_cost("fractalnet", drop_path=0.0, **options).run == 1
+    share = estimate("fractalnet", global_share=1.0, **options).active_share
+    assert share == pytest.approx(sum(columns) / 4 / whole, rel=0.08)  # 400 draws
+    assert estimate("fractalnet", drop_path=0.0, **options).active_share == 1
 
 
 @pytest.mark.parametrize(("machine", "precision", "images"), PUBLISHED)
 def test_the_bound_is_above_what_was_published_but_not_far(machine: str, precision: Any, images: int) -> None:
-    share = images * training_cost("resnet50_v1_5").seconds(MACHINES[machine], precision)
+    share = images * estimate("resnet50_v1_5").seconds(ACCELERATORS[machine], precision)
     assert 0.4 < share < 1
 
 
 def test_hours_fall_with_devices_until_there_is_one_image_for_each() -> None:
-    cost, h200 = training_cost("fractalnet34"), MACHINES["h200"]  # a batch of 32
+    cost, h200 = estimate("fractalnet34"), ACCELERATORS["h200"]  # a batch of 32
     assert cost.hours(h200, 8) == pytest.approx(cost.hours(h200) / 8)
     assert cost.hours(h200, 64) == cost.hours(h200, 32)
-    assert cost.hours(h200, share=0.5) == pytest.approx(2 * cost.hours(h200))
-    for share, devices in ((0.0, 1), (1.5, 1), (0.5, 0)):
-        with pytest.raises(EstimateError, match="above 0 and at most 1"):
-            cost.hours(h200, devices, share=share)
+    assert cost.hours(h200, utilization=0.5) == pytest.approx(2 * cost.hours(h200))
+    for utilization, devices, message in (
+        (0.0, 1, "above 0 and at most 1, not 0.0"),
+        (1.5, 1, "above 0 and at most 1, not 1.5"),
+        (0.5, 0, "devices must be at least 1, not 0"),
+    ):
+        with pytest.raises(EstimateError, match=message):
+            cost.hours(h200, devices, utilization=utilization)
 
 
-@pytest.mark.parametrize(("name", "room"), [("resnet20", 2**30), ("vgg_d", 4 * 2**30), ("vgg_d", 2**20)])
-def test_the_largest_batch_fits_and_one_more_does_not(name: str, room: int) -> None:
+@pytest.mark.parametrize(("name", "capacity"), [("resnet20", 2**30), ("vgg_d", 4 * 2**30), ("vgg_d", 2**20)])
+def test_the_largest_batch_fits_and_one_more_does_not(name: str, capacity: int) -> None:
     net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
-    found = largest_batch(net, size, room)
-    assert found == 0 or memory(net, size, batch=found, device="cuda").training <= room
-    assert memory(net, size, batch=found + 1, device="cuda").training > room
+    batch = largest_batch(net, size, capacity)
+    assert batch == 0 or memory(net, size, batch=batch, device="cuda").training <= capacity
+    assert memory(net, size, batch=batch + 1, device="cuda").training > capacity
 
 
 def test_the_verb_tells_what_the_library_counts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, _ = call(capsys, monkeypatch, "scale", "densenet_bc", "depth=40", "batch=128", "--devices", "8")
+    code, out, _ = call(capsys, monkeypatch, "estimate", "densenet_bc", "depth=40", "batch=128", "--devices", "8")
     recipe = find_recipe("densenet_bc").with_(batch=128)
-    cost = training_cost("densenet_bc", recipe, depth=40)
+    cost = estimate("densenet_bc", recipe, depth=40)
     assert code == 0
     assert f"batch 128, {cost.iterations:,} iterations" in out
     assert f"{cost.flops:.3e}" in out
@@ -96,15 +100,15 @@ def test_the_verb_tells_what_the_library_counts(
 
 
 def test_the_verb_knows_every_machine() -> None:
-    assert [one.value for one in Accelerator] == list(MACHINES)
+    assert [accelerator.value for accelerator in Accelerator] == list(ACCELERATORS)
 
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (["--share", "2"], "a share is above 0 and at most 1"),
+        (["--utilization", "2"], "utilization must be above 0 and at most 1, not 2.0"),
         (["--devices", "0"], "greater than or equal to 1"),
-        (["--machine", "tpu"], "'tpu' is not one of"),
+        (["--accelerator", "tpu"], "'tpu' is not one of"),
         (["lenght=3"], "no option 'lenght'"),
     ],
     ids=str,
@@ -112,7 +116,7 @@ def test_the_verb_knows_every_machine() -> None:
 def test_the_verb_refuses_what_there_is_not(
     wrong: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, err = call(capsys, monkeypatch, "scale", "resnet20", *wrong)
+    code, out, err = call(capsys, monkeypatch, "estimate", "resnet20", *wrong)
     assert (code, out) == (2, "")
     assert said in err
 
@@ -164,7 +168,7 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
 def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
     processes.spawn(_train_a_step, args=(str(tmp_path), sharded), nprocs=2)
     given = json.loads((tmp_path / "given.json").read_text())
-    cost = training_cost("resnet20")
+    cost = estimate("resnet20")
     if sharded:  # each gathers or scatters one half of two
         assert sent_by_fsdp(cost, 2) == 4 * sum(given.values()) // 2
         assert 4 * given["c10d::_reduce_scatter_base_"] == cost.parameters
@@ -175,7 +179,7 @@ def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
 
 def test_the_page_is_what_the_project_prints() -> None:
     """All but memory, whose rows take minutes: two of those."""
-    text = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
-    rows = markdown_row(held_row("lenet5")), markdown_row(held_row("vgg_d"))
-    for part in (*parts(Measured.read(ROOT / "benchmarks" / "committed.json"), held=()), *rows):
-        assert part in text, "run python scripts/generated.py"
+    text = (ROOT / "docs" / "estimate.md").read_text(encoding="utf-8")
+    rows = markdown_row(memory_row("lenet5")), markdown_row(memory_row("vgg_d"))
+    for part in (*parts(Measured.read(ROOT / "benchmarks" / "committed.json"), networks=()), *rows):
+        assert part in text, "run python -m tools.generate"

@@ -1,4 +1,4 @@
-"""What a diagram draws: boxes, in series, in parallel, repeated, or in a tangle."""
+"""The items of a diagram: boxes in series, in parallel, repeated, or in layers."""
 
 import re
 from collections.abc import Iterable
@@ -10,7 +10,7 @@ Kind = Literal["image", "conv", "linear", "pool", "layer", "part", "join", "step
 
 @dataclass(frozen=True)
 class Box:
-    """One part of the picture. ``frames`` are the opened modules around it, the outermost first."""
+    """One box of the diagram. ``frames`` are the opened modules around it, the outermost first."""
 
     name: str
     title: str
@@ -39,7 +39,7 @@ class Repeat:
 
     @property
     def span(self) -> str:
-        """What they are called together: "block2 to 18"."""
+        """Their joint name: "block2 to 18"."""
         first, last = (name.rpartition(".")[2] for name in self.names)
         same = re.match(r"\D*", last)
         start = same[0] if same else ""
@@ -47,20 +47,20 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class Tangle:
-    """Boxes that are neither in series nor in parallel: rows of them, and who reads whom."""
+class LayeredGraph:
+    """Boxes that are neither in series nor in parallel: in rows by depth, with the edges between them."""
 
     rows: tuple[tuple[Box, ...], ...]
     edges: tuple[tuple[Box, Box], ...]
     ends: tuple[tuple[Box, ...], tuple[Box, ...]]
 
 
-Item = Box | Parallel | Repeat | Tangle
+Item = Box | Parallel | Repeat | LayeredGraph
 
 
 @dataclass(frozen=True)
 class Series:
-    """Items one after the other."""
+    """Items in sequence."""
 
     items: tuple[Item, ...] = ()
 
@@ -72,12 +72,12 @@ def boxes_in(item: Item | Series) -> Iterable[Box]:
             yield item
         case Repeat():
             yield from boxes_in(item.body)
-        case Tangle():
+        case LayeredGraph():
             for row in item.rows:
                 yield from row
         case Parallel():
             for branch in item.branches:
                 yield from boxes_in(branch)
         case Series():
-            for one in item.items:
-                yield from boxes_in(one)
+            for inner in item.items:
+                yield from boxes_in(inner)

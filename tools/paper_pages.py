@@ -1,4 +1,4 @@
-"""A page of documentation for each paper, from the registry and the audit."""
+"""docs/papers/*.md: a page for each paper, from the registry and the audit."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,56 +6,68 @@ from pathlib import Path
 
 import archzoo
 from archzoo import registry
-from archzoo.auditor import Finding, audit, profiled
+from archzoo.auditor import AuditResult, audit, profiled
 from archzoo.claims import Paper
+from archzoo.files import write_text
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
-from archzoo.report.tables import markdown_row, place, quantity, summary
+from archzoo.report.tables import markdown_table, place, quantity, summary
 from archzoo.training.recipes import find_recipe, spelled
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """Write a page of Markdown for each paper with networks, oldest first, and a diagram of its first network."""
+    """Write a Markdown page for each paper, oldest first, and a diagram of its first network. Returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
-    findings = audit()
+    results = audit()
     written = []
     for paper, entries in papers():
         page = folder / f"{module(entries[0]).rpartition('.')[2]}.md"
         drawing = page.with_suffix(".svg")
         name, size = entries[0].name, entries[0].input_size
         drawn = diagram(archzoo.build(name, device="meta"), size, depth=2, title=name, counted=profiled(name))
-        drawing.write_text(drawn, encoding="utf-8")
-        about = [finding for finding in findings if finding.name in {entry.name for entry in entries}]
-        page.write_text("\n".join(_page(paper, entries, about, drawing.name)), encoding="utf-8")
+        write_text(drawing, drawn)
+        claims = [result for result in results if result.name in {entry.name for entry in entries}]
+        write_text(page, "\n".join(_page(paper, entries, claims, drawing.name)))
         written.append(page)
     return written
 
 
 def papers() -> Iterator[tuple[Paper, list[Entry]]]:
-    """Each paper with the networks that are registered for it, oldest first."""
-    found: dict[str, list[Entry]] = {}
+    """Each paper with its registered networks, oldest first."""
+    by_module: dict[str, list[Entry]] = {}
     for name in archzoo.names():
         entry = archzoo.find(name)
-        found.setdefault(module(entry), []).append(entry)
-    for entries in found.values():
+        by_module.setdefault(module(entry), []).append(entry)
+    for entries in by_module.values():
         yield entries[0].paper, entries
 
 
 def module(entry: Entry) -> str:
-    """The module in which a network is written."""
+    """The module of a network's constructor."""
     return str(entry.constructor.__module__)
 
 
-def _page(paper: Paper, entries: Sequence[Entry], findings: Sequence[Finding], drawing: str) -> Iterator[str]:
+def _page(paper: Paper, entries: Sequence[Entry], results: Sequence[AuditResult], drawing: str) -> Iterator[str]:
     yield f"# {paper.title}"
     yield f"\n{paper.authors}, {paper.year}. [{paper.link}]({paper.link})\n"
     yield f"The networks are in {{py:mod}}`{module(entries[0])}`, to be read beside the paper.\n"
     yield "## Networks\n"
     yield from _table(["network", "input", "parameters", "multiply-adds", "depth", ""], map(_counted, entries))
-    yield f"\n## What is printed about them\n\n{summary(findings)}.\n"
+    yield f"\n## What is printed about them\n\n{summary(results)}.\n"
     yield from _table(
         ["verdict", "network", "quantity", "printed", "ours", "where", "why"],
-        ([f.verdict, f"`{f.name}`", quantity(f), f.printed, f.ours, place(f), f.why] for f in findings),
+        (
+            [
+                result.verdict,
+                f"`{result.name}`",
+                quantity(result),
+                result.printed,
+                result.ours_text,
+                place(result),
+                result.why,
+            ]
+            for result in results
+        ),
     )
     rest = [item for source, item in registry.not_audited() if source.title == paper.title]
     if rest:
@@ -64,9 +76,11 @@ def _page(paper: Paper, entries: Sequence[Entry], findings: Sequence[Finding], d
     yield f"\n## `{entries[0].name}`\n\n![Diagram of {entries[0].name}]({drawing})\n"
     yield "## How they were trained\n"
     for name in dict.fromkeys(find_recipe(entry.name).name for entry in entries):
-        told = spelled(find_recipe(name))
+        values = spelled(find_recipe(name))
         yield f"\n### {name}\n"
-        yield from (f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in told.items() if text not in ("-", ""))
+        yield from (
+            f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in values.items() if text not in ("-", "")
+        )
     yield f"\n## {module(entries[0])}\n\n```{{eval-rst}}\n.. automodule:: {module(entries[0])}\n   :members:\n```\n"
 
 
@@ -77,11 +91,9 @@ def _counted(entry: Entry) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
-    yield markdown_row(head)
-    yield markdown_row(["---"] * len(head))
-    yield from (markdown_row([_plain(cell) for cell in row]) for row in rows)
+    yield markdown_table(head, ([_plain(cell) for cell in row] for row in rows))
 
 
 def _plain(text: str) -> str:
-    """A text in which Markdown finds no emphasis, link or markup of its own."""
+    """A text with Markdown's special characters escaped."""
     return text if re.fullmatch(r"`\w+`", text) else re.sub(r"([*_\[\]<>])", r"\\\1", text)

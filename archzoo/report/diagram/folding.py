@@ -1,4 +1,4 @@
-"""Less to draw: small steps within the boxes of their layers, and equal parts in a row once."""
+"""Simplifies a diagram: small steps move into the boxes of their layers, and equal parts in a row are drawn once."""
 
 import re
 from collections import Counter
@@ -6,19 +6,16 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from archzoo.report.graphs.boxes import Box, Item, Parallel, Repeat, Series, boxes_in
-from archzoo.report.graphs.tracing import paths
+from archzoo.report.diagram.boxes import Box, Item, Parallel, Repeat, Series, boxes_in
+from archzoo.report.diagram.tracing import paths
 
-STEPS = 3  # so many equal parts in a row become one with a number
-EQUAL_LAYERS = 6  # single layers are drawn one by one below this number
-PERIODS = (1, 2, 3, 4)  # how many items make up one part, such as branches, a sum and an activation
-
-
-# Small steps beside the layers that they belong to
+EQUAL_PARTS = 3  # fold this many equal parts in a row, or more
+EQUAL_LAYERS = 6  # fold this many equal single layers, or more
+PERIODS = (1, 2, 3, 4)  # items per part, such as branches, a sum and an activation
 
 
 def merged(series: Series) -> Series:
-    """Norms, activations and dropout written into the box of their layer: behind it, or before it where they begin."""
+    """Write norms, activations and dropout into the box of their layer: after it, or before it in pre-activation."""
     items: list[Item] = []
     run: list[Box] = []
     for item in series.items:
@@ -46,9 +43,9 @@ def _absorbed(run: Sequence[Box]) -> list[Box]:
                 waiting.append(box)
             continue
         if waiting and pre_activation and box.kind in ("conv", "linear"):
-            for one in waiting:
-                box = _with(box, box.notes, one)
-            box = replace(box, notes=(*(note for one in waiting for note in one.notes), *box.notes))
+            for step in waiting:
+                box = _with(box, box.notes, step)
+            box = replace(box, notes=(*(note for step in waiting for note in step.notes), *box.notes))
         else:
             done += _together(waiting)
         waiting = []
@@ -70,19 +67,19 @@ def _together(steps: Sequence[Box]) -> list[Box]:
     if not steps:
         return []
     first, *rest = steps
-    for one in rest:
-        first = _with(first, (*first.notes, *one.notes), one)
+    for step in rest:
+        first = _with(first, (*first.notes, *step.notes), step)
     return [replace(first, title=" · ".join(first.notes), notes=(), output=steps[-1].output)]
 
 
 def unframed(series: Series) -> Series:
-    """Frames around a single box become the name of that box."""
-    many = Counter(frame for box in boxes_in(series) for frame in box.frames)
+    """Turn frames around a single box into the name of that box."""
+    counts = Counter(frame for box in boxes_in(series) for frame in box.frames)
 
     def bare(item: Item) -> Item:
         if isinstance(item, Parallel):
             return replace(item, branches=tuple(Series(tuple(map(bare, branch.items))) for branch in item.branches))
-        if not isinstance(item, Box) or not item.frames or many[item.frames[-1]] > 1:
+        if not isinstance(item, Box) or not item.frames or counts[item.frames[-1]] > 1:
             return item
         title = item.frames[-1].rpartition(".")[2]
         return bare(replace(item, title=title, frames=item.frames[:-1]))
@@ -90,64 +87,61 @@ def unframed(series: Series) -> Series:
     return Series(tuple(map(bare, series.items)))
 
 
-# Equal parts in a row
-
-
 def folded(series: Series) -> Series:
-    """Equal parts in a row written as one with a number, within branches too."""
+    """Write equal parts in a row as one with a number, inside branches too."""
     items = [
         replace(item, branches=tuple(map(folded, item.branches))) if isinstance(item, Parallel) else item
         for item in series.items
     ]
-    signs = list(map(_sign, items))
-    found: list[Item] = []
-    at = 0
-    while at < len(items):
+    keys = list(map(_key, items))
+    folded_items: list[Item] = []
+    start = 0
+    while start < len(items):
         covered, period = max(
             (
-                (_times(signs, at, period) * period, -period)
+                (_times(keys, start, period) * period, -period)
                 for period in PERIODS
-                if _worthwhile(items, signs, at, period)
+                if _is_worth_folding(items, keys, start, period)
             ),
             default=(1, 0),
         )
         if period:
-            body, last = items[at : at - period], items[at + covered + period : at + covered]
-            repeat = Repeat(Series(tuple(body)), covered // -period, (_whole(body), _whole(last)))
+            body, last = items[start : start - period], items[start + covered + period : start + covered]
+            repeat = Repeat(Series(tuple(body)), covered // -period, (_common_module(body), _common_module(last)))
             if isinstance(body[0], Box) and isinstance(last[0], Box) and len(body) == 1:
                 repeat = replace(repeat, body=Series((replace(body[0], title=repeat.span, output=last[0].output),)))
-            found.append(repeat)
+            folded_items.append(repeat)
         else:
-            found.append(items[at])
-        at += covered
-    return Series(tuple(found))
+            folded_items.append(items[start])
+        start += covered
+    return Series(tuple(folded_items))
 
 
-def _worthwhile(items: Sequence[Item], signs: Sequence[Any], at: int, period: int) -> bool:
-    body = items[at : at + period]
+def _is_worth_folding(items: Sequence[Item], keys: Sequence[Any], start: int, period: int) -> bool:
+    body = items[start : start + period]
     if isinstance(body[0], Box) and body[0].kind == "join":
         return False
     large = any(not isinstance(item, Box) or item.kind == "part" for item in body)
-    return _times(signs, at, period) >= (STEPS if large else EQUAL_LAYERS)
+    return _times(keys, start, period) >= (EQUAL_PARTS if large else EQUAL_LAYERS)
 
 
-def _times(signs: Sequence[Any], at: int, period: int) -> int:
-    body = signs[at : at + period]
+def _times(keys: Sequence[Any], start: int, period: int) -> int:
+    body = keys[start : start + period]
     times = 1
-    while len(body) == period and signs[at + times * period : at + (times + 1) * period] == body:
+    while len(body) == period and keys[start + times * period : start + (times + 1) * period] == body:
         times += 1
     return times
 
 
-def _whole(items: Sequence[Item]) -> str:
-    """The name of what some items make up together: the innermost module that has all of them."""
+def _common_module(items: Sequence[Item]) -> str:
+    """The name of the innermost module that contains all of these items."""
     within = [paths(box.name) for item in items for box in boxes_in(item)]
     common = [level[0] for level in zip(*within, strict=False) if len(set(level)) == 1]
     return common[-1] if common else ""
 
 
-def _sign(item: Item | Series) -> Any:
-    """What two equal parts have in common: everything but numbers in names, and the maps that pile up."""
+def _key(item: Item | Series) -> Any:
+    """A key that equal parts share: everything but numbers in names and the number of channels."""
     match item:
         case Box():
             frames = tuple(re.sub(r"\d+", "#", frame.rpartition(".")[2]) for frame in item.frames)
@@ -162,9 +156,9 @@ def _sign(item: Item | Series) -> Any:
                 stage if len(frames) > 1 else "",
             )
         case Series():
-            return tuple(map(_sign, item.items))
+            return tuple(map(_key, item.items))
         case Parallel():
-            return tuple(map(_sign, item.branches))
+            return tuple(map(_key, item.branches))
         case Repeat():
-            return item.times, _sign(item.body)
+            return item.times, _key(item.body)
     return id(item)
