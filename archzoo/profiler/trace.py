@@ -14,8 +14,8 @@ Call = tuple[Rule, Any, Sequence[tuple[Tensor, int]], Any, dict[str, Any]]
 class Origin(NamedTuple):
     """How a tensor was computed.
 
-    ``depth`` is the number of layers with weights before it, ``call_index`` its index in the call trace; both are -1 for a
-    tensor that does not depend on the input. ``grad`` says whether it has a gradient.
+    ``depth`` is the number of layers with weights before it, ``call_index`` its index in the call trace. Both are -1
+    for a tensor that does not depend on the input. ``grad`` says whether it has a gradient.
     """
 
     depth: int
