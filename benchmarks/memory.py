@@ -90,10 +90,10 @@ def main(names: list[str]) -> int:
             size = archzoo.find(name).input_size
             net = archzoo.build(name, **OPTIONS.get(name, {}))
             images = torch.randn(batch, *size)
-            told = memory(net, size, batch=batch)
+            profile = memory(net, size, batch=batch)
             peaks = dict(zip(("inference", "training"), measured(net, images), strict=True))
             for phase, true in peaks.items():
-                predicted = getattr(told, phase)
+                predicted = getattr(profile, phase)
                 off = predicted / true - 1
                 missed += abs(off) > BARS[phase]
                 print(

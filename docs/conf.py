@@ -12,7 +12,8 @@ from tools.paper_pages import write_pages
 project = "archzoo"
 author = "the developers of archzoo"
 release = version = archzoo.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_use_ivar = True
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"

@@ -68,7 +68,7 @@ def averaged(
 
 @contextmanager
 def transparent(net: nn.Module) -> Iterator[None]:
-    """Every weight one, every maximum an average, every map all ones: what can be seen has a gradient."""
+    """Every weight one, every maximum an average, every map all ones: what can be dependent has a gradient."""
     leaves = [module for module in net.modules() if not module._modules]
     handles = [leaf.register_forward_hook(lambda module, args, out: Seen.apply(out)) for leaf in leaves]
     with pytest.MonkeyPatch.context() as patch:
@@ -110,7 +110,7 @@ def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -
     assert row.output is not None
     assert row.receptive_field is not None
     rows = [0, row.output[1] // 2, row.output[1] - 1]
-    expected = [set(row.receptive_field.pixels((each, 0), tall[1:])[0]) for each in rows]
+    expected = [set(row.receptive_field.pixels((position, 0), tall[1:])[0]) for position in rows]
     first, middle, last = seen_rows(net.features, torch.ones(1, *tall), rows)
     assert [first, middle] == expected[:2]
     # A stride may leave a rest of the image unread at its end, where the interval runs on.
@@ -183,12 +183,12 @@ def test_no_gradient_comes_from_outside_of_the_field_and_all_of_it_is_reached(wh
     exact = "scale" not in what and "up" not in what  # the nearest position is a step, and its interval a bound
     for position in range(row.output[1]):
         field = set(row.receptive_field.pixels((position, 0), (side, side))[0])
-        seen = pixels(net, side, position)
-        assert seen <= field
-        if not seen:  # nothing but border
+        dependent = pixels(net, side, position)
+        assert dependent <= field
+        if not dependent:  # nothing but border
             continue
-        assert not exact or set(range(min(seen), max(seen) + 1)) == field
-        assert len(field) - len(range(min(seen), max(seen) + 1)) <= 2
+        assert not exact or set(range(min(dependent), max(dependent) + 1)) == field
+        assert len(field) - len(range(min(dependent), max(dependent) + 1)) <= 2
 
 
 def test_a_transposed_convolution_sees_no_more_than_its_gradients_do() -> None:

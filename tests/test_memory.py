@@ -54,11 +54,11 @@ def test_frozen_parameters_have_no_gradient_and_no_state() -> None:
 @pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "shufflenet_v2_x0_5"])
 def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
     net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
-    one, two, three = (memory(net, size, batch=batch) for batch in (16, 32, 48))
-    assert one.parameters == two.parameters
-    assert one.buffers == two.buffers
-    assert three.training - two.training == two.training - one.training > 0
-    assert three.saved - two.saved == pytest.approx(two.saved - one.saved, rel=1e-3)
+    small, medium, large = (memory(net, size, batch=batch) for batch in (16, 32, 48))
+    assert small.parameters == medium.parameters
+    assert small.buffers == medium.buffers
+    assert large.training - medium.training == medium.training - small.training > 0
+    assert large.saved - medium.saved == pytest.approx(medium.saved - small.saved, rel=1e-3)
 
 
 def test_a_real_run_keeps_what_is_told() -> None:

@@ -169,9 +169,9 @@ def test_it_fits_a_phone_and_its_text_can_be_read_in_light_and_dark(browser: Any
     context.close()
 
 
-def contrast(one: list[int], other: list[int]) -> float:
+def contrast(first: list[int], second: list[int]) -> float:
     """The ratio of two luminances (WCAG 2)."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 
