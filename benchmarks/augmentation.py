@@ -29,10 +29,10 @@ def rate(work: Callable[[], int]) -> float:
 
 def ours(recipe: str) -> Callable[[], int]:
     """An epoch of a recipe's batches, as training gets them."""
-    found = find_recipe(recipe)
+    settings = find_recipe(recipe)
     pixels = torch.randint(0, 256, (PICTURES, 3, 32, 32), dtype=torch.uint8)
     pictures = of_tensor("random", pixels, torch.zeros(PICTURES, dtype=torch.long), ("one",))
-    prepared = prepare(found.augmentation, found.preprocessing, pictures, 32, NORMALIZATION["cifar10"])
+    prepared = prepare(settings.augmentation, settings.preprocessing, pictures, 32, NORMALIZATION["cifar10"])
 
     def epoch() -> int:
         return sum(len(batch.labels) for batch in batches(Epoch(pictures, prepared.train, BATCH, seed=0, epoch=0)))
@@ -59,7 +59,7 @@ def theirs(pictures: int = 4_000) -> Callable[[], int] | None:
     def epoch() -> int:
         made: list[Tensor] = []
         for start in range(0, pictures, BATCH):
-            made.append(torch.stack([steps(one) for one in pixels[start : start + BATCH]]))
+            made.append(torch.stack([steps(image) for image in pixels[start : start + BATCH]]))
         return sum(map(len, made))
 
     return epoch
@@ -71,9 +71,9 @@ def main() -> int:
     work = {"densenet_cifar": ours("densenet_cifar"), "resnet_cifar": ours("resnet_cifar"), "torchvision": theirs()}
     rates: dict[str, list[float]] = {name: [] for name in work}
     for _ in range(ROUNDS):
-        for name, one in work.items():
-            if one is not None:
-                rates[name].append(rate(one))
+        for name, transform in work.items():
+            if transform is not None:
+                rates[name].append(rate(transform))
     print("| pad 4, crop, mirror, normalize | pictures a second |\n| --- | --- |")
     middle = {name: statistics.median(values) for name, values in rates.items() if values}
     for name, value in middle.items():
