@@ -119,6 +119,8 @@ def test_weights_start_as_in_the_authors_definitions() -> None:
 
 def test_the_released_solver_lowers_the_rate_twice_in_450_000_iterations() -> None:
     recipe = find_recipe("nin_imagenet")
-    rates = recipe.rates(TRAINING_IMAGES["imagenet"], points=10)
-    assert (recipe.name, recipe.iterations) == ("nin_imagenet_release", 450_000)
-    assert rates == pytest.approx([0.01] * 4 + [0.001] * 4 + [0.0001] * 2)
+    run = recipe.duration(TRAINING_IMAGES["imagenet"])
+    iterations = (0, 199_999, 200_000, 399_999, 400_000, run.iterations - 1)
+    rates = [recipe.lr * recipe.schedule.factor(iteration, run) for iteration in iterations]
+    assert (recipe.name, run.iterations) == ("nin_imagenet_release", 450_000)
+    assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001])
