@@ -32,24 +32,24 @@ def build(
     *,
     weights: "str | Path | None" = None,
     device: "torch.device | str | None" = None,
-    first_filters: Literal["sum", "mean"] | None = None,
+    adapt_input: Literal["sum", "mean"] | None = None,
     **options: Any,
 ) -> "Net":
     """A new network by name, with its paper's options unless others are given.
 
     ``weights`` are trained ones: a library's ("torchvision", "timm", or one of their sets, such as
     "torchvision:IMAGENET1K_V2"), which set the options that they need, or a file (.safetensors, .pth). For another
-    number of ``in_channels`` than they were trained on, ``first_filters`` says what becomes of the first filters;
-    another ``num_classes`` makes the last layer anew, with a warning.
+    number of ``in_channels`` than they were trained on, ``adapt_input`` says how the first layer's filters are adapted:
+    by their "sum" or "mean" over channels. For another ``num_classes`` the last layer is new, with a warning.
 
     ``device`` is where its parameters are made; on "meta" they have shapes and no values, which takes milliseconds.
     Raises UnknownName or BadOption, each with what would be right, and WeightsError for files that do not fit.
     """
     entry = find(name)
     if weights is not None:
-        from archzoo.weights import build_with
+        from archzoo.weights import build_pretrained
 
-        net = build_with(entry, weights, options, first_filters)
+        net = build_pretrained(entry, weights, options, adapt_input)
         return net if device is None else net.to(device)
     if device is None:
         return cast("Net", entry.build(**options))
@@ -61,7 +61,7 @@ def build(
 
 
 def load(path: "str | Path") -> "Net":
-    """The network in a safetensors file that ``archzoo.weights.save`` wrote, rebuilt as its head describes it."""
+    """The network in a safetensors file that ``archzoo.weights.save`` wrote, rebuilt from its metadata."""
     from archzoo.weights import load
 
     return load(path)

@@ -1,4 +1,4 @@
-"""Exported networks tell what the original tells, for any batch, or are not kept."""
+"""Exported networks compute what the original computes, for any batch, or are not kept."""
 
 import sys
 from functools import cache
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo import exporting
-from archzoo.errors import ExportError
+from archzoo.errors import ExportError, InputError, MissingDependency
 from archzoo.exporting import export
 from archzoo.inference import optimize
 from tests.test_models import classes_of_layers, image_size, ready, smallest
@@ -65,9 +65,9 @@ def test_a_pt2_file_is_the_same_function(name: str, tmp_path: Path) -> None:
         assert torch.allclose(torch.export.load(path).module()(images), net.eval()(images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_file_that_tells_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    read = exporting.READ["pt2"]
-    monkeypatch.setitem(exporting.READ, "pt2", lambda path: lambda images: 1.1 * read(path)(images))
+def test_a_file_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = exporting.READERS["pt2"]
+    monkeypatch.setitem(exporting.READERS, "pt2", lambda path: lambda images: 1.1 * read(path)(images))
     with pytest.raises(ExportError, match="is 1.0e-01 from the original, more than 1e-04: not kept"):
         export(archzoo.build("lenet5_textbook"), tmp_path / "net.pt2", "pt2", (1, 32, 32))
     assert not list(tmp_path.iterdir())
@@ -90,7 +90,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypa
     with pytest.raises(ExportError, match="could not write"):
         export(nn.Sequential(nn.Flatten()), tmp_path / "none" / "net.pt2", "pt2", (1, 4, 4))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(ExportError, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
+    with pytest.raises(MissingDependency, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
         export(nn.Flatten(), tmp_path / "net.onnx", "onnx", (1, 4, 4))
     assert not list(tmp_path.iterdir())
 
@@ -107,6 +107,6 @@ def test_a_network_is_exported_in_its_own_type_and_left_in_its_own_modes(tmp_pat
     assert not net.classifier.training
 
 
-def test_images_that_do_not_fit_are_refused_in_words(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="expected images of 3 channels, not 1"):
+def test_images_that_do_not_fit_are_refused_with_those_that_do(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="expected images of 3 channels, not 1"):
         export(archzoo.build("resnet20"), tmp_path / "net.pt2", "pt2", (1, 16, 16))

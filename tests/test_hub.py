@@ -9,7 +9,7 @@ import pytest
 import torch
 
 import archzoo
-from archzoo.errors import ArchzooError
+from archzoo.errors import MissingDependency, WeightsError
 from archzoo.weights.hub import from_hub, push
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
@@ -42,7 +42,9 @@ def test_a_network_comes_back_as_it_was_pushed(hub: Path) -> None:
 
 
 def test_what_is_not_there_is_one_line(hub: Path) -> None:
-    with pytest.raises(ArchzooError, match=r"could not get model.safetensors from me/nothing: no model.safetensors$"):
+    with pytest.raises(
+        WeightsError, match=r"could not download model.safetensors from me/nothing: no model.safetensors$"
+    ):
         from_hub("me/nothing")
 
 
@@ -51,11 +53,11 @@ def test_a_refused_push_is_one_line(hub: Path, monkeypatch: pytest.MonkeyPatch) 
         raise huggingface_hub.errors.HFValidationError("a wrong name\nand more")
 
     monkeypatch.setattr(huggingface_hub, "create_repo", refuse)
-    with pytest.raises(ArchzooError, match=r"could not push to me/resnet20: a wrong name$"):
+    with pytest.raises(WeightsError, match=r"could not push to me/resnet20: a wrong name$"):
         push(archzoo.build("resnet20"), "me/resnet20", "resnet20")
 
 
-def test_without_the_extra_the_way_to_get_it_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(ArchzooError, match=r"pip install 'archzoo\[hub\]'"):
+    with pytest.raises(MissingDependency, match=r"pip install 'archzoo\[hub\]'"):
         from_hub("me/resnet20")

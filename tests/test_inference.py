@@ -1,4 +1,4 @@
-"""The optimized network is the same function, by structure; how fast it is stands in benchmarks/inference.py."""
+"""The optimized network computes the same function; benchmarks/inference.py measures its speed."""
 
 import copy
 
@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.errors import ArchzooError
+from archzoo.errors import BadOption, InputError
 from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
 from archzoo.layers import ResponseNorm
 from tests.test_models import every_kind_of_net, images, ready
@@ -39,12 +39,12 @@ def norms(net: nn.Module) -> int:
 
 @every_kind_of_net
 def test_the_optimized_network_is_the_same_function(name: str) -> None:
-    net, batch, near = with_any_statistics(ready(name)), images(name, 2), 1e-5
+    net, batch, tolerance = with_any_statistics(ready(name)), images(name, 2), 1e-5
     if norms(net):  # in double precision: folding reorders sums, which deep nets amplify, and does nothing else
-        net, batch, near = net.double(), batch.double(), 1e-9
+        net, batch, tolerance = net.double(), batch.double(), 1e-9
     with torch.no_grad():
         expected = net(batch)
-        assert (optimize(net)(batch) - expected).norm() <= near * expected.norm()
+        assert (optimize(net)(batch) - expected).norm() <= tolerance * expected.norm()
 
 
 @pytest.mark.parametrize(
@@ -136,8 +136,8 @@ class Decides(TwoReaders):
     """What runs depends on the maps: no trace shows it."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        found = self.conv(maps)
-        return self.norm(found) if maps.sum() > 0 else found
+        convolved = self.conv(maps)
+        return self.norm(convolved) if maps.sum() > 0 else convolved
 
 
 class Padded(nn.Module):
@@ -191,7 +191,7 @@ def test_response_norm_as_a_convolution_is_the_same_sum(n: int) -> None:
     assert torch.allclose(BandedNorm(norm)(maps), norm(maps))
 
 
-def test_bfloat16_takes_images_of_any_type_and_tells_nearly_the_same() -> None:
+def test_bfloat16_takes_images_of_any_type_and_gives_nearly_the_same_logits() -> None:
     net, batch = ready("resnet20"), images("resnet20", 4)
     with torch.no_grad():
         out = optimize(net, dtype=torch.bfloat16)(batch)
@@ -201,8 +201,8 @@ def test_bfloat16_takes_images_of_any_type_and_tells_nearly_the_same() -> None:
 
 def test_hooked_layers_keep_their_hooks() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4)).eval()
-    seen: list[Tensor] = []
-    net[0].register_forward_hook(lambda module, args, out: seen.append(out))
+    outputs: list[Tensor] = []
+    net[0].register_forward_hook(lambda module, args, out: outputs.append(out))
     folded = fold_batch_norms(net)
     assert norms(folded) == 1
 
@@ -215,12 +215,12 @@ def test_hooked_layers_keep_their_hooks() -> None:
     ],
 )
 def test_bad_requests_are_refused(arguments: dict[str, object], message: str) -> None:
-    with pytest.raises(ArchzooError, match=message):
+    with pytest.raises(BadOption, match=message):
         optimize(nn.ReLU(), **arguments)  # type: ignore[arg-type]
 
 
 def test_images_that_do_not_fit_are_refused_as_ever() -> None:
     for compile in (None, "freeze"):  # noqa: A001
         fast = optimize(archzoo.build("resnet20"), compile=compile)  # type: ignore[arg-type]
-        with pytest.raises(ValueError, match="expected images of 3 channels, not 4"):
+        with pytest.raises(InputError, match="expected images of 3 channels, not 4"):
             fast(torch.randn(2, 4, 32, 32))

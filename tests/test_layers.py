@@ -5,17 +5,21 @@ import pytest
 import torch
 from torch import nn
 
+from archzoo.errors import BadOption, InputError
 from archzoo.layers import (
     Conv2d,
     Linear,
     Net,
     ResponseNorm,
+    at_least,
+    evaluation_mode,
     gaussian,
     glorot_uniform,
     he_normal_fan_in,
     he_normal_fan_out,
     padded,
     pooled_classifier,
+    probability,
     projected,
     repeats,
     sequence,
@@ -27,8 +31,8 @@ def test_response_norm_is_the_formula_that_alexnet_prints(scale: int) -> None:
     maps = scale * torch.randn(2, 9, 3, 3, dtype=torch.float64)
     expected = torch.empty_like(maps)
     for i in range(9):
-        near = maps[:, max(0, i - 2) : i + 3]
-        expected[:, i] = maps[:, i] / (2 + 1e-4 * near.square().sum(1)) ** 0.75
+        adjacent = maps[:, max(0, i - 2) : i + 3]
+        expected[:, i] = maps[:, i] / (2 + 1e-4 * adjacent.square().sum(1)) ** 0.75
     torch.testing.assert_close(ResponseNorm()(maps), expected)
 
 
@@ -71,16 +75,16 @@ def test_an_initialization_has_the_deviation_of_its_formula(
 
 
 def test_every_layer_is_initialized_once() -> None:
-    seen: list[nn.Module] = []
-    net = Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), seen.append)
-    assert len(seen) == len(set(seen)) == len(list(net.modules()))
+    initialized: list[nn.Module] = []
+    net = Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), initialized.append)
+    assert len(initialized) == len(set(initialized)) == len(list(net.modules()))
 
 
 def test_nothing_is_initialized_on_meta() -> None:
-    seen: list[nn.Module] = []
+    initialized: list[nn.Module] = []
     with torch.device("meta"):
-        Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), seen.append)
-    assert not seen
+        Net(sequence(conv=Conv2d(3, 4, 1)), pooled_classifier(4, 10), initialized.append)
+    assert not initialized
 
 
 def test_making_a_layer_draws_nothing() -> None:
@@ -97,5 +101,50 @@ def test_a_depth_of_6n_plus_2_is_n_repeats(depth: int, n: int) -> None:
 
 @pytest.mark.parametrize(("depth", "nearest"), [(21, "20 or 26"), (7, "8"), (2, "8"), (-10, "8"), (25, "20 or 26")])
 def test_another_depth_is_refused_with_the_nearest(depth: int, nearest: str) -> None:
-    with pytest.raises(ValueError, match=f"depth must be 6n [+] 2, not {depth}: {nearest}$"):
+    with pytest.raises(BadOption, match=f"depth must be 6n [+] 2, not {depth}: {nearest}$"):
         repeats(depth, 6, 2)
+
+
+def test_an_option_out_of_its_range_is_refused_with_the_range() -> None:
+    at_least("k", 1, 1)
+    probability("drop", 0)
+    with pytest.raises(BadOption, match="k must be at least 1, not 0"):
+        at_least("k", 0, 1)
+    with pytest.raises(BadOption, match="drop must be at least 0 and less than 1, not 1"):
+        probability("drop", 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "message"),
+    [
+        ((3, 8, 8), r"expected images \(N, C, H, W\), not a tensor of shape \(3, 8, 8\)"),
+        ((2, 1, 8, 8), "expected images of 3 channels, not 1"),
+        ((2, 3, 6, 8), "images of 6x8 do not fit: the smallest are 7x7"),
+    ],
+)
+def test_images_that_do_not_fit_are_refused_with_those_that_do(shape: tuple[int, ...], message: str) -> None:
+    net = Net(sequence(conv=nn.Conv2d(3, 4, 7)), pooled_classifier(4, 10))
+    with pytest.raises(InputError, match=message):
+        net(torch.zeros(shape))
+    assert issubclass(InputError, ValueError)
+
+
+def test_a_network_without_convolutions_keeps_torchs_own_error() -> None:
+    net = Net(nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        net(torch.zeros(1, 3, 1, 1))
+
+
+def test_evaluation_mode_restores_the_mode_of_every_submodule_even_after_an_error() -> None:
+    first = nn.Sequential(nn.Dropout(), nn.BatchNorm2d(3)).train()
+    first[1].eval()
+    second = nn.Dropout().train()
+
+    def fail_in_evaluation_mode() -> None:
+        with evaluation_mode(first, second):
+            assert not any(module.training for module in (first, *first, second))
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        fail_in_evaluation_mode()
+    assert [module.training for module in (first, *first, second)] == [True, True, False, True]

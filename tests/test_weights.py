@@ -1,4 +1,4 @@
-"""Trained weights: maps in both directions, files that are safe, downloads that are whole."""
+"""Pretrained weights: names in both directions, safe files, atomic downloads."""
 
 import http.server
 import os
@@ -15,49 +15,49 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.errors import ArchzooError, BadOption, WeightsError
-from archzoo.weights import PUBLISHED, Published, convert, normalization, save
-from archzoo.weights import published as module
-from archzoo.weights.download import cached, sha256
-from archzoo.weights.maps import MAPS, map_of, to_ours, to_theirs
+from archzoo.errors import BadOption, WeightsError
+from archzoo.weights import PUBLISHED, PublishedWeights, convert, normalization, published, save
+from archzoo.weights.download import cached_file, sha256
+from archzoo.weights.files import load_into, read_state
+from archzoo.weights.libraries import LIBRARIES, names_in
 
 FAMILIES = [
     (library, name)
-    for library, maps in MAPS.items()
+    for library, families in LIBRARIES.items()
     for name in archzoo.names()
-    if archzoo.find(name).constructor.__name__ in maps
+    if archzoo.find(name).constructor.__name__ in families
 ]
 
 
 @pytest.mark.parametrize(("library", "name"), FAMILIES)
-def test_a_map_names_every_tensor_once_and_leads_back(library: str, name: str) -> None:
+def test_a_library_names_every_tensor_once_and_renaming_can_be_undone(library: str, name: str) -> None:
     entry = archzoo.find(name)
     net = archzoo.build(name, device="meta")
-    names = map_of(library, entry.constructor.__name__)
+    names = names_in(library, entry.constructor.__name__)
     state = net.state_dict()
-    theirs = to_theirs(net, state, names)
+    theirs = names.to_theirs(net, state)
     assert len(theirs) == len(state)
-    back = to_ours(net, theirs, names)
+    back = names.to_ours(net, theirs)
     assert {part: tensor.shape for part, tensor in back.items()} == {part: t.shape for part, t in state.items()}
 
 
-@pytest.mark.parametrize("chosen", PUBLISHED, ids=lambda one: f"{one.network} {one.name}")
-def test_every_published_set_fits_a_network_and_a_map(chosen: Published) -> None:
+@pytest.mark.parametrize("chosen", PUBLISHED, ids=lambda weights: f"{weights.network} {weights.name}")
+def test_every_published_set_fits_a_network_and_has_its_names(chosen: PublishedWeights) -> None:
     entry = archzoo.find(chosen.network)
     net = archzoo.build(entry.name, device="meta", **chosen.options)
-    names = map_of(chosen.library, entry.constructor.__name__).names(net)
+    names = names_in(chosen.library, entry.constructor.__name__).of(net)
     assert len(names) == len(net.state_dict())
     assert chosen.url.startswith("https://")
-    assert chosen.library != "torchvision" or re.fullmatch("[0-9a-f]{8,64}", chosen.digest)
+    assert chosen.library != "torchvision" or re.fullmatch("[0-9a-f]{8,64}", chosen.sha256)
 
 
 def test_the_old_names_of_densenet_are_known() -> None:
     net = archzoo.build("densenet121", device="meta")
-    names = map_of("torchvision", "densenet_imagenet")
-    theirs = to_theirs(net, net.state_dict(), names)
+    names = names_in("torchvision", "densenet_imagenet")
+    theirs = names.to_theirs(net, net.state_dict())
     old = {re.sub(r"(denselayer\d+\.(?:norm|conv))(\d)", r"\1.\2", name): tensor for name, tensor in theirs.items()}
     assert "features.denseblock1.denselayer1.norm.1.weight" in old
-    assert to_ours(net, old, names).keys() == net.state_dict().keys()
+    assert names.to_ours(net, old).keys() == net.state_dict().keys()
 
 
 @pytest.fixture
@@ -65,18 +65,18 @@ def small(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
     """A published set of resnet18 in a file, with weights drawn here."""
     torch.manual_seed(1)
     net = archzoo.build("resnet18", option="B")
-    names = map_of("torchvision", "resnet")
+    names = names_in("torchvision", "resnet")
     path = tmp_path / "published.pth"
-    torch.save(to_theirs(net, net.state_dict(), names), path)
-    chosen = Published("torchvision", "resnet18", "TEST", path.as_uri(), sha256(path)[:8], {"option": "B"})
-    monkeypatch.setattr(module, "PUBLISHED", (chosen,))
+    torch.save(names.to_theirs(net, net.state_dict()), path)
+    chosen = PublishedWeights("torchvision", "resnet18", "TEST", path.as_uri(), sha256(path)[:8], {"option": "B"})
+    monkeypatch.setattr(published, "PUBLISHED", (chosen,))
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
     return path
 
 
 def original(path: Path) -> dict[str, Tensor]:
     net = archzoo.build("resnet18", option="B", device="meta")
-    return to_ours(net, torch.load(path, weights_only=True), map_of("torchvision", "resnet"))
+    return names_in("torchvision", "resnet").to_ours(net, torch.load(path, weights_only=True))
 
 
 def test_asking_for_a_librarys_weights_sets_what_they_need(small: Path) -> None:
@@ -87,7 +87,7 @@ def test_asking_for_a_librarys_weights_sets_what_they_need(small: Path) -> None:
     assert archzoo.build("resnet18", weights="torchvision:TEST").state_dict().keys() == expected.keys()
 
 
-def test_what_contradicts_the_weights_is_refused_with_the_reason(small: Path) -> None:
+def test_options_that_contradict_the_weights_are_refused_with_the_reason(small: Path) -> None:
     with pytest.raises(BadOption, match=r"the weights of torchvision need option='B', not option='A'"):
         archzoo.build("resnet18", weights="torchvision", option="A")
     with pytest.raises(BadOption, match="resnet18 has no weights 'torchvision:BEST'; there are torchvision:TEST"):
@@ -101,7 +101,7 @@ def test_what_contradicts_the_weights_is_refused_with_the_reason(small: Path) ->
 
 
 def test_another_number_of_classes_keeps_all_but_the_last_layer_and_says_so(small: Path) -> None:
-    with pytest.warns(UserWarning, match="tells 1000 classes apart: the last layer is new"):
+    with pytest.warns(UserWarning, match="has 1000 classes: the last layer is newly initialized"):
         net = archzoo.build("resnet18", weights="torchvision", num_classes=7)
     expected = original(small)
     assert net.classifier.fc.weight.shape == (7, 512)  # type: ignore[union-attr]
@@ -109,17 +109,17 @@ def test_another_number_of_classes_keeps_all_but_the_last_layer_and_says_so(smal
     assert different == {"classifier.fc.weight", "classifier.fc.bias"}
 
 
-def test_other_channels_need_to_be_asked_for(small: Path) -> None:
-    with pytest.raises(BadOption, match="reads 3 channels, not 1: say first_filters='sum'"):
+def test_another_number_of_channels_needs_adapt_input(small: Path) -> None:
+    with pytest.raises(BadOption, match="has 3 input channels, not 1: give adapt_input='sum'"):
         archzoo.build("resnet18", weights="torchvision", in_channels=1)
     filters = original(small)["features.conv1.weight"]
-    summed = archzoo.build("resnet18", weights="torchvision", in_channels=1, first_filters="sum")
-    mean = archzoo.build("resnet18", weights="torchvision", in_channels=1, first_filters="mean")
-    four = archzoo.build("resnet18", weights="torchvision", in_channels=4, first_filters="sum")
+    summed = archzoo.build("resnet18", weights="torchvision", in_channels=1, adapt_input="sum")
+    mean = archzoo.build("resnet18", weights="torchvision", in_channels=1, adapt_input="mean")
+    four = archzoo.build("resnet18", weights="torchvision", in_channels=4, adapt_input="sum")
     first = "features.conv1.weight"
     assert torch.allclose(summed.state_dict()[first], filters.sum(1, keepdim=True))
     assert torch.allclose(mean.state_dict()[first], filters.mean(1, keepdim=True))
-    # A gray picture in any number of channels gives what it gave in three.
+    # A gray image in any number of channels gives the same output as in three.
     assert torch.allclose(four.state_dict()[first].sum(1), filters.sum(1), atol=1e-6)
 
 
@@ -153,44 +153,44 @@ def test_weights_convert_to_any_librarys_names_and_back(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, direct[name]) for name, tensor in net.state_dict().items())
 
 
-class Wants:
-    """A pickle that asks for code."""
+class RunsCode:
+    """An object whose pickle runs code."""
 
     def __reduce__(self) -> Any:
         return os.system, ("true",)
 
 
 def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
-    """Files that are wrong in one way each, and what is to be said of them."""
+    """Files with one defect each, and the error that it raises."""
     state = archzoo.build("resnet20").state_dict()
     first, last = "features.conv1.weight", "classifier.fc.bias"
-    made: dict[str, tuple[Path, str]] = {}
+    files: dict[str, tuple[Path, str]] = {}
 
     def add(name: str, suffix: str, message: str) -> Path:
         path = tmp_path / f"{name}{suffix}"
-        made[name] = path, message
+        files[name] = path, message
         return path
 
-    save_file(state, add("short", ".safetensors", "is damaged, or no safetensors file"))
-    raw = made["short"][0].read_bytes()
-    made["short"][0].write_bytes(raw[: len(raw) // 2])
-    torch.save(state, add("cut", ".pth", "is damaged, or no checkpoint"))
-    raw = made["cut"][0].read_bytes()
-    made["cut"][0].write_bytes(raw[: len(raw) // 2])
-    add("empty", ".pth", "is damaged, or no checkpoint").write_bytes(b"")
-    add("text", ".safetensors", "is damaged, or no safetensors file").write_text("these are no weights")
+    save_file(state, add("short", ".safetensors", "is corrupt or not a safetensors file"))
+    raw = files["short"][0].read_bytes()
+    files["short"][0].write_bytes(raw[: len(raw) // 2])
+    torch.save(state, add("cut", ".pth", "is corrupt or not a checkpoint"))
+    raw = files["cut"][0].read_bytes()
+    files["cut"][0].write_bytes(raw[: len(raw) // 2])
+    add("empty", ".pth", "is corrupt or not a checkpoint").write_bytes(b"")
+    add("text", ".safetensors", "is corrupt or not a safetensors file").write_text("these are no weights")
     save_file({k: v for k, v in state.items() if k != first}, add("missing", ".safetensors", f"1 missing: {first}"))
     save_file({**state, "extra": torch.zeros(2)}, add("extra", ".safetensors", "1 unexpected: extra"))
     wrong = {**state, first: torch.zeros(16, 3, 5, 5)}
     save_file(wrong, add("shape", ".safetensors", f"1 of another shape: {first} 16x3x5x5 instead of 16x3x3x3"))
     nan = {**state, last: torch.full((10,), float("nan"))}
     save_file(nan, add("nan", ".safetensors", f"1 not finite: {last}"))
-    torch.save({"net": Wants()}, add("code", ".pth", "wants to run (posix|nt).system, and weights need no code"))
-    torch.save([1, 2], add("list", ".pth", "holds no state dict, tensors by name, but a list"))
-    add("raw", ".pth", "is damaged|wants to run").write_bytes(pickle.dumps(Wants()))
+    torch.save({"net": RunsCode()}, add("code", ".pth", "would run (posix|nt).system, but weights need no code"))
+    torch.save([1, 2], add("list", ".pth", "holds no state dict .tensors by name., but a list"))
+    add("raw", ".pth", "is corrupt|would run").write_bytes(pickle.dumps(RunsCode()))
     head = {"archzoo": "resnet20", "options": "{not json"}
-    save_file(state, add("head", ".safetensors", "the options in its head cannot be read"), head)
-    return made
+    save_file(state, add("head", ".safetensors", "the options in its metadata cannot be read"), head)
+    return files
 
 
 KINDS = ("short", "cut", "empty", "text", "missing", "extra", "shape", "nan", "code", "list", "raw", "head")
@@ -204,8 +204,6 @@ def test_a_file_that_is_wrong_is_reported_and_nothing_is_loaded(kind: str, tmp_p
 
 
 def test_nothing_is_half_loaded(tmp_path: Path) -> None:
-    from archzoo.weights.files import load_into, read_state
-
     net = archzoo.build("resnet20")
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     for kind in ("missing", "extra", "shape", "nan"):
@@ -226,26 +224,26 @@ def test_a_training_scripts_checkpoint_is_read(tmp_path: Path) -> None:
 def test_a_missing_file_and_another_kind_of_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="there is no file"):
         archzoo.build("resnet20", weights=tmp_path / "none.pth")
-    with pytest.raises(WeightsError, match="is no file of weights: it should end in .safetensors"):
+    with pytest.raises(WeightsError, match="is no weights file: its name must end in .safetensors"):
         archzoo.build("resnet20", weights=tmp_path / "weights.h5")
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Serves one body; the first answers break off, as long as there are breaks left."""
+    """Serves ``body``. Each of ``truncations`` is the number of bytes that one of the first responses is cut to."""
 
     body = b""
-    breaks: ClassVar[list[int]] = []
-    asked: ClassVar[list[str | None]] = []
+    truncations: ClassVar[list[int]] = []
+    ranges: ClassVar[list[str | None]] = []
 
     def do_GET(self) -> None:
-        given = self.headers.get("Range")
-        type(self).asked.append(given)
-        start = int(given.removeprefix("bytes=").rstrip("-")) if given else 0
-        self.send_response(206 if given else 200)
+        requested = self.headers.get("Range")
+        type(self).ranges.append(requested)
+        start = int(requested.removeprefix("bytes=").rstrip("-")) if requested else 0
+        self.send_response(206 if requested else 200)
         rest = self.body[start:]
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
-        self.wfile.write(rest[: self.breaks.pop(0)] if self.breaks else rest)
+        self.wfile.write(rest[: self.truncations.pop(0)] if self.truncations else rest)
 
     def log_message(self, *_: Any) -> None:
         pass
@@ -253,7 +251,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def server() -> Iterator[str]:
-    Server.body, Server.breaks, Server.asked = os.urandom(100_000), [], []
+    Server.body, Server.truncations, Server.ranges = os.urandom(100_000), [], []
     running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
     thread = threading.Thread(target=running.serve_forever)
     thread.start()
@@ -263,33 +261,33 @@ def server() -> Iterator[str]:
     running.server_close()
 
 
-def test_a_download_that_breaks_off_is_resumed_and_arrives_whole(server: str, tmp_path: Path) -> None:
-    Server.breaks = [30_000, 30_000]
-    path = cached(server, "weights.pth", folder=tmp_path)
+def test_an_interrupted_download_is_resumed(server: str, tmp_path: Path) -> None:
+    Server.truncations = [30_000, 30_000]
+    path = cached_file(server, "weights.pth", directory=tmp_path)
     assert path.read_bytes() == Server.body
-    assert Server.asked == [None, "bytes=30000-", "bytes=60000-"]
+    assert Server.ranges == [None, "bytes=30000-", "bytes=60000-"]
     assert sorted(os.listdir(tmp_path)) == ["weights.pth", "weights.pth.sha256"]
-    assert cached(server, "weights.pth", folder=tmp_path) == path
-    assert len(Server.asked) == 3
+    assert cached_file(server, "weights.pth", directory=tmp_path) == path
+    assert len(Server.ranges) == 3
 
 
 def test_another_file_than_the_published_one_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
-    with pytest.raises(ArchzooError, match="is another file than expected: its SHA-256 begins"):
-        cached(server, "weights.pth", "0" * 64, tmp_path)
+    with pytest.raises(WeightsError, match="is not the expected file: its SHA-256 begins with"):
+        cached_file(server, "weights.pth", "0" * 64, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
 def test_a_file_that_changed_in_the_cache_is_refused(server: str, tmp_path: Path) -> None:
-    path = cached(server, "weights.pth", folder=tmp_path)
+    path = cached_file(server, "weights.pth", directory=tmp_path)
     path.write_bytes(Server.body[:-1] + bytes([Server.body[-1] ^ 1]))
-    with pytest.raises(ArchzooError, match="is not the file that was published.*delete it"):
-        cached(server, "weights.pth", folder=tmp_path)
+    with pytest.raises(WeightsError, match="is not the published file.*delete it"):
+        cached_file(server, "weights.pth", directory=tmp_path)
 
 
 def test_without_a_network_one_line_says_what_to_get_and_where_to_put_it(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9/weights.pth"
-    with pytest.raises(ArchzooError) as error:
-        cached(url, "weights.pth", folder=tmp_path)
+    with pytest.raises(WeightsError) as error:
+        cached_file(url, "weights.pth", directory=tmp_path)
     assert re.fullmatch(
         rf"could not download weights\.pth \(.+\): get {re.escape(url)} and put it at "
         rf"{re.escape(str(tmp_path))}/weights\.pth",

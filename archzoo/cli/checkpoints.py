@@ -1,4 +1,4 @@
-"""Verbs about trained weights: which are published, and files of them."""
+"""Commands for weights: list, save, convert, export."""
 
 from enum import Enum
 from pathlib import Path
@@ -9,11 +9,11 @@ import typer
 from archzoo import find
 from archzoo.cli.arguments import Name, Options, log, read_options
 
-weights = typer.Typer(no_args_is_help=True, help="Trained weights: list, convert and save them.")
+weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
 
 
 class Names(str, Enum):
-    """Whose names the tensors of a file have."""
+    """The library whose tensor names a file has."""
 
     archzoo = "archzoo"
     torchvision = "torchvision"
@@ -22,12 +22,12 @@ class Names(str, Enum):
 
 @weights.command("list")
 def list_() -> None:
-    """List the published sets of weights: what each needs, and where it comes from."""
+    """List the published sets of weights, with the options that each needs and its URL."""
     from archzoo.weights import PUBLISHED
 
-    for one in PUBLISHED:
-        options = " ".join(f"{name}={value}" for name, value in one.options.items())
-        print("\t".join([one.network, one.name, options or "-", one.url]))
+    for published in PUBLISHED:
+        options = " ".join(f"{name}={value}" for name, value in published.options.items())
+        print("\t".join([published.network, published.name, options or "-", published.url]))
 
 
 @weights.command()
@@ -38,37 +38,36 @@ def save(
     *,
     source: Annotated[str, typer.Option("--weights", help="torchvision, timm, one of their sets, or a file.")],
 ) -> None:
-    """Write trained weights to a safetensors file that describes its network: archzoo.load rebuilds it."""
-    import archzoo
-    from archzoo.weights import described_options
-    from archzoo.weights import save as write
+    """Write pretrained weights to a safetensors file, from which archzoo.load rebuilds the network."""
+    import archzoo.weights
 
     entry = find(name)
     given = read_options(entry, options or [])
     net = archzoo.build(entry.name, weights=source, **given)
-    write(net, target, entry.name, **described_options(entry, source, given))
+    described = archzoo.weights.described_options(entry, source, given)
+    archzoo.weights.save(net, target, entry.name, **described)
     log(f"wrote {target}")
 
 
 @weights.command()
 def convert(
     name: Name,
-    source: Annotated[Path, typer.Argument(help="A file of weights, under anybody's names.")],
+    source: Annotated[Path, typer.Argument(help="A weights file, with the tensor names of any of these libraries.")],
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     options: Options = None,
     *,
-    to: Annotated[Names, typer.Option(help="Whose names it is to have.")],
+    to: Annotated[Names, typer.Option(help="The library whose tensor names to write.")],
 ) -> None:
-    """Write the weights of a file under the names of another library, or under ours."""
-    from archzoo.weights import convert as rename
+    """Rename the tensors of a weights file to the names of another library, or of archzoo."""
+    import archzoo.weights
 
     entry = find(name)
-    rename(source, target, entry.name, to.value, **read_options(entry, options or []))
+    archzoo.weights.convert(source, target, entry.name, to.value, **read_options(entry, options or []))
     log(f"wrote {target}")
 
 
 class Runtime(str, Enum):
-    """What a network is exported to."""
+    """The format of an exported network."""
 
     onnx = "onnx"
     pt2 = "pt2"
@@ -78,17 +77,17 @@ def export(
     name: Name,
     options: Options = None,
     *,
-    to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's own.")],
+    to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's .pt2.")],
     weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
     output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
 ) -> None:
-    """Write a network to a file for other runtimes, for any batch, checked against the original."""
-    import archzoo
-    from archzoo.exporting import export as write
+    """Export a network for any batch size, and check its output against the original."""
+    import archzoo.exporting
 
     entry = find(name)
     given = read_options(entry, options or [])
     size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
     target = output or Path(f"{entry.name}.{to.value}")
-    off = write(archzoo.build(entry.name, weights=weights or None, **given), target, to.value, size)
-    log(f"wrote {target}, {off:.1e} from the original")
+    net = archzoo.build(entry.name, weights=weights or None, **given)
+    error = archzoo.exporting.export(net, target, to.value, size)
+    log(f"wrote {target}, relative error {error:.1e}")

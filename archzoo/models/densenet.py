@@ -9,7 +9,6 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from archzoo.dense_memory import DenseBlock, Transition
 from archzoo.layers import (
     Net,
     at_least,
@@ -22,6 +21,7 @@ from archzoo.layers import (
     repeats,
     sequence,
 )
+from archzoo.layers.memory_efficient import DenseBlock, Transition
 
 # Table 1: dense layers in each of the four blocks. All are DenseNet-BC; 161 is the authors' release, with k = 48.
 TABLE_1 = {

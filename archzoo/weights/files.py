@@ -1,13 +1,11 @@
-"""Files of weights: read without running any code, written whole or not at all."""
+"""Weights files: read without executing code, written atomically."""
 
-import json
 import pickle
 import re
 import struct
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,14 +18,14 @@ SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
 
 
 def read_state(path: str | Path) -> tuple[State, dict[str, str]]:
-    """The tensors of a file by name, on the CPU, and what its head says of them (safetensors alone has one).
+    """The tensors of a file by name, on the CPU, and its metadata, which is empty for anything but safetensors.
 
-    ``.pth``, ``.pt`` and ``.bin`` are read as tensors only: a pickle that wants code is refused by the name of what it
-    wanted. Raises WeightsError for what cannot be read.
+    ``.pth``, ``.pt`` and ``.bin`` files may contain tensors only. Raises WeightsError if the file cannot be read, or
+    names the function that a pickle asks to run.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
-        raise WeightsError(f"{path} is no file of weights: it should end in {', '.join(SUFFIXES)}")
+        raise WeightsError(f"{path} is no weights file: its name must end in {', '.join(SUFFIXES)}")
     if not path.is_file():
         raise WeightsError(f"there is no file {path}")
     return _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
@@ -40,27 +38,27 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except (SafetensorError, OSError, struct.error) as error:
-        raise WeightsError(f"{path} is damaged, or no safetensors file: {error}") from error
+        raise WeightsError(f"{path} is corrupt or not a safetensors file: {error}") from error
 
 
 def _read_pickle(path: Path) -> State:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about pickles of other versions, which are tried all the same
-            found = torch.load(path, map_location="cpu", weights_only=True)
+            warnings.simplefilter("ignore")  # about other pickle versions, which are tried anyway
+            content = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if wanted:
-            raise WeightsError(f"{path} is refused: it wants to run {wanted[1]}, and weights need no code") from error
-        raise WeightsError(f"{path} is damaged, or no checkpoint: {_first_line(error)}") from error
+        function = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if function:
+            raise WeightsError(f"{path} is not loaded: it would run {function[1]}, but weights need no code") from error
+        raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
     except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is damaged, or no checkpoint: {_first_line(error)}") from error
-    for inner in ("state_dict", "model", "net"):  # training scripts wrap it so
-        if isinstance(found, Mapping) and isinstance(found.get(inner), Mapping):
-            found = found[inner]
-    if not isinstance(found, Mapping) or not all(isinstance(tensor, Tensor) for tensor in found.values()):
-        raise WeightsError(f"{path} holds no state dict, tensors by name, but a {type(found).__name__}")
-    return {str(name).removeprefix("module."): tensor for name, tensor in found.items()}
+        raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
+    for key in ("state_dict", "model", "net"):  # where training scripts put the state dict
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
+        raise WeightsError(f"{path} holds no state dict (tensors by name), but a {type(content).__name__}")
+    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
 
 
 def _first_line(error: Exception) -> str:
@@ -68,36 +66,39 @@ def _first_line(error: Exception) -> str:
 
 
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
-    """Write tensors to a safetensors file, or to a ``.pth``: whole, or not at all. Raises WeightsError on failure."""
+    """Write tensors atomically to a ``.safetensors`` file with metadata, or to a ``.pth`` or ``.pt`` file without.
+
+    Raises WeightsError for another suffix or a failed write.
+    """
     path = Path(path)
     if path.suffix not in (".safetensors", ".pth", ".pt"):
-        raise WeightsError(f"{path} should end in .safetensors (or in .pth, which keeps no description)")
-    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+        raise WeightsError(f"{path} must end in .safetensors (or in .pth, which keeps no description)")
+    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
     try:
-        with atomic_write(path) as part:
+        with atomic_write(path) as partial:
             if path.suffix == ".safetensors":
                 from safetensors.torch import save_file
 
-                save_file(plain, part, dict(metadata or {}))
+                save_file(tensors, partial, dict(metadata or {}))
             else:
-                torch.save(plain, part)
+                torch.save(tensors, partial)
     except OSError as error:
         raise WeightsError(f"could not write {path}: {error}") from error
 
 
 def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: frozenset[str] = frozenset()) -> None:
-    """Copy tensors into a network: all of them, or, with a report of what does not fit, none.
+    """Copy a state dict into a network, completely or not at all.
 
-    ``keep`` are tensors of the network that stay as they are. Raises WeightsError that names what is missing, what is
-    unexpected, which shapes differ, and where a number is not finite.
+    The tensors of the network in ``keep`` stay as they are. Raises WeightsError, which lists missing and unexpected
+    tensors, shapes that differ, and tensors with NaN or infinity.
     """
     own = net.state_dict()
-    optional = {name for name in own if name.endswith("num_batches_tracked")}  # older files do not have it
-    wrong = {
+    optional = {name for name in own if name.endswith("num_batches_tracked")}  # torch < 0.4.1 did not save it
+    misfits = {
         "missing": sorted(own.keys() - state.keys() - keep - optional),
         "unexpected": sorted(state.keys() - own.keys()),
         "of another shape": [
-            f"{name} {_sides(state[name])} instead of {_sides(own[name])}"
+            f"{name} {_shape(state[name])} instead of {_shape(own[name])}"
             for name in own.keys() & (state.keys() - keep)
             if state[name].shape != own[name].shape
         ],
@@ -105,8 +106,8 @@ def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: fr
             name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()
         ],
     }
-    if any(wrong.values()):
-        report = "; ".join(f"{len(names)} {what}: {_some(names)}" for what, names in wrong.items() if names)
+    if any(misfits.values()):
+        report = "; ".join(f"{len(names)} {kind}: {_first_three(names)}" for kind, names in misfits.items() if names)
         raise WeightsError(f"{source} does not fit, and nothing was loaded: {report}")
     with torch.no_grad():
         for name, tensor in own.items():
@@ -114,27 +115,9 @@ def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: fr
                 tensor.copy_(state[name])
 
 
-def _sides(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "one number"
+def _shape(tensor: Tensor) -> str:
+    return "x".join(map(str, tensor.shape)) or "a scalar"
 
 
-def _some(names: list[str]) -> str:
+def _first_three(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def describe(name: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """What the head of a file says of its network, so that it can be rebuilt."""
-    return {"archzoo": name, "options": json.dumps(dict(options))}
-
-
-def described(metadata: Mapping[str, str], source: str) -> tuple[str, dict[str, Any]] | None:
-    """The network and its options that a head tells of, or None. Raises WeightsError for nonsense."""
-    if "archzoo" not in metadata:
-        return None
-    try:
-        options = json.loads(metadata.get("options", "{}"))
-    except ValueError as error:
-        raise WeightsError(f"{source}: the options in its head cannot be read: {error}") from error
-    if not isinstance(options, dict):
-        raise WeightsError(f"{source}: the options in its head are a {type(options).__name__}, not a table")
-    return metadata["archzoo"], {name: tuple(v) if isinstance(v, list) else v for name, v in options.items()}

@@ -1,4 +1,4 @@
-"""Networks on the Hugging Face Hub: a safetensors file that describes itself, and a card (the extra "hub")."""
+"""Networks on the Hugging Face Hub: a safetensors file that describes its network, and a card (the extra "hub")."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -6,20 +6,21 @@ from typing import Any
 
 from torch import nn
 
-from archzoo.errors import ArchzooError
+from archzoo.errors import MissingDependency, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import find
+from archzoo.weights.building import load
+from archzoo.weights.saving import save
 
 FILE = "model.safetensors"
 
 
 def push(net: nn.Module, repository: str, name: str, *, private: bool = False, **options: Any) -> str:
-    """Put a network on the Hub under "owner/name", with how to get it back; the address of the commit.
+    """Upload a network to the Hub as "owner/name", and return the URL of the commit.
 
-    ``name`` and ``options`` are what builds it. Raises ArchzooError where huggingface_hub is missing or refuses.
+    ``name`` and ``options`` are those that build the network. Raises MissingDependency without huggingface_hub, and
+    WeightsError if they do not build it or the upload fails.
     """
-    from archzoo.weights import save
-
     hub = _hub()
     with TemporaryDirectory() as folder:
         save(net, Path(folder) / FILE, name, **options)
@@ -28,13 +29,15 @@ def push(net: nn.Module, repository: str, name: str, *, private: bool = False, *
             hub.create_repo(repository, private=private, exist_ok=True)
             return str(hub.upload_folder(repo_id=repository, folder_path=folder, commit_message=f"archzoo {name}"))
         except (hub.errors.HfHubHTTPError, hub.errors.HFValidationError, OSError) as error:
-            raise ArchzooError(f"could not push to {repository}: {_first_line(error)}") from error
+            raise WeightsError(f"could not push to {repository}: {_first_line(error)}") from error
 
 
 def from_hub(repository: str, revision: str | None = None) -> Net:
-    """The network that ``push`` put there. Raises ArchzooError where it cannot be had, or is none of ours."""
-    from archzoo.weights import load
+    """Download and rebuild a network that ``push`` uploaded.
 
+    Raises MissingDependency without huggingface_hub, and WeightsError if the download fails or the file describes no
+    network.
+    """
     hub = _hub()
     try:
         path = hub.hf_hub_download(repository, FILE, revision=revision)
@@ -44,7 +47,7 @@ def from_hub(repository: str, revision: str | None = None) -> Net:
         hub.errors.LocalEntryNotFoundError,
         OSError,
     ) as error:
-        raise ArchzooError(f"could not get {FILE} from {repository}: {_first_line(error)}") from error
+        raise WeightsError(f"could not download {FILE} from {repository}: {_first_line(error)}") from error
     return load(path)
 
 
@@ -66,5 +69,5 @@ def _hub() -> Any:
         import huggingface_hub
         import huggingface_hub.errors
     except ImportError as error:
-        raise ArchzooError("huggingface_hub is not installed: pip install 'archzoo[hub]'") from error
+        raise MissingDependency("huggingface_hub is not installed: pip install 'archzoo[hub]'") from error
     return huggingface_hub

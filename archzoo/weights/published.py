@@ -1,11 +1,13 @@
-"""Which weights other libraries publish for networks of ours, and what each of them needs."""
+"""The weights that torchvision and timm publish for networks of ours, and the options that they need."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from archzoo.errors import BadOption
-from archzoo.registry import Entry
+from archzoo.registry import Entry, find
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -14,45 +16,56 @@ HUB = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
 
 
 @dataclass(frozen=True)
-class Published:
-    """A set of weights: whose, for which of our networks, under which tag, where, and what it needs to be right.
+class PublishedWeights:
+    """A published set of weights: its library, our network, its tag and URL, and what the network needs for it.
 
-    ``digest`` is the SHA-256 of the file, or as much of its beginning as its publisher prints. ``options`` are those of
-    our network that make it theirs; ``mean`` and ``std`` normalize images of values from 0 to 1. ``leaves_out`` begins
-    the names of tensors that the file has beyond this network.
+    ``sha256`` is that of the file, or its first digits as far as they are published. ``options`` are those of our
+    network that make it the library's. ``input_size`` is (channels, height, width) in pixels; ``mean`` and ``std``
+    normalize images with values from 0 to 1. ``extra_prefixes`` begin the names of tensors in the file that our network
+    has only with some options.
     """
 
     library: str
     network: str
     tag: str
     url: str
-    digest: str = ""
+    sha256: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     input_size: tuple[int, int, int] = (3, 224, 224)
     mean: tuple[float, ...] = IMAGENET[0]
     std: tuple[float, ...] = IMAGENET[1]
     labels: str = "imagenet-1k"
-    classes: int = 1000
-    leaves_out: tuple[str, ...] = ()
+    num_classes: int = 1000
+    extra_prefixes: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
-        """How it is asked for: torchvision:IMAGENET1K_V1."""
+        """The name to ask for, such as "torchvision:IMAGENET1K_V1"."""
         return f"{self.library}:{self.tag}"
 
     @property
-    def file(self) -> str:
-        """What the file is called in the cache."""
+    def file_name(self) -> str:
+        """The name of the file in the cache."""
         return self.url.rpartition("/")[2] if self.library == "torchvision" else f"{self.tag}.safetensors"
 
+    def without_extras(
+        self, state: Mapping[str, Tensor], wanted: Collection[str], current: Callable[[str], str]
+    ) -> dict[str, Tensor]:
+        """The state without extra tensors that are not ``wanted``. ``current`` gives the current name of a tensor."""
 
-def _torchvision(network: str, file: str, tag: str = "IMAGENET1K_V1", **needs: Any) -> Published:
+        def is_extra(name: str) -> bool:
+            return bool(self.extra_prefixes) and name.startswith(self.extra_prefixes) and name not in wanted
+
+        return {name: tensor for name, tensor in state.items() if not is_extra(current(name))}
+
+
+def _torchvision(network: str, file: str, tag: str = "IMAGENET1K_V1", **needs: Any) -> PublishedWeights:
     stem = file.rpartition(".")[0]
-    return Published("torchvision", network, tag, TORCHVISION + file, stem.rpartition("-")[2], **needs)
+    return PublishedWeights("torchvision", network, tag, TORCHVISION + file, stem.rpartition("-")[2], **needs)
 
 
-def _timm(network: str, tag: str, **needs: Any) -> Published:
-    return Published("timm", network, tag, HUB.format(tag), **needs)
+def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
+    return PublishedWeights("timm", network, tag, HUB.format(tag), **needs)
 
 
 B = {"option": "B"}
@@ -69,8 +82,10 @@ PUBLISHED = (
     _torchvision("vgg_b", "vgg13_bn-abd245e5.pth", options=BN),
     _torchvision("vgg_d", "vgg16_bn-6c64b313.pth", options=BN),
     _torchvision("vgg_e", "vgg19_bn-c79401a0.pth", options=BN),
-    # Its network turns ImageNet's normalization into this one before its first layer.
-    _torchvision("googlenet_bn", "googlenet-1378be20.pth", mean=HALF[0], std=HALF[1], leaves_out=("aux1.", "aux2.")),
+    # Torchvision's network converts ImageNet's normalization to this one before its first layer.
+    _torchvision(
+        "googlenet_bn", "googlenet-1378be20.pth", mean=HALF[0], std=HALF[1], extra_prefixes=("aux1.", "aux2.")
+    ),
     _torchvision("resnet18", "resnet18-f37072fd.pth", options=B),
     _torchvision("resnet34", "resnet34-b627a593.pth", options=B),
     _torchvision("resnet50_v1_5", "resnet50-0676ba61.pth"),
@@ -116,7 +131,7 @@ PUBLISHED = (
     _timm("densenet201", "densenet201.tv_in1k"),
 )
 
-# Why a library's network of that name is not ours, and where its weights belong.
+# Our network that is the libraries' network of this name, and how theirs differs from ours of this name.
 ELSEWHERE = {
     "alexnet": ("alexnet_one_tower", "has one tower and no response normalization"),
     "googlenet": ("googlenet_bn", "has batch normalization, and 3x3 for 5x5"),
@@ -126,38 +141,56 @@ ELSEWHERE = {
 }
 
 
-def choose(entry: Entry, asked: str, given: Mapping[str, Any]) -> Published:
-    """The set that "torchvision" or "timm:resnet18.a1_in1k" stands for, which these options do not contradict.
+# Options that leave the weights valid: they change no tensor, or only tensors that are replaced or left out.
+FREE_OPTIONS = {"num_classes", "in_channels", "drop", "init", "auxiliary"}
 
-    Raises BadOption where there is none for this network, or an option of another network was given.
+
+def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWeights:
+    """The first set called ``weights``, such as "torchvision" or "timm:resnet18.a1_in1k", that fits the given options.
+
+    Raises BadOption if this network has no such set, or the options are those of another network.
     """
-    library, _, tag = asked.partition(":")
-    sets = [one for one in PUBLISHED if one.library == library and one.network == entry.name]
-    if not sets and entry.name in ELSEWHERE:
-        right, why = ELSEWHERE[entry.name]
-        raise BadOption(f"{entry.name}: {library}'s {entry.name} {why}: that is {right}")
-    tagged = [one for one in sets if tag in ("", one.tag)]
+    library, _, tag = weights.partition(":")
+    of_network = [published for published in PUBLISHED if published.network == entry.name]
+    candidates = [published for published in of_network if published.library == library]
+    if not candidates and entry.name in ELSEWHERE:
+        network, difference = ELSEWHERE[entry.name]
+        raise BadOption(f"{entry.name}: {library}'s {entry.name} {difference}: that is {network}")
+    tagged = [candidate for candidate in candidates if tag in ("", candidate.tag)]
     if not tagged:
-        known = ", ".join(dict.fromkeys(one.name for one in PUBLISHED if one.network == entry.name))
-        raise BadOption(f"{entry.name} has no weights {asked!r}; {f'there are {known}' if known else 'there are none'}")
-    telling = {name for one in sets for name in one.options}
-    asked_for = {name: value for name, value in given.items() if name in telling}
-    for one in tagged:
-        if all({**entry.options, **one.options}[name] == value for name, value in asked_for.items()):
-            return one
-    needed = " or ".join(", ".join(f"{name}={value!r}" for name, value in one.options.items()) for one in tagged)
-    found = ", ".join(f"{name}={value!r}" for name, value in asked_for.items())
-    raise BadOption(f"{entry.name}: the weights of {asked} need {needed}, not {found}")
+        known = ", ".join(dict.fromkeys(published.name for published in of_network))
+        available = f"there are {known}" if known else "there are none"
+        raise BadOption(f"{entry.name} has no weights {weights!r}; {available}")
+    deciding = {name for candidate in candidates for name in candidate.options}
+    decided = {name: value for name, value in given.items() if name in deciding}
+    for candidate in tagged:
+        options = {**entry.options, **candidate.options}
+        if all(options[name] == value for name, value in decided.items()):
+            return candidate
+    needed = " or ".join(_spell(candidate.options) for candidate in tagged)
+    raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {_spell(decided)}")
 
 
-def needs(entry: Entry, chosen: Published, given: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with which to build: the set's own, and those that were given. Raises BadOption for a contradiction.
+def _spell(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
-    ``num_classes``, ``in_channels``, ``auxiliary`` and what changes no tensor may be others than the set's.
+
+def required_options(entry: Entry, weights: PublishedWeights, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options to build with: those that the weights need, and those given.
+
+    Raises BadOption for a given option that contradicts the weights; those in FREE_OPTIONS do not.
     """
-    free = {"num_classes", "in_channels", "drop", "init", "auxiliary"}
     for name, value in given.items():
-        right = chosen.options.get(name, entry.options.get(name, value))
-        if name not in free and value != right:
-            raise BadOption(f"{entry.name}: {chosen.name} has {name}={right!r}, not {value!r}")
-    return {**chosen.options, **given}
+        needed = weights.options.get(name, entry.options.get(name, value))
+        if name not in FREE_OPTIONS and value != needed:
+            raise BadOption(f"{entry.name}: {weights.name} has {name}={needed!r}, not {value!r}")
+    return {**weights.options, **given}
+
+
+def normalization(name: str, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation of each channel that published weights expect, for images with values from 0 to 1.
+
+    Raises UnknownName or BadOption if there are no such weights.
+    """
+    chosen = choose(find(name), weights, {})
+    return chosen.mean, chosen.std

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
-from archzoo.weights.maps import map_of, to_ours, to_theirs
-from archzoo.weights.published import PUBLISHED, Published
+from archzoo.weights.libraries import names_in
+from archzoo.weights.published import PUBLISHED, PublishedWeights
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 timm = pytest.importorskip("timm", reason="timm is not installed")
@@ -92,9 +92,9 @@ def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, opti
     net = archzoo.build(ours, device="meta", **options).eval()
     other = theirs(library, name).eval()
     randomize(other)
-    names = map_of(library, archzoo.find(ours).constructor.__name__)
+    names = names_in(library, archzoo.find(ours).constructor.__name__)
     # Every name of ours once, and none beyond; both nets read the same numbers.
-    net.load_state_dict(to_ours(net, other.state_dict(), names), assign=True)
+    net.load_state_dict(names.to_ours(net, other.state_dict()), assign=True)
     side = 224 if name.startswith(ONE_SIZE) else 64
     images = torch.randn(1, 3, side, side)
     seen = images
@@ -105,7 +105,7 @@ def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, opti
     logits, gradients = logits_and_gradients(net, images)
     expected, their_gradients = logits_and_gradients(other, seen)
     assert near(logits, expected)
-    mine = to_theirs(net, gradients, names)
+    mine = names.to_theirs(net, gradients)
     assert mine.keys() == their_gradients.keys()
     assert all(near(mine[part], gradient) for part, gradient in their_gradients.items())
 
@@ -114,24 +114,24 @@ def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, opti
 def test_our_weights_load_into_theirs(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options)
     other = theirs(library, name)
-    names = map_of(library, archzoo.find(ours).constructor.__name__)
-    shapes = {part: tensor.shape for part, tensor in to_theirs(net, net.state_dict(), names).items()}
+    names = names_in(library, archzoo.find(ours).constructor.__name__)
+    shapes = {part: tensor.shape for part, tensor in names.to_theirs(net, net.state_dict()).items()}
     expected: Mapping[str, Tensor] = other.state_dict()
     tracked = {part for part in expected if part.endswith("num_batches_tracked")}
     assert shapes.keys() | tracked == expected.keys()
     assert all(shape == expected[part].shape for part, shape in shapes.items())
 
 
-def shown(sets: Callable[[Published], bool]) -> list[Any]:
+def shown(sets: Callable[[PublishedWeights], bool]) -> list[Any]:
     return [pytest.param(one, id=f"{one.network} {one.name} {dict(one.options)}") for one in PUBLISHED if sets(one)]
 
 
 @pytest.mark.parametrize("chosen", shown(lambda one: one.library == "torchvision"))
-def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Published) -> None:
+def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: PublishedWeights) -> None:
     enums = [torchvision.models.get_model_weights(name) for name in torchvision.models.list_models()]
     [weights] = [one for enum in enums for one in enum if one.url == chosen.url]
     assert weights.name == chosen.tag
-    assert len(weights.meta["categories"]) == chosen.classes
+    assert len(weights.meta["categories"]) == chosen.num_classes
     transform = weights.transforms()
     assert transform.crop_size == [chosen.input_size[1]]
     if chosen.network != "googlenet_bn":  # it normalizes again inside
@@ -148,13 +148,13 @@ def test_torchvisions_googlenet_sees_images_normalized_as_we_say() -> None:
 
 
 @pytest.mark.parametrize("chosen", shown(lambda one: one.library == "timm"))
-def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: Published) -> None:
+def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -> None:
     config = timm.models.get_pretrained_cfg(chosen.tag)
     assert config is not None
     assert (config.architecture, config.tag) == tuple(chosen.tag.split("."))
     assert chosen.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
     assert (tuple(config.mean), tuple(config.std)) == (chosen.mean, chosen.std)
-    assert (config.num_classes, tuple(config.input_size)) == (chosen.classes, chosen.input_size)
+    assert (config.num_classes, tuple(config.input_size)) == (chosen.num_classes, chosen.input_size)
 
 
 @pytest.mark.parametrize(

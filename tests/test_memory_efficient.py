@@ -1,4 +1,4 @@
-"""DenseNet trained with memory linear in depth: the same function and the same gradients as the plain form."""
+"""Memory-efficient DenseNets compute the same function and the same gradients as the plain ones."""
 
 import copy
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 import archzoo
-from archzoo.dense_memory import steps
 from archzoo.layers import Net
+from archzoo.layers.memory_efficient import convolution
 from archzoo.profiler import memory
 from archzoo.transfer.reuse import freeze
 
@@ -32,34 +32,34 @@ every_kind = pytest.mark.parametrize("name", SMALL)
 def pair(name: str, **options: Any) -> tuple[Net, Net]:
     """The plain network, and the memory-efficient one with the same values, in double precision."""
     plain = archzoo.build(name, **SMALL[name], **options).double()
-    saving = archzoo.build(name, **SMALL[name], **options, memory_efficient=True).double()
+    efficient = archzoo.build(name, **SMALL[name], **options, memory_efficient=True).double()
     for module in plain.modules():  # weights of batch norm that tell mistakes apart
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.weight, 0.5, 1.5)
             nn.init.normal_(module.bias)
-    saving.load_state_dict(plain.state_dict())
-    return plain, saving
+    efficient.load_state_dict(plain.state_dict())
+    return plain, efficient
 
 
-def told(net: nn.Module, images: Tensor, times: int = 1) -> Iterator[tuple[str, Tensor]]:
-    """Logits, gradients and buffers behind some passes of training."""
+def training_outputs(net: nn.Module, images: Tensor, passes: int = 1) -> Iterator[tuple[str, Tensor]]:
+    """Logits, gradients and buffers after forward passes in training and one backward pass."""
     images = images.clone().requires_grad_()
     torch.manual_seed(3)
-    logits = sum((net(images * (1 + number)) for number in range(times)), torch.zeros(()))
+    logits = sum((net(images * (1 + number)) for number in range(passes)), torch.zeros(()))
     (logits.square().sum()).backward()
     yield "logits", logits
     assert images.grad is not None
     yield "images", images.grad
-    yield from ((name, one.grad) for name, one in net.named_parameters() if one.grad is not None)
+    yield from ((name, parameter.grad) for name, parameter in net.named_parameters() if parameter.grad is not None)
     yield from net.named_buffers()
 
 
-def assert_same(plain: nn.Module, saving: nn.Module, images: Tensor, times: int = 1, near: float = 1e-12) -> None:
-    expected, found = dict(told(plain, images, times)), dict(told(saving, images, times))
-    assert expected.keys() == found.keys()
+def assert_same(plain: nn.Module, efficient: nn.Module, images: Tensor, passes: int = 1) -> None:
+    expected, outputs = (dict(training_outputs(net, images, passes)) for net in (plain, efficient))
+    assert expected.keys() == outputs.keys()
     for name, value in expected.items():
         scale = max(float(value.detach().abs().max()), 1.0)
-        assert float((found[name] - value).detach().abs().max()) <= near * scale, name
+        assert float((outputs[name] - value).detach().abs().max()) <= 1e-12 * scale, name
 
 
 @every_kind
@@ -82,14 +82,14 @@ def test_batch_norm_with_weights_near_zero_has_the_gradients_of_the_plain_net(na
 @every_kind
 def test_dropout_draws_alike_in_expectation_and_its_gradients_are_its_own(name: str) -> None:
     """The order of draws differs, so a difference quotient is the witness here."""
-    _, saving = pair(name, drop=0.3)
+    _, efficient = pair(name, drop=0.3)
     images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
-    parameter = next(one for one in saving.parameters() if one.dim() == 4)
+    parameter = next(weight for weight in efficient.parameters() if weight.dim() == 4)
     step = torch.randn_like(parameter) * 1e-7  # across no kink of a ReLU
 
     def loss() -> Tensor:
         torch.manual_seed(5)
-        value: Tensor = saving.train()(images).square().sum()
+        value: Tensor = efficient.train()(images).square().sum()
         return value
 
     loss().backward()
@@ -104,7 +104,7 @@ def test_dropout_draws_alike_in_expectation_and_its_gradients_are_its_own(name: 
 
 @every_kind
 def test_used_twice_in_one_graph_it_adds_up(name: str) -> None:
-    assert_same(*pair(name), torch.randn(2, 3, 32, 32, **IMAGES), times=2)  # type: ignore[arg-type]
+    assert_same(*pair(name), torch.randn(2, 3, 32, 32, **IMAGES), passes=2)  # type: ignore[arg-type]
 
 
 @every_kind
@@ -123,43 +123,43 @@ def test_an_average_over_all_batches_is_kept_too() -> None:
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None
-    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES), times=2)  # type: ignore[arg-type]
+    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES), passes=2)  # type: ignore[arg-type]
 
 
 @every_kind
 def test_checkpoints_are_interchangeable_and_evaluation_is_the_same_function(name: str) -> None:
-    plain, saving = pair(name)
+    plain, efficient = pair(name)
     images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
-    assert list(plain.state_dict()) == list(saving.state_dict())
-    assert torch.equal(plain.eval()(images), saving.eval()(images))
-    plain.load_state_dict(saving.state_dict())
+    assert list(plain.state_dict()) == list(efficient.state_dict())
+    assert torch.equal(plain.eval()(images), efficient.eval()(images))
+    plain.load_state_dict(efficient.state_dict())
 
 
 def test_without_gradients_nothing_is_kept_and_statistics_still_move() -> None:
-    plain, saving = pair("densenet_bc")
+    plain, efficient = pair("densenet_bc")
     images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
     with torch.no_grad():
-        assert torch.allclose(plain.train()(images), saving.train()(images), atol=1e-12)
-    for one, other in zip(plain.buffers(), saving.buffers(), strict=True):
-        assert torch.allclose(one, other, atol=1e-12)
+        assert torch.allclose(plain.train()(images), efficient.train()(images), atol=1e-12)
+    for expected, buffer in zip(plain.buffers(), efficient.buffers(), strict=True):
+        assert torch.allclose(buffer, expected, atol=1e-12)
 
 
 @pytest.mark.parametrize("limit", [1, 2**20])
 @pytest.mark.parametrize(("side", "around"), [(3, 1), (3, 0), (3, 2), (5, 2), (2, 1), (1, 0)])
 def test_gradients_by_products_are_torchs(side: int, around: int, limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(steps, "WINDOWS", limit)
-    monkeypatch.setattr(steps, "FEW", limit)
+    monkeypatch.setattr(convolution, "CHUNK_ELEMENTS", limit)
+    monkeypatch.setattr(convolution, "FEW_PIXELS", limit)
     conv = nn.Conv2d(5, 3, side, padding=around, bias=False).double()
     maps = torch.randn(4, 5, 9, 7, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
-    assert steps.suits_products(conv, maps)
+    assert convolution.suits_products(conv, maps)
     out = conv(maps)
     grad = torch.randn_like(out)
     expected = torch.autograd.grad(out, (maps, conv.weight), grad)
     with torch.no_grad():
-        found = steps.convolution_backward(conv, grad, maps, conv.weight, needed=True)
-        alone, _ = steps.convolution_backward(conv, grad, maps, conv.weight, needed=False)
-    for one, other in zip((*found, alone), (*expected, expected[0]), strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-12, atol=1e-12)
+        gradients = convolution.convolution_backward(conv, grad, maps, conv.weight, needs_weight_grad=True)
+        alone, _ = convolution.convolution_backward(conv, grad, maps, conv.weight, needs_weight_grad=False)
+    for gradient, torchs in zip((*gradients, alone), (*expected, expected[0]), strict=True):
+        torch.testing.assert_close(gradient, torchs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -169,22 +169,23 @@ def test_gradients_by_products_are_torchs(side: int, around: int, limit: int, mo
 )
 def test_other_convolutions_keep_torchs_weight_gradient(options: dict[str, Any]) -> None:
     settings: dict[str, Any] = {"kernel_size": 3, "bias": False, **options}
-    assert not steps.suits_products(nn.Conv2d(4, 4, **settings), torch.empty(1, 4, 8, 8))
+    assert not convolution.suits_products(nn.Conv2d(4, 4, **settings), torch.empty(1, 4, 8, 8))
 
 
 def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
-    plain, saving = (net.float() for net in pair("densenet_bc"))
+    plain, efficient = (net.float() for net in pair("densenet_bc"))
     images = torch.randn(4, 3, 32, 32)
     exact = copy.deepcopy(plain)
     expected = exact(images)
     expected.square().sum().backward()
     errors = []
-    for net in (plain, saving):
+    for net in (plain, efficient):
         with torch.autocast("cpu", torch.bfloat16):
             logits = net(images)
         logits.float().square().sum().backward()
-        assert all(one.grad is not None and one.grad.dtype == torch.float32 for one in net.parameters())
-        gaps = [one.grad - other.grad for one, other in zip(net.parameters(), exact.parameters(), strict=True)]  # type: ignore[operator]
+        assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in net.parameters())
+        pairs = zip(net.parameters(), exact.parameters(), strict=True)
+        gaps = [weight.grad - reference.grad for weight, reference in pairs]  # type: ignore[operator]
         errors.append(
             (float((logits - expected).detach().norm()), float(torch.cat([gap.flatten() for gap in gaps]).norm()))
         )
@@ -201,7 +202,7 @@ def _share_a_batch(rank: int, folder: str) -> None:
     halves = torch.randn(2, 2, 3, 32, 32, dtype=torch.float64)
     assert_same(*map(DistributedDataParallel, nets), halves[rank])
     if rank == 0:
-        gradients = {name: one.grad for name, one in nets[1].named_parameters()}
+        gradients = {name: parameter.grad for name, parameter in nets[1].named_parameters()}
         torch.save((nets[0].state_dict(), halves, gradients), f"{folder}/gradients.pt")
     dist.destroy_process_group()
 
@@ -209,43 +210,43 @@ def _share_a_batch(rank: int, folder: str) -> None:
 @pytest.mark.xdist_group("processes")
 def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) -> None:
     processes.spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
-    state, halves, found = torch.load(tmp_path / "gradients.pt")
+    state, halves, gradients = torch.load(tmp_path / "gradients.pt")
     _, alone = pair("densenet_bc")
     means: dict[str, Tensor] = {}
     for half in halves:  # batch statistics are each process's own
         alone.load_state_dict(state)
         alone.zero_grad()
-        dict(told(alone, half))
-        for name, one in alone.named_parameters():
-            assert one.grad is not None
-            means[name] = means.get(name, torch.zeros(())) + one.grad / 2
+        dict(training_outputs(alone, half))
+        for name, parameter in alone.named_parameters():
+            assert parameter.grad is not None
+            means[name] = means.get(name, torch.zeros(())) + parameter.grad / 2
     for name, value in means.items():
-        torch.testing.assert_close(found[name], value, rtol=1e-9, atol=1e-9)
+        torch.testing.assert_close(gradients[name], value, rtol=1e-9, atol=1e-9)
 
 
 def test_a_second_derivative_is_refused() -> None:
-    _, saving = pair("densenet_bc")
+    _, efficient = pair("densenet_bc")
     images = torch.randn(2, 3, 32, 32, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
-    (grad,) = torch.autograd.grad(saving(images).sum(), images, create_graph=True)
+    (grad,) = torch.autograd.grad(efficient(images).sum(), images, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable|differentiated twice|does not require grad"):
         grad.sum().backward()
 
 
 def test_costs_are_those_of_the_plain_net() -> None:
-    plain, saving = pair("densenet_bc")
-    expected, found = (archzoo.profile(net, (3, 32, 32)) for net in (plain, saving))
-    assert (found.params, found.macs) == (expected.params, expected.macs)
+    plain, efficient = pair("densenet_bc")
+    expected, profile = (archzoo.profile(net, (3, 32, 32)) for net in (plain, efficient))
+    assert (profile.params, profile.macs) == (expected.params, expected.macs)
 
 
 def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() -> None:
     """Pleiss et al. 2017: a plain DenseNet's maps grow with the square of its depth."""
 
-    def saved(depth: int, *, saving: bool) -> int:
-        net = archzoo.build("densenet_bc", depth=depth, k=12, memory_efficient=saving, device="meta")
+    def saved(depth: int, *, memory_efficient: bool) -> int:
+        net = archzoo.build("densenet_bc", depth=depth, k=12, memory_efficient=memory_efficient, device="meta")
         return memory(net, (3, 32, 32), batch=4).saved
 
     depths = (40, 70, 100, 130)
-    efficient, plain = ([saved(depth, saving=saving) for depth in depths] for saving in (True, False))
+    efficient, plain = ([saved(depth, memory_efficient=form) for depth in depths] for form in (True, False))
     steps = [after - before for before, after in pairwise(efficient)]
     assert max(steps) < 1.02 * min(steps)
     growth = [after - before for before, after in pairwise(plain)]

@@ -1,0 +1,9 @@
+"""Faster networks for evaluation, which compute the same function: folded batch norms, memory format, dtype, compilers.
+
+Works on any module of PyTorch, and on the layers that papers share.
+"""
+
+from archzoo.inference.folding import Clamp, fold_batch_norms
+from archzoo.inference.optimizing import BandedNorm, Compile, optimize
+
+__all__ = ["BandedNorm", "Clamp", "Compile", "fold_batch_norms", "optimize"]

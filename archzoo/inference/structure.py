@@ -1,0 +1,62 @@
+"""Which layer reads whose output, from a symbolic trace, and the replacement of modules."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import fx, nn
+from torch.nn.utils.parametrize import is_parametrized
+
+PLAIN = (nn.Conv2d.forward, nn.BatchNorm2d.forward, nn.ReLU.forward, nn.Dropout.forward, nn.Identity.forward)
+
+
+class Structure(fx.Tracer):
+    """The graph of a network's layers. A module that cannot be traced counts as one layer."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self.nodes = list(self.trace(nn.Sequential(net)).nodes)
+        self.uses = Counter(map(module_path, self.nodes))
+
+    def layer(self, node: fx.Node) -> nn.Module | None:
+        """The plain layer of torch that this node calls and no other node uses, or None."""
+        if node.op != "call_module" or self.uses[module_path(node)] > 1:
+            return None
+        module = self.root.get_submodule(module_path(node))
+        return module if is_plain(module) else None
+
+    def call_module(
+        self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if next(m.children(), None) is not None and not is_hooked(m):
+            before = len(self.graph.nodes)
+            try:
+                return forward(*args, **kwargs)
+            except (AttributeError, RuntimeError, TypeError, ValueError):  # control flow that depends on values
+                for node in reversed(list(self.graph.nodes)[before:]):
+                    self.graph.erase_node(node)
+        return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)
+
+
+def module_path(node: fx.Node) -> str:
+    """The path of the module that a node calls, or whose parameter it reads."""
+    return str(node.target).rpartition(".")[0] if node.op == "get_attr" else str(node.target)
+
+
+def is_plain(module: nn.Module) -> bool:
+    """Whether a module computes what torch's class does: without hooks, with running statistics."""
+    modified = is_hooked(module) or is_parametrized(module)
+    return type(module).forward in PLAIN and not modified and getattr(module, "track_running_stats", True)
+
+
+def is_hooked(module: nn.Module) -> bool:
+    """Whether a module has forward hooks or forward pre-hooks."""
+    return bool(module._forward_hooks or module._forward_pre_hooks)
+
+
+def replace_modules(model: nn.Module, replacements: Mapping[nn.Module, nn.Module]) -> None:
+    """Replace modules in place, under every name that they have."""
+    for parent in list(model.modules()):
+        for name, child in list(parent._modules.items()):
+            if child is not None and child in replacements:
+                setattr(parent, name, replacements[child])

@@ -1,0 +1,50 @@
+"""Layers that two or more papers share unchanged: the network, modules, residual blocks, initializers, option checks.
+
+``archzoo.layers.memory_efficient`` has the dense block whose training memory is linear in its depth.
+"""
+
+from archzoo.layers.checks import at_least, probability, repeats
+from archzoo.layers.initializers import (
+    Initialize,
+    gaussian,
+    glorot_uniform,
+    he_normal_fan_in,
+    he_normal_fan_out,
+    xavier_fan_in,
+)
+from archzoo.layers.modes import evaluation_mode
+from archzoo.layers.modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_stem, pooled_classifier, sequence
+from archzoo.layers.net import Net
+from archzoo.layers.residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
+from archzoo.layers.response_norm import ResponseNorm
+
+__all__ = [
+    "Basic",
+    "Block",
+    "Conv2d",
+    "Initialize",
+    "Linear",
+    "Net",
+    "Padded",
+    "Residual",
+    "ResponseNorm",
+    "Shortcut",
+    "at_least",
+    "conv1x1",
+    "conv3x3",
+    "evaluation_mode",
+    "gaussian",
+    "glorot_uniform",
+    "he_normal_fan_in",
+    "he_normal_fan_out",
+    "imagenet_stem",
+    "padded",
+    "pooled_classifier",
+    "probability",
+    "projected",
+    "projection",
+    "repeats",
+    "sequence",
+    "stages",
+    "xavier_fan_in",
+]

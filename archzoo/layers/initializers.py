@@ -1,0 +1,63 @@
+"""Initializers of one layer. ``Net`` applies its initializer once to every module; other modules are left alone."""
+
+import math
+from collections.abc import Callable
+from functools import partial
+
+from torch import nn
+
+Initialize = Callable[[nn.Module], None]
+
+
+def he_normal_fan_in(layer: nn.Module) -> None:
+    """Normal distribution of variance 2 / fan-in, biases zero (He et al. 2015, Eq. 10)."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+        _zero_bias(layer)
+
+
+def he_normal_fan_out(layer: nn.Module) -> None:
+    """Normal distribution of variance 2 / fan-out for convolutions (He et al. 2015, Eq. 14), biases zero.
+
+    Linear layers have torch's uniform distribution, as in the released Torch code of ResNet, DenseNet and their
+    followers.
+    """
+    if isinstance(layer, nn.Conv2d):
+        fan_out = layer.kernel_size[0] * layer.kernel_size[1] * layer.out_channels // layer.groups
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / fan_out))
+        _zero_bias(layer)
+    elif isinstance(layer, nn.Linear):
+        bound = 1 / math.sqrt(layer.in_features)
+        nn.init.uniform_(layer.weight, -bound, bound)
+        _zero_bias(layer)
+
+
+def gaussian(std: float) -> Initialize:
+    """Normal distribution of standard deviation ``std``, biases zero."""
+    return partial(_gaussian, std=std)
+
+
+def _gaussian(layer: nn.Module, std: float) -> None:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.normal_(layer.weight, std=std)
+        _zero_bias(layer)
+
+
+def glorot_uniform(layer: nn.Module) -> None:
+    """Uniform distribution of variance 2 / (fan-in + fan-out), biases zero (Glorot and Bengio 2010, Eq. 16)."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.xavier_uniform_(layer.weight)
+        _zero_bias(layer)
+
+
+def xavier_fan_in(layer: nn.Module) -> None:
+    """Caffe's filler "xavier": uniform distribution of variance 1 / fan-in, biases zero."""
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        bound = math.sqrt(3 / layer.weight[0].numel())
+        nn.init.uniform_(layer.weight, -bound, bound)
+        _zero_bias(layer)
+
+
+def _zero_bias(layer: nn.Conv2d | nn.Linear) -> None:
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
