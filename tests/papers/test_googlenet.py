@@ -14,7 +14,6 @@ from archzoo.models.googlenet import (
     Logits,
     inception,
     naive_inception,
-    training_loss,
     without_auxiliary,
 )
 
