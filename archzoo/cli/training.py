@@ -15,7 +15,7 @@ from archzoo.cli.arguments import Name, Options, log, read_options, split_option
 from archzoo.errors import ArchzooError
 
 if TYPE_CHECKING:
-    from archzoo.data.sources import Splits
+    from archzoo.data.splits import Splits
     from archzoo.layers import Net
     from archzoo.training.engine import RunConfig
     from archzoo.training.recipes import Recipe
@@ -224,15 +224,18 @@ class Request:
 
     def splits(self) -> "Splits":
         """The pictures, those of the wanted classes alone."""
-        from archzoo.data.sources import Splits, load
+        from archzoo.data.sources import load
+        from archzoo.data.splits import Splits
 
         channels = self.options.get("in_channels", self._trained_channels())
         side = self.entry.input_size[1]
-        found = load(self.data, side=side, channels=channels, damaged=self.damaged)  # type: ignore[arg-type]
+        found = load(
+            self.data, side=side, channels=channels, on_corrupt="error" if self.damaged == "refuse" else "skip"
+        )
         if not self.classes:
             return found
         wanted = read_classes(self.classes)
-        return Splits(**{name: part.of_classes(wanted) for name, part in vars(found).items()})
+        return Splits(**{name: part.select_classes(wanted) for name, part in vars(found).items()})
 
     def _trained_channels(self) -> int | None:
         """The channels that the weights were trained on."""

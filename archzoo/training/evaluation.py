@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.data.augmentation import many_crops, middle, scale_shorter, stacked, ten_crops
-from archzoo.data.dataset import Images, ImageSet
-from archzoo.data.preprocessing import MARGIN, Normalize, Prepared, Whiten, framed_by
+from archzoo.data.crops import multi_crop_144, ten_crops
+from archzoo.data.dataset import ImageSet
+from archzoo.data.images import Images, stack
+from archzoo.data.preprocessing import RESIZE_RATIO, Prepared
+from archzoo.data.resizing import center_crop, resize_shorter_side
 from archzoo.errors import DataError
 from archzoo.layers import Net
 from archzoo.training.distributed import Distributed
@@ -86,54 +88,46 @@ class Score:
 
 def single(images: Images, prepared: Prepared) -> Iterator[Tensor]:
     """The middle of each picture."""
-    yield prepared.view(images)
+    yield prepared.center_crop(images)
 
 
 def scaled(side: int, shorter: int) -> Views:
     """A larger middle, of pictures scaled to a shorter side: for networks that take any size."""
 
     def views(images: Images, prepared: Prepared) -> Iterator[Tensor]:
-        crops = [middle(scale_shorter(image, shorter), side, side) for image in images]
-        yield _finished(torch.stack(crops), prepared)
+        crops = [center_crop(resize_shorter_side(image, shorter), side, side) for image in images]
+        yield prepared.normalize_crops(torch.stack(crops))
 
     return views
 
 
 def ten(images: Images, prepared: Prepared) -> Iterator[Tensor]:
     """Corners, middle, and the same of the mirror image. ImageSet no larger than a crop are scaled as 224 to 256."""
-    none = torch.empty(len(images), 0)
     crops = []
-    for image in framed_by(prepared.frame, images):
+    for image in prepared.frame.transform(images):
         larger = image
         if min(image.shape[1:]) <= prepared.side:
-            larger = scale_shorter(image, round(prepared.side * MARGIN))
+            larger = resize_shorter_side(image, round(prepared.side * RESIZE_RATIO))
         crops.append(ten_crops(larger, prepared.side))
     for place in range(10):
-        yield prepared.finish(torch.stack([each[place] for each in crops]), none)
+        yield prepared.finish(torch.stack([each[place] for each in crops]))
 
 
 def hundred_and_forty_four(images: Images, prepared: Prepared) -> Iterator[Tensor]:
     """GoogLeNet's crops (Sec. 7), of four scales in the proportions that 256 to 352 have to 224."""
     sides = [round(prepared.side * one / 224) for one in (256, 288, 320, 352)]
-    crops = [many_crops(image, prepared.side, sides) for image in images]
+    crops = [multi_crop_144(image, prepared.side, sides) for image in images]
     for place in range(144):
-        yield _finished(torch.stack([each[place] for each in crops]), prepared)
+        yield prepared.normalize_crops(torch.stack([each[place] for each in crops]))
 
 
 def dense(images: Images, prepared: Prepared) -> Iterator[Tensor]:
     """Whole pictures at three scales, and their mirror images (VGG, Sec. 3.2); for a network that is ``convolved``."""
     for scale in DENSE_SCALES:
-        at_scale = stacked([scale_shorter(image, round(prepared.side * scale)) for image in images])
-        finished = _finished(at_scale, prepared)
+        at_scale = stack([resize_shorter_side(image, round(prepared.side * scale)) for image in images])
+        finished = prepared.normalize_crops(at_scale)
         yield finished
         yield finished.flip(-1)
-
-
-def _finished(crops: Tensor, prepared: Prepared) -> Tensor:
-    """The last steps, of views that did not go through the frame."""
-    if any(isinstance(step, Normalize | Whiten) for step in prepared.frame.steps):
-        raise DataError("a mean by pixel is of one frame: this protocol takes views of others, and needs another mean")
-    return prepared.finish(crops, torch.empty(len(crops), 0))
 
 
 def protocol_of(words: str) -> Views:

@@ -16,10 +16,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.data.augmentation import seed_of
-from archzoo.data.loading import Batch, Epoch, batches, check_batch
+from archzoo.data.augmentation import derive_seed
+from archzoo.data.loading import Batch, EpochBatches, check_batch_size, load_batches
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
 from archzoo.training import checkpoints
@@ -130,7 +130,7 @@ class Run:
         say: Callable[[str], None],
     ) -> None:
         check(recipe, settings, processes)
-        check_batch(recipe.batch, splits.train, processes.world)
+        check_batch_size(recipe.batch, splits.train, processes.world)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
         self.folder, self.processes, self.say = folder, processes, say
         self.asked, self.settings = settings, resolved(settings, processes.device)
@@ -224,7 +224,7 @@ class Run:
     def epoch(self) -> None:
         """Train to the end of the epoch, judge the validation pictures, log, and write a checkpoint."""
         number, start = divmod(self.progress.iteration, self.length.per_epoch)
-        order = Epoch(
+        order = EpochBatches(
             self.splits.train,
             self.prepared.train,
             self.recipe.batch,
@@ -233,11 +233,11 @@ class Run:
             self.processes.rank,
             self.processes.world,
         )
-        self.splits.train.check()
+        self.splits.train.check_file()
         end = min(len(order), self.length.iterations - number * self.length.per_epoch)
         began = time.perf_counter()
         with self._bar(number, start, end) as bar:
-            for step, batch in zip(range(start, end), batches(order, start, self.settings.workers), strict=False):
+            for step, batch in zip(range(start, end), load_batches(order, start, self.settings.workers), strict=False):
                 self.step(batch)
                 bar.update()
                 if step + 1 == end or self.processes.device.type == "cpu" or step % LOOK == 0:
@@ -250,7 +250,7 @@ class Run:
     def step(self, batch: Batch) -> None:
         """One iteration on this process's share of a batch."""
         iteration, world, device = self.progress.iteration, self.processes.world, self.processes.device
-        torch.manual_seed(seed_of("forward", self.settings.seed, iteration, self.processes.rank))
+        torch.manual_seed(derive_seed("forward", self.settings.seed, iteration, self.processes.rank))
         factor = rate_factor(self.recipe.schedule, iteration, self.length, self._errors())
         for group in self.optimizer.param_groups:
             group["lr"] = group["first_lr"] * factor
@@ -261,7 +261,7 @@ class Run:
             with unsynced(self.wrapped, self.settings, number < len(parts)), precise(self.settings, device):
                 loss = self._loss(self._placed(images), labels.to(device))
                 # Each process has its share of the batch, and gradients are averaged over the processes.
-                self.scaler.scale(loss * world / batch.of).backward()  # type: ignore[no-untyped-call]
+                self.scaler.scale(loss * world / batch.global_size).backward()  # type: ignore[no-untyped-call]
         self._update()
         self.progress.iteration += 1
         self.progress.seen += len(batch.labels)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archzoo.data.augmentation import Pipeline
 from archzoo.data.dataset import ImageSet
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import TrainingError
 from archzoo.layers import Net
 from archzoo.training.distributed import Distributed
@@ -79,7 +79,7 @@ def computed(features: nn.Module, pictures: ImageSet, prepared: Prepared, device
     found: list[Tensor] = []
     with evaluating([features]), torch.no_grad():
         for places in torch.split(torch.arange(len(pictures)), batch):
-            maps = features(prepared.view(pictures.take(places)).to(device)).float().cpu()
+            maps = features(prepared.center_crop(pictures.take(places)).to(device)).float().cpu()
             found.append(maps.view(len(places), -1, 1, 1) if maps.dim() == 2 else maps)
     whole = torch.cat(found)
     count, channels, height, width = whole.shape
