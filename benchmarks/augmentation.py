@@ -13,7 +13,7 @@ from peers import torchvision
 from torch import Tensor
 
 from archzoo.data.dataset import of_tensor
-from archzoo.data.loading import Epoch, batches
+from archzoo.data.loading import EpochBatches, load_batches
 from archzoo.data.preprocessing import prepare
 from archzoo.data.sources import NORMALIZATION
 from archzoo.training.recipes import find_recipe
@@ -28,14 +28,16 @@ def rate(work: Callable[[], int]) -> float:
 
 
 def ours(recipe: str) -> Callable[[], int]:
-    """An epoch of a recipe's batches, as training gets them."""
+    """An epoch of a recipe's load_batches, as training gets them."""
     found = find_recipe(recipe)
     pixels = torch.randint(0, 256, (PICTURES, 3, 32, 32), dtype=torch.uint8)
     pictures = of_tensor("random", pixels, torch.zeros(PICTURES, dtype=torch.long), ("one",))
     prepared = prepare(found.augmentation, found.preprocessing, pictures, 32, NORMALIZATION["cifar10"])
 
     def epoch() -> int:
-        return sum(len(batch.labels) for batch in batches(Epoch(pictures, prepared.train, BATCH, seed=0, epoch=0)))
+        return sum(
+            len(batch.labels) for batch in load_batches(EpochBatches(pictures, prepared.train, BATCH, seed=0, epoch=0))
+        )
 
     return epoch
 

@@ -18,17 +18,16 @@ from archzoo.data.augmentation import (
     Pipeline,
     ShorterSide,
     Step,
-    many_crops,
-    principal_colors,
-    scale_shorter,
-    seed_of,
+    derive_seed,
     steps_of,
-    ten_crops,
 )
+from archzoo.data.crops import multi_crop_144, ten_crops
 from archzoo.data.dataset import ImageSet, of_tensor
-from archzoo.data.loading import Epoch, batches
-from archzoo.data.preprocessing import Center, Normalize, Prepared, by_channel, prepare
-from archzoo.data.sources import Splits
+from archzoo.data.fitting import channel_statistics, principal_components
+from archzoo.data.loading import EpochBatches, load_batches
+from archzoo.data.preprocessing import Center, Normalize, Prepared, prepare
+from archzoo.data.resizing import resize_shorter_side
+from archzoo.data.splits import Splits
 from archzoo.errors import DataError
 from archzoo.training.recipes import RECIPES
 
@@ -121,7 +120,7 @@ def test_principal_colors_are_found() -> None:
     direction = torch.tensor([0.6, 0.8, 0.0])
     colors = 0.5 + 0.1 * torch.randn(4000, 1, generator=draw) * direction
     images = (colors * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
-    values, components = principal_colors(of_tensor("flat", images, torch.zeros(40, dtype=torch.long), ["one"]))
+    values, components = principal_components(of_tensor("flat", images, torch.zeros(40, dtype=torch.long), ["one"]))
     assert values[0] == pytest.approx(0.1, rel=0.05)
     first = torch.tensor(components)[:, 0]
     assert abs(float(first @ direction)) == pytest.approx(1, abs=1e-3)
@@ -142,8 +141,8 @@ def test_erasing_leaves_zeros_in_one_box_for_its_share_of_pictures() -> None:
 
 
 def test_a_shorter_side_keeps_proportions() -> None:
-    assert scale_shorter(torch.rand(3, 30, 45), 20).shape == (3, 20, 30)
-    assert scale_shorter(torch.rand(3, 45, 30), 20).shape == (3, 30, 20)
+    assert resize_shorter_side(torch.rand(3, 30, 45), 20).shape == (3, 20, 30)
+    assert resize_shorter_side(torch.rand(3, 45, 30), 20).shape == (3, 30, 20)
     sides = [min(one.shape[1:]) for one in ShorterSide(8, 12)([torch.rand(1, 10, 15)] * 500, torch.rand(500, 1))]
     assert set(sides) == {8, 9, 10, 11, 12}
 
@@ -161,14 +160,14 @@ def test_ten_crops_are_corners_middle_and_mirrors() -> None:
 def test_googlenet_has_144_crops_of_a_picture() -> None:
     """Sec. 7: 4 scales x 3 squares x 6 x 2."""
     image = torch.rand(3, 40, 90)  # long enough for squares whose crops are all different
-    crops = many_crops(image, 24, (28, 31, 35, 38))
+    crops = multi_crop_144(image, 24, (28, 31, 35, 38))
     assert crops.shape == (144, 3, 24, 24)
     assert len({crop.numpy().tobytes() for crop in crops}) == 144
 
 
 def test_what_a_picture_gets_depends_on_seed_epoch_and_picture_alone(few: Splits, prepared: Prepared) -> None:
     def of(batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> dict[int, Tensor]:
-        order = Epoch(few.train, prepared.train, batch, seed, epoch, rank, world)
+        order = EpochBatches(few.train, prepared.train, batch, seed, epoch, rank, world)
         found = {}
         for step in range(len(order)):
             mine = order.indices(step)[rank::world].tolist()
@@ -185,8 +184,8 @@ def test_what_a_picture_gets_depends_on_seed_epoch_and_picture_alone(few: Splits
 
 @pytest.mark.parametrize("world", [2, 3, 5])
 def test_processes_share_the_same_global_batches(few: Splits, prepared: Prepared, world: int) -> None:
-    alone = Epoch(few.train, prepared.train, 20, seed=3, epoch=1)
-    shares = [Epoch(few.train, prepared.train, 20, 3, 1, rank, world) for rank in range(world)]
+    alone = EpochBatches(few.train, prepared.train, 20, seed=3, epoch=1)
+    shares = [EpochBatches(few.train, prepared.train, 20, 3, 1, rank, world) for rank in range(world)]
     assert len(alone) == 256 // 20
     for step in range(len(alone)):
         labels = torch.cat([share[step].labels for share in shares])
@@ -195,22 +194,22 @@ def test_processes_share_the_same_global_batches(few: Splits, prepared: Prepared
 
 
 def test_worker_processes_change_nothing(few: Splits, prepared: Prepared) -> None:
-    order = Epoch(few.train, prepared.train, 64, 0, 0)
-    alone, helped = list(batches(order, 1)), list(batches(order, 1, workers=2))
+    order = EpochBatches(few.train, prepared.train, 64, 0, 0)
+    alone, helped = list(load_batches(order, 1)), list(load_batches(order, 1, workers=2))
     assert len(alone) == len(helped) == 3
     assert all(torch.equal(one.images, other.images) for one, other in zip(alone, helped, strict=True))
 
 
 def test_an_epoch_shows_every_picture_once_in_another_order_each_time(few: Splits, prepared: Prepared) -> None:
-    first, second = (Epoch(few.train, prepared.train, 32, 0, epoch).order for epoch in (0, 1))
+    first, second = (EpochBatches(few.train, prepared.train, 32, 0, epoch).order for epoch in (0, 1))
     assert first.sort().values.tolist() == list(range(256)) == second.sort().values.tolist()
     assert (first == second).sum() < 20
 
 
 def test_seeds_of_neighbors_differ_in_many_bits() -> None:
-    seeds = {seed_of("x", seed, epoch) for seed in range(30) for epoch in range(30)}
+    seeds = {derive_seed("x", seed, epoch) for seed in range(30) for epoch in range(30)}
     assert len(seeds) == 900
-    assert bin(seed_of("x", 0, 0) ^ seed_of("x", 0, 1)).count("1") > 10
+    assert bin(derive_seed("x", 0, 0) ^ derive_seed("x", 0, 1)).count("1") > 10
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
@@ -232,7 +231,7 @@ def test_the_words_of_every_recipe_are_steps_that_end_in_the_input_of_a_network(
         channels,
     )
     prepared = prepare(recipe.augmentation, recipe.preprocessing, pictures, side)  # type: ignore[attr-defined]
-    batch = Epoch(pictures, prepared.train, 4, 0, 0)[0].images
+    batch = EpochBatches(pictures, prepared.train, 4, 0, 0)[0].images
     view = prepared.view(pictures.take(torch.arange(4)))
     assert batch.shape == view.shape == (4, channels, side, side)
     assert batch.dtype == torch.float32
@@ -283,7 +282,7 @@ def test_small_pictures_stand_in_the_middle() -> None:
 
 def test_mean_and_deviation_are_those_of_all_pixels(few: Splits) -> None:
     values = few.train.take(torch.arange(256)).double() / 255
-    mean, deviation = by_channel(few.train)
+    mean, deviation = channel_statistics(few.train)
     assert mean == pytest.approx([values.mean().item()])
     assert deviation == pytest.approx([values.std(correction=0).item()])
 

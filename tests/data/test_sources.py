@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 import torch
+from archzoo.data.load_digits import enlarge, load_digits
 from torch import Tensor
 
 from archzoo.data import sources as data
-from archzoo.data.dataset import Decoded, cached, enlarge, of_tensor
-from archzoo.data.preprocessing import by_channel
-from archzoo.data.sources import NORMALIZATION, Hub, digits, hub, load, split
+from archzoo.data.cache import DecodedImage, cached
+from archzoo.data.dataset import of_tensor
+from archzoo.data.fitting import channel_statistics
+from archzoo.data.hub import HubDataset
+from archzoo.data.sources import NORMALIZATION, hub, load
+from archzoo.data.splits import split
 from archzoo.errors import DataError
 
 Image = pytest.importorskip("PIL.Image")
@@ -34,7 +38,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_digits_are_those_of_scikit_learn() -> None:
-    rest, test = digits(32)
+    rest, test = load_digits(32)
     assert (len(rest), len(test)) == (1438, 359)
     assert rest.size == (32, 32)
     assert torch.bincount(test.labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
@@ -56,14 +60,14 @@ def test_digits_are_enlarged_by_a_whole_number_and_centered(side: int, inner: in
 
 
 def test_splits_share_nothing_and_depend_on_no_training_seed() -> None:
-    splits = load("digits")
+    splits = load("load_digits")
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (1294, 144, 359)
     places = [set(part.starts.tolist()) for part in vars(splits).values()]
     assert not places[0] & places[1]
     assert not places[0] & places[2]
     assert not places[1] & places[2]
-    assert torch.equal(load("digits").validation.starts, splits.validation.starts)
-    assert load("digits", seed=1).test.digest() == splits.test.digest()
+    assert torch.equal(load("load_digits").validation.starts, splits.validation.starts)
+    assert load("load_digits", seed=1).test.digest() == splits.test.digest()
 
 
 def test_cifar_keeps_45000_and_5000() -> None:
@@ -80,7 +84,7 @@ def test_the_constants_of_normalization_are_the_true_ones(name: str, monkeypatch
         rest, _ = hub(data.HUB[name], name)
     except DataError as error:
         pytest.skip(f"{name} is not at hand: {str(error)[:80]}")
-    for ours, computed in zip(NORMALIZATION[name], by_channel(rest), strict=True):
+    for ours, computed in zip(NORMALIZATION[name], channel_statistics(rest), strict=True):
         assert ours == pytest.approx(computed, abs=6e-5)
 
 
@@ -150,10 +154,10 @@ def test_folders_that_cannot_be_used_say_why(folder: Path, spoil: Callable[[Path
 
 
 def test_unknown_data_and_shares_are_refused() -> None:
-    with pytest.raises(DataError, match="no data 'cifar11'.*digits, cifar10"):
+    with pytest.raises(DataError, match="no data 'cifar11'.*load_digits, cifar10"):
         load("cifar11")
     with pytest.raises(DataError, match="validation must be a share between 0 and 1, not 1.5"):
-        load("digits", validation=1.5)
+        load("load_digits", validation=1.5)
 
 
 def test_a_cache_that_is_damaged_or_gone_is_named(folder: Path) -> None:
@@ -171,7 +175,7 @@ def test_a_cache_that_is_damaged_or_gone_is_named(folder: Path) -> None:
 
 
 def test_a_cache_is_whole_or_not_there(tmp_path: Path) -> None:
-    def breaks() -> list[Decoded]:
+    def breaks() -> list[DecodedImage]:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match=r"could not write the cache of x in .*: No space left on device"):
@@ -213,7 +217,7 @@ def test_datasets_of_the_hub_come_through_its_library(tmp_path: Path, monkeypatc
     monkeypatch.undo()
     monkeypatch.setenv("ARCHZOO_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="has no column 'picture': it has image, label"):
-        hub(Hub(str(tmp_path / "pets"), image="picture"), "pets")
+        hub(HubDataset(str(tmp_path / "pets"), image="picture"), "pets")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
@@ -226,7 +230,7 @@ def test_without_a_network_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPa
 
 
 def test_classes_are_chosen_and_numbered_anew() -> None:
-    rest, _ = digits(8)
+    rest, _ = load_digits(8)
     some = rest.of_classes([7, 3])
     assert some.classes == ("7", "3")
     assert len(some) == int(((rest.labels == 3) | (rest.labels == 7)).sum())
@@ -249,6 +253,6 @@ def test_pictures_and_labels_must_go_together(images: Tensor, labels: Tensor, me
 
 
 def test_digests_differ_where_pictures_do() -> None:
-    rest, test = digits(8)
+    rest, test = load_digits(8)
     changed = replace(rest, pixels=rest.pixels.flip(0))
     assert len({rest.digest(), test.digest(), rest.subset(torch.arange(1437)).digest(), changed.digest()}) == 4

@@ -6,22 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data.augmentation import (
-    AreaCrop,
-    Erase,
-    Other,
-    Pad,
-    Pipeline,
-    brightness,
-    contrast,
-    many_crops,
-    middle,
-    resize,
-    saturation,
-    scale_shorter,
-    ten_crops,
-)
+from archzoo.data.augmentation import AreaCrop, Erase, Other, Pad, Pipeline, brightness, contrast, saturation
+from archzoo.data.crops import multi_crop_144, ten_crops
 from archzoo.data.preprocessing import Normalize
+from archzoo.data.resizing import center_crop, resize, resize_shorter_side
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")
 v2 = pytest.importorskip("torchvision.transforms.v2")
@@ -46,9 +34,9 @@ def test_pictures_are_scaled_alike_as_bytes_and_as_floats(height: int, width: in
 @pytest.mark.parametrize("size", [(40, 52), (52, 40), (31, 97), (33, 33)])
 def test_the_shorter_side_and_the_middle_are_theirs(size: tuple[int, int]) -> None:
     for image in pictures(*size).float():
-        scaled = scale_shorter(image, 24)
+        scaled = resize_shorter_side(image, 24)
         torch.testing.assert_close(scaled, theirs.resize(image, 24, antialias=True))
-        assert torch.equal(middle(scaled, 21, 21), theirs.center_crop(scaled, [21, 21]))
+        assert torch.equal(center_crop(scaled, 21, 21), theirs.center_crop(scaled, [21, 21]))
 
 
 def test_ten_crops_are_theirs() -> None:
@@ -59,7 +47,7 @@ def test_ten_crops_are_theirs() -> None:
 def test_the_first_ten_of_many_crops_are_theirs() -> None:
     image = pictures(40, 40)[0].float()
     expected = torch.stack(theirs.ten_crop(theirs.resize(image, 32, antialias=True), 28))
-    torch.testing.assert_close(many_crops(image, 28, sides=(32,))[:10], expected)
+    torch.testing.assert_close(multi_crop_144(image, 28, sides=(32,))[:10], expected)
 
 
 def test_padding_and_normalization_are_theirs() -> None:

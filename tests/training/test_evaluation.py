@@ -10,7 +10,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.data.dataset import of_tensor
 from archzoo.data.preprocessing import Prepared, prepare
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import DataError
 from archzoo.layers import Net
 from archzoo.training.distributed import Distributed

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.data.loading import Epoch
+from archzoo.data.loading import EpochBatches
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.training import checkpoints
 from archzoo.training.distributed import Distributed
@@ -85,7 +85,7 @@ def test_one_iteration_of_momentum_is_what_torch_does(run: Runs, few: Splits, pr
     before = {name: value.clone() for name, value in net.named_parameters()}
     recipe = SHORT.with_(batch=256, length=1, unit="iterations", weight_decay=0.01, momentum=0.0, nesterov=False)
     made = Run(net, few, prepared, recipe, run.folder / "x", RunConfig(), Distributed(), {}, None, lambda _: None)
-    batch = Epoch(few.train, prepared.train, 256, 0, 0)[0]
+    batch = EpochBatches(few.train, prepared.train, 256, 0, 0)[0]
     nn.functional.cross_entropy(net(batch.images), batch.labels).backward()
     gradients = {name: one.grad.clone() for name, one in net.named_parameters() if one.grad is not None}
     net.zero_grad()
@@ -136,7 +136,7 @@ def test_averaged_weights_are_the_moving_average(run: Runs, few: Splits, prepare
     net = archzoo.build("lenet5_textbook")
     settings = RunConfig(channels_last=False)  # for vectors of parameters
     made = Run(net, few, prepared, recipe, run.folder / "x", settings, Distributed(), {}, None, lambda _: None)
-    order = Epoch(few.train, prepared.train, 64, 0, 0)
+    order = EpochBatches(few.train, prepared.train, 64, 0, 0)
     expected = None
     for step in range(4):
         made.step(order[step])

@@ -12,7 +12,7 @@ from torch import nn
 import archzoo
 from archzoo import cli
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import TrainingError
 from archzoo.training.engine import RunConfig
 from archzoo.training.recipes import find_recipe
@@ -43,7 +43,7 @@ def test_an_extractor_is_truly_frozen_and_its_features_computed_once(
     assert outcome.net is net
     assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
     with torch.no_grad():
-        told = net.eval()(prepared.view(few.test.take(torch.arange(64))))
+        told = net.eval()(prepared.center_crop(few.test.take(torch.arange(64))))
     assert (told.argmax(1) == few.test.labels).float().mean().item() == pytest.approx(outcome.test.top1)
 
 
@@ -54,7 +54,7 @@ def test_cached_features_are_what_the_frozen_network_computes(name: str, few: Sp
     maps = computed(nn.Sequential(net.features, *fixed), few.test, prepared, "cpu").take(torch.arange(64))
     head = nn.Sequential(*([nn.Flatten()] if maps[0].shape[1:] == (1, 1) else []), *learned)
     with torch.no_grad():
-        expected = net(prepared.view(few.test.take(torch.arange(64))))
+        expected = net(prepared.center_crop(few.test.take(torch.arange(64))))
         torch.testing.assert_close(head(maps), expected)
 
 
