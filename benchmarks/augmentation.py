@@ -16,7 +16,7 @@ from archzoo.data.dataset import of_tensor
 from archzoo.data.loading import EpochBatches, load_batches
 from archzoo.data.preprocessing import prepare
 from archzoo.data.sources import NORMALIZATION
-from archzoo.training.recipes import find_recipe
+from archzoo.registry import find_recipe
 
 PICTURES, BATCH, ROUNDS, BAR = 50_000, 128, 5, 50_000
 

@@ -55,8 +55,8 @@ MAY_IMPORT = {
         "report",
         "training",
     },
-    "training": {"data", "files", "layers", "recipes", "registry", "training"},
-    "transfer": {"data", "files", "layers", "training", "transfer"},
+    "training": {"data", "files", "layers", "recipes", "registry", "training", "weights"},
+    "transfer": {"data", "files", "layers", "recipes", "registry", "training", "transfer"},
     "weights": {"files", "layers", "registry", "weights"},
 }
 

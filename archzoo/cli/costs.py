@@ -131,12 +131,13 @@ def scale(
 ) -> None:
     """Tell on paper what training by a recipe costs; key=value changes an option of the network or of the recipe."""
     from archzoo.cli.training import sort_changes
+    from archzoo.recipes import read_changes
+    from archzoo.registry import find_recipe
     from archzoo.report.scale import MACHINES, summary, training_cost
-    from archzoo.training.recipes import find_recipe, read_changes
 
     entry = find(name)
-    options, values = sort_changes(entry, changes or [])
-    found = find_recipe(recipe or entry.name)
-    found = found.with_(**read_changes(found, values))
-    cost = training_cost(entry.name, found, **read_options(entry, options))
+    published = find_recipe(recipe or entry.name)
+    options, values = sort_changes(entry, published, changes or [])
+    changed = published.with_changes(**read_changes(published, values))
+    cost = training_cost(entry.name, changed, **read_options(entry, options))
     print(summary(cost, MACHINES[machine.value], devices, precision.value, share))

@@ -116,7 +116,8 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
     import archzoo
     from archzoo.profiler import memory
     from archzoo.report import figures as draw
-    from archzoo.training.recipes import IMAGES, find_recipe
+    from archzoo.recipes import TRAINING_IMAGES
+    from archzoo.registry import find_recipe
 
     def over_time(phase: str) -> "Figure":
         told = memory(archzoo.build("densenet121", device="meta"), (3, 224, 224), batch=8)
@@ -124,7 +125,7 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
 
     def rates() -> "dict[str, list[float]]":
         recipes = [find_recipe(name) for name in SCHEDULES]
-        return {recipe.name: recipe.rates(IMAGES[recipe.data], 400) for recipe in recipes}
+        return {recipe.name: recipe.rates(TRAINING_IMAGES[recipe.data], 400) for recipe in recipes}
 
     return {
         "cost": {

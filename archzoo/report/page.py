@@ -15,13 +15,15 @@ from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.results import DATA, Result, results
 from archzoo.report.tables import place, quantity, short, summary
-from archzoo.training.recipes import find_recipe, spelled
+from archzoo.recipes import describe
+from archzoo.registry import recipes_of
 
 DRAWN = 6_000  # the bytes of a diagram that is opened two levels deep; a larger one is drawn one level deep
 FILES = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
-TOLD: tuple[str, ...] = ("optimizer", "lr", "schedule", "momentum", "nesterov", "weight_decay", "batch", "length")
-TOLD += ("augmentation", "preprocessing", "regularizers", "protocol", "reaches", "where", "chosen", "unconfirmed")
+TOLD: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
+TOLD += ("augmentation", "preprocessing", "regularizers", "protocol")
+TOLD += ("paper_result", "source", "unspecified", "unconfirmed")
 
 
 @dataclass(frozen=True)
@@ -235,12 +237,15 @@ def _layers(network: Network) -> str:
 
 
 def _recipe(network: Network) -> str:
-    told = spelled(find_recipe(network.name))
-    told["length"] += f" {told['unit']}"
+    published = recipes_of(network.name)
+    if not published:
+        why = network.entry.paper.without_recipe[network.name]
+        return f"<h3>How it was trained</h3>\n<p>No recipe is published: {escape(why)}.</p>\n"
+    values = describe(published[0])
     rows = "".join(
-        f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(told[key])}</dd>"
+        f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(values[key])}</dd>"
         for key in TOLD
-        if told[key] not in ("-", "0", "0.0", "False")
+        if values[key] not in ("-", "0.0")
     )
     return f"<h3>How it was trained</h3>\n<dl>{rows}</dl>\n"
 

@@ -11,7 +11,8 @@ from archzoo.paper import Paper
 from archzoo.registry import Entry
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_row, place, quantity, summary
-from archzoo.training.recipes import find_recipe, spelled
+from archzoo.recipes import describe
+from archzoo.registry import recipes_of
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -63,10 +64,13 @@ def _page(paper: Paper, entries: Sequence[Entry], findings: Sequence[Finding], d
         yield from (f"- {_plain(item.printed)} ({_plain(item.where)}): {_plain(item.why)}" for item in rest)
     yield f"\n## `{entries[0].name}`\n\n![Diagram of {entries[0].name}]({drawing})\n"
     yield "## How they were trained\n"
-    for name in dict.fromkeys(find_recipe(entry.name).name for entry in entries):
-        told = spelled(find_recipe(name))
-        yield f"\n### {name}\n"
-        yield from (f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in told.items() if text not in ("-", ""))
+    for recipe in {recipe.name: recipe for entry in entries for recipe in recipes_of(entry.name)[:1]}.values():
+        yield f"\n### {recipe.name}\n"
+        values = describe(recipe).items()
+        yield from (f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in values if text != "-")
+    for entry in entries:
+        if why := paper.without_recipe.get(entry.name):
+            yield f"\nNo recipe is published for `{entry.name}`: {_plain(why)}.\n"
     yield f"\n## {module(entries[0])}\n\n```{{eval-rst}}\n.. automodule:: {module(entries[0])}\n   :members:\n```\n"
 
 

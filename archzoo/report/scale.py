@@ -16,8 +16,9 @@ from archzoo.errors import EstimateError
 from archzoo.layers import Net
 from archzoo.profiler import Profile, memory, profile
 from archzoo.profiler.storages import size_of
-from archzoo.training.engine import leaves_out_parts
-from archzoo.training.recipes import IMAGES, Recipe, find_recipe
+from archzoo.recipes import TRAINING_IMAGES, Recipe
+from archzoo.registry import find_recipe
+from archzoo.training.parallel import skips_modules
 
 Precision = Literal["float32", "bfloat16"]
 BYTES = {"float32": 4, "bfloat16": 2}
@@ -127,13 +128,13 @@ def training_cost(name: str, recipe: Recipe | None = None, **options: Any) -> Tr
         parameters=parameters,
         classifier=size_of(net.classifier.parameters()),
         buffers=buffers,
-        batch=found.batch,
-        iterations=found.run(_images(found)).iterations,
+        batch=found.batch_size,
+        iterations=found.duration(_images(found)).iterations,
     )
 
 
 def _images(recipe: Recipe) -> int:
-    return IMAGES.get(recipe.data, IMAGES["imagenet"])
+    return TRAINING_IMAGES.get(recipe.data, TRAINING_IMAGES["imagenet"])
 
 
 def run_share(net: Net, cost: Profile, draws: int = 400) -> float:
@@ -142,7 +143,7 @@ def run_share(net: Net, cost: Profile, draws: int = 400) -> float:
     Blocks with a probability of survival count by it, exactly; drop-path is drawn so often, from a fixed seed. ``cost``
     is the network's, which is left in training mode, with layers that no longer compute anything.
     """
-    if not leaves_out_parts(net):
+    if not skips_modules(net):
         return 1.0
     survivals = {name: getattr(module, "survival", None) for name, module in net.named_modules()}
     blocks = {name: survival for name, survival in survivals.items() if isinstance(survival, float)}

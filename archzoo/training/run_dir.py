@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import TrainingError
 from archzoo.files import write_text
 from archzoo.recipes import Recipe

@@ -14,7 +14,8 @@ import torch
 import archzoo
 from archzoo.data.preprocessing import Prepared, prepare
 from archzoo.data.reading import OnCorrupt
-from archzoo.data.sources import NORMALIZATION, Splits, load
+from archzoo.data.sources import NORMALIZATION, load
+from archzoo.data.splits import Splits
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find

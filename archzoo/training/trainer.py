@@ -12,7 +12,7 @@ from torch import nn
 from archzoo.data.dataset import ImageSet
 from archzoo.data.loading import Batch, EpochBatches, check_batch_size, load_batches
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
 from archzoo.recipes import Protocol, Recipe, SingleCrop

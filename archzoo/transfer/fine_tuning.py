@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.training.config import RunConfig

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from archzoo.data.augmentation import Pipeline
 from archzoo.data.dataset import ImageSet
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import TransferError
 from archzoo.layers import Net
 from archzoo.layers.modes import evaluation_mode

@@ -29,7 +29,7 @@ from archzoo.data.preprocessing import Center, Normalize, Prepared, prepare
 from archzoo.data.resizing import resize_shorter_side
 from archzoo.data.splits import Splits
 from archzoo.errors import DataError
-from archzoo.training.recipes import RECIPES
+from archzoo.registry import recipes
 
 
 def counted(count: int, channels: int = 3, side: int = 8) -> Tensor:
@@ -212,7 +212,7 @@ def test_seeds_of_neighbors_differ_in_many_bits() -> None:
     assert bin(derive_seed("x", 0, 0) ^ derive_seed("x", 0, 1)).count("1") > 10
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
 def test_the_words_of_every_recipe_are_steps_that_end_in_the_input_of_a_network(recipe: object) -> None:
     draw = torch.Generator().manual_seed(0)
     sides = [(300, 260), (270, 400), (280, 280), (512, 300)] if recipe.data == "imagenet" else [(32, 32)] * 4  # type: ignore[attr-defined]
