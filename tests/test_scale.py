@@ -17,12 +17,12 @@ from archzoo.cli.costs import Accelerator
 from archzoo.errors import EstimateError
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
+from archzoo.registry import find_recipe
 from archzoo.report.scale import MACHINES, largest_batch, sent_by_ddp, sent_by_fsdp, training_cost
 from archzoo.report.scale_page import PUBLISHED, Measured, held_row, parts
 from archzoo.report.tables import markdown_row
-from archzoo.training.distributed import Distributed
-from archzoo.registry import find_recipe
 from archzoo.training.config import RunConfig
+from archzoo.training.distributed import Distributed
 from archzoo.training.parallel import parallelize
 from tests.test_cli import call
 

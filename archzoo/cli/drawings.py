@@ -115,9 +115,9 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
     """For each kind the figures that it is written as."""
     import archzoo
     from archzoo.profiler import memory
-    from archzoo.report import figures as draw
     from archzoo.recipes import TRAINING_IMAGES
     from archzoo.registry import find_recipe
+    from archzoo.report import figures as draw
 
     def over_time(phase: str) -> "Figure":
         told = memory(archzoo.build("densenet121", device="meta"), (3, 224, 224), batch=8)

@@ -66,8 +66,9 @@ def train(
     *,
     data: Data = "digits",
     recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own for this data by default.")] = "",
-    weights: Annotated[str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")]
-    = "",
+    weights: Annotated[
+        str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")
+    ] = "",
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -86,8 +87,8 @@ def train(
     Rerun the command to resume a run that was stopped or killed. The test set is evaluated once, at the end.
     """
     from archzoo import training
-    from archzoo.training.scores import mean_and_deviation
     from archzoo.training.runs import default_run_dir
+    from archzoo.training.scores import mean_and_deviation
 
     entry = find(name)
     request = read_request(entry, changes or [], recipe, data, classes)

@@ -11,12 +11,11 @@ from typing import Any
 import archzoo
 from archzoo.auditor import Finding, audit, profiled
 from archzoo.profiler import Profile
-from archzoo.registry import Entry
+from archzoo.recipes import describe
+from archzoo.registry import Entry, recipes_of
 from archzoo.report.diagram import diagram
 from archzoo.report.results import DATA, Result, results
 from archzoo.report.tables import place, quantity, short, summary
-from archzoo.recipes import describe
-from archzoo.registry import recipes_of
 
 DRAWN = 6_000  # the bytes of a diagram that is opened two levels deep; a larger one is drawn one level deep
 FILES = Path(__file__).parent

@@ -8,11 +8,10 @@ import archzoo
 from archzoo import registry
 from archzoo.auditor import Finding, audit, profiled
 from archzoo.paper import Paper
-from archzoo.registry import Entry
+from archzoo.recipes import describe
+from archzoo.registry import Entry, recipes_of
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_row, place, quantity, summary
-from archzoo.recipes import describe
-from archzoo.registry import recipes_of
 
 
 def write_pages(folder: Path) -> list[Path]:

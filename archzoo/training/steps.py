@@ -51,9 +51,7 @@ def _loss(state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, sum
     """The training loss, summed over the images."""
     labels = labels.to(state.distributed.device)
     outputs = state.parallel(_to_device(state, images))
-    main, total = main_and_total_loss(
-        outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum"
-    )
+    main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
     sums.add(main, main_logits(outputs), labels)
     return total
 

@@ -67,9 +67,7 @@ def _find_parts(net: nn.Module, names: Sequence[str]) -> list[nn.Module]:
 
 def _set_requires_grad(parts: Sequence[nn.Module], value: bool) -> int:
     """Set ``requires_grad`` and return how many numbers it changed for."""
-    changed = {
-        parameter for part in parts for parameter in part.parameters() if parameter.requires_grad != value
-    }
+    changed = {parameter for part in parts for parameter in part.parameters() if parameter.requires_grad != value}
     for parameter in changed:
         parameter.requires_grad_(value)
     return sum(parameter.numel() for parameter in changed)

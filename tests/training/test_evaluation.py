@@ -13,9 +13,9 @@ from archzoo.data.preprocessing import Prepared, prepare
 from archzoo.data.splits import Splits
 from archzoo.errors import DataError, RecipeError
 from archzoo.layers import Net
-from archzoo.training.distributed import Distributed
 from archzoo.recipes import Dense, MultiCrop144, Normalize, Protocol, Rescale, SingleCrop, SubtractMean, TenCrop
 from archzoo.registry import recipes
+from archzoo.training.distributed import Distributed
 from archzoo.training.evaluation import evaluate
 from archzoo.training.fully_convolutional import fully_convolutional
 from archzoo.training.protocols import crops_of
@@ -171,7 +171,9 @@ def test_requests_that_do_not_fit_are_refused(plain: Prepared, few: Splits) -> N
         evaluate(Brightest(), COLORS, plain, protocol=Protocol())
     with pytest.raises(DataError, match="the network has 3 classes, and colors has 4"):
         evaluate(
-            Brightest(), ImageSet.from_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")), plain
+            Brightest(),
+            ImageSet.from_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")),
+            plain,
         )
     with pytest.raises(DataError, match="no images to evaluate"):
         evaluate(Brightest(), COLORS.subset(torch.arange(0)), plain)

@@ -21,12 +21,12 @@ import archzoo
 from archzoo.data.loading import EpochBatches
 from archzoo.data.preprocessing import Prepared
 from archzoo.data.splits import Splits
+from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.recipes import Constant, Cosine, MultiStepFraction, Recipe, ReduceOnPlateau
 from archzoo.registry import find_recipe
-from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.training import checkpoints
-from archzoo.training.distributed import Distributed
 from archzoo.training.config import RunConfig
+from archzoo.training.distributed import Distributed
 from archzoo.training.logs import no_log
 from archzoo.training.precision import prefers_bfloat16, prefers_channels_last, resolve
 from archzoo.training.result import TrainResult
@@ -53,9 +53,7 @@ class Runs:
         return make_trainer(Trainer, self, net, recipe, name, RunConfig(**config))
 
 
-def make_trainer(
-    kind: type[Trainer], run: Runs, net: Any, recipe: Recipe, name: str, config: RunConfig
-) -> Trainer:
+def make_trainer(kind: type[Trainer], run: Runs, net: Any, recipe: Recipe, name: str, config: RunConfig) -> Trainer:
     return kind(
         net,
         run.few,
@@ -148,7 +146,9 @@ def test_the_default_memory_format_is_the_faster_one_and_precision_is_the_papers
 def test_clipping_bounds_the_step(run: Runs) -> None:
     torch.manual_seed(0)
     before = nn.utils.parameters_to_vector(archzoo.build("lenet5_textbook").parameters())
-    recipe = SHORT.with_changes(iterations=1, grad_clip_norm=0.01, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)
+    recipe = SHORT.with_changes(
+        iterations=1, grad_clip_norm=0.01, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0
+    )
     after = nn.utils.parameters_to_vector(run(recipe).net.parameters())
     assert float((after - before).detach().norm()) == pytest.approx(0.01, rel=1e-3)
 
@@ -235,7 +235,9 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before_with_a_warning(run: R
     content = bytearray(latest.read_bytes())
     content[len(content) // 2] ^= 1
     latest.write_bytes(content)
-    with pytest.warns(UserWarning, match=rf"{latest.name} is corrupt \(its content .*resuming from the checkpoint before it"):
+    with pytest.warns(
+        UserWarning, match=rf"{latest.name} is corrupt \(its content .*resuming from the checkpoint before it"
+    ):
         again = run()
     assert same(whole.state, again.state)
     for path in checkpoints.list_checkpoints(run.directory / "run"):
@@ -304,7 +306,9 @@ def test_a_nan_loss_ends_the_run_and_keeps_the_last_checkpoint(run: Runs) -> Non
 
     net = archzoo.build("lenet5_textbook")
     net.features.add_module("breaking", Breaking())
-    with pytest.raises(TrainingError, match=r"loss is NaN or infinite at iteration 21 \(lr 0.1\).*lower learning rate, such as lr=0.01") as caught:
+    with pytest.raises(
+        TrainingError, match=r"loss is NaN or infinite at iteration 21 \(lr 0.1\).*lower learning rate, such as lr=0.01"
+    ) as caught:
         run(SHORT.with_changes(epochs=5), net=net)
     kept = checkpoints.list_checkpoints(run.directory / "run")[0]
     assert "000000016" in kept.name
