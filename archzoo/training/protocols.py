@@ -31,7 +31,7 @@ def crops_of(protocol: Protocol) -> Crops:
         Dense: dense,
     }
     if type(protocol) not in by_type:
-        known = ", ".join(kind.__name__ for kind in (SingleCrop, *by_type))
+        known = ", ".join(["SingleCrop", *(kind.__name__ for kind in by_type)])
         raise RecipeError(f"protocol must be one of {known}, not {protocol!r}")
     return by_type[type(protocol)]
 

@@ -19,6 +19,7 @@ from archzoo.recipes.optimizers import defaults_of
 from archzoo.registry import find_recipe
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "rprop", "asgd")
+RUNS = ("lenet5_textbook-digits", "library")  # the directory of a run that names none, and another
 Shell = Callable[..., tuple[int, str, str]]
 QUICK = ("epochs=1", "batch_size=64", "augmentation=")
 
@@ -128,32 +129,28 @@ def test_bad_input_is_one_line_of_error_and_nothing_is_written(
 
 
 def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -> None:
-    assert shell("train", "lenet5_textbook", *QUICK, "--output", "command", "--device", "cpu")[0] == 0
+    assert shell("train", "lenet5_textbook", *QUICK, "--device", "cpu")[0] == 0
     lines: list[str] = []
     result = training.run(
         "LeNet5-textbook",
         changes={"epochs": 1, "batch_size": 64, "augmentation": ()},
-        run_dir=tmp_path / "library",
+        run_dir=tmp_path / "runs" / "library",
         device="cpu",
         log=lines.append,
     )
-    states = [archzoo.load(tmp_path / run / "net.safetensors").state_dict() for run in ("command", "library")]
+    states = [archzoo.load(tmp_path / "runs" / run / "net.safetensors").state_dict() for run in RUNS]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
     assert all(torch.equal(value, states[1][name]) for name, value in result.state.items())
-    runs = [json.loads((tmp_path / run / "run.json").read_text()) for run in ("command", "library")]
+    runs = [json.loads((tmp_path / "runs" / run / "run.json").read_text()) for run in RUNS]
     assert runs[0] == runs[1]
-    assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'library'}"
-
-
-def test_a_run_without_a_directory_is_named_by_its_network_and_data(shell: Shell, tmp_path: Path) -> None:
-    assert shell("train", "lenet5_textbook", *QUICK, "--device", "cpu")[0] == 0
-    assert (tmp_path / "runs" / "lenet5_textbook-digits" / "net.safetensors").is_file()
+    assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'runs' / 'library'}"
 
 
 def test_importing_training_and_transfer_brings_no_torch() -> None:
     code = (
         "import sys, archzoo.training, archzoo.transfer; print('torch' in sys.modules)\n"
-        "print([name for room in (archzoo.training, archzoo.transfer) for name in room.__all__ if not callable(getattr(room, name))])"
+        "print([name for room in (archzoo.training, archzoo.transfer) for name in room.__all__"
+        " if not callable(getattr(room, name))])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "[]"]

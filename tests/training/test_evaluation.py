@@ -169,12 +169,9 @@ def test_a_mean_by_pixel_fits_no_crops_of_other_frames(few: Splits) -> None:
 def test_requests_that_do_not_fit_are_refused(plain: Prepared, few: Splits) -> None:
     with pytest.raises(RecipeError, match=r"protocol must be one of SingleCrop, TenCrop, .*, not Protocol\(\)"):
         evaluate(Brightest(), COLORS, plain, protocol=Protocol())
+    four = ImageSet.from_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd"))
     with pytest.raises(DataError, match="the network has 3 classes, and colors has 4"):
-        evaluate(
-            Brightest(),
-            ImageSet.from_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")),
-            plain,
-        )
+        evaluate(Brightest(), four, plain)
     with pytest.raises(DataError, match="no images to evaluate"):
         evaluate(Brightest(), COLORS.subset(torch.arange(0)), plain)
 

@@ -1,4 +1,4 @@
-"""Training: what each option promises, and that nothing is lost when a run is stopped, killed or its checkpoint corrupt."""
+"""Training: what each option promises, and that a run that is stopped or killed loses nothing."""
 
 import csv
 import json
