@@ -224,14 +224,14 @@ class Request:
 
     def splits(self) -> "Splits":
         """The pictures, those of the wanted classes alone."""
+        from archzoo.data.reading import OnCorrupt
         from archzoo.data.sources import load
         from archzoo.data.splits import Splits
 
         channels = self.options.get("in_channels", self._trained_channels())
         side = self.entry.input_size[1]
-        found = load(
-            self.data, side=side, channels=channels, on_corrupt="error" if self.damaged == "refuse" else "skip"
-        )
+        on_corrupt: OnCorrupt = "error" if self.damaged == "refuse" else "skip"
+        found = load(self.data, side=side, channels=channels, on_corrupt=on_corrupt)
         if not self.classes:
             return found
         wanted = read_classes(self.classes)

@@ -42,9 +42,8 @@ def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     return _blend(images, to_grayscale(images).expand_as(images), factors)
 
 
-_ORDERS: tuple[tuple[Adjustment, ...], ...] = tuple(
-    permutations((adjust_brightness, adjust_contrast, adjust_saturation))
-)
+ADJUSTMENTS: tuple[Adjustment, ...] = (adjust_brightness, adjust_contrast, adjust_saturation)
+ORDERS = tuple(permutations(ADJUSTMENTS))
 
 
 def color_jitter(transform: ColorJitter, images: Images, numbers: Tensor) -> Tensor:
@@ -52,8 +51,8 @@ def color_jitter(transform: ColorJitter, images: Images, numbers: Tensor) -> Ten
     batch = to_float(stack(images)).clone()
     strengths = torch.tensor([transform.brightness, transform.contrast, transform.saturation])
     factors = 1 + strengths * (2 * numbers[:, :3] - 1)
-    drawn = (numbers[:, 3] * len(_ORDERS)).long()
-    for index, order in enumerate(_ORDERS):
+    drawn = (numbers[:, 3] * len(ORDERS)).long()
+    for index, order in enumerate(ORDERS):
         members = torch.nonzero(drawn == index).flatten()
         if len(members):
             batch[members] = _adjust(batch[members], factors[members], order)
@@ -73,4 +72,5 @@ def pca_lighting(transform: PCALighting, images: Images, numbers: Tensor) -> Ten
         raise DataError(f"PCALighting takes images of 3 channels, not {batch.shape[1]}")
     gaussians = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * transform.std
     colors = (gaussians * torch.tensor(transform.deviations)) @ torch.tensor(transform.components).T
-    return batch + colors.view(-1, 3, 1, 1)
+    lit: Tensor = batch + colors.view(-1, 3, 1, 1)
+    return lit

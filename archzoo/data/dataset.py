@@ -47,8 +47,8 @@ class ImageSet:
             )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
             raise DataError(
-                f"labels must be from 0 to {len(classes) - 1}, for {len(classes)} classes, not from {int(labels.min())} "
-                f"to {int(labels.max())}"
+                f"labels of {len(classes)} classes must be from 0 to {len(classes) - 1}, not from {int(labels.min())} to "
+                f"{int(labels.max())}"
             )
         count, channels, height, width = images.shape
         pixels = images.permute(0, 2, 3, 1).contiguous().view(-1)
