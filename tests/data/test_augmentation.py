@@ -67,7 +67,8 @@ def test_crops_of_a_list_and_of_a_batch_are_the_same() -> None:
 def test_every_place_is_drawn_equally_often() -> None:
     images = numbered(1).expand(20_000, -1, -1, -1)
     corners = batch(RandomCrop(6), images, seeded(20_000, 2))[:, 0, 0, 0]
-    counts = corners.unique(return_counts=True)[1]
+    counts = torch.bincount(corners.long())
+    counts = counts[counts > 0]
     assert len(counts) == 9
     assert (counts / 20_000 - 1 / 9).abs().max() < 5 * math.sqrt(1 / 9 / 20_000)
 
@@ -204,12 +205,8 @@ def test_each_step_takes_its_own_numbers_in_order() -> None:
     images = numbered(4)
     numbers = torch.tensor([[0.0, 0.0, 0.9], [0.0, 0.0, 0.1], [0.99, 0.99, 0.9], [0.99, 0.0, 0.1]])
     crops = Pipeline((RandomCrop(6), RandomHorizontalFlip()))(images, numbers)
-    expected = [
-        images[0, :, :6, :6],
-        images[1, :, :6, :6].flip(-1),
-        images[2, :, 2:, 2:],
-        images[3, :, 2:, :6].flip(-1),
-    ]
+    first, second, third, fourth = images
+    expected = [first[:, :6, :6], second[:, :6, :6].flip(-1), third[:, 2:, 2:], fourth[:, 2:, :6].flip(-1)]
     assert torch.equal(crops, torch.stack(expected))
 
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.data.dataset import of_tensor
+from archzoo.data.dataset import ImageSet
 from archzoo.data.preprocessing import Prepared, prepare
 from archzoo.data.splits import Splits
 from archzoo.errors import DataError
@@ -17,7 +17,7 @@ from archzoo.training.distributed import Distributed
 from archzoo.training.evaluation import Score, convolved, evaluate, protocol_of, spread
 from archzoo.training.recipes import RECIPES
 
-COLORS = of_tensor(
+COLORS = ImageSet.from_tensor(
     "colors",
     torch.randint(0, 256, (12, 3, 40, 40), generator=torch.Generator().manual_seed(0), dtype=torch.uint8),
     torch.arange(12) % 3,
@@ -55,7 +55,7 @@ def test_a_score_is_counted_by_hand(plain: Prepared) -> None:
 
 
 def test_the_first_five_are_counted() -> None:
-    pictures = of_tensor("x", torch.zeros(7, 1, 2, 2, dtype=torch.uint8), torch.arange(7), list("abcdefg"))
+    pictures = ImageSet.from_tensor("x", torch.zeros(7, 1, 2, 2, dtype=torch.uint8), torch.arange(7), list("abcdefg"))
 
     class Falling(nn.Module):
         def forward(self, images: Tensor) -> Tensor:
@@ -167,7 +167,9 @@ def test_bad_questions_are_refused(plain: Prepared, few: Splits) -> None:
         evaluate(Brightest(), COLORS, plain, protocol="two crops")
     with pytest.raises(DataError, match="the network tells 3 classes, and colors has 4"):
         evaluate(
-            Brightest(), of_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")), plain
+            Brightest(),
+            ImageSet.from_tensor("colors", torch.zeros(1, 3, 40, 40).byte(), torch.zeros(1), list("abcd")),
+            plain,
         )
     with pytest.raises(DataError, match="no pictures to evaluate"):
         evaluate(Brightest(), COLORS.subset(torch.arange(0)), plain)
