@@ -1,6 +1,6 @@
 """Changes of color: jitter of brightness, contrast and saturation, and PCA lighting."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 
 import torch
@@ -42,27 +42,29 @@ def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     return _blend(images, to_grayscale(images).expand_as(images), factors)
 
 
-_ORDERS: tuple[tuple[Adjustment, ...], ...] = tuple(
-    permutations((adjust_brightness, adjust_contrast, adjust_saturation))
-)
+ADJUSTMENTS: Mapping[str, Adjustment] = {
+    "brightness": adjust_brightness,
+    "contrast": adjust_contrast,
+    "saturation": adjust_saturation,
+}
+ORDERS = tuple(permutations(ADJUSTMENTS))
 
 
 def color_jitter(transform: ColorJitter, images: Images, numbers: Tensor) -> Tensor:
-    """Adjust each image in the order that its fourth number draws, by the factors that the first three draw."""
+    """Adjust each image in the order that its fourth number draws; number k draws the factor of adjustment k."""
     batch = to_float(stack(images)).clone()
-    strengths = torch.tensor([transform.brightness, transform.contrast, transform.saturation])
-    factors = 1 + strengths * (2 * numbers[:, :3] - 1)
-    drawn = (numbers[:, 3] * len(_ORDERS)).long()
-    for index, order in enumerate(_ORDERS):
+    drawn = (numbers[:, 3] * len(ORDERS)).long()
+    for index, order in enumerate(ORDERS):
         members = torch.nonzero(drawn == index).flatten()
         if len(members):
-            batch[members] = _adjust(batch[members], factors[members], order)
+            batch[members] = _adjust(transform, batch[members], numbers[members], order)
     return batch
 
 
-def _adjust(images: Tensor, factors: Tensor, order: tuple[Adjustment, ...]) -> Tensor:
-    for column, adjust in enumerate(order):
-        images = adjust(images, factors[:, column])
+def _adjust(transform: ColorJitter, images: Tensor, numbers: Tensor, order: Sequence[str]) -> Tensor:
+    for place, name in enumerate(order):
+        factors = 1 + getattr(transform, name) * (2 * numbers[:, place] - 1)
+        images = ADJUSTMENTS[name](images, factors)
     return images
 
 
@@ -73,4 +75,5 @@ def pca_lighting(transform: PCALighting, images: Images, numbers: Tensor) -> Ten
         raise DataError(f"PCALighting takes images of 3 channels, not {batch.shape[1]}")
     gaussians = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * transform.std
     colors = (gaussians * torch.tensor(transform.deviations)) @ torch.tensor(transform.components).T
-    return batch + colors.view(-1, 3, 1, 1)
+    lit: Tensor = batch + colors.view(-1, 3, 1, 1)
+    return lit

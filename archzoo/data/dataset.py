@@ -46,10 +46,8 @@ class ImageSet:
                 f"with {len(labels)}"
             )
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < len(classes):
-            raise DataError(
-                f"labels must be from 0 to {len(classes) - 1}, for {len(classes)} classes, not from {int(labels.min())} "
-                f"to {int(labels.max())}"
-            )
+            lowest, highest = int(labels.min()), int(labels.max())
+            raise DataError(f"labels must be from 0 to {len(classes) - 1}, not from {lowest} to {highest}")
         count, channels, height, width = images.shape
         pixels = images.permute(0, 2, 3, 1).contiguous().view(-1)
         offsets = torch.arange(count) * (channels * height * width)

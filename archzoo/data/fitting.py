@@ -46,7 +46,8 @@ def _fit_normalize(
     mean, std = _channel_constants(images, constants)
     if not bool((std > 0).all()):
         raise DataError(
-            f"a channel of {images.name} has the same value everywhere: Normalize() divides by its std of 0"
+            f"a channel of {images.name} has the same value everywhere, and a std of 0 cannot divide it: use "
+            "SubtractMean() or Rescale()"
         )
     return {"mean": mean, "std": std}
 

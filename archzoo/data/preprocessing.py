@@ -48,7 +48,8 @@ class Prepared:
         """
         if any(isinstance(step, steps.Normalize | steps.ZCAWhitening) for step in self.frame.steps):
             raise DataError(
-                "the mean is by pixel, of one size and place: this protocol takes other crops and needs a mean by channel"
+                "the mean is by pixel, of one size and place: use a protocol with a single crop or ten crops, or a "
+                "mean by channel"
             )
         return self.finish(crops)
 
