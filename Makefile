@@ -1,36 +1,81 @@
-# Two commands, each with all of its set-up, on a machine that has Python (3.10 or later) and git.
+# Every target creates what it needs, a virtual environment first of all. It takes Python 3.10 or later and git.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
+WORKERS ?= 2
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
+# What `make check` asks of pytest: the quick tests.
+CHECK_TESTS ?= -m "not slow"
 
-.PHONY: report test docs clean
+.DEFAULT_GOAL := help
+.PHONY: help report lint check test test-all coverage format hooks docs build clean
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 report: $(VENV)/installed  ## every printed number of every paper beside what was built
 	$(BIN)/archzoo audit
 
-test: $(VENV)/installed-test  ## lint, types, tests: what CI runs
+lint: $(VENV)/installed-test  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -n 2 --dist loadgroup
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+check: lint  ## style, types and the quick tests: before every commit
+	$(PYTEST) $(CHECK_TESTS)
 
-$(VENV)/installed: $(BIN)/python setup.cfg pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e .
-	touch $@
+test: lint  ## style, types and tests: what CI runs
+	$(PYTEST)
 
-$(VENV)/installed-test: $(VENV)/installed
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt -e ".[test]"
-	$(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt pyyaml numpy  # what timm imports
-	# torchvision asks for another build of torch, timm for torchvision: witnesses alone, without what they ask for.
-	$(BIN)/python -m pip install --disable-pip-version-check -q --no-deps -c constraints.txt torchvision timm
-	scripts/install_browser.sh
-	touch $@
+test-all: lint  ## the same, with every network and every notebook in full
+	EVERY_NET=1 $(PYTEST)
+
+coverage: $(VENV)/installed-coverage  ## the lines that the tests reach, in coverage.xml
+	$(PYTEST) --cov --cov-report=term --cov-report=xml
+
+format: $(VENV)/installed-test  ## mend style where that is safe
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+hooks: $(VENV)/installed-hooks  ## run the hooks of .pre-commit-config.yaml at every commit
+	$(BIN)/pre-commit install
 
 docs: $(VENV)/installed-test  ## the documentation, in docs/_build
 	$(BIN)/sphinx-build -q -W --keep-going docs docs/_build
 
-clean:
-	rm -rf $(VENV) build *.egg-info docs/_build docs/papers
+build: $(VENV)/installed-release  ## the source archive and the wheel, in dist
+	rm -rf build dist
+	$(BIN)/python -m build --quiet --no-isolation
+	$(BIN)/twine check --strict dist/*
+
+clean:  ## remove the virtual environment and all that is generated
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/papers .coverage coverage.xml
+	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: $(BIN)/python pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/installed-test: $(VENV)/installed
+	$(PIP) -e ".[test]"
+	$(PIP) pyyaml  # what timm imports
+	# torchvision asks for another build of torch, timm for torchvision: witnesses alone, without what they ask for.
+	$(PIP) --no-deps torchvision timm
+	scripts/install_browser.sh
+	touch $@
+
+$(VENV)/installed-coverage: $(VENV)/installed-test
+	$(PIP) pytest-cov
+	touch $@
+
+$(VENV)/installed-hooks: $(BIN)/python constraints.txt
+	$(PIP) pre-commit
+	touch $@
+
+$(VENV)/installed-release: $(BIN)/python constraints.txt
+	$(PIP) build setuptools twine
+	touch $@

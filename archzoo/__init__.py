@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import torch
 
-    from archzoo.auditor import Finding
+    from archzoo.auditor import AuditResult
     from archzoo.layers import Net
     from archzoo.profiler import Profile
 
@@ -77,7 +77,7 @@ def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = No
     return profile(model, input_size, batch=batch)
 
 
-def audit(pattern: str = "*") -> "list[Finding]":
+def audit(pattern: str = "*") -> "list[AuditResult]":
     """One verdict for each number that the papers print about the networks of these names: see ``archzoo.auditor``."""
     from archzoo.auditor import audit
 

@@ -1,6 +1,6 @@
-"""What the papers print, held against what we build: one verdict a claim."""
+"""Checks every number that the papers print against the networks: one verdict per claim."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -14,10 +14,11 @@ from archzoo.registry import Entry, all_claims, find, names
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One claim held against one network.
+class AuditResult:
+    """The verdict on one claim about one network.
 
-    ``ours`` is our exact count, or the size; ``why`` the reason of an explained claim, or what went wrong.
+    ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size. ``why`` explains
+    an "explained" claim or a mismatch.
     """
 
     name: str
@@ -25,40 +26,40 @@ class Finding:
     quantity: str
     where: str
     printed: str
-    ours: str
+    ours: int | float | tuple[int, ...]
     verdict: str
     why: str
     at: str = ""
     counting: str = ""
     setting: str = ""
 
+    @property
+    def ours_text(self) -> str:
+        """``ours`` as text, in the form of the printed number: 1,234, 0.123, 28x28x256, 112-56-28."""
+        return spell(self.ours, QUANTITIES[self.quantity.partition(" ")[0]].separator)
 
-def audit(pattern: str = "*") -> list[Finding]:
-    """One verdict for each claim about the networks of these names, oldest paper first.
 
-    Raises ArchzooError where no network has such a name.
+def audit(pattern: str = "*") -> list[AuditResult]:
+    """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
+
+    Raises ArchzooError if no name matches.
     """
     if not names(pattern):
         raise ArchzooError(f"no network is called {pattern!r}; archzoo.names() lists what there is")
-    return list(_findings(pattern))
+    return [judge(paper, entry, claim) for paper, entry, claim in all_claims(pattern)]
 
 
-def _findings(pattern: str) -> Iterator[Finding]:
-    for paper, entry, claim in all_claims(pattern):
-        yield judge(paper, entry, claim)
-
-
-def judge(paper: Paper, entry: Entry, claim: Claim) -> Finding:
-    """Hold one claim against the network that it is about."""
+def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
+    """Check one claim against the network that it is about."""
     count = measure(entry, claim)
     verdict = claim.judge(count)
-    return Finding(
+    return AuditResult(
         name=entry.name,
         paper=paper.title,
         quantity=f"{claim.quantity} of {claim.of}" if claim.of else claim.quantity,
         where=claim.where if claim.confirmed else f"{claim.where} (unconfirmed)",
         printed=claim.printed,
-        ours=spell(count, QUANTITIES[claim.quantity].separator),
+        ours=float(count) if isinstance(count, Fraction) else count,
         verdict=verdict,
         why=_reason(claim, verdict, count),
         at=claim.at,
@@ -68,7 +69,7 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> Finding:
 
 
 def measure(entry: Entry, claim: Claim) -> Count:
-    """Our count of what a claim is about: an integer, a fraction for a ratio, the sides for a size."""
+    """The network's count of a claim's quantity: an integer, a fraction for a ratio, side lengths for a size."""
     ours = _count(claim, entry.name, claim.options, claim.at)
     if not claim.of:
         return ours
@@ -85,19 +86,17 @@ def _count(claim: Claim, name: str, options: Mapping[str, Any], at: str) -> Coun
     return count(profiled(name, claim.input_size, **options), at, claim.conventions)
 
 
-def spell(count: Count, between: str = "x") -> str:
-    """A count as people read it: 1,234 · 0.123 · 28x28x256."""
+def spell(count: float | tuple[int, ...], separator: str = "x") -> str:
+    """A count as text: 1,234, 0.123, 28x28x256."""
     if isinstance(count, tuple):
-        return between.join(map(str, count))
-    if isinstance(count, Fraction) and count.denominator != 1:
-        return f"{float(count):.4g}"
-    return f"{int(count):,}"
+        return separator.join(map(str, count))
+    return f"{int(count):,}" if count == int(count) else f"{count:.4g}"
 
 
 def profiled(name: str, input_size: tuple[int, int, int] | None = None, **options: Any) -> Profile:
-    """The profile of a registered network with these options, at its paper's input size unless another is given.
+    """The profile of a registered network with these options, at its paper's input size by default.
 
-    Counted once: behind it the same profile comes back.
+    Profiles are cached.
     """
     entry = find(name)
     return _profiled(entry.name, tuple(options.items()), input_size or entry.input_size)
@@ -116,5 +115,5 @@ def _reason(claim: Claim, verdict: str, count: Count) -> str:
     if verdict != MISMATCH:
         return claim.why
     if claim.why and claim.agrees_with(claim.printed)(count):
-        return f"explained without need: the count meets the print ({claim.why})"
+        return f"the explanation is obsolete: the count agrees with the printed number ({claim.why})"
     return f"expected {claim.ours}: {claim.why}" if claim.why else ""

@@ -90,10 +90,6 @@ class Entry:
             self._check(types, name, value)
         try:
             return self.constructor(**{**self.fixed, **options})
-        except BadOption as error:
-            raise BadOption(f"{self.name}: {error}") from error
-        except ArchzooError:
-            raise
         except ValueError as error:
             raise BadOption(f"{self.name}: {error}") from error
 

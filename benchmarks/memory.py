@@ -18,7 +18,8 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
-from archzoo.profiler.storages import OPTIMIZERS, loss_of, memory, size_of
+from archzoo.profiler.memory_profile import OPTIMIZERS, memory, scalar_loss
+from archzoo.profiler.memory_tracker import storage_bytes
 
 CASES = {
     "resnet18": (2, 8),
@@ -43,7 +44,7 @@ class Peak:
 @contextmanager
 def peak_of(tensors: Iterator[Tensor]) -> Iterator[Peak]:
     """Follow every allocation inside, on top of the tensors that exist already."""
-    peak = Peak(size_of(tensors))
+    peak = Peak(storage_bytes(tensors))
     with record(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         yield peak
     events = [event for event in recorded.profiler.kineto_results.events() if event.name() == "[memory]"]
@@ -68,7 +69,7 @@ def measured(net: nn.Module, images: Tensor) -> tuple[int, int]:
 
     def step() -> None:
         optimizer.zero_grad()
-        loss = loss_of(net(images))
+        loss = scalar_loss(net(images))
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
 
@@ -89,10 +90,10 @@ def main(names: list[str]) -> int:
             size = archzoo.find(name).input_size
             net = archzoo.build(name, **OPTIONS.get(name, {}))
             images = torch.randn(batch, *size)
-            told = memory(net, size, batch=batch)
+            profile = memory(net, size, batch=batch)
             peaks = dict(zip(("inference", "training"), measured(net, images), strict=True))
             for phase, true in peaks.items():
-                predicted = getattr(told, phase)
+                predicted = getattr(profile, phase)
                 off = predicted / true - 1
                 missed += abs(off) > BARS[phase]
                 print(

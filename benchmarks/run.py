@@ -257,7 +257,7 @@ def write(wanted: list[Pair], rounds: int, *, shares: bool) -> None:
     With ``shares`` also those of the peak that every kind of network reaches. What is not measured stays as it is.
     """
     runs = [[measure(pair, rounds) for pair in wanted] for _ in range(3)]
-    found = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.is_file() else {}
+    table = json.loads(COMMITTED.read_text(encoding="utf-8")) if COMMITTED.is_file() else {}
     rows = committed()
     for three in zip(*runs, strict=True):
         low, middle, high = sorted(three, key=lambda row: row.share)
@@ -265,16 +265,18 @@ def write(wanted: list[Pair], rounds: int, *, shares: bool) -> None:
         row = Row(middle.what, middle.against, round(middle.share, 4), round(max(middle.error, between), 4))
         rows[row.what, row.against] = row
     known = [(pair.what, pair.against) for pair in pairs()]
-    found |= {"machine": machine(), "rows": [asdict(rows[key]) for key in known if key in rows]}
+    table |= {"machine": machine(), "rows": [asdict(rows[key]) for key in known if key in rows]}
     if shares:
-        told = {name: layout.compare(name, 3, torch.device("cpu"), half=False) for name in layout.CASES}
-        found |= {
-            "peak": round(statistics.median(peak for _, _, peak in told.values()) / 1e9) * 10**9,
-            "shares_of_peak": {name: round(share, 3) for name, (_, share, _) in told.items()},
-            "channels_last": {name: round(t["channels_last"] / t["contiguous"], 2) for name, (t, _, _) in told.items()},
+        layouts = {name: layout.compare(name, 3, torch.device("cpu"), half=False) for name in layout.CASES}
+        table |= {
+            "peak": round(statistics.median(peak for _, _, peak in layouts.values()) / 1e9) * 10**9,
+            "shares_of_peak": {name: round(share, 3) for name, (_, share, _) in layouts.items()},
+            "channels_last": {
+                name: round(t["channels_last"] / t["contiguous"], 2) for name, (t, _, _) in layouts.items()
+            },
         }
     with atomic_write(COMMITTED) as partial:
-        partial.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+        partial.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
 
 
 def main() -> int:
@@ -304,7 +306,7 @@ def main() -> int:
     for pair in wanted:
         row, before = measure(pair, given.rounds), known.get((pair.what, pair.against))
         if before and slower(row, before):
-            row = min(row, measure(pair, given.rounds), key=lambda one: one.share)
+            row = min(row, measure(pair, given.rounds), key=lambda row: row.share)
         verdict = "new" if before is None else "slower" if slower(row, before) else ""
         bad += [row.what] if verdict == "slower" else []
         was = f"{before.share:.3f}" if before else "-"

@@ -23,7 +23,7 @@ from peers import torchvision
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.profiler.storages import size_of
+from archzoo.profiler.memory_tracker import storage_bytes
 
 
 @dataclass
@@ -64,15 +64,15 @@ class Candidate:
 
 def measure(candidates: list[Candidate], rounds: int) -> None:
     """Peaks one by one, then times, interleaved."""
-    for one in candidates:
-        one.measure_peak()
+    for candidate in candidates:
+        candidate.measure_peak()
     for _ in range(rounds):
-        for one in candidates:
+        for candidate in candidates:
             began = time.perf_counter()
-            one.step()
-            one.rounds.append(time.perf_counter() - began)
-    for one in candidates:
-        one.seconds = statistics.median(one.rounds)
+            candidate.step()
+            candidate.rounds.append(time.perf_counter() - began)
+    for candidate in candidates:
+        candidate.seconds = statistics.median(candidate.rounds)
 
 
 def both(name: str, net: nn.Module, images: Tensor) -> list[Candidate]:
@@ -88,9 +88,12 @@ def table(title: str, candidates: list[Candidate]) -> None:
     """Print a table; the first row is what the others are shares of."""
     first = candidates[0]
     print(f"\n| {title} | peak, MiB | share | step, ms | share |\n| --- | --- | --- | --- | --- |")
-    for one in candidates:
-        shares = f"{one.peak / first.peak:.2f}", f"{one.seconds / first.seconds:.2f}"
-        print(f"| {one.name} | {one.peak:.0f} | {shares[0]} | {one.seconds * 1e3:.0f} | {shares[1]} |", flush=True)
+    for candidate in candidates:
+        shares = f"{candidate.peak / first.peak:.2f}", f"{candidate.seconds / first.seconds:.2f}"
+        print(
+            f"| {candidate.name} | {candidate.peak:.0f} | {shares[0]} | {candidate.seconds * 1e3:.0f} | {shares[1]} |",
+            flush=True,
+        )
 
 
 def bar(words: str, value: float, limit: float) -> int:
@@ -139,11 +142,11 @@ def densenet(rounds: int) -> int:
             "ours, memory_efficient": archzoo.build(name, memory_efficient=True),
         }
         made = {key: both(key, net, images) for key, net in groups.items() if net is not None}
-        every = [one for group in made.values() for one in group]
+        every = [candidate for group in made.values() for candidate in group]
         measure(every, rounds)
         table(f"{name}, batch {batch}", every)
-        peaks = {key: min(one.peak for one in group) for key, group in made.items()}
-        fastest = {key: min(group, key=lambda one: one.seconds) for key, group in made.items()}
+        peaks = {key: min(candidate.peak for candidate in group) for key, group in made.items()}
+        fastest = {key: min(group, key=lambda candidate: candidate.seconds) for key, group in made.items()}
         ours, theirs = "ours, memory_efficient", "torchvision, memory_efficient"
         for key in ("torchvision", "pytorchcv"):
             if key in made:
@@ -155,9 +158,9 @@ def densenet(rounds: int) -> int:
     return missed
 
 
-def share(one: Candidate, other: Candidate) -> float:
+def share(candidate: Candidate, other: Candidate) -> float:
     """The middle of what one takes of the other's time in each round."""
-    return statistics.median(ours / theirs for ours, theirs in zip(one.rounds, other.rounds, strict=True))
+    return statistics.median(ours / theirs for ours, theirs in zip(candidate.rounds, other.rounds, strict=True))
 
 
 def depth(rounds: int) -> int:
@@ -172,10 +175,10 @@ def depth(rounds: int) -> int:
         peaks = []
         for saving in (False, True):
             net = archzoo.build("densenet_bc", depth=layers, k=12, memory_efficient=saving)
-            one = Candidate("", net.to(memory_format=torch.channels_last), torch.randn(8, 3, 32, 32))  # type: ignore[call-overload]
-            one.measure_peak()
-            peaks.append(one.peak)
-        maps = peaks[1] - 3 * size_of(net.parameters()) / 2**20
+            candidate = Candidate("", net.to(memory_format=torch.channels_last), torch.randn(8, 3, 32, 32))  # type: ignore[call-overload]
+            candidate.measure_peak()
+            peaks.append(candidate.peak)
+        maps = peaks[1] - 3 * storage_bytes(net.parameters()) / 2**20
         shares.append(maps / layers)
         print(f"| {layers} | {peaks[0]:.0f} | {peaks[1]:.0f} | {maps:.0f} | {maps / layers:.3f} |", flush=True)
     return bar("maps a layer, the most against the least", max(shares) / min(shares), 1.25)
@@ -204,7 +207,7 @@ def fractalnet(rounds: int) -> int:
         every.append(Candidate("ours, the paper's dropout", archzoo.build("fractalnet20"), images))
         measure_means(every, 3 * rounds)
         table("fractalnet20, batch 32", every)
-        share = min(one.seconds for one in every[2:4]) / min(one.seconds for one in every[:2])
+        share = min(candidate.seconds for candidate in every[2:4]) / min(candidate.seconds for candidate in every[:2])
         missed += bar("3 columns without dropout, time against pytorchcv", share, 0.55)
     return missed
 
@@ -214,16 +217,16 @@ def measure_means(candidates: list[Candidate], turns: int, steps: int = 4) -> No
 
     Steps with few live paths and with many differ: their mean is what training pays.
     """
-    for one in candidates:
-        one.measure_peak()
-        one.seconds = 0.0
+    for candidate in candidates:
+        candidate.measure_peak()
+        candidate.seconds = 0.0
     for turn in range(turns):
-        for one in candidates:
+        for candidate in candidates:
             torch.manual_seed(turn)
             began = time.perf_counter()
             for _ in range(steps):
-                one.step()
-            one.seconds += (time.perf_counter() - began) / (turns * steps)
+                candidate.step()
+            candidate.seconds += (time.perf_counter() - began) / (turns * steps)
 
 
 def stochastic_depth(rounds: int) -> int:

@@ -1,15 +1,19 @@
 """How the documentation is built: ``sphinx-build -W docs docs/_build``."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
 import archzoo
-from archzoo.report.papers import write_pages
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # for the generators in tools/
+from tools.paper_pages import write_pages
 
 project = "archzoo"
 author = "the developers of archzoo"
 release = version = archzoo.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+napoleon_use_ivar = True
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"

@@ -64,7 +64,7 @@ def test_profile_sorts_chooses_columns_and_writes_every_format(shell) -> None:  
     code, out, _ = shell("profile", "resnet20", "--format", "json")
     assert code == 0
     read = Profile.from_json(out)
-    assert (read.model, read.rows) == ("resnet20", counted.rows)
+    assert (read.model, read.rows) == ("resnet20", counted.modules)
     arguments = ("--sort", "macs", "--columns", "kind,macs", "--depth", "2")
     rows = list(csv.DictReader(io.StringIO(shell("profile", "resnet20", "--format", "csv", *arguments)[1])))
     macs = [int(row["macs"]) for row in rows]
@@ -100,9 +100,9 @@ def test_profile_tells_conventions_and_memory(shell) -> None:  # type: ignore[no
     net = archzoo.build("resnet20", device="meta")
     out = shell("profile", "resnet20", "--conventions")[1]
     assert f"fvcore: {archzoo.profile(net, (3, 32, 32)).under('fvcore'):,}" in out
-    told = json.loads(shell("profile", "resnet20", "--memory", "--batch", "4", "--format", "json")[1])
-    assert told["parameters"] == 4 * 269_722
-    assert told["training"] > told["inference"] > told["parameters"]
+    usage = json.loads(shell("profile", "resnet20", "--memory", "--batch", "4", "--format", "json")[1])
+    assert usage["parameters"] == 4 * 269_722
+    assert usage["training"] > usage["inference"] > usage["parameters"]
 
 
 def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
@@ -123,7 +123,7 @@ def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> 
     assert shell("compare", "resnet20", file, "--format", "csv")[1].splitlines()[1:] == [part]
     code, _, err = shell("compare", "resnet20", str(tmp_path / "none.safetensors"))
     assert code == 2
-    assert "no safetensors file that can be read" in err
+    assert "cannot be read as a safetensors file" in err
 
 
 def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
@@ -182,19 +182,19 @@ def test_literals_are_read_as_what_they_are() -> None:
 
 def test_the_audit_in_json_has_the_promised_keys(shell) -> None:  # type: ignore[no-untyped-def]
     code, out, _ = shell("audit", "densenet*", "--format", "json")
-    findings = json.loads(out)
+    results = json.loads(out)
     assert code == 0
-    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why"} <= findings[0].keys()
-    assert {finding["verdict"] for finding in findings} == {"match", "explained"}
-    assert len(findings) == len(archzoo.audit("densenet*"))
+    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why"} <= results[0].keys()
+    assert {result["verdict"] for result in results} == {"match", "explained"}
+    assert len(results) == len(archzoo.audit("densenet*"))
 
 
 def test_csv_and_markdown_have_every_claim(shell) -> None:  # type: ignore[no-untyped-def]
-    findings = archzoo.audit("resnet20")
+    results = archzoo.audit("resnet20")
     rows = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))
-    assert [row["printed"] for row in rows] == [finding.printed for finding in findings]
+    assert [row["printed"] for row in rows] == [result.printed for result in results]
     table = shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
-    assert sum(line.startswith("| match") for line in table) == len(findings)
+    assert sum(line.startswith("| match") for line in table) == len(results)
 
 
 def test_a_mismatch_exits_with_1(shell, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
@@ -234,13 +234,24 @@ def test_a_usage_error_exits_with_2_and_a_piped_table_is_not_cut() -> None:
     assert run("audit", "densenet264").stdout.count("by the rule that gives the names of 121, 161, 169 and 201") == 1
 
 
-def test_the_report_script_writes_a_file_whole(tmp_path: Path) -> None:
-    script = Path(__file__).parents[1] / "scripts" / "param_report.py"
-    target = tmp_path / "report.json"
-    command = [sys.executable, str(script), "resnet20", "--format", "json", "--output", str(target)]
-    subprocess.run(command, check=True, capture_output=True)
-    assert [finding["name"] for finding in json.loads(target.read_text())] == ["resnet20"] * 3
+def test_the_audit_writes_a_file_atomically(shell, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    target = tmp_path / "audit.json"
+    code, out, _ = shell("audit", "resnet20", "--format", "json", "--output", str(target))
+    assert (code, out) == (0, "")
+    assert [result["name"] for result in json.loads(target.read_text())] == ["resnet20"] * 3
     assert list(tmp_path.iterdir()) == [target]
-    failed = subprocess.run([sys.executable, str(script), "nothing"], capture_output=True, text=True, check=False)
-    assert failed.returncode == 2
-    assert "no network is called 'nothing'" in failed.stderr
+    code, _, err = shell("audit", "resnet20", "--output", str(tmp_path / "no" / "audit.txt"))
+    assert (code, "cannot be written" in err) == (2, True)
+    for form in ("latex", "table"):
+        shell("audit", "resnet20", "--format", form, "--output", str(tmp_path / form))
+        assert "0.27M" in (tmp_path / form).read_text()
+
+
+def test_the_audit_in_json_has_numbers(shell) -> None:  # type: ignore[no-untyped-def]
+    results = json.loads(shell("audit", "--format", "json")[1])
+    assert {type(result["ours"]) for result in results} == {int, float, list}
+    for result in results:
+        assert isinstance(result["ours"], list) == (result["quantity"] in ("size", "sizes")), result
+        assert isinstance(result["ours"], float) <= result["quantity"].startswith("ratio"), result
+        assert not isinstance(result["ours"], list) or {type(side) for side in result["ours"]} == {int}
+    assert next(result["ours"] for result in results if result["name"] == "resnet20") == 269_722

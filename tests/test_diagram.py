@@ -11,17 +11,17 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.auditor import profiled
-from archzoo.report.diagram import diagram
-from archzoo.report.graphs import (
+from archzoo.errors import ReportError
+from archzoo.report.diagram import (
     Box,
-    DiagramError,
     Item,
+    LayeredGraph,
     Parallel,
     Repeat,
     Series,
-    Tangle,
     architecture,
     boxes_in,
+    diagram,
 )
 from tests.test_cli import call
 
@@ -45,8 +45,8 @@ def items_in(item: Item | Series) -> Iterator[Item]:
             inside = (item.body,)
     if not isinstance(item, Series):
         yield item
-    for one in inside:
-        yield from items_in(one)
+    for inner in inside:
+        yield from items_in(inner)
 
 
 def parallels(series: Series) -> list[list[list[str]]]:
@@ -57,12 +57,12 @@ def parallels(series: Series) -> list[list[list[str]]]:
 
 @pytest.mark.parametrize("depth", [1, 2, None])
 @pytest.mark.parametrize("name", SHALLOW)
-def test_every_parameter_is_in_exactly_one_box_and_nothing_is_tangled(name: str, depth: int | None) -> None:
+def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
     cost = profiled(name)
     assert sum(box.params for box in boxes_in(series)) == cost.params
     assert sum(box.macs for box in boxes_in(series)) == cost.macs
-    assert not [item for item in items_in(series) if isinstance(item, Tangle)]
+    assert not [item for item in items_in(series) if isinstance(item, LayeredGraph)]
 
 
 @pytest.mark.parametrize("name", archzoo.names())
@@ -71,8 +71,8 @@ def test_no_two_boxes_overlap_and_all_are_in_the_picture(name: str) -> None:
     drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
     root = ElementTree.fromstring(drawn)
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    rectangles = [one for one in root.iter(f"{SVG}rect") if one.get("class") not in (None, "f")]
-    edges = sorted(tuple(float(one.attrib[edge]) for edge in ("y", "x", "height", "width")) for one in rectangles)
+    rectangles = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") not in (None, "f")]
+    edges = sorted(tuple(float(rect.attrib[edge]) for edge in ("y", "x", "height", "width")) for rect in rectangles)
     assert edges
     for number, (y, x, high, wide) in enumerate(edges):
         assert 0 <= x <= x + wide <= width
@@ -113,8 +113,8 @@ def test_a_fractal_of_three_columns_is_two_of_two_beside_one_layer() -> None:
     """FractalNet, Fig. 1: in a join meet all columns that end there."""
     series = tree("fractalnet20", 2)
     whole = next(item for item in series.items if isinstance(item, Parallel))
-    one, rest = whole.branches
-    assert [box.kind for box in boxes_in(one)] == ["conv", "pool"]
+    layer, rest = whole.branches
+    assert [box.kind for box in boxes_in(layer)] == ["conv", "pool"]
     first, middle, second = rest.items
     assert isinstance(first, Parallel)
     assert isinstance(second, Parallel)
@@ -157,8 +157,8 @@ class Crossed(nn.Module):
 
 def test_any_other_graph_is_drawn_in_rows() -> None:
     net = Crossed()
-    tangles = [item for item in items_in(architecture(net, (2, 8, 8))) if isinstance(item, Tangle)]
-    assert {box.title for item in tangles for box in boxes_in(item)} >= {"a", "b", "c", "d"}
+    layered = [item for item in items_in(architecture(net, (2, 8, 8))) if isinstance(item, LayeredGraph)]
+    assert {box.title for item in layered for box in boxes_in(item)} >= {"a", "b", "c", "d"}
     ElementTree.fromstring(diagram(net, (2, 8, 8)))
 
 
@@ -173,10 +173,10 @@ class Decides(nn.Module):
 
 def test_what_cannot_be_traced_is_said_and_the_network_is_as_it_was() -> None:
     net = Decides().train()
-    with pytest.raises(DiagramError, match="the graph of Decides cannot be traced within the network itself"):
+    with pytest.raises(ReportError, match="the graph of Decides cannot be traced within the network itself"):
         architecture(net, (1, 8, 8))
     assert all(module.training for module in net.modules())
-    with pytest.raises(DiagramError, match="depth must be at least 1, or None for everything, not 0"):
+    with pytest.raises(ReportError, match="depth must be at least 1, or None for everything, not 0"):
         architecture(net, (1, 8, 8), 0)
 
 

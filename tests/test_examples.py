@@ -1,13 +1,15 @@
 """Every example of README and guide runs as it stands, but for what needs a download."""
 
 import re
+import runpy
 import shlex
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from archzoo import cli
 
 ROOT = Path(__file__).parents[1]
 TEXTS = [ROOT / "README.md", *sorted((ROOT / "docs" / "guide").glob("*.md"))]
@@ -36,26 +38,28 @@ LINES = [line for _, block in blocks("") for line in block.splitlines() if line 
 SHELL = [line for line in LINES if not any(one in line for one in (*ELSEWHERE, *LONG))]
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 @pytest.mark.parametrize("code", PYTHON)
-def test_a_block_of_python_runs(code: str, tmp_path: Path) -> None:
-    done = run([sys.executable, "-c", code], tmp_path)
-    assert done.returncode == 0, done.stderr
+def test_a_block_of_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    exec(compile(code, "example", "exec"), {"__name__": "__main__"})
 
 
 @pytest.mark.parametrize("line", SHELL)
-def test_a_command_runs(line: str, tmp_path: Path) -> None:
+def test_a_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Within this process: the command line itself is started by tests of its own."""
     program, *arguments = shlex.split(line, comments=True)
+    monkeypatch.chdir(tmp_path)
     if program == "archzoo":
-        command = [sys.executable, "-m", "archzoo", *arguments]
+        monkeypatch.setattr(sys, "argv", [program, *arguments])
+        with pytest.raises(SystemExit) as done:
+            cli.main()
+        assert done.value.code in (0, None)
     else:
         assert program == "python"
-        command = [sys.executable, str(ROOT / arguments[0]), *arguments[1:]]
-    done = run(command, tmp_path)
-    assert done.returncode == 0, done.stderr
+        script = ROOT / arguments[0]
+        monkeypatch.setattr(sys, "argv", [str(script), *arguments[1:]])
+        monkeypatch.syspath_prepend(str(script.parent))
+        runpy.run_path(str(script), run_name="__main__")
 
 
 def test_most_examples_are_among_them() -> None:

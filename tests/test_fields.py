@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import ProfileError
 from archzoo.profiler import ReceptiveField
-from tests.test_models import not_the_deepest
+from tests.networks import every_kind
 
 PUBLISHED = {
     "alexnet": 195,
@@ -24,7 +24,7 @@ PUBLISHED = {
 
 
 def field_of(net: nn.Module, size: tuple[int, ...], part: str) -> ReceptiveField:
-    field = archzoo.profile(net, size).at(part).field
+    field = archzoo.profile(net, size).at(part).receptive_field
     assert field is not None
     return field
 
@@ -68,7 +68,7 @@ def averaged(
 
 @contextmanager
 def transparent(net: nn.Module) -> Iterator[None]:
-    """Every weight one, every maximum an average, every map all ones: what can be seen has a gradient."""
+    """Every weight one, every maximum an average, every map all ones: what can be dependent has a gradient."""
     leaves = [module for module in net.modules() if not module._modules]
     handles = [leaf.register_forward_hook(lambda module, args, out: Seen.apply(out)) for leaf in leaves]
     with pytest.MonkeyPatch.context() as patch:
@@ -99,18 +99,18 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
     return size
 
 
-@not_the_deepest
+@every_kind
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size
     net = archzoo.build(name).eval()
     size = field_of(net.features, (channels, height, width), "").size[0]
     side = -(-min(size + 64, 1408) // 64) * 64
     tall = narrowest(net.features, (channels, max(height, side), width))
-    row = archzoo.profile(net.features, tall).rows[0]
+    row = archzoo.profile(net.features, tall).modules[0]
     assert row.output is not None
-    assert row.field is not None
+    assert row.receptive_field is not None
     rows = [0, row.output[1] // 2, row.output[1] - 1]
-    expected = [set(row.field.pixels((each, 0), tall[1:])[0]) for each in rows]
+    expected = [set(row.receptive_field.pixels((position, 0), tall[1:])[0]) for position in rows]
     first, middle, last = seen_rows(net.features, torch.ones(1, *tall), rows)
     assert [first, middle] == expected[:2]
     # A stride may leave a rest of the image unread at its end, where the interval runs on.
@@ -177,27 +177,27 @@ UNALIGNED: dict[str, Callable[[], nn.Module]] = {
 def test_no_gradient_comes_from_outside_of_the_field_and_all_of_it_is_reached(what: str) -> None:
     side = 16
     net = UNALIGNED[what]()
-    row = archzoo.profile(net, (1, side, side)).rows[0]
-    assert row.field is not None
+    row = archzoo.profile(net, (1, side, side)).modules[0]
+    assert row.receptive_field is not None
     assert row.output is not None
     exact = "scale" not in what and "up" not in what  # the nearest position is a step, and its interval a bound
     for position in range(row.output[1]):
-        field = set(row.field.pixels((position, 0), (side, side))[0])
-        seen = pixels(net, side, position)
-        assert seen <= field
-        if not seen:  # nothing but border
+        field = set(row.receptive_field.pixels((position, 0), (side, side))[0])
+        dependent = pixels(net, side, position)
+        assert dependent <= field
+        if not dependent:  # nothing but border
             continue
-        assert not exact or set(range(min(seen), max(seen) + 1)) == field
-        assert len(field) - len(range(min(seen), max(seen) + 1)) <= 2
+        assert not exact or set(range(min(dependent), max(dependent) + 1)) == field
+        assert len(field) - len(range(min(dependent), max(dependent) + 1)) <= 2
 
 
 def test_a_transposed_convolution_sees_no_more_than_its_gradients_do() -> None:
     net = nn.Sequential(nn.ConvTranspose2d(1, 1, 4, 2, 1), nn.ConvTranspose2d(1, 1, 3, 3))
-    row = archzoo.profile(net, (1, 7, 7)).rows[0]
-    assert row.field is not None
-    assert row.field.stride == (pytest.approx(1 / 6),) * 2
+    row = archzoo.profile(net, (1, 7, 7)).modules[0]
+    assert row.receptive_field is not None
+    assert row.receptive_field.stride == (pytest.approx(1 / 6),) * 2
     for position in range(row.output[1] if row.output else 0):
-        field = set(row.field.pixels((position, 0), (7, 7))[0])
+        field = set(row.receptive_field.pixels((position, 0), (7, 7))[0])
         assert pixels(net, 7, position) <= field
 
 
@@ -244,6 +244,6 @@ def test_writing_into_a_part_counts_for_the_whole() -> None:
             return out
 
     counted = archzoo.profile(Fill(), (2, 8, 8))
-    assert counted.rows[0].field is not None
-    assert counted.rows[0].field.size == (5, 5)
+    assert counted.modules[0].receptive_field is not None
+    assert counted.modules[0].receptive_field.size == (5, 5)
     assert counted.depth == 2

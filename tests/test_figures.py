@@ -9,8 +9,8 @@ from torch import nn
 
 import archzoo
 from archzoo.profiler import memory
+from archzoo.registry import results
 from archzoo.report import figures
-from archzoo.report.results import results
 from tests.test_cli import call
 
 
@@ -21,7 +21,11 @@ def points(axis: Any) -> set[tuple[float, float]]:
 
 def test_points_are_our_counts_and_the_papers_errors() -> None:
     params, macs = figures.cost_against_error("imagenet top-1", "single crop").axes
-    error = {one.name: one.error for one in results("densenet*", "imagenet top-1") if one.protocol == "single crop"}
+    error = {
+        result.name: result.error
+        for result in results("densenet*", "imagenet top-1")
+        if result.protocol == "single crop"
+    }
     assert error["densenet121"] == 25.02
     for name, value in error.items():
         cost = archzoo.profile(archzoo.build(name, device="meta"), (3, 224, 224))
@@ -33,7 +37,7 @@ def test_the_timeline_has_each_network_with_its_counts() -> None:
     names = ("lenet5", "alexnet", "squeezenet1_0")
     for axis, quantity in zip(figures.timeline(names).axes, ("depth", "params", "macs"), strict=True):
         costs = [archzoo.profile(archzoo.build(name, device="meta"), archzoo.find(name).input_size) for name in names]
-        assert points(axis) == {(at, getattr(cost, quantity)) for at, cost in enumerate(costs)}
+        assert points(axis) == {(i, getattr(cost, quantity)) for i, cost in enumerate(costs)}
 
 
 def test_shares_add_up_to_a_hundred() -> None:
@@ -46,13 +50,13 @@ def test_shares_add_up_to_a_hundred() -> None:
 
 @pytest.mark.parametrize("phase", ["inference", "training"])
 def test_memory_over_time_reaches_no_more_than_the_peak(phase: str) -> None:
-    told = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4, device="cuda")
-    drawn = max(y for x, y in points(figures.memory_over_time(told, phase).axes[0]))
-    assert drawn == pytest.approx(getattr(told, phase) / 2**20, rel=0.02)
+    usage = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4, device="cuda")
+    drawn = max(y for x, y in points(figures.memory_over_time(usage, phase).axes[0]))
+    assert drawn == pytest.approx(getattr(usage, phase) / 2**20, rel=0.02)
 
 
 def test_receptive_fields_end_at_those_of_the_papers() -> None:
-    last = [line.get_ydata()[-1] for line in figures.field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]]
+    last = [line.get_ydata()[-1] for line in figures.receptive_field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]]
     assert last == [196, 483]  # VGG-16's last convolution; behind the last pooling it is 212
 
 
@@ -62,8 +66,8 @@ def test_optimizers_go_down_a_ravine_and_are_torchs() -> None:
         visited = figures.path(make, surface, start, 60)
         assert visited.shape == (61, 2)
         assert surface(visited[-1]) < 0.5 * surface(visited[0])
-    one = figures.path(figures.OPTIMIZERS["SGD"], surface, start, 1)[1]
-    assert one.tolist() == pytest.approx(
+    point = figures.path(figures.OPTIMIZERS["SGD"], surface, start, 1)[1]
+    assert point.tolist() == pytest.approx(
         [-9 + 0.1 * 0.1 * 9, 2.5 - 0.1 * 2 * 2.5]
     )  # by hand: minus rate times gradient
 
@@ -84,9 +88,9 @@ def test_filters_curves_maps_and_predictions_are_drawn_as_given() -> None:
     loss, error = figures.training_curves({"run": rows}).axes
     assert points(loss) == {(1, 1), (2, 0.5), (1, 2), (2, 1)}
     assert points(error) == {(1, 20), (2, 20), (1, 30), (2, 30)}
-    told = figures.predictions(torch.rand(3, 1, 8, 8), [0, 1, 1], [0, 1, 0], ["ant", "bee"])
-    assert [axis.get_title() for axis in told.axes] == ["ant", "bee", "ant, not bee"]
-    assert "2 of 3 right" in [text.get_text() for text in told.texts]
+    usage = figures.predictions(torch.rand(3, 1, 8, 8), [0, 1, 1], [0, 1, 0], ["ant", "bee"])
+    assert [axis.get_title() for axis in usage.axes] == ["ant", "bee", "ant, not bee"]
+    assert "2 of 3 right" in [text.get_text() for text in usage.texts]
 
 
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])

@@ -10,7 +10,7 @@ import archzoo
 from archzoo.errors import BadOption, InputError
 from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
 from archzoo.layers import ResponseNorm
-from tests.test_models import every_kind_of_net, images, ready
+from tests.networks import every_covering_net, images, ready
 
 
 def with_any_statistics(net: nn.Module) -> nn.Module:
@@ -37,7 +37,7 @@ def norms(net: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
 
-@every_kind_of_net
+@every_covering_net
 def test_the_optimized_network_is_the_same_function(name: str) -> None:
     net, batch, tolerance = with_any_statistics(ready(name)), images(name, 2), 1e-5
     if norms(net):  # in double precision: folding reorders sums, which deep nets amplify, and does nothing else

@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "cli": ANYTHING,
     "data": {"data", "files"},
     "errors": set(),
+    "estimate": {"layers", "profiler", "recipes", "registry", "training"},
     "exporting": {"files", "layers"},
     "files": set(),
     "inference": {"inference", "layers"},
@@ -85,6 +86,11 @@ def test_every_file_and_folder_says_what_it_may_import() -> None:
 def test_a_file_imports_only_what_the_design_allows(path: Path) -> None:
     used = {name.split(".")[1] for name in imports(path) if name.startswith("archzoo.")} & ANYTHING
     assert used <= MAY_IMPORT[part(path)] | {"errors"}
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: "/".join(path.relative_to(ROOT).parts))
+def test_the_package_does_not_import_the_repositorys_generators(path: Path) -> None:
+    assert not {name for name in imports(path) if name.split(".")[0] == "tools"}
 
 
 @pytest.mark.parametrize("path", OURS, ids=lambda path: "/".join(path.relative_to(ROOT).parts))

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import ProfileError
-from archzoo.profiler import Memory, memory
+from archzoo.profiler import MemoryProfile, memory
 
 FLOAT = 4
 
@@ -18,12 +18,12 @@ def linear_stack(width: int, layers: int) -> nn.Sequential:
 def test_a_stack_of_linear_layers_takes_what_a_hand_count_gives() -> None:
     width, layers, batch = 8, 3, 16
     weight, maps = width * width * FLOAT, batch * width * FLOAT
-    told = memory(linear_stack(width, layers), (width,), batch=batch, optimizer="sgd", device="cpu")
-    assert told.parameters == told.gradients == told.optimizer_state == layers * weight
-    assert told.inference == layers * weight + 3 * maps  # the input, what a layer reads, what it returns
-    assert told.saved == 2 * maps  # what the second and the third layer read; the logits are gone with the loss made
-    assert [row.saved for row in told.rows] == [2 * maps, maps, maps, 0]
-    assert [row.gradients for row in told.rows[1:]] == [weight] * layers
+    profile = memory(linear_stack(width, layers), (width,), batch=batch, optimizer="sgd", device="cpu")
+    assert profile.parameters == profile.gradients == profile.optimizer_state == layers * weight
+    assert profile.inference == layers * weight + 3 * maps  # the input, what a layer reads, what it returns
+    assert profile.saved == 2 * maps  # what the second and the third layer read; the logits are gone with the loss made
+    assert [row.saved for row in profile.modules] == [2 * maps, maps, maps, 0]
+    assert [row.gradients for row in profile.modules[1:]] == [weight] * layers
 
 
 def test_in_place_operators_and_views_take_nothing() -> None:
@@ -38,27 +38,27 @@ def test_in_place_operators_and_views_take_nothing() -> None:
 def test_shared_parameters_count_once() -> None:
     net = linear_stack(8, 2)
     net[1].weight = net[0].weight
-    told = memory(net, (8,), batch=2)
-    assert told.parameters == told.gradients == told.optimizer_state == 64 * FLOAT
+    profile = memory(net, (8,), batch=2)
+    assert profile.parameters == profile.gradients == profile.optimizer_state == 64 * FLOAT
 
 
 def test_frozen_parameters_have_no_gradient_and_no_state() -> None:
     net = linear_stack(8, 2)
     net[0].requires_grad_(False)
-    told = memory(net, (8,), batch=2, optimizer="adam")
-    assert told.gradients == 64 * FLOAT
-    assert told.optimizer_state - 2 * 64 * FLOAT in (0, FLOAT)  # Adam also counts its steps
-    assert told.saved < memory(linear_stack(8, 2), (8,), batch=2).saved + 1
+    profile = memory(net, (8,), batch=2, optimizer="adam")
+    assert profile.gradients == 64 * FLOAT
+    assert profile.optimizer_state - 2 * 64 * FLOAT in (0, FLOAT)  # Adam also counts its steps
+    assert profile.saved < memory(linear_stack(8, 2), (8,), batch=2).saved + 1
 
 
 @pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "shufflenet_v2_x0_5"])
 def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
     net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
-    one, two, three = (memory(net, size, batch=batch) for batch in (16, 32, 48))
-    assert one.parameters == two.parameters
-    assert one.buffers == two.buffers
-    assert three.training - two.training == two.training - one.training > 0
-    assert three.saved - two.saved == pytest.approx(two.saved - one.saved, rel=1e-3)
+    small, medium, large = (memory(net, size, batch=batch) for batch in (16, 32, 48))
+    assert small.parameters == medium.parameters
+    assert small.buffers == medium.buffers
+    assert large.training - medium.training == medium.training - small.training > 0
+    assert large.saved - medium.saved == pytest.approx(medium.saved - small.saved, rel=1e-3)
 
 
 def test_a_real_run_keeps_what_is_told() -> None:
@@ -92,12 +92,12 @@ def test_the_model_is_not_touched_and_random_paths_are_drawn_elsewhere() -> None
 
 
 def test_the_timeline_ends_lower_than_its_peak_and_names_its_phases() -> None:
-    told: Memory = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4)
-    phases = list(dict.fromkeys(moment.phase for moment in told.timeline))
+    profile: MemoryProfile = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4)
+    phases = list(dict.fromkeys(sample.phase for sample in profile.timeline))
     assert phases == ["inference", "forward", "backward", "step"]
-    assert max(moment.live for moment in told.timeline) == told.training
-    assert told.timeline[-1].live < told.training
-    assert any(moment.module == "features.conv2_x.block1.layers.conv1" for moment in told.timeline)
+    assert max(sample.allocated for sample in profile.timeline) == profile.training
+    assert profile.timeline[-1].allocated < profile.training
+    assert any(sample.module == "features.conv2_x.block1.layers.conv1" for sample in profile.timeline)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.networks import EVERY_NET
+
 nbformat = pytest.importorskip("nbformat", reason="nbformat is not installed")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
+InteractiveShell = pytest.importorskip("IPython.core.interactiveshell").InteractiveShell
+plt = pytest.importorskip("matplotlib.pyplot")
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -16,16 +20,37 @@ def code(path: Path) -> list[str]:
     return [cell.source for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
 
 
+def without_magics(source: str) -> str:
+    return "\n".join(line for line in source.splitlines() if not line.startswith("%"))
+
+
 def test_there_are_six() -> None:
     assert [path.stem[0] for path in NOTEBOOKS] == list("123456")
 
 
 @each_notebook
+@pytest.mark.filterwarnings("default")
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In this process, with one epoch of training."""
     monkeypatch.setenv("EPOCHS", "1")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    monkeypatch.chdir(tmp_path)
+    shell = InteractiveShell.instance()
+    try:
+        for source in code(path):
+            shell.run_cell(without_magics(source)).raise_error()
+    finally:
+        InteractiveShell.clear_instance()
+        plt.close("all")
+
+
+@pytest.mark.skipif(not EVERY_NET, reason="in full with EVERY_NET=1")
+@each_notebook
+def test_it_runs_in_full_in_a_kernel_of_its_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     place = {"metadata": {"path": str(tmp_path)}}
-    done = nbclient.NotebookClient(nbformat.read(path, 4), timeout=300, resources=place).execute()
+    done = nbclient.NotebookClient(nbformat.read(path, 4), timeout=1200, resources=place).execute()
     assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
 
 
@@ -34,9 +59,7 @@ def test_no_output_is_committed_and_only_public_names_are_used(path: Path) -> No
     for cell in nbformat.read(path, 4).cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
-    tree = ast.parse(
-        "\n".join(line for source in code(path) for line in source.splitlines() if not line.startswith("%"))
-    )
+    tree = ast.parse("\n".join(map(without_magics, code(path))))
     imported = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.module]
     assert not [alias.name for node in imported for alias in node.names if alias.name.startswith("_")]
     assert not [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute) and node.attr.startswith("_")]

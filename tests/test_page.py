@@ -14,7 +14,10 @@ import pytest
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.profiler import profile
-from archzoo.report.page import Network, _row, _section, page
+from archzoo.report.page import page
+from archzoo.report.page.network import Network
+from archzoo.report.page.overview import row
+from archzoo.report.page.sections import section
 
 pytestmark = pytest.mark.xdist_group("page")  # made once, for all of these tests
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -92,11 +95,11 @@ def test_what_comes_from_a_registered_name_is_escaped() -> None:
     entry = archzoo.find("lenet5_textbook")
     evil = '<img src=x onerror="alert(1)">'
     paper = replace(entry.paper, title=evil, authors=evil)
-    told = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "options": {evil: evil}, "fixed": {}}
+    fields = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "options": {evil: evil}, "fixed": {}}
     cost = profile(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
-    written = _row(Network(SimpleNamespace(name=evil, **told), cost, (), (), ""))  # type: ignore[arg-type]
+    written = row(Network(SimpleNamespace(name=evil, **fields), cost, (), (), ""))  # type: ignore[arg-type]
     # The section's recipe is of a registered name.
-    written += _section(Network(SimpleNamespace(name="lenet5_textbook", **told), cost, (), (), ""))  # type: ignore[arg-type]
+    written += section(Network(SimpleNamespace(name="lenet5_textbook", **fields), cost, (), (), ""))  # type: ignore[arg-type]
     assert "&lt;img" in written
     assert "<img" not in written
 
@@ -117,12 +120,12 @@ def test_words_and_verdicts_filter_table_chart_and_sections(opened: Any) -> None
     assert (
         opened.locator("#shown").inner_text() == f"{len(archzoo.names('densenet*'))} of {len(archzoo.names())} networks"
     )
-    points = opened.eval_on_selector_all("#chart g[data-name]", "all => all.map(one => one.dataset.name)")
+    points = opened.eval_on_selector_all("#chart g[data-name]", "points => points.map(point => point.dataset.name)")
     assert points
     assert all(name.startswith("densenet") for name in points)
     assert not opened.locator("#net-resnet50").is_visible()
     opened.select_option("#verdict", "explained")
-    explained = {finding.name for finding in archzoo.audit("densenet*") if finding.verdict == "explained"}
+    explained = {claim.name for claim in archzoo.audit("densenet*") if claim.verdict == "explained"}
     assert set(shown(opened)) == explained
     opened.fill("#search", "nothing is called so")
     assert shown(opened) == []
@@ -131,14 +134,14 @@ def test_words_and_verdicts_filter_table_chart_and_sections(opened: Any) -> None
 
 def test_a_network_opens_by_click_and_by_keyboard_with_its_counts(opened: Any) -> None:
     opened.click("#networks a[href='#net-resnet50']")
-    section = opened.locator("#net-resnet50")
-    assert section.evaluate("one => one.open")
-    assert "25,557,032" in section.inner_text()
-    assert "cut off, not rounded" in section.inner_text()
-    assert section.locator("svg").is_visible()
+    details = opened.locator("#net-resnet50")
+    assert details.evaluate("details => details.open")
+    assert "25,557,032" in details.inner_text()
+    assert "cut off, not rounded" in details.inner_text()
+    assert details.locator("svg").is_visible()
     opened.locator("#net-vgg_d summary").focus()
     opened.keyboard.press("Enter")
-    assert opened.locator("#net-vgg_d").evaluate("one => one.open")
+    assert opened.locator("#net-vgg_d").evaluate("details => details.open")
 
 
 def test_points_and_rows_are_linked(opened: Any) -> None:
@@ -146,7 +149,7 @@ def test_points_and_rows_are_linked(opened: Any) -> None:
     point.focus()
     assert opened.locator("#networks tr.on").get_attribute("data-name") == "densenet121"
     opened.keyboard.press("Enter")
-    assert opened.locator("#net-densenet121").evaluate("one => one.open")
+    assert opened.locator("#net-densenet121").evaluate("details => details.open")
     opened.hover("#networks tr[data-name=resnet50] td:first-child")
     assert opened.locator("#chart g.on").first.get_attribute("data-name") == "resnet50"
 
@@ -166,9 +169,9 @@ def test_it_fits_a_phone_and_its_text_can_be_read_in_light_and_dark(browser: Any
     context.close()
 
 
-def contrast(one: list[int], other: list[int]) -> float:
+def contrast(first: list[int], second: list[int]) -> float:
     """The ratio of two luminances (WCAG 2)."""
-    light, dark = sorted((luminance(one), luminance(other)), reverse=True)
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
 
 

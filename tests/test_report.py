@@ -5,30 +5,31 @@ from pathlib import Path
 
 import pytest
 
-from archzoo.report.readme import fill, shortened, tables
+from archzoo.errors import ReportError
+from tools.readme import fill, shortened, tables
 
 ROOT = Path(__file__).parents[1]
 MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encoding="utf-8"))
 
 
 def test_the_tables_are_what_the_project_prints() -> None:
-    found = tables(MEASURED)
+    generated = tables(MEASURED)
     texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide/explained.md")]
     for text in texts:
-        assert fill(text, found) == text, "run python scripts/generated.py"
-    assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in found)
+        assert fill(text, generated) == text, "run python -m tools.generate"
+    assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in generated)
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("<!-- a -->", "needs the markers <!-- a --> and <!-- /a -->"),
         ("<!-- a --> <!-- /a --> <!-- a -->", "once each"),
         ("<!-- b --> <!-- /b -->", "no table is called 'b'; there are a"),
     ],
 )
-def test_a_marker_that_is_wrong_is_refused(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=said):
+def test_a_marker_that_is_wrong_is_refused(text: str, message: str) -> None:
+    with pytest.raises(ReportError, match=message):
         fill(text, {"a": "| |"})
 
 

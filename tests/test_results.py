@@ -3,7 +3,8 @@
 import pytest
 
 import archzoo
-from archzoo.report.results import DATA, Result, results
+from archzoo.paper import DATA, Result
+from archzoo.registry import results
 
 
 @pytest.mark.parametrize("result", results(), ids=lambda one: f"{one.name}, {one.data}, {one.where}, {one.protocol}")
@@ -25,8 +26,8 @@ def test_no_result_is_there_twice() -> None:
         ("alexnet", "imagenet top-5", "ten crops", 18.2),
         ("resnet152", "imagenet top-1", "ten crops", 21.43),
         ("resnet152", "imagenet top-5", "dense, several scales", 4.49),
-        ("resnet110", "cifar10+", "single view", 6.43),
-        ("densenet_bc_190_40", "cifar10+", "single view", 3.46),
+        ("resnet110", "cifar10+", "single crop", 6.43),
+        ("densenet_bc_190_40", "cifar10+", "single crop", 3.46),
         ("densenet264", "imagenet top-1", "single crop", 22.15),
         ("googlenet", "imagenet top-5", "144 crops", 7.89),
         ("shufflenet_v2_x1_0", "imagenet top-1", "single crop", 30.6),

@@ -121,7 +121,7 @@ def described(out: object) -> object:
     if isinstance(out, Tensor):
         return out.shape, out.stride(), out.dtype, out.device
     assert isinstance(out, tuple | list)
-    return [described(one) for one in out]
+    return [described(tensor) for tensor in out]
 
 
 def attempt(work: Callable[[], object]) -> object:
@@ -186,7 +186,7 @@ def test_no_rule_leaves_the_usual_call_to_torch(call: Call) -> None:
     assert described(SHAPES[operator](*args)) == described(operator(*args))
 
 
-@pytest.mark.parametrize("operator", [one for one in SHAPES if one._schema.is_mutable], ids=str)
+@pytest.mark.parametrize("operator", [operator for operator in SHAPES if operator._schema.is_mutable], ids=str)
 def test_an_operator_in_place_returns_the_tensor_itself(operator: Any) -> None:
     maps = torch.empty(2, 3, device="meta")
     assert SHAPES[operator](maps) is maps

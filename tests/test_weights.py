@@ -25,7 +25,7 @@ FAMILIES = [
     (library, name)
     for library, families in LIBRARIES.items()
     for name in archzoo.names()
-    if archzoo.find(name).constructor.__name__ in families
+    if archzoo.find(name).family in families
 ]
 
 
@@ -33,7 +33,7 @@ FAMILIES = [
 def test_a_library_names_every_tensor_once_and_renaming_can_be_undone(library: str, name: str) -> None:
     entry = archzoo.find(name)
     net = archzoo.build(name, device="meta")
-    names = names_in(library, entry.constructor.__name__)
+    names = names_in(library, entry.family)
     state = net.state_dict()
     theirs = names.to_theirs(net, state)
     assert len(theirs) == len(state)
@@ -45,7 +45,7 @@ def test_a_library_names_every_tensor_once_and_renaming_can_be_undone(library: s
 def test_every_published_set_fits_a_network_and_has_its_names(chosen: PublishedWeights) -> None:
     entry = archzoo.find(chosen.network)
     net = archzoo.build(entry.name, device="meta", **chosen.options)
-    names = names_in(chosen.library, entry.constructor.__name__).of(net)
+    names = names_in(chosen.library, entry.family).of(net)
     assert len(names) == len(net.state_dict())
     assert chosen.url.startswith("https://")
     assert chosen.library != "torchvision" or re.fullmatch("[0-9a-f]{8,64}", chosen.sha256)

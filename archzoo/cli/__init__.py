@@ -19,7 +19,7 @@ VERBS = (
     networks.audit,
     costs.profile,
     costs.compare,
-    costs.scale,
+    costs.estimate,
     drawings.diagram,
     drawings.report,
     drawings.figures,

@@ -1,4 +1,4 @@
-"""Verbs about what networks cost: count one, or compare two."""
+"""Commands about costs: profile a network, compare two, estimate a training."""
 
 import json
 from enum import Enum
@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from archzoo import find
+import archzoo
 from archzoo.cli.arguments import (
     Format,
     Name,
@@ -21,9 +21,9 @@ from archzoo.cli.arguments import (
 
 Target = Annotated[
     str,
-    typer.Argument(help="A network, or module:callable that gives a torch.nn.Module.", autocompletion=complete_name),
+    typer.Argument(help="A network, or module:callable that returns a torch.nn.Module.", autocompletion=complete_name),
 ]
-Size = Annotated[str, typer.Option("--input", help="Input, such as 3x224x224; the paper's by default.")]
+Size = Annotated[str, typer.Option("--input", help="Input size, such as 3x224x224; the paper's by default.")]
 
 
 def profile(
@@ -32,40 +32,38 @@ def profile(
     *,
     size: Size = "",
     batch: Annotated[int, typer.Option(min=1, help="Inputs that run together; counts are for one of them.")] = 1,
-    depth: Annotated[int | None, typer.Option(min=0, help="Levels of nested parts to show; all by default.")] = None,
-    sort: Annotated[str, typer.Option(help="The column by which to sort, the largest first.")] = "",
-    columns: Annotated[str, typer.Option(help="Columns, with commas between; an unknown one lists all.")] = "",
-    form: Annotated[Format, typer.Option("--format", help="How to print the counts.")] = Format.table,
-    conventions: Annotated[bool, typer.Option("--conventions", help="The cost as other tools count it.")] = False,
-    memory: Annotated[bool, typer.Option("--memory", help="Peaks of memory in inference and training.")] = False,
-    optimizer: Annotated[str, typer.Option(help="Whose state --memory counts: sgd, adam, ...")] = "sgd",
-    summary: Annotated[bool, typer.Option("--summary", help="torchinfo's familiar summary instead.")] = False,
+    depth: Annotated[int | None, typer.Option(min=0, help="Levels of nested modules to show; all by default.")] = None,
+    sort: Annotated[str, typer.Option(help="Sort by this column, in descending order.")] = "",
+    columns: Annotated[str, typer.Option(help="Columns, separated by commas; an unknown one lists all.")] = "",
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
+    conventions: Annotated[bool, typer.Option("--conventions", help="Print the cost as other tools count it.")] = False,
+    memory: Annotated[bool, typer.Option("--memory", help="Print the peak memory of inference and training.")] = False,
+    optimizer: Annotated[str, typer.Option(help="The optimizer for --memory: sgd, adam, ...")] = "sgd",
+    summary: Annotated[bool, typer.Option("--summary", help="Print torchinfo's summary.")] = False,
 ) -> None:
-    """Count what a network costs, part by part: parameters, multiply-adds, receptive fields, memory."""
-    net, usual = build_target(target, options or [])
-    given = read_sizes(size, usual)
-    from archzoo.profiler import CONVENTIONS
-    from archzoo.profiler import memory as follow
-    from archzoo.profiler import profile as count
-    from archzoo.report.costs import USUAL, profile_table, write_profile
-    from archzoo.report.costs import summary as torchinfos
+    """Count the cost of a network by module: parameters, multiply-adds, receptive fields, memory."""
+    net, default_size = build_target(target, options or [])
+    input_size = read_sizes(size, default_size)
+    from archzoo import profiler
+    from archzoo.report import tables
 
     if summary:
-        print(torchinfos(net, given, depth or 3))
+        print(tables.torchinfo_summary(net, input_size, depth or 3))
         return
-    counted = count(net, given, batch=batch)
+    counted = profiler.profile(net, input_size, batch=batch)
     counted.model = target
+    shown = _columns(columns) or profiler.DEFAULT_COLUMNS
     if memory:
-        told = follow(net, given, batch=batch, optimizer=optimizer)
-        print(json.dumps(told.as_dict(), indent=1) if form is Format.json else told)
+        usage = profiler.memory(net, input_size, batch=batch, optimizer=optimizer)
+        print(json.dumps(usage.as_dict(), indent=1) if form is Format.json else usage)
     elif conventions:
-        print("\n".join(counted.explain(convention) for convention in CONVENTIONS))
+        print("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
     elif form is Format.table:
-        console().print(profile_table(counted, _columns(columns) or USUAL, depth, sort))
+        console().print(tables.profile_table(counted, shown, depth, sort))
     else:
-        print(write_profile(counted, form.value, _columns(columns) or USUAL, depth, sort), end="")
-    for operator, times in counted.unknown.items():
-        log(f"not counted: {operator}, {times} times; the multiply-adds are a lower bound")
+        print(tables.write_profile(counted, form.value, shown, depth, sort), end="")
+    for operator, calls in counted.uncounted_ops.items():
+        log(f"not counted: {operator}, {calls} times; the multiply-adds are a lower bound")
 
 
 def _columns(text: str) -> list[str]:
@@ -73,38 +71,37 @@ def _columns(text: str) -> list[str]:
 
 
 def compare(
-    first: Annotated[str, typer.Argument(help="A network; options behind commas: resnet18,option=B.")],
-    second: Annotated[str, typer.Argument(help="Another one, or a .safetensors file.")],
+    first: Annotated[str, typer.Argument(help="A network; options after commas: resnet18,option=B.")],
+    second: Annotated[str, typer.Argument(help="Another network, or a .safetensors file.")],
     *,
     size: Size = "",
-    form: Annotated[Format, typer.Option("--format", help="How to print the differences.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
 ) -> None:
-    """Tell where two networks differ, part by part, and what that costs."""
-    from archzoo.profiler import compare as hold
-    from archzoo.profiler import compare_shapes, shapes_in
-    from archzoo.report.costs import comparison_table, write_comparison
+    """Print the differences between two networks, part by part, and their costs."""
+    from archzoo import profiler
+    from archzoo.report import tables
 
-    net, usual = _with_options(first)
+    net, default_size = _with_options(first)
     if second.endswith(".safetensors"):
-        found = compare_shapes(net, shapes_in(second), (first, second))
+        comparison = profiler.compare_shapes(net, profiler.shapes_in(second), (first, second))
     else:
-        other, others_usual = _with_options(second)
-        sizes = read_sizes(size, usual), read_sizes(size, others_usual)
-        found = hold(net, other, *sizes, names=(first, second))
+        other, other_default_size = _with_options(second)
+        sizes = read_sizes(size, default_size), read_sizes(size, other_default_size)
+        comparison = profiler.compare(net, other, *sizes, names=(first, second))
     if form is Format.table:
-        console().print(comparison_table(found))
-        print("\n".join(["", *found.totals()]))
+        console().print(tables.comparison_table(comparison))
+        print("\n".join(["", *comparison.totals()]))
     else:
-        print(write_comparison(found, form.value), end="")
+        print(tables.write_comparison(comparison, form.value), end="")
 
 
 def _with_options(text: str) -> Any:
     name, *options = text.split(",")
-    return build_target(name if ":" in name else find(name).name, options)
+    return build_target(name if ":" in name else archzoo.find(name).name, options)
 
 
 class Accelerator(str, Enum):
-    """Machines by their data sheets."""
+    """Accelerators with a data sheet."""
 
     h200 = "h200"
     h100 = "h100"
@@ -112,32 +109,35 @@ class Accelerator(str, Enum):
     v100 = "v100"
 
 
-class Multiplied(str, Enum):
-    """What numbers are multiplied in."""
+class Precision(str, Enum):
+    """The precision of multiplications."""
 
     bfloat16 = "bfloat16"
     float32 = "float32"
 
 
-def scale(
+def estimate(
     name: Name,
     changes: Options = None,
     *,
     recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own by default.")] = "",
-    machine: Annotated[Accelerator, typer.Option(help="Whose data sheet counts.")] = Accelerator.h200,
-    devices: Annotated[int, typer.Option(min=1, help="How many of them share each batch.")] = 1,
-    precision: Annotated[Multiplied, typer.Option(help="The precision of multiplications.")] = Multiplied.bfloat16,
-    share: Annotated[float, typer.Option(help="The share of the bound that is reached, above 0 and at most 1.")] = 1.0,
+    accelerator: Annotated[
+        Accelerator, typer.Option("--accelerator", help="The accelerator, by its data sheet.")
+    ] = Accelerator.h200,
+    devices: Annotated[int, typer.Option(min=1, help="The number of accelerators that split each batch.")] = 1,
+    precision: Annotated[Precision, typer.Option(help="The precision of multiplications.")] = Precision.bfloat16,
+    utilization: Annotated[float, typer.Option(help="The utilization: above 0 and at most 1, the bound.")] = 1.0,
 ) -> None:
-    """Tell on paper what training by a recipe costs; key=value changes an option of the network or of the recipe."""
+    """Estimate the training cost of a recipe. key=value changes an option of the network or of the recipe."""
+    import archzoo.estimate
     from archzoo.cli.training import sort_changes
     from archzoo.recipes import read_changes
     from archzoo.registry import find_recipe
-    from archzoo.report.scale import MACHINES, summary, training_cost
 
-    entry = find(name)
+    entry = archzoo.find(name)
     published = find_recipe(recipe or entry.name)
     options, values = sort_changes(entry, published, changes or [])
     changed = published.with_changes(**read_changes(published, values))
-    cost = training_cost(entry.name, changed, **read_options(entry, options))
-    print(summary(cost, MACHINES[machine.value], devices, precision.value, share))
+    cost = archzoo.estimate.estimate(entry.name, changed, **read_options(entry, options))
+    machine = archzoo.estimate.ACCELERATORS[accelerator.value]
+    print(archzoo.estimate.summary(cost, machine, devices, precision.value, utilization))

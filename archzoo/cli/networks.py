@@ -1,13 +1,15 @@
 """Verbs about the networks themselves: which there are, what is printed about them, and whether it is met."""
 
 from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from archzoo import Entry, find, registry
 from archzoo import names as registered
-from archzoo.cli.arguments import Format, Name, Pattern, console
+from archzoo.cli.arguments import Name, Pattern, console
 from archzoo.errors import ArchzooError
 from archzoo.options import describe_type
 
@@ -37,26 +39,38 @@ def _options(entry: Entry) -> Iterator[str]:
         yield f"{option} = {default!r}  {describe_type(entry.types[option])}{fixed}"
 
 
+class AuditFormat(str, Enum):
+    """Output formats of an audit."""
+
+    table = "table"
+    markdown = "markdown"
+    latex = "latex"
+    csv = "csv"
+    json = "json"
+
+
 def audit(
     pattern: Pattern = "*",
     *,
-    form: Annotated[Format, typer.Option("--format", help="How to print the verdicts.")] = Format.table,
+    form: Annotated[AuditFormat, typer.Option("--format", help="Output format.")] = AuditFormat.table,
+    output: Annotated[Path | None, typer.Option(help="A file for the verdicts; stdout by default.")] = None,
     unaudited: Annotated[bool, typer.Option("--unaudited", help="List what no count can speak of, instead.")] = False,
 ) -> None:
-    """Hold every number that the papers print against what is built. Exits with 1 if one is not met."""
+    """Check every number that the papers print. Exits with 1 if there is a mismatch."""
     if unaudited:
         for paper, item in registry.not_countable():
             print(f"{paper.title}, {item.where}: {item.printed}: {item.why}")
         return
-    from archzoo.auditor import audit as hold
+    from archzoo import auditor
+    from archzoo.cli.drawings import write
     from archzoo.report import tables
 
-    findings = hold(pattern)
-    if form is Format.table:
-        console().print(tables.audit_table(findings))
+    results = auditor.audit(pattern)
+    if form is AuditFormat.table and output is None:
+        console().print(tables.audit_table(results))
         rest = len(registry.not_countable())
-        print(f"\n{tables.summary(findings)}. {rest} printed statements are not audited: archzoo audit --unaudited")
+        print(f"\n{tables.summary(results)}. {rest} printed statements are not audited: archzoo audit --unaudited")
     else:
-        print(tables.write(findings, form.value), end="")
-    if any(finding.verdict == "mismatch" for finding in findings):
+        write(tables.write_audit(results, form.value), output)
+    if any(result.verdict == "mismatch" for result in results):
         raise typer.Exit(1)

@@ -1,16 +1,16 @@
-"""The same network as other tools and papers count it: weighted sums of our own primitive counts.
+"""Counting conventions of papers and other tools, as weighted sums of the primitive counts.
 
-Each convention is what that tool reports for convolutional networks built of torch's own modules, to the last unit;
-witnesses hold them against the tools themselves.
+Each convention gives exactly what the tool reports for convolutional networks built of torch's own modules; the tests
+compare them with the tools themselves.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from archzoo.profiler.operators import Work
+from archzoo.profiler.work import Work
 
-WORDS = {
+PRIMITIVES = {
     "macs": "multiply-adds of convolutions and matrix products",
     "biased": "outputs that have a bias added",
     "batch_norm": "batch-norm elements",
@@ -25,7 +25,7 @@ WORDS = {
 
 @dataclass(frozen=True)
 class Convention:
-    """A way of counting: what it calls its number, and how often it counts each primitive."""
+    """A counting convention: the unit of its number, and the weight of each primitive count."""
 
     name: str
     unit: str
@@ -33,13 +33,13 @@ class Convention:
     remark: str = ""
 
     def count(self, work: Work) -> int:
-        """The number that it gives for this work."""
+        """The cost under this convention."""
         return sum(weight * getattr(work, primitive) for primitive, weight in self.weights.items())
 
     def explain(self, work: Work) -> str:
-        """The number, and every part of it in words."""
+        """The cost under this convention, with every term of the sum."""
         parts = [
-            f"{weight} x {count:,} {WORDS[primitive]}" if weight != 1 else f"{count:,} {WORDS[primitive]}"
+            f"{weight} x {count:,} {PRIMITIVES[primitive]}" if weight != 1 else f"{count:,} {PRIMITIVES[primitive]}"
             for primitive, weight in self.weights.items()
             if (count := getattr(work, primitive))
         ]

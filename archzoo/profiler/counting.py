@@ -1,11 +1,11 @@
-"""One forward pass on meta tensors, and what it costs, module by module.
+"""One forward pass on meta tensors, counted module by module.
 
-The model itself is run, but no number of it is read or written: its tensors are replaced by meta tensors (shapes
-without values) wherever an operator would touch them.
+The model itself runs, but none of its values is read or written: wherever an operator would touch its tensors, meta
+tensors (shapes without values) take their place.
 """
 
 import threading
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -13,80 +13,69 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
+from archzoo.profiler.inputs import meta_inputs, sizes_of, spell_sizes
 from archzoo.profiler.meta import (
-    Ghosts,
-    following,
+    MetaTensors,
+    gc_disabled,
     hint,
     is_lazy,
-    materialized,
+    materialize_lazy,
     meta_copy,
-    meta_inputs,
+    module_hooks,
     modules_of,
-    preserved,
-    sizes_of,
-    spell_sizes,
-    uncollected,
+    state_preserved,
 )
-from archzoo.profiler.operators import Counts, Operator, Work, look_up
+from archzoo.profiler.module_stats import ModuleStats
+from archzoo.profiler.operators import Operator, look_up
 from archzoo.profiler.parameters import count_parameters
 from archzoo.profiler.profiles import Profile
-from archzoo.profiler.rows import Row
-from archzoo.profiler.tape import Tape
+from archzoo.profiler.trace import CONSTANT, LEARNABLE, CallTrace, Origin
+from archzoo.profiler.work import Counts, Work
 
 
 def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> Profile:
-    """What ``model`` costs for one input of ``input_size``, (channels, height, width), in evaluation mode.
+    """Count the cost of ``model`` for one input of ``input_size``, (channels, height, width), in eval mode.
 
-    An example tensor, with its batch, may stand for a size (its values are not read); a list of sizes or tensors gives
-    several inputs, a dict inputs by name. The pass runs ``batch`` inputs together, and counts for one of them.
+    Args:
+        model: Any module, on any device. Its mode, parameters, buffers, hooks and the random state are unchanged
+            afterwards, also if its forward raises.
+        input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
+            gives several inputs, a dict inputs by name.
+        batch: How many inputs run together. All counts are for one of them.
 
-    The model may live on any device, and is left as it was: its mode, parameters, buffers, hooks and the random state,
-    also when its forward raises. Raises ProfileError, naming the part that failed, with what had been counted.
+    Raises:
+        ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
     """
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
-    model = getattr(model, "_orig_mod", model)  # what torch.compile was given
+    model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
     if any(isinstance(module, nn.RNNBase) for module in model.modules()):
         model = meta_copy(model)  # recurrent layers compare devices before any operator is called
     args, kwargs, batch = meta_inputs(model, input_size, batch)
     sizes = sizes_of(input_size)
-    counter = _Counter(model, (args, kwargs))
+    counter = CountingMode(model, (args, kwargs))
     try:
         with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            if any(map(is_lazy, counter.ghosts.own.values())):
-                model = materialized(model, args, kwargs)
-                counter = _Counter(model, (args, kwargs))
+            if any(map(is_lazy, counter.meta.own.values())):
+                model = materialize_lazy(model, args, kwargs)
+                counter = CountingMode(model, (args, kwargs))
             with (
-                preserved(counter.names, training=False),
-                following(counter.enter, counter.leave),
-                uncollected(),
+                state_preserved(counter.names, training=False),
+                module_hooks(counter.enter, counter.leave),
+                gc_disabled(),
                 counter,
             ):
                 model(*args, **kwargs)
     except Exception as error:
-        where = counter.path() or type(model).__name__
-        said = f"{type(error).__name__}: {error}{hint(model, error)}"
-        partial = None if any(map(is_lazy, counter.ghosts.own.values())) else counter.profile(sizes, batch)
-        raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {where}: {said}", partial) from error
+        part = counter.path() or type(model).__name__
+        reason = f"{type(error).__name__}: {error}{hint(model, error)}"
+        partial = None if any(map(is_lazy, counter.meta.own.values())) else counter.profile(sizes, batch)
+        raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
     return counter.profile(sizes, batch)
 
 
-class Trace(NamedTuple):
-    """Where a tensor comes from: layers with weights before it, its place on the tape, whether it has a gradient.
-
-    A tensor that does not depend on the input has no depth and no place.
-    """
-
-    depth: int
-    place: int
-    grad: bool
-
-
-CONSTANT, LEARNABLE = Trace(-1, -1, False), Trace(-1, -1, True)
-
-
-class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs every operator on meta tensors, and adds what it costs to the modules that are running."""
+class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs every operator on meta tensors and adds its cost to the modules that are running."""
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -96,19 +85,19 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.thread = threading.get_ident()
         self.names = modules_of(model)
-        self.ghosts = Ghosts(self.names)
+        self.meta = MetaTensors(self.names)
         self.running: list[nn.Module] = []
-        self.works: list[Counts] = [{}]  # what was done in each running module, and outside of all
-        self.done: dict[nn.Module, Counts] = {}
-        self.left: list[tuple[nn.Module, tuple[int, ...] | None, int]] = []
+        self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
+        self.finished: dict[nn.Module, Counts] = {}
+        self.returned: list[tuple[nn.Module, tuple[int, ...] | None, int]] = []
         self.depth = 0
-        self.unknown: dict[str, int] = {}
-        self.traces: dict[int, Trace] = {}
-        self.written: dict[int, Trace] = {}  # by storage: what was written into a part of a tensor
-        images = [one for one in tree_leaves(inputs) if isinstance(one, Tensor)]
-        self.tape = Tape(images)
-        for place, image in enumerate(images):
-            self.traces[id(image)] = Trace(0, place, False)
+        self.uncounted_ops: dict[str, int] = {}
+        self.origins: dict[int, Origin] = {}
+        self.written: dict[int, Origin] = {}  # by storage: the origin of what was written into a part of a tensor
+        images = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
+        self.trace = CallTrace(images)
+        for index, image in enumerate(images):
+            self.origins[id(image)] = Origin(0, index, False)
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
@@ -117,141 +106,143 @@ class _Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = NotImplemented
         if known.shape is not None:
             subject = tensors[known.subject]
-            if subject.is_meta and id(subject) not in self.ghosts.own:
+            if subject.is_meta and id(subject) not in self.meta.own:
                 out = known.shape(*args, **kwargs)
         if out is NotImplemented:
-            own = self.ghosts.own
+            own = self.meta.own
             if any(tensor.is_meta or id(tensor) in own for tensor in tensors):
-                instead, named = self.ghosts.instead(args, kwargs)
-                out = operator(*instead, **named)
+                meta_args, meta_kwargs = self.meta.substitute(args, kwargs)
+                out = operator(*meta_args, **meta_kwargs)
             else:
                 out = operator(*args, **kwargs)
         if tensors and not known.fresh:
-            self._follow(operator, known, out, tensors, args, kwargs)
+            self._count(operator, known, out, tensors, args, kwargs)
         return out
 
-    def _follow(
+    def _count(
         self, operator: Any, known: Operator, out: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]
     ) -> None:
-        """Add the work of one call, and trace what it returned."""
-        work = self.works[-1]
+        """Add the cost of one call, and record the origin of its result."""
+        counts = self.counts[-1]
         inputs: list[tuple[Tensor, int]] = []
         depth, grad = -1, False
         for tensor in tensors:
-            before, place, learns = self.traces.get(id(tensor)) or self._trace(tensor)
-            grad = grad or learns
-            if place >= 0:
-                inputs.append((tensor, place))
-                depth = max(depth, before)
+            tensor_depth, index, tensor_grad = self.origins.get(id(tensor)) or self._origin(tensor)
+            grad = grad or tensor_grad
+            if index >= 0:
+                inputs.append((tensor, index))
+                depth = max(depth, tensor_depth)
         if known.macs is not None:
-            layer = self._multiply(work, known, out, args, kwargs)
+            layer = self._count_product(counts, known, out, args, kwargs)
             depth += layer and bool(inputs)
-        elif known.other is not None:
-            for name, count in known.other(out, *args, **kwargs).items():
-                work[name] = work.get(name, 0) + count
+        elif known.other_ops is not None:
+            for name, count in known.other_ops(out, *args, **kwargs).items():
+                counts[name] = counts.get(name, 0) + count
         elif not known.known:
             name = str(operator.overloadpacket)
-            self.unknown[name] = self.unknown.get(name, 0) + 1
+            self.uncounted_ops[name] = self.uncounted_ops.get(name, 0) + 1
         if inputs:
             self.depth = max(self.depth, depth)
             if out is not inputs[0][0] or len(inputs) > 1:
-                place = self.tape.record(known.field, out, inputs, args, kwargs)
-                self._mark(out, Trace(depth, place, grad), known)
+                index = self.trace.record(known.field_rule, out, inputs, args, kwargs)
+                self._record_origin(out, Origin(depth, index, grad), known)
         elif grad:
-            self._mark(out, LEARNABLE, known)
+            self._record_origin(out, LEARNABLE, known)
 
-    def _multiply(self, work: Counts, known: Operator, out: Any, args: Any, kwargs: dict[str, Any]) -> bool:
-        """Add the multiply-adds of one call; whether it is a layer with weights."""
+    def _count_product(self, counts: Counts, known: Operator, out: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Add the multiply-adds of one call; return whether it is a layer with weights."""
         assert known.macs is not None
         macs = known.macs(out, *args, **kwargs)
-        work["macs"] = work.get("macs", 0) + macs
-        learning = sum([self._trace(args[at]).grad for at in known.factors])
-        work["backward_macs"] = work.get("backward_macs", 0) + learning * macs
-        if known.weight is None or self._trace(args[known.weight]).place >= 0:
+        counts["macs"] = counts.get("macs", 0) + macs
+        gradients = sum([self._origin(args[position]).grad for position in known.factors])
+        counts["backward_macs"] = counts.get("backward_macs", 0) + gradients * macs
+        if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
             return False
         outputs = out.numel()
-        work["neurons"] = work.get("neurons", 0) + outputs
-        work["layers"] = work.get("layers", 0) + 1
+        counts["neurons"] = counts.get("neurons", 0) + outputs
+        counts["layers"] = counts.get("layers", 0) + 1
         if known.bias is not None and args[known.bias] is not None:
-            work["biased"] = work.get("biased", 0) + outputs
+            counts["biased"] = counts.get("biased", 0) + outputs
         return True
 
-    def _trace(self, tensor: Tensor) -> Trace:
-        trace = self.traces.get(id(tensor))
-        if trace is None and self.written:
-            trace = self.written.get(tensor.untyped_storage()._cdata)
-        return trace or (LEARNABLE if tensor.requires_grad else CONSTANT)
+    def _origin(self, tensor: Tensor) -> Origin:
+        origin = self.origins.get(id(tensor))
+        if origin is None and self.written:
+            origin = self.written.get(tensor.untyped_storage()._cdata)
+        return origin or (LEARNABLE if tensor.requires_grad else CONSTANT)
 
-    def _mark(self, out: Any, trace: Trace, known: Operator) -> None:
+    def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
         for tensor in (out,) if isinstance(out, Tensor) else out:
             if isinstance(tensor, Tensor):
-                self.traces[id(tensor)] = trace
-                self.tape.kept.append(tensor)
+                self.origins[id(tensor)] = origin
+                self.trace.tensors.append(tensor)
                 if known.writes:
-                    self._write(tensor, trace)
+                    self._record_write(tensor, origin)
 
-    def _write(self, tensor: Tensor, trace: Trace) -> None:
-        """Note for all views of a tensor that something was written into one of them."""
+    def _record_write(self, tensor: Tensor, origin: Origin) -> None:
+        """Record for all views of a tensor that something was written into one of them."""
         key = tensor.untyped_storage()._cdata
         before = self.written.get(key, CONSTANT)
-        if before.place >= 0 and trace.place >= 0:
-            place = self.tape.record_union(tensor, [before.place, trace.place])
-            trace = Trace(max(before.depth, trace.depth), place, before.grad or trace.grad)
-        self.written[key] = trace
+        if before.call_index >= 0 and origin.call_index >= 0:
+            index = self.trace.record_union(tensor, [before.call_index, origin.call_index])
+            origin = Origin(max(before.depth, origin.depth), index, before.grad or origin.grad)
+        self.written[key] = origin
 
     def enter(self, module: nn.Module, args: Any) -> None:
-        """Note that a module starts to run."""
+        """Forward pre-hook: the module starts to run."""
         if module in self.names and threading.get_ident() == self.thread:
             self.running.append(module)
-            self.works.append({})
+            self.counts.append({})
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
-        """Note what a module returned."""
+        """Forward hook: record what the module returned."""
         if module not in self.names or threading.get_ident() != self.thread:
             return
         self._finish()
         tensor = out if isinstance(out, Tensor) else next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
         if tensor is None:
-            self.left.append((module, None, -1))
+            self.returned.append((module, None, -1))
         else:
-            self.left.append((module, tuple(tensor.shape), self._trace(tensor).place))
+            self.returned.append((module, tuple(tensor.shape), self._origin(tensor).call_index))
 
     def _finish(self) -> None:
-        """Hand the work of the innermost module on to the one around it."""
-        module, work = self.running.pop(), self.works.pop()
-        if work:
-            _add(self.works[-1], work)
-            if module in self.done:
+        """Add the counts of the innermost running module to the module around it."""
+        module, counts = self.running.pop(), self.counts.pop()
+        if counts:
+            _add(self.counts[-1], counts)
+            if module in self.finished:
                 if module not in self.running:
-                    _add(self.done[module], work)
+                    _add(self.finished[module], counts)
             elif module not in self.running:  # a module that calls itself counts once, in its outermost call
-                self.done[module] = work
+                self.finished[module] = counts
 
     def path(self) -> str:
         """The name of the innermost module that is running."""
         return self.names[self.running[-1]] if self.running else ""
 
     def profile(self, input_size: Any, batch: int) -> Profile:
-        """What was counted, for one of the inputs that ran together."""
+        """The counts for one of the inputs that ran together."""
         while self.running:
             self._finish()
-        rows = {}
+        stats = {}
         for module, name in self.names.items():
-            work = Work(**self.done.get(module, {}))
-            rows[module] = Row(name, type(module).__name__, work=work if batch == 1 else work.of_one(batch))
-        maps = []
-        for module, shape, place in self.left:
-            row = rows[module]
-            row.calls += 1
-            row.output = None if shape is None else shape[1:]
-            row.seen = (self.tape, place, shape) if shape and place >= 0 else None
-            if row.output is not None:
-                maps.append((row.name, row.output))
-        count_parameters(rows)
-        listed = list(rows.values())
-        return Profile(listed[0].kind, input_size, listed, self.depth, maps, self.unknown, batch)
+            work = Work(**self.finished.get(module, {}))
+            stats[module] = ModuleStats(
+                name, type(module).__name__, work=work if batch == 1 else work.per_sample(batch)
+            )
+        outputs = []
+        for module, shape, index in self.returned:
+            module_stats = stats[module]
+            module_stats.calls += 1
+            module_stats.output = None if shape is None else shape[1:]
+            module_stats.field_source = (self.trace, index, shape) if shape and index >= 0 else None
+            if module_stats.output is not None:
+                outputs.append((module_stats.name, module_stats.output))
+        count_parameters(stats)
+        modules = list(stats.values())
+        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch)
 
 
-def _add(sums: Counts, more: Counts) -> None:
-    for name, count in more.items():
+def _add(sums: Counts, counts: Counts) -> None:
+    for name, count in counts.items():
         sums[name] = sums.get(name, 0) + count

@@ -1,9 +1,9 @@
-"""Receptive fields: which pixels of the input an output can depend on, carried through the graph.
+"""Receptive fields: the pixels of the input that an output can depend on, propagated through the graph.
 
-Along one axis of the image, the output at position p of a map sees the pixels from ``lo + p * jump`` to
-``hi + p * jump``, both included: an affine interval. A window of k with stride s, padding d and dilation e makes
-(s * jump, lo - d * jump, hi + (e * (k - 1) - d) * jump) of it. Where branches meet, an output sees what any of them
-saw; intervals of one jump unite into one. Where a dimension of the map is summed up or mixed, what is left is an
+Along one axis of the image, the output at position p of a map depends on the pixels from ``lo + p * jump`` to
+``hi + p * jump``, both included: an affine interval. A window of k with stride s, padding d and dilation e turns it
+into (s * jump, lo - d * jump, hi + (e * (k - 1) - d) * jump). Where branches join, the field is the union of theirs;
+intervals with the same jump merge into one. Where a dimension of the map is reduced or mixed, what remains is an
 interval that does not move (jump 0).
 """
 
@@ -21,9 +21,9 @@ Field: TypeAlias = tuple[Axis, ...]  # one axis for each axis of the image
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """What one output of a map sees of the image, axis by axis, in pixels.
+    """The pixels of the image that one output of a map depends on, axis by axis.
 
-    ``axes`` are the intervals of every axis of the image, ``shape`` is that of the map, batch and channels included.
+    ``axes`` has the intervals of every axis of the image, ``shape`` is the map's, batch and channels included.
     """
 
     axes: Field
@@ -31,15 +31,15 @@ class ReceptiveField:
 
     @property
     def size(self) -> tuple[int, ...]:
-        """How many pixels the widest path spans, those beyond the border included, in the middle of the map."""
+        """The pixels that the field spans in the middle of the map, including those beyond the border."""
         spans = (_span(axis, self.shape[axis[0]] // 2 if axis[0] is not None else 0) for axis in self.axes)
         return tuple(ceil(hi - lo) + 1 for lo, hi in spans)
 
     @property
     def stride(self) -> tuple[float | None, ...]:
-        """How far the field moves from one output to the next: 0 if all see the same, None where paths disagree."""
+        """The distance between the fields of neighboring outputs: 0 if they coincide, None if paths disagree."""
         jumps = [{interval[0] for interval in intervals} for _, intervals in self.axes]
-        return tuple(_plain(each.pop()) if len(each) == 1 else None for each in jumps)
+        return tuple(_plain(distinct.pop()) if len(distinct) == 1 else None for distinct in jumps)
 
     @property
     def offset(self) -> tuple[float, ...]:
@@ -47,32 +47,32 @@ class ReceptiveField:
         return tuple(_plain(Fraction(sum(_span(axis, 0))) / 2) for axis in self.axes)
 
     def pixels(self, position: Sequence[int], image: Sequence[int]) -> list[range]:
-        """The pixels, axis by axis, that the output at this position can see of an image with these sides."""
-        spans = [_span(axis, at) for axis, at in zip(self.axes, position, strict=True)]
+        """The pixels, axis by axis, that the output at ``position`` depends on in an image with these sides."""
+        spans = [_span(axis, index) for axis, index in zip(self.axes, position, strict=True)]
         return [
             range(max(ceil(lo), 0), min(floor(hi), side - 1) + 1) for (lo, hi), side in zip(spans, image, strict=True)
         ]
 
 
 def whole_image(axes: int) -> Field:
-    """The field of the image itself: every position sees its own pixel."""
+    """The field of the image itself: every position depends on its own pixel."""
     pixel = ((1, 0, 0),)
-    return tuple((at - axes, pixel) for at in range(axes))
+    return tuple((axis - axes, pixel) for axis in range(axes))
 
 
 def _span(axis: Axis, position: int) -> tuple[Number, Number]:
-    """The first and the last pixel that one output sees."""
+    """The first and the last pixel that one output depends on."""
     reach = [(lo + position * jump, hi + position * jump) for jump, lo, hi in axis[1]]
     return min(lo for lo, _ in reach), max(hi for _, hi in reach)
 
 
 def _plain(number: Number) -> float:
-    """An integer where it is one, else a float."""
+    """An int if the number is integral, else a float."""
     return int(number) if number == int(number) else float(number)
 
 
 def move(axis: Axis, stride: Number, before: Number, after: Number) -> Axis:
-    """The axis behind a window: position p reads positions from p * stride + before to p * stride + after."""
+    """The axis after a window: position p reads positions from p * stride + before to p * stride + after."""
     dim, intervals = axis
     if len(intervals) == 1:  # nearly always: several are left only where paths of different strides meet
         ((jump, lo, hi),) = intervals
@@ -81,7 +81,7 @@ def move(axis: Axis, stride: Number, before: Number, after: Number) -> Axis:
 
 
 def collapse(axis: Axis, length: int) -> Axis:
-    """The axis of a number that depends on all positions of a map of this length."""
+    """The axis of a value that depends on all positions of a map of this length."""
     reach = length - 1
     lo = min(min(lo, lo + jump * reach) for jump, lo, _ in axis[1])
     hi = max(max(hi, hi + jump * reach) for jump, _, hi in axis[1])
@@ -89,15 +89,15 @@ def collapse(axis: Axis, length: int) -> Axis:
 
 
 def unite(fields: Iterable[Field]) -> Field:
-    """What is seen where branches meet: the axes of all fields, united."""
+    """The union of several fields, where branches join."""
     distinct = list(dict.fromkeys(fields))
     return distinct[0] if len(distinct) == 1 else tuple(map(_unite, zip(*distinct, strict=True)))
 
 
 def _unite(axes: Sequence[Axis]) -> Axis:
-    reached: dict[Number, tuple[Number, Number]] = {}
+    spans: dict[Number, tuple[Number, Number]] = {}
     for jump, lo, hi in (interval for _, intervals in axes for interval in intervals):
-        low, high = reached.get(jump, (lo, hi))
-        reached[jump] = min(lo, low), max(hi, high)
+        low, high = spans.get(jump, (lo, hi))
+        spans[jump] = min(lo, low), max(hi, high)
     dim = next((dim for dim, _ in axes if dim is not None), None)
-    return dim, tuple((jump, *both) for jump, both in reached.items())
+    return dim, tuple((jump, *span) for jump, span in spans.items())

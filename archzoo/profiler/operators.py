@@ -1,8 +1,8 @@
-"""From operator to formula: what one call of an operator of PyTorch does.
+"""From operator to formula: the cost of one call of an ATen operator.
 
-A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products alone. Normalization,
-pooling and elementwise arithmetic are counted each for itself, in ``OTHER``, and never as MACs. What only moves numbers
-is in ``MOVES``. An operator in none of the three is reported by name.
+A multiply-add (MAC) is one multiplication and one addition, of convolutions and matrix products only (``PRODUCTS``).
+Normalization, pooling and elementwise arithmetic are in ``OTHER_OPS``, counted separately and never as MACs. Operators
+that only move data are in ``MOVES``. An operator in none of these tables is reported by name.
 """
 
 from collections.abc import Callable
@@ -14,73 +14,30 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archzoo.profiler.fields import Rule, mixed, rule_of
+from archzoo.profiler.receptive_fields import Rule, mixed, rule_of
 from archzoo.profiler.shapes import SHAPES
+from archzoo.profiler.work import Counts
 
 aten = torch.ops.aten
-Counts = dict[str, int]  # of primitives: the attributes of Work
-
-
-@dataclass
-class Work:
-    """What was done, as exact integers; every convention of counting is a weighted sum of these.
-
-    ``macs`` are multiply-adds, ``backward_macs`` those of the gradients of all that needs one. ``biased`` are outputs
-    with a bias added, ``neurons`` outputs of layers with weights, ``layers`` how many of these ran. The others are
-    elements: read by a batch or another normalization (of those, the ones with scale and shift), put out by average
-    pooling, read and put out by adaptive average pooling, read by any pooling window, put out by elementwise
-    arithmetic or read by a reduction.
-    """
-
-    macs: int = 0
-    backward_macs: int = 0
-    biased: int = 0
-    neurons: int = 0
-    layers: int = 0
-    batch_norm: int = 0
-    batch_norm_affine: int = 0
-    layer_norm: int = 0
-    layer_norm_affine: int = 0
-    avg_pooled: int = 0
-    adaptive_inputs: int = 0
-    adaptive_outputs: int = 0
-    pool_reads: int = 0
-    elementwise: int = 0
-
-    @property
-    def flops(self) -> int:
-        """Two for each multiply-add."""
-        return 2 * self.macs
-
-    @property
-    def connections(self) -> int:
-        """Multiply-adds, and one connection more for each unit with a bias (LeCun et al. 1998)."""
-        return self.macs + self.biased
-
-    @property
-    def norm(self) -> int:
-        """Elements that were normalized."""
-        return self.batch_norm + self.layer_norm
-
-    @property
-    def other(self) -> int:
-        """Work that is no multiply-add: elements normalized, read by pooling windows, or worked on one by one."""
-        return self.norm + self.pool_reads + self.elementwise
-
-    def of_one(self, batch: int) -> "Work":
-        """What one of the inputs of a batch took; work that does not grow with the batch is shared, rounded up."""
-        shares = {name: -(-count // batch) for name, count in self.__dict__.items()}
-        return Work(**{**shares, "layers": self.layers})
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What is known about one operator: what it returns and sees, its multiply-adds, its work of any other kind.
+    """The rules for one operator.
 
-    ``factors`` are the operands of its product, ``weight`` and ``bias`` the places of these operands if it is a layer.
-    ``subject`` is which of the tensors has to be a map for ``shape`` to know the answer, ``writes`` says that the
-    operator may write into a part of a tensor, ``fresh`` that it reads no value. ``places`` are those of operands that
-    may be tensors or lists of them.
+    Attributes:
+        shape: Computes the result on meta tensors, or NotImplemented.
+        macs: Computes the multiply-adds.
+        factors: The positions of the operands that are multiplied.
+        weight: The position of the weight, if the operator is a layer.
+        bias: The position of the bias, if the operator is a layer.
+        other_ops: Computes all other counts.
+        known: Whether the operator is in any table; if not, it is reported.
+        subject: Which of the tensors must be a meta tensor for ``shape`` to apply.
+        writes: Whether the operator may write into a part of a tensor.
+        fresh: Whether the operator creates a tensor without reading one.
+        field_rule: Computes the receptive field of the result.
+        positions: The positions of operands that may be tensors or lists of tensors.
     """
 
     shape: Callable[..., Any] | None = None
@@ -88,29 +45,29 @@ class Operator:
     factors: tuple[int, ...] = (0, 1)
     weight: int | None = None
     bias: int | None = None
-    other: Callable[..., Counts] | None = None
+    other_ops: Callable[..., Counts] | None = None
     known: bool = True
     subject: int = 0
     writes: bool = False
     fresh: bool = False
-    field: Rule = mixed
-    places: tuple[int, ...] = ()
+    field_rule: Rule = mixed
+    positions: tuple[int, ...] = ()
 
     def tensors(self, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
-        """The tensors among the operands of a call, those in lists too."""
-        found: list[Tensor] = []
-        given = len(args)
-        for at in self.places:
-            if at < given:
-                one = args[at]
-                if isinstance(one, Tensor):
-                    found.append(one)
-                elif isinstance(one, list | tuple):
-                    found += [inner for inner in one if isinstance(inner, Tensor)]
-        for one in kwargs.values():
-            if isinstance(one, Tensor):
-                found.append(one)
-        return found
+        """The tensors among the operands of a call, including those in lists."""
+        tensors: list[Tensor] = []
+        count = len(args)
+        for position in self.positions:
+            if position < count:
+                operand = args[position]
+                if isinstance(operand, Tensor):
+                    tensors.append(operand)
+                elif isinstance(operand, list | tuple):
+                    tensors += [inner for inner in operand if isinstance(inner, Tensor)]
+        for operand in kwargs.values():
+            if isinstance(operand, Tensor):
+                tensors.append(operand)
+        return tensors
 
 
 def convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
@@ -120,7 +77,7 @@ def convolution(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
 
 
 def attention(out: Any, query: Tensor, key: Tensor, value: Tensor, *rest: Any, **_: Any) -> int:
-    """Queries x keys, then weights x values."""
+    """Queries x keys, then attention weights x values."""
     scores = query.numel() * key.shape[-2]
     return scores + scores // query.shape[-1] * value.shape[-1]
 
@@ -183,7 +140,7 @@ def _avg_pool(out: Tensor, x: Tensor, kernel: Any, *_: Any, **__: Any) -> Counts
 
 
 def _area(kernel: Any, sides: int) -> int:
-    """Of a window, of which torch may give one side where all are equal."""
+    """The area of a window; torch may give a single side for a square one."""
     area: int = prod(kernel) if len(kernel) > 1 else kernel[0] ** sides
     return area
 
@@ -213,7 +170,7 @@ def _packets(names: str) -> list[Any]:
     return [getattr(aten, name) for name in names.split() if hasattr(aten, name)]
 
 
-OTHER: dict[Any, Callable[..., Counts]] = {}
+OTHER_OPS: dict[Any, Callable[..., Counts]] = {}
 for _count, _names in (
     (
         _batch_norm,
@@ -241,16 +198,16 @@ for _count, _names in (
         hardswish hardswish_ mish_ gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_""",
     ),
 ):
-    OTHER.update(dict.fromkeys(_packets(_names), _count))
+    OTHER_OPS.update(dict.fromkeys(_packets(_names), _count))
 
-# What makes numbers without reading any.
+# Operators that create tensors without reading one.
 FRESH = set(
     _packets("""
 zeros ones full empty arange linspace eye scalar_tensor empty_strided rand randn randint randperm empty_like zeros_like
 ones_like full_like rand_like randn_like new_empty new_zeros new_ones new_full new_empty_strided
 """)
 )
-# What moves or looks up numbers and does no arithmetic on them.
+# Operators that move or look up data without arithmetic.
 MOVES = set(
     _packets("""
 embedding cat stack split split_with_sizes unbind clone copy_ _to_copy index index_select gather scatter scatter_
@@ -266,21 +223,25 @@ squeeze_ unsqueeze_ transpose_ t_ detach_ im2col col2im unfold_copy alias _conj
 
 @cache
 def look_up(operator: Any) -> Operator:
-    """What is known about an operator."""
-    writes = operator._schema.is_mutable and operator not in SHAPES
-    work = _work(operator, operator.overloadpacket)
-    places = tuple(at for at, one in enumerate(operator._schema.arguments) if "Tensor" in str(one.type))
-    return replace(work, shape=SHAPES.get(operator), field=rule_of(operator), writes=writes, places=places)
+    """The rules for an operator."""
+    schema = operator._schema
+    return replace(
+        _counting_rules(operator, operator.overloadpacket),
+        shape=SHAPES.get(operator),
+        field_rule=rule_of(operator),
+        writes=schema.is_mutable and operator not in SHAPES,
+        positions=tuple(i for i, argument in enumerate(schema.arguments) if "Tensor" in str(argument.type)),
+    )
 
 
-def _work(operator: Any, packet: Any) -> Operator:
+def _counting_rules(operator: Any, packet: Any) -> Operator:
     if packet in PRODUCTS:
         return PRODUCTS[packet]
     if packet in FRESH:
         return Operator(fresh=True)
     if packet in MOVES or operator.is_view:
         return Operator()
-    if packet in OTHER:
-        return Operator(other=OTHER[packet])
+    if packet in OTHER_OPS:
+        return Operator(other_ops=OTHER_OPS[packet])
     pointwise = torch.Tag.pointwise in operator.tags
-    return Operator(other=_writes if pointwise else None, known=pointwise)
+    return Operator(other_ops=_writes if pointwise else None, known=pointwise)

@@ -1,8 +1,8 @@
-"""What an operator returns on meta tensors, for the operators that convolutional networks are made of.
+"""Shape rules: the result on meta tensors of the operators that convolutional networks use.
 
-PyTorch works most of these out in Python, some in a millisecond a call; here they take microseconds. Every rule takes
-the operator's own arguments and either returns what PyTorch would (shapes, strides, types), or NotImplemented, which
-leaves the call to PyTorch: other layouts than the contiguous one, mixed types, and whatever looks wrong.
+PyTorch computes most of these in Python, some in a millisecond per call; here they take microseconds. Every rule takes
+the operator's own arguments and returns either what PyTorch would (shape, strides, dtype), or NotImplemented, which
+leaves the call to PyTorch: layouts other than contiguous, mixed dtypes, and anything that looks wrong.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,7 +23,7 @@ def empty(shape: Shape, dtype: torch.dtype) -> Tensor:
 
 
 def plain(x: Tensor) -> bool:
-    """Whether a tensor is laid out row by row, also where sides of one would leave that open."""
+    """Whether the strides are exactly row-major, also where sides of length one leave that open."""
     if not x.is_contiguous():
         return False
     if x.dim() != 4 or not x.is_contiguous(memory_format=CHANNELS_LAST):
@@ -33,7 +33,7 @@ def plain(x: Tensor) -> bool:
 
 
 def like(x: Tensor) -> Any:
-    """A meta tensor of the shape, layout and type of another, in the two layouts that maps have."""
+    """A meta tensor with the shape, strides and dtype of ``x``, if ``x`` is contiguous or channels_last."""
     if plain(x):
         return torch.empty(x.shape, dtype=x.dtype, device=META)
     if x.dim() == 4 and x.is_contiguous(memory_format=CHANNELS_LAST) and not x.is_contiguous():
@@ -42,7 +42,7 @@ def like(x: Tensor) -> Any:
 
 
 def window(side: int, kernel: int, stride: int, padding: int, dilation: int, ceil: bool = False) -> int:
-    """How often a window fits on a padded side; with ``ceil`` a last one may overhang, if it starts on the map."""
+    """How often a window fits on a padded side; with ``ceil`` a last one may overhang if it starts on the map."""
     room = side + 2 * padding - dilation * (kernel - 1) - 1
     fits = -(-room // stride) if ceil else room // stride
     return fits + 1 - (ceil and fits * stride >= side + padding)
@@ -59,7 +59,7 @@ def convolution(
     output_padding: Shape,
     groups: int,
 ) -> Any:
-    """Maps of the output channels; each side as many windows as fit."""
+    """Convolution: as many outputs per side as windows fit."""
     if (
         transposed
         or x.dtype is not weight.dtype
@@ -82,7 +82,7 @@ def convolution(
 
 
 def batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *_: Any) -> Any:
-    """The normalized maps, and two statistics of each map, in single precision at least."""
+    """Batch normalization: the maps and two statistics per channel, in float32 at least."""
     out = like(x)
     if out is NotImplemented or x.dim() < 2 or not x.is_floating_point() or (training and x.numel() <= x.shape[1]):
         return NotImplemented
@@ -91,17 +91,17 @@ def batch_norm(x: Tensor, weight: Any, bias: Any, mean: Any, var: Any, training:
 
 
 def alike(x: Tensor, *_: Any, **__: Any) -> Any:
-    """One number for each number, of the same type."""
+    """Elementwise functions of one tensor."""
     return like(x) if x.is_floating_point() else NotImplemented
 
 
 def in_place(x: Tensor, *_: Any, **__: Any) -> Any:
-    """The tensor itself, written over."""
+    """In-place operators return their input."""
     return x
 
 
 def stack(parts: Sequence[Tensor], dim: int = 0) -> Any:
-    """Tensors of one shape side by side along a new dimension."""
+    """Concatenation along a new dimension."""
     first = parts[0]
     if not (-first.dim() - 1 <= dim <= first.dim()) or not all(
         part.shape == first.shape and part.dtype is first.dtype and plain(part) for part in parts
@@ -113,7 +113,7 @@ def stack(parts: Sequence[Tensor], dim: int = 0) -> Any:
 
 
 def arithmetic(a: Tensor, b: Any, *_: Any, **__: Any) -> Any:
-    """Sum, difference, product or quotient of a tensor and one of the same shape and type, or a number."""
+    """Arithmetic of a tensor with a tensor of the same shape and dtype, or with a number."""
     if not a.is_floating_point() or isinstance(b, complex):
         return NotImplemented
     if isinstance(b, Tensor) and (a.shape != b.shape or a.dtype is not b.dtype or a.stride() != b.stride()):
@@ -122,7 +122,7 @@ def arithmetic(a: Tensor, b: Any, *_: Any, **__: Any) -> Any:
 
 
 def concatenation(parts: Sequence[Tensor], dim: int = 0) -> Any:
-    """The parts side by side along one dimension, equal along all others."""
+    """Concatenation along an existing dimension."""
     first = parts[0]
     sides = list(first.shape)
     if not (sides and -len(sides) <= dim < len(sides)):
@@ -142,21 +142,22 @@ def concatenation(parts: Sequence[Tensor], dim: int = 0) -> Any:
 def _pool(
     x: Tensor, kernel: Shape, stride: Shape, padding: Shape, dilation: Shape, ceil: bool
 ) -> tuple[int, ...] | None:
-    """The shape that pooling in two dimensions returns; None where it is left to PyTorch."""
-    kernel, padding, dilation = (tuple(one) * (3 - len(one)) for one in (kernel, padding, dilation))
+    """The output shape of 2d pooling, or None to leave the call to PyTorch."""
+    kernel, padding, dilation = (tuple(value) * (3 - len(value)) for value in (kernel, padding, dilation))
     stride = tuple(stride) * (3 - len(stride)) if stride else kernel
     if not plain(x) or x.dim() not in (3, 4) or min(x.shape) == 0:
         return None
     if min(*stride, *dilation) < 1 or any(2 * p > k for p, k in zip(padding, kernel, strict=True)):
         return None
-    out = [window(*one, ceil) for one in zip(x.shape[-2:], kernel, stride, padding, dilation, strict=True)]
+    per_side = zip(x.shape[-2:], kernel, stride, padding, dilation, strict=True)
+    out = [window(*side, ceil) for side in per_side]
     return None if min(out) < 1 else (*x.shape[:-2], *out)
 
 
 def max_pool(
     x: Tensor, kernel: Shape, stride: Shape = (), padding: Shape = (0,), dilation: Shape = (1,), ceil: bool = False
 ) -> Any:
-    """The pooled maps, and where each maximum was found."""
+    """Max pooling: the maps and the indices of the maxima."""
     shape = _pool(x, kernel, stride, padding, dilation, ceil)
     return NotImplemented if shape is None else (empty(shape, x.dtype), empty(shape, torch.int64))
 
@@ -164,13 +165,13 @@ def max_pool(
 def avg_pool(
     x: Tensor, kernel: Shape, stride: Shape = (), padding: Shape = (0,), ceil: bool = False, *_: Any, **__: Any
 ) -> Any:
-    """The pooled maps."""
+    """Average pooling."""
     shape = _pool(x, kernel, stride, padding, (1,), ceil)
     return NotImplemented if shape is None or not x.is_floating_point() else empty(shape, x.dtype)
 
 
 def adaptive_avg_pool(x: Tensor, size: Shape) -> Any:
-    """Maps of the size asked for."""
+    """Adaptive average pooling to ``size``."""
     if not plain(x) or x.dim() not in (3, 4) or min(x.shape) == 0 or not x.is_floating_point():
         return NotImplemented
     return empty((*x.shape[:-2], *size), x.dtype)
@@ -180,11 +181,11 @@ def reduction(x: Tensor, dim: Shape | None, keepdim: bool = False, *, dtype: Any
     """Sums or means over some dimensions."""
     if not dim or dtype is not None or not x.is_floating_point() or not plain(x):
         return NotImplemented
-    over = {one % x.dim() for one in dim if -x.dim() <= one < x.dim()}
+    over = {axis % x.dim() for axis in dim if -x.dim() <= axis < x.dim()}
     if len(over) != len(dim):
         return NotImplemented
     sides = enumerate(x.shape)
-    shape = [1 if at in over else side for at, side in sides if keepdim or at not in over]
+    shape = [1 if axis in over else side for axis, side in sides if keepdim or axis not in over]
     return empty(shape, x.dtype)
 
 
@@ -196,19 +197,19 @@ def product(a: Tensor, b: Tensor) -> Any:
 
 
 def product_and_sum(bias: Tensor, a: Tensor, b: Tensor, **_: Any) -> Any:
-    """A matrix product, and a row added to each of its rows."""
+    """A matrix product with a bias row."""
     if bias.dim() != 1 or bias.dtype is not a.dtype or a.dim() != 2 or b.dim() != 2 or bias.shape[0] != b.shape[1]:
         return NotImplemented
     return product(a, b)
 
 
 def padded(x: Tensor, pad: Shape, value: float = 0) -> Any:
-    """The tensor with borders, given from the last dimension backwards."""
+    """Constant padding, given from the last dimension backwards."""
     if not plain(x) or len(pad) % 2 or len(pad) > 2 * x.dim() or min(pad, default=-1) < 0 or not any(pad):
         return NotImplemented
     sides = list(x.shape)
-    for at in range(len(pad) // 2):
-        sides[-1 - at] += pad[2 * at] + pad[2 * at + 1]
+    for i in range(len(pad) // 2):
+        sides[-1 - i] += pad[2 * i] + pad[2 * i + 1]
     return NotImplemented if min(sides) < 1 else empty(sides, x.dtype)
 
 

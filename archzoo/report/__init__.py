@@ -1,1 +1,1 @@
-"""What the audit and the profiler found, for people to read. Counts nothing itself."""
+"""Tables, figures, diagrams and an HTML page, from the audit and the profiler. Counts nothing itself."""

@@ -37,7 +37,7 @@ def build_pretrained(
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
     state, _ = read_state(cached_file(chosen.url, chosen.file_name, chosen.sha256))
-    names = names_in(chosen.library, entry.constructor.__name__)
+    names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
     return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input)

@@ -132,7 +132,7 @@ def names_in(library: str, constructor: str) -> TensorNames:
 
 def rename_to_ours(entry: Entry, options: Mapping[str, Any], state: State) -> State:
     """A state under our names, whichever library's names it has: those that fit most of its tensors."""
-    constructor = entry.constructor.__name__
+    constructor = entry.family
     net = build_on_meta(entry, options)
     libraries = [names[constructor] for names in LIBRARIES.values() if constructor in names]
     candidates = [state, *(names.to_ours(net, state) for names in libraries)]

@@ -45,5 +45,5 @@ def convert(
     if to == "archzoo":
         save(net, target, name, **options)
     else:
-        names = names_in(to, entry.constructor.__name__)
+        names = names_in(to, entry.family)
         write_state(target, names.to_theirs(net, net.state_dict()), {"format": "pt"})

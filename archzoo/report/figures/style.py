@@ -1,4 +1,4 @@
-"""How figures look, and how they are written."""
+"""The style of figures, and writing them to files."""
 
 import io
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archzoo.errors import ArchzooError
+from archzoo.errors import MissingDependency, ReportError
 from archzoo.files import atomic_write
 
 try:
@@ -14,11 +14,11 @@ try:
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter, NullFormatter
 except ImportError as error:
-    raise ArchzooError(
-        "figures are drawn by matplotlib, which is not installed: pip install 'archzoo[figures]'"
+    raise MissingDependency(
+        "figures need matplotlib, which is not installed: pip install 'archzoo[figures]'"
     ) from error
 
-# Okabe and Ito's colors, which all eyes tell apart.
+# The palette of Okabe and Ito, which people with color blindness can tell apart.
 COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F", "#000000")
 INK, LINE = "#1d2733", "#d9dfe7"
 STYLE: Any = {
@@ -47,37 +47,37 @@ STYLE: Any = {
 
 
 def save(figure: Figure, path: str | Path) -> None:
-    """Write a figure as .png, .svg or .pdf: the same figure in the same bytes, whole or not at all.
+    """Write a figure as .png, .svg or .pdf, atomically; the same figure gives the same bytes.
 
-    Raises ArchzooError for any other suffix, and where nothing can be written.
+    Raises ReportError for any other suffix, and if the file cannot be written.
     """
-    where = Path(path)
-    kind = where.suffix.lower().removeprefix(".")
+    target = Path(path)
+    kind = target.suffix.lower().removeprefix(".")
     if kind not in ("png", "svg", "pdf"):
-        raise ArchzooError(f"a figure is written as .png, .svg or .pdf, not {where.name!r}")
-    dateless: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
+        raise ReportError(f"a figure is written as .png, .svg or .pdf, not {target.name!r}")
+    metadata: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}
     out = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        figure.savefig(out, format=kind, dpi=150, metadata=dateless[kind])
+        figure.savefig(out, format=kind, dpi=150, metadata=metadata[kind])
     try:
-        with atomic_write(where) as partial:
+        with atomic_write(target) as partial:
             partial.write_bytes(out.getvalue())
     except OSError as error:
-        raise ArchzooError(f"{where} cannot be written: {error.strerror}") from error
+        raise ReportError(f"{target} cannot be written: {error.strerror}") from error
 
 
 @contextmanager
 def canvas(
     width: float, height: float, columns: int = 1, rows: int = 1, **options: Any
 ) -> Iterator[tuple[Figure, Any]]:
-    """A figure in our style, and its axes: one, or an array of them."""
+    """A figure in archzoo's style, and its axes: a single one, or an array."""
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, **options)
 
 
-def spelled(value: float, _: Any = None) -> str:
-    """A tick as 10M in the place of a power of ten."""
+def format_count(value: float, _: Any = None) -> str:
+    """A count with a unit, such as 10M."""
     for size, unit in ((1e9, "G"), (1e6, "M"), (1e3, "K")):
         if abs(value) >= size:
             return f"{value / size:g}{unit}"
@@ -85,6 +85,6 @@ def spelled(value: float, _: Any = None) -> str:
 
 
 def count_ticks(axis: Any) -> None:
-    """Ticks as 10M in the place of powers of ten."""
-    axis.set_major_formatter(FuncFormatter(spelled))
+    """Write ticks as 10M instead of as powers of ten."""
+    axis.set_major_formatter(FuncFormatter(format_count))
     axis.set_minor_formatter(NullFormatter())

@@ -1,0 +1,28 @@
+"""Fragments of HTML."""
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+
+
+def asset(name: str) -> str:
+    """The text of a style sheet or script of the page."""
+    return (FOLDER / name).read_text(encoding="utf-8")
+
+
+def attribute(name: str, value: str) -> str:
+    """An attribute, or nothing for an empty value."""
+    return f' {name}="{escape(value)}"' if value else ""
+
+
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
+    """A table of (HTML, class) cells. A head that ends in " n" belongs to a column of numbers."""
+    top = "".join(
+        f"<th{attribute('class', 'n' if head.endswith(' n') else '')}>{head.removesuffix(' n')}</th>" for head in heads
+    )
+    body = "".join(
+        "<tr>" + "".join(f"<td{attribute('class', kind)}>{text}</td>" for text, kind in row) + "</tr>" for row in rows
+    )
+    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>\n'

@@ -1,0 +1,27 @@
+"""Audits, profiles and comparisons as text, in several formats."""
+
+from archzoo.report.tables.audit import audit_table, place, quantity, summary, write_audit
+from archzoo.report.tables.profile import (
+    comparison_table,
+    profile_table,
+    torchinfo_summary,
+    write_comparison,
+    write_profile,
+)
+from archzoo.report.tables.text import markdown_row, markdown_table, short
+
+__all__ = [
+    "audit_table",
+    "comparison_table",
+    "markdown_row",
+    "markdown_table",
+    "place",
+    "profile_table",
+    "quantity",
+    "short",
+    "summary",
+    "torchinfo_summary",
+    "write_audit",
+    "write_comparison",
+    "write_profile",
+]

@@ -1,0 +1,1 @@
+"""Generators of this repository's own tables and documentation pages. Not part of the package."""

@@ -1,0 +1,99 @@
+"""The generated tables of the README and the guide, from the registry, the audit and the benchmarks."""
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from archzoo.auditor import AuditResult, audit
+from archzoo.errors import ReportError
+from archzoo.registry import find, names
+from archzoo.report.tables import markdown_table, place, quantity
+from tools.libraries import ELSEWHERE, VERSIONS
+
+
+def tables(measured: Mapping[str, Any]) -> dict[str, str]:
+    """The tables by the names of their markers. ``measured`` is the benchmarks' committed table."""
+    results = audit()
+    return {
+        "benchmarks": benchmarks(measured),
+        "networks": networks(results),
+        "explained": explained(results),
+        "libraries": libraries(),
+    }
+
+
+def networks(results: list[AuditResult]) -> str:
+    """A row per paper: its networks and the verdicts on its claims, including claims that other papers print."""
+    verdicts = {name: Counter(r.verdict for r in claims) for name, claims in groupby(results, lambda r: r.name)}
+    rows = []
+    for paper, group in groupby(map(find, names()), lambda entry: entry.paper):
+        entries = list(group)
+        counts = sum((verdicts.get(entry.name, Counter()) for entry in entries), Counter[str]())
+        listed = " ".join(f"`{name}`" for name in shortened([entry.name for entry in entries]))
+        rows.append([f"[{paper.title}]({paper.link}), {paper.year}", listed, *_counts(counts)])
+    return markdown_table(["paper", "networks", "match", "explained", "mismatch"], rows)
+
+
+def shortened(names: Sequence[str], most: int = 12) -> list[str]:
+    """Names that differ only in their final numbers, written together, ``most`` at most: resnet18/34/50."""
+    groups: dict[tuple[str, bool], list[str]] = {}
+    for name in names:
+        numbers = re.search(r"\d+(_\d+)*$", name)
+        end = numbers[0] if numbers else ""
+        groups.setdefault((name.removesuffix(end), bool(end)), []).append(end)
+    return [
+        start + "/".join(ends[:most]) + (f"/... ({len(ends)})" if len(ends) > most else "")
+        for (start, _), ends in groups.items()
+    ]
+
+
+def _counts(counts: Counter[str]) -> list[str]:
+    return [str(counts[verdict]) for verdict in ("match", "explained", "mismatch")]
+
+
+def explained(results: list[AuditResult]) -> str:
+    """A row per explained claim: a printed number that no faithful network meets."""
+    rows = [
+        [f"`{r.name}`", quantity(r), f"{r.printed} ({place(r)})", r.ours_text, r.why]
+        for r in results
+        if r.verdict == "explained"
+    ]
+    return markdown_table(["network", "quantity", "printed", "ours", "why"], rows)
+
+
+def libraries() -> str:
+    """A row per network: what other libraries have under its name."""
+    rows = [
+        [row.network, " ".join(f"`{find(name).name}`" for name in row.ours), row.torchvision, row.timm, row.pytorchcv]
+        for row in ELSEWHERE
+    ]
+    head = ["network", "here", *(library.rpartition(" ")[0] for library in VERSIONS.split(", "))]
+    return markdown_table(head, [[cell or "-" for cell in row] for row in rows])
+
+
+def benchmarks(measured: Mapping[str, Any]) -> str:
+    """A row per committed measurement, below the machine and the versions."""
+    machine = measured["machine"]
+    versions = ", ".join(f"{name} {machine[name]}" for name in ("torch", "torchvision", "pytorchcv"))
+    rows = [[row["what"], row["against"], f"{row['share']:.2f}"] for row in measured["rows"]]
+    heading = f"On {machine['cores']} cores of an {machine['processor']}, Python {machine['Python']}, {versions}:"
+    return f"{heading}\n\n{markdown_table(['what', 'as a share of', ''], rows)}"
+
+
+def fill(text: str, tables: Mapping[str, str]) -> str:
+    """The text with every table between <!-- name --> and <!-- /name --> replaced.
+
+    Raises ReportError if a marker has no table, or does not come in a pair.
+    """
+    names = re.findall(r"<!-- (\w+) -->", text)
+    if unknown := [name for name in names if name not in tables]:
+        raise ReportError(f"no table is called {unknown[0]!r}; there are {', '.join(tables)}")
+    for name in names:
+        start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
+        if text.count(start) != 1 or text.count(end) != 1:
+            raise ReportError(f"the text needs the markers {start} and {end}, once each")
+        before, after = text.partition(start)[0], text.partition(end)[2]
+        text = f"{before}{start}\n\n{tables[name]}\n\n{end}{after}"
+    return text
