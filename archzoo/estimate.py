@@ -17,8 +17,9 @@ from archzoo.errors import EstimateError
 from archzoo.layers import Net
 from archzoo.profiler import Profile, memory, profile
 from archzoo.profiler.memory_tracker import storage_bytes
-from archzoo.training.engine import leaves_out_parts
-from archzoo.training.recipes import IMAGES, Recipe, find_recipe
+from archzoo.recipes import TRAINING_IMAGES, Recipe
+from archzoo.registry import find_recipe
+from archzoo.training.parallel import skips_modules
 
 Precision = Literal["float32", "bfloat16"]
 BYTES = {"float32": 4, "bfloat16": 2}
@@ -143,13 +144,13 @@ def estimate(name: str, recipe: Recipe | None = None, **options: Any) -> Trainin
         parameters=storage_bytes(net.parameters()),
         classifier=storage_bytes(net.classifier.parameters()),
         buffers=storage_bytes(net.buffers()),
-        batch=recipe.batch,
-        iterations=recipe.run(_images(recipe)).iterations,
+        batch=recipe.batch_size,
+        iterations=recipe.duration(_images(recipe)).iterations,
     )
 
 
 def _images(recipe: Recipe) -> int:
-    return IMAGES.get(recipe.data, IMAGES["imagenet"])
+    return TRAINING_IMAGES.get(recipe.data, TRAINING_IMAGES["imagenet"])
 
 
 def active_share(net: Net, cost: Profile, draws: int = 400) -> float:
@@ -158,7 +159,7 @@ def active_share(net: Net, cost: Profile, draws: int = 400) -> float:
     Blocks with a survival probability count by it, exactly. Drop-path is sampled ``draws`` times, from a fixed seed.
     ``cost`` is the network's profile. ``net`` cannot be used afterwards: its layers do not compute anything.
     """
-    if not leaves_out_parts(net):
+    if not skips_modules(net):
         return 1.0
     survivals = {name: getattr(module, "survival", None) for name, module in net.named_modules()}
     blocks = {name: survival for name, survival in survivals.items() if isinstance(survival, float)}

@@ -1,6 +1,6 @@
-"""How many CIFAR pictures a second one core pads, crops, mirrors and normalizes; torchvision's transforms beside it.
+"""CIFAR images per second that one core pads, crops, flips and normalizes; torchvision's transforms for comparison.
 
-``python benchmarks/augmentation.py``; exits with 1 below 50,000 pictures a second. torchvision is optional.
+``python benchmarks/augmentation.py``; exits with 1 below 50,000 images per second. torchvision is optional.
 """
 
 import statistics
@@ -12,36 +12,37 @@ import torch
 from peers import torchvision
 from torch import Tensor
 
-from archzoo.data.dataset import of_tensor
-from archzoo.data.loading import Epoch, batches
+from archzoo.data.dataset import ImageSet
+from archzoo.data.loading import EpochBatches, load_batches
 from archzoo.data.preprocessing import prepare
 from archzoo.data.sources import NORMALIZATION
-from archzoo.training.recipes import find_recipe
+from archzoo.registry import find_recipe
 
-PICTURES, BATCH, ROUNDS, BAR = 50_000, 128, 5, 50_000
+IMAGES, BATCH_SIZE, ROUNDS, LOWEST = 50_000, 128, 5, 50_000
 
 
-def rate(work: Callable[[], int]) -> float:
-    """Pictures a second."""
+def rate(epoch: Callable[[], int]) -> float:
+    """Images per second."""
     began = time.perf_counter()
-    return work() / (time.perf_counter() - began)
+    return epoch() / (time.perf_counter() - began)
 
 
-def ours(recipe: str) -> Callable[[], int]:
+def ours(name: str) -> Callable[[], int]:
     """An epoch of a recipe's batches, as training gets them."""
-    settings = find_recipe(recipe)
-    pixels = torch.randint(0, 256, (PICTURES, 3, 32, 32), dtype=torch.uint8)
-    pictures = of_tensor("random", pixels, torch.zeros(PICTURES, dtype=torch.long), ("one",))
-    prepared = prepare(settings.augmentation, settings.preprocessing, pictures, 32, NORMALIZATION["cifar10"])
+    recipe = find_recipe(name)
+    pixels = torch.randint(0, 256, (IMAGES, 3, 32, 32), dtype=torch.uint8)
+    images = ImageSet.from_tensor("random", pixels, torch.zeros(IMAGES, dtype=torch.long), ("class",))
+    prepared = prepare(recipe.augmentation, recipe.preprocessing, images, 32, NORMALIZATION["cifar10"])
 
     def epoch() -> int:
-        return sum(len(batch.labels) for batch in batches(Epoch(pictures, prepared.train, BATCH, seed=0, epoch=0)))
+        batches = EpochBatches(images, prepared.train, BATCH_SIZE, seed=0, epoch=0)
+        return sum(len(batch.labels) for batch in load_batches(batches))
 
     return epoch
 
 
-def theirs(pictures: int = 4_000) -> Callable[[], int] | None:
-    """Transforms of torchvision that do the same, a picture at a time, as its examples have them."""
+def theirs(count: int = 4_000) -> Callable[[], int] | None:
+    """The same by torchvision's transforms, one image at a time, as its examples do it; None without torchvision."""
     try:
         v2 = torchvision("transforms.v2")
     except ImportError:
@@ -54,13 +55,13 @@ def theirs(pictures: int = 4_000) -> Callable[[], int] | None:
             v2.Normalize(*NORMALIZATION["cifar10"]),
         ]
     )
-    pixels = torch.randint(0, 256, (pictures, 3, 32, 32), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (count, 3, 32, 32), dtype=torch.uint8)
 
     def epoch() -> int:
-        made: list[Tensor] = []
-        for start in range(0, pictures, BATCH):
-            made.append(torch.stack([steps(image) for image in pixels[start : start + BATCH]]))
-        return sum(map(len, made))
+        batches: list[Tensor] = []
+        for start in range(0, count, BATCH_SIZE):
+            batches.append(torch.stack([steps(image) for image in pixels[start : start + BATCH_SIZE]]))
+        return sum(map(len, batches))
 
     return epoch
 
@@ -68,17 +69,17 @@ def theirs(pictures: int = 4_000) -> Callable[[], int] | None:
 def main() -> int:
     """Print the table."""
     torch.set_num_threads(1)
-    work = {"densenet_cifar": ours("densenet_cifar"), "resnet_cifar": ours("resnet_cifar"), "torchvision": theirs()}
-    rates: dict[str, list[float]] = {name: [] for name in work}
+    epochs = {"densenet_cifar": ours("densenet_cifar"), "resnet_cifar": ours("resnet_cifar"), "torchvision": theirs()}
+    rates: dict[str, list[float]] = {name: [] for name in epochs}
     for _ in range(ROUNDS):
-        for name, transform in work.items():
-            if transform is not None:
-                rates[name].append(rate(transform))
-    print("| pad 4, crop, mirror, normalize | pictures a second |\n| --- | --- |")
-    middle = {name: statistics.median(values) for name, values in rates.items() if values}
-    for name, value in middle.items():
-        print(f"| {name} | {value:,.0f} |")
-    return 0 if min(value for name, value in middle.items() if name != "torchvision") >= BAR else 1
+        for name, epoch in epochs.items():
+            if epoch is not None:
+                rates[name].append(rate(epoch))
+    print("| pad 4, crop, flip, normalize | images per second |\n| --- | --- |")
+    medians = {name: statistics.median(values) for name, values in rates.items() if values}
+    for name, median in medians.items():
+        print(f"| {name} | {median:,.0f} |")
+    return 0 if min(median for name, median in medians.items() if name != "torchvision") >= LOWEST else 1
 
 
 if __name__ == "__main__":

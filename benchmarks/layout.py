@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import archzoo
-from archzoo.training.engine import channels_last_wins
+from archzoo.training.precision import prefers_channels_last
 
 NOISE = 1.10
 CASES = {
@@ -129,7 +129,7 @@ def compare(
     rate = peak_macs / middle.pop("peak")
     net = archzoo.build(name, device="meta", **EVERYTHING.get(name, {}))
     cost = archzoo.profile(net, archzoo.find(name).input_size)
-    chosen = "channels_last" if channels_last_wins(device, "float32") else "contiguous"
+    chosen = "channels_last" if prefers_channels_last(device, "float32") else "contiguous"
     middle["chosen"] = middle[chosen]
     return middle, (cost.macs + cost.backward_macs) * batch / middle["chosen"] / rate, rate
 

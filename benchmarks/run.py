@@ -118,11 +118,11 @@ def _inferring(name: str) -> tuple[Work, Work]:
 
 
 def _augmenting() -> tuple[Work, Work]:
-    theirs = augmentation.theirs(pictures=500)
+    theirs = augmentation.theirs(count=500)
     if theirs is None:
         raise SystemExit("this row needs torchvision")
     epoch = augmentation.ours("densenet_cifar")
-    per_picture = augmentation.PICTURES // 500
+    per_picture = augmentation.IMAGES // 500
 
     def same_number() -> None:
         for _ in range(per_picture):

@@ -8,8 +8,10 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import pytest
 import torch
 
+from archzoo.data.digits import load_digits
 from archzoo.data.preprocessing import Prepared, prepare
-from archzoo.data.sources import Splits, digits, split
+from archzoo.data.splits import Splits, split
+from archzoo.recipes import Normalize, RandomCrop
 
 torch.set_num_threads(1)  # pytest runs one worker a core
 
@@ -41,7 +43,7 @@ def _a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 @pytest.fixture(scope="session")
 def few() -> Splits:
     """Digits in 32x32: 256 to learn from, 64 to choose with, 64 for the test."""
-    rest, test = digits(32)
+    rest, test = load_digits(32)
     whole = split(rest, test, 0.1, 0)
     return Splits(
         whole.train.subset(torch.arange(256)),
@@ -52,4 +54,4 @@ def few() -> Splits:
 
 @pytest.fixture(scope="session")
 def prepared(few: Splits) -> Prepared:
-    return prepare(("pad 2 and crop",), "mean and deviation by channel", few.train, 32)
+    return prepare((RandomCrop(padding=2),), Normalize(), few.train, 32)

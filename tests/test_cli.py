@@ -85,7 +85,7 @@ def test_profile_counts_what_any_module_gives(shell, tmp_path, monkeypatch: pyte
         "elsewhere:nothing": "has no attribute 'nothing'; write it as package.module:callable",
         "nowhere.at.all:net": "No module named",
         "elsewhere:size": "is a int, not a function or torch.nn.Module",
-        "builtins:dict": "gives a dict, not a torch.nn.Module",
+        "builtins:dict": "returns a dict, not a torch.nn.Module",
     }.items():
         code, out, err = shell("profile", target, "--input", "3x8x8")
         assert (code, out) == (2, "")

@@ -18,10 +18,11 @@ from archzoo.errors import EstimateError
 from archzoo.estimate import ACCELERATORS, estimate, largest_batch, sent_by_ddp, sent_by_fsdp
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
+from archzoo.registry import find_recipe
 from archzoo.report.tables import markdown_row
+from archzoo.training.config import RunConfig
 from archzoo.training.distributed import Distributed
-from archzoo.training.engine import RunConfig, wrapped
-from archzoo.training.recipes import find_recipe
+from archzoo.training.parallel import parallelize
 from tests.test_cli import call
 from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 
@@ -39,7 +40,7 @@ def test_images_and_operations_follow_from_the_recipe() -> None:
     # Three times the forward pass, but that nobody asks for a gradient of the image: 7x7x3 to 64 maps of 112x112.
     assert densenet.macs == 3 * net.macs - 7 * 7 * 3 * 64 * 112 * 112
     assert densenet.flops == 2 * densenet.macs * densenet.images
-    short = estimate("densenet121", find_recipe("densenet_imagenet").with_(length=45))
+    short = estimate("densenet121", find_recipe("densenet_imagenet").with_changes(epochs=45))
     assert short.flops * 2 == densenet.flops
 
 
@@ -90,8 +91,8 @@ def test_the_largest_batch_fits_and_one_more_does_not(name: str, capacity: int) 
 def test_the_verb_tells_what_the_library_counts(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code, out, _ = call(capsys, monkeypatch, "estimate", "densenet_bc", "depth=40", "batch=128", "--devices", "8")
-    recipe = find_recipe("densenet_bc").with_(batch=128)
+    code, out, _ = call(capsys, monkeypatch, "estimate", "densenet_bc", "depth=40", "batch_size=128", "--devices", "8")
+    recipe = find_recipe("densenet_bc").with_changes(batch_size=128)
     cost = estimate("densenet_bc", recipe, depth=40)
     assert code == 0
     assert f"batch 128, {cost.iterations:,} iterations" in out
@@ -109,7 +110,7 @@ def test_the_verb_knows_every_machine() -> None:
         (["--utilization", "2"], "utilization must be above 0 and at most 1, not 2.0"),
         (["--devices", "0"], "greater than or equal to 1"),
         (["--accelerator", "tpu"], "'tpu' is not one of"),
-        (["lenght=3"], "no option 'lenght'"),
+        (["epoch=3"], "did you mean 'epochs'"),
     ],
     ids=str,
 )
@@ -142,7 +143,7 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     net = archzoo.build("resnet20")
-    model = wrapped(net, RunConfig(sharded=sharded), Distributed(rank, 2, torch.device("cpu")))
+    model = parallelize(net, RunConfig(sharded=sharded), Distributed(rank, 2, torch.device("cpu")))
     images, labels = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64)
 
     def step() -> None:

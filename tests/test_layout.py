@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "paper", "profiler", "registry"},
     "claims": set(),
     "cli": ANYTHING,
-    "data": {"data", "files"},
+    "data": {"data", "files", "recipes"},
     "errors": set(),
     "estimate": {"layers", "profiler", "recipes", "registry", "training"},
     "exporting": {"files", "layers"},
@@ -56,8 +56,8 @@ MAY_IMPORT = {
         "report",
         "training",
     },
-    "training": {"data", "files", "layers", "recipes", "registry", "training"},
-    "transfer": {"data", "files", "layers", "training", "transfer"},
+    "training": {"data", "files", "layers", "recipes", "registry", "training", "weights"},
+    "transfer": {"data", "files", "layers", "recipes", "registry", "training", "transfer"},
     "weights": {"files", "layers", "registry", "weights"},
 }
 

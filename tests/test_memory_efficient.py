@@ -17,7 +17,7 @@ import archzoo
 from archzoo.layers import Net
 from archzoo.layers.memory_efficient import convolution
 from archzoo.profiler import memory
-from archzoo.transfer.reuse import freeze
+from archzoo.transfer.freezing import freeze
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},

@@ -19,6 +19,7 @@ from archzoo.estimate import (
     sent_by_fsdp,
 )
 from archzoo.profiler import memory
+from archzoo.registry import recipes_of
 from archzoo.report.tables import markdown_table, short
 
 # ResNet-50 v1.5 in training, images a second on one GPU, as NVIDIA's DeepLearningExamples publish it for PyTorch 21.03.
@@ -81,7 +82,7 @@ def page(measured: Measured) -> str:
 
 def parts(measured: Measured, networks: Sequence[tuple[str, dict[str, Any]]] = REPRESENTATIVES) -> Iterator[str]:
     """The sections of the page, with the memory of ``networks``, each a name and options."""
-    costs = [estimate(name) for name in archzoo.names()]
+    costs = [estimate(name) for name in archzoo.names() if recipes_of(name)]
     yield from (_head(), _machines(), *_trained(costs, measured), *_memory(networks), *_exchanged(costs))
 
 
@@ -148,6 +149,8 @@ of the time, and a batch of one cannot be split at all.
     head = ["network", "images", "MACs per image", "active", "operations", "utilization", "this machine, days"]
     head += ["H200, at least, hours", "expected", "64 H200, expected"]
     yield _table(head, (_trained_row(cost, measured, h200, expected) for cost in costs))
+    others = [f"`{name}`" for name in archzoo.names() if not recipes_of(name)]
+    yield f"\nNo recipe is published for {' and '.join(others)}.\n"
 
 
 def _trained_row(cost: TrainingCost, measured: Measured, accelerator: Accelerator, expected: float) -> list[str]:

@@ -9,10 +9,10 @@ from archzoo import registry
 from archzoo.auditor import AuditResult, audit, profiled
 from archzoo.files import write_text
 from archzoo.paper import Paper
-from archzoo.registry import Entry
+from archzoo.recipes import describe
+from archzoo.registry import Entry, recipes_of
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_table, place, quantity, summary
-from archzoo.training.recipes import find_recipe, spelled
 
 
 def write_pages(folder: Path) -> list[Path]:
@@ -75,12 +75,13 @@ def _page(paper: Paper, entries: Sequence[Entry], results: Sequence[AuditResult]
         yield from (f"- {_plain(item.printed)} ({_plain(item.where)}): {_plain(item.why)}" for item in rest)
     yield f"\n## `{entries[0].name}`\n\n![Diagram of {entries[0].name}]({drawing})\n"
     yield "## How they were trained\n"
-    for name in dict.fromkeys(find_recipe(entry.name).name for entry in entries):
-        values = spelled(find_recipe(name))
-        yield f"\n### {name}\n"
-        yield from (
-            f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in values.items() if text not in ("-", "")
-        )
+    for recipe in {recipe.name: recipe for entry in entries for recipe in recipes_of(entry.name)[:1]}.values():
+        yield f"\n### {recipe.name}\n"
+        values = describe(recipe).items()
+        yield from (f"- {key.replace('_', ' ')}: {_plain(text)}" for key, text in values if text != "-")
+    for entry in entries:
+        if why := paper.without_recipe.get(entry.name):
+            yield f"\nNo recipe is published for `{entry.name}`: {_plain(why)}.\n"
     yield f"\n## {module(entries[0])}\n\n```{{eval-rst}}\n.. automodule:: {module(entries[0])}\n   :members:\n```\n"
 
 

@@ -131,12 +131,13 @@ def estimate(
     """Estimate the training cost of a recipe. key=value changes an option of the network or of the recipe."""
     import archzoo.estimate
     from archzoo.cli.training import sort_changes
-    from archzoo.training.recipes import find_recipe, read_changes
+    from archzoo.recipes import read_changes
+    from archzoo.registry import find_recipe
 
     entry = archzoo.find(name)
-    options, values = sort_changes(entry, changes or [])
-    chosen = find_recipe(recipe or entry.name)
-    chosen = chosen.with_(**read_changes(chosen, values))
-    cost = archzoo.estimate.estimate(entry.name, chosen, **read_options(entry, options))
+    published = find_recipe(recipe or entry.name)
+    options, values = sort_changes(entry, published, changes or [])
+    changed = published.with_changes(**read_changes(published, values))
+    cost = archzoo.estimate.estimate(entry.name, changed, **read_options(entry, options))
     machine = archzoo.estimate.ACCELERATORS[accelerator.value]
     print(archzoo.estimate.summary(cost, machine, devices, precision.value, utilization))

@@ -98,8 +98,9 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
     """The functions that draw the figures of each kind, by file name."""
     import archzoo
     from archzoo import profiler
+    from archzoo.recipes import TRAINING_IMAGES
+    from archzoo.registry import find_recipe
     from archzoo.report import figures
-    from archzoo.training.recipes import IMAGES, find_recipe
 
     def memory_over_time(phase: str) -> "Figure":
         memory = profiler.memory(archzoo.build("densenet121", device="meta"), (3, 224, 224), batch=8)
@@ -107,7 +108,7 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
 
     def rates() -> "dict[str, list[float]]":
         recipes = [find_recipe(name) for name in SCHEDULES]
-        return {recipe.name: recipe.rates(IMAGES[recipe.data], 400) for recipe in recipes}
+        return {recipe.name: recipe.rates(TRAINING_IMAGES[recipe.data], 400) for recipe in recipes}
 
     return {
         "cost": {

@@ -11,7 +11,6 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.errors import InputError
@@ -53,8 +52,6 @@ TABLE_1 = {
         "b": Columns(384, 192, 384, 48, 128, 128),
     },
 }
-
-AUXILIARY_WEIGHT = 0.3  # of an auxiliary classifier's loss (Sec. 5)
 
 
 class Layer(Protocol):
@@ -230,6 +227,11 @@ class Logits(NamedTuple):
     aux_4a: Tensor
     aux_4d: Tensor
 
+    @property
+    def auxiliary_weight(self) -> float:
+        """The weight of each auxiliary classifier's loss (Sec. 5)."""
+        return 0.3
+
 
 class Tapped(nn.Sequential):
     """Features that in training return three maps: the last, and those of (4a) and (4d) (Fig. 3)."""
@@ -254,14 +256,6 @@ class Classifiers(nn.Sequential):
         return Logits(out, aux_4a(taps[0]), aux_4d(taps[1])) if taps else out
 
 
-def training_loss(logits: Logits | Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy, and 0.3 times that of each auxiliary classifier (Sec. 5); of plain logits their cross-entropy."""
-    if isinstance(logits, Tensor):
-        return F.cross_entropy(logits, labels)
-    main, *auxiliary = (F.cross_entropy(one, labels) for one in logits)
-    return main + AUXILIARY_WEIGHT * sum(auxiliary)
-
-
 def without_auxiliary(net: Net) -> Net:
     """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
@@ -281,9 +275,9 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
 def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The 22 layers of Table 1, with or without the auxiliary classifiers that help to train them (Sec. 5).
 
-    With ``auxiliary``, the network in training mode returns ``Logits`` for ``training_loss``, and raises InputError for
-    images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does without.
-    ``without_auxiliary`` removes the auxiliary classifiers.
+    With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training.losses.training_loss``,
+    and raises InputError for images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does
+    without. ``without_auxiliary`` removes the auxiliary classifiers.
     """
     return inception_net(PUBLISHED, auxiliary, in_channels, num_classes)
 

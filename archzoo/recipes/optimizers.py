@@ -65,6 +65,11 @@ class Optimizer:
         """Torch's own default of every option."""
         return defaults_of(self.name)
 
+    @property
+    def takes_weight_decay(self) -> bool:
+        """Whether it has torch's option ``weight_decay``."""
+        return self.name == "sgd" or "weight_decay" in inspect.signature(optimizer_class(self.name)).parameters
+
     def with_options(self, **options: Any) -> "Optimizer":
         """The same optimizer with other values of some options."""
         return Optimizer(self.name, {**self.options, **options})

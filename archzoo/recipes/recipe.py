@@ -126,6 +126,11 @@ class Recipe:
             raise self._wrong("batch_size", "an integer")
         if self.ema >= 1 or self.label_smoothing >= 1:
             raise RecipeError(f"{self.name}: ema and label_smoothing must be less than 1")
+        if self.weight_decay and not self.optimizer.takes_weight_decay:
+            raise RecipeError(
+                f"{self.name}: optimizer {self.optimizer.name} takes no weight decay: set weight_decay=0, or choose "
+                f"another optimizer, such as adamw"
+            )
         self._check_length()
 
     def _wrong(self, name: str, expected: str) -> RecipeError:

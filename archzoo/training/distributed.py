@@ -1,4 +1,4 @@
-"""Several processes as torchrun starts them: who we are, what all have together, and an end with the launcher."""
+"""Several processes started by torchrun: collectives, and ending with the launcher."""
 
 import os
 import signal
@@ -18,88 +18,88 @@ from archzoo.errors import DeviceError
 
 @dataclass(frozen=True)
 class Distributed:
-    """This process among those of a run."""
+    """This process in a run of one or several processes."""
 
     rank: int = 0
-    world: int = 1
+    world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
-    def first(self) -> bool:
-        """Whether this is the one that writes."""
+    def is_main(self) -> bool:
+        """Whether this process writes files and logs."""
         return self.rank == 0
 
-    def total(self, values: Tensor) -> Tensor:
-        """The sum over all processes."""
-        if self.world > 1:
+    def all_reduce(self, values: Tensor) -> Tensor:
+        """The sum over all processes, in place."""
+        if self.world_size > 1:
             dist.all_reduce(values)
         return values
 
-    def same_buffers(self, net: nn.Module) -> None:
-        """The first process's buffers, such as batch statistics, in all."""
-        if self.world > 1:
+    def broadcast_buffers(self, net: nn.Module) -> None:
+        """Copy the main process's buffers, such as batch statistics, to all processes."""
+        if self.world_size > 1:
             for buffer in net.buffers():
                 dist.broadcast(buffer, 0)
 
-    def wait(self) -> None:
-        """Until all are here."""
-        if self.world > 1:
+    def barrier(self) -> None:
+        """Wait for all processes."""
+        if self.world_size > 1:
             dist.barrier()
 
 
 @contextmanager
-def joined(device: str | None = None) -> Iterator[Distributed]:
-    """This process among those that torchrun started, or alone. gloo on the CPU, nccl on CUDA.
+def join(device: str | None = None) -> Iterator[Distributed]:
+    """Join the processes that torchrun started, or run alone. The backend is gloo on the CPU and nccl on CUDA.
 
-    Raises DeviceError where there is no such device.
+    Raises DeviceError if there is no such device.
     """
-    world = int(os.environ.get("WORLD_SIZE", "1"))
-    local = int(os.environ.get("LOCAL_RANK", "0"))
-    kind = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    where = _device(f"cuda:{local}" if kind == "cuda" else kind)
-    if where.type == "cuda":
-        torch.cuda.set_device(where)
+    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
+    requested = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    placed = _check_device(f"cuda:{local_rank}" if requested == "cuda" else requested)
+    if placed.type == "cuda":
+        torch.cuda.set_device(placed)
     if "TORCHELASTIC_RUN_ID" in os.environ:
-        die_with_parent()
-    if world == 1:
-        yield Distributed(device=where)
+        end_with_parent()
+    if world_size == 1:
+        yield Distributed(device=placed)
         return
-    # Of pictures with one channel, whose strides mean two layouts at once: only a remark on speed.
+    # Images of one channel have strides of two layouts at once, and DDP remarks on its speed.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+    dist.init_process_group("nccl" if placed.type == "cuda" else "gloo")
     try:
-        yield Distributed(dist.get_rank(), world, where)
+        yield Distributed(dist.get_rank(), world_size, placed)
     finally:
         dist.destroy_process_group()
 
 
-def _device(name: str) -> torch.device:
-    """A device that something can be put on."""
+def _check_device(name: str) -> torch.device:
+    """The device of this name, after a tensor was put on it."""
     try:
-        where = torch.device(name)
-        torch.zeros(1, device=where).item()
-    except (RuntimeError, AssertionError) as error:  # an assertion where torch was built without CUDA
-        there = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
-        raise DeviceError(f"there is no device {name!r} to train on; there is {', '.join(there)}") from error
-    return where
+        device = torch.device(name)
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError) as error:  # AssertionError: torch was built without CUDA
+        available = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
+        raise DeviceError(f"cannot train on device {name!r}; available: {', '.join(available)}") from error
+    return device
 
 
-def die_with_parent() -> None:
-    """End as soon as the process that started this one ends, even by kill -9 (Linux; elsewhere nothing is done)."""
+def end_with_parent() -> None:
+    """End this process when its parent ends, even by kill -9. Linux only; elsewhere nothing is done."""
     if sys.platform != "linux":
         return
     import ctypes
 
     parent = os.getppid()
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # it ended in between
+    if os.getppid() != parent:  # the parent ended in between
         os.kill(os.getpid(), signal.SIGKILL)
 
 
 def launch(processes: int, arguments: Sequence[str]) -> NoReturn:
-    """Become torchrun with so many processes of ``archzoo`` with these arguments, each with its share of the cores."""
+    """Replace this process by torchrun with this many processes of ``archzoo``, which share the cores."""
     os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // processes, 1)))
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # else each process remarks on unused parameters
-    run = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "archzoo"]
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each process would remark on unused parameters
+    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "archzoo"]
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *run, *arguments])
+    os.execv(sys.executable, [sys.executable, *command, *arguments])

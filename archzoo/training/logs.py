@@ -1,78 +1,73 @@
-"""A run's files of text, what it is and what each epoch gave: whole, so that a run that goes on has no line twice."""
+"""What a run writes beside its checkpoints: log.csv, log.jsonl, TensorBoard's events, and lines for people."""
 
 import csv
 import io
 import json
 import platform
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from archzoo.files import atomic_write
+from archzoo.errors import MissingDependency
+from archzoo.files import write_text
+
+Log = Callable[[str], None]
 
 
-class Log:
-    """log.csv and log.jsonl in a run's folder, and events for TensorBoard where they are wanted."""
+def log_to_stderr(message: str) -> None:
+    """Print one line to stderr: the default of every ``log`` argument."""
+    print(message, file=sys.stderr)
 
-    def __init__(self, folder: Path, tensorboard: bool) -> None:
-        self.folder = folder
-        self.events: Any = _writer(folder) if tensorboard else None
-        self.told = 0
+
+def no_log(message: str) -> None:
+    """Log nothing: for all processes but the main one."""
+
+
+class HistoryWriter:
+    """Writes log.csv and log.jsonl in a run directory, and events for TensorBoard on request.
+
+    The files are written as a whole, so that a resumed run has no line twice.
+    """
+
+    def __init__(self, run_dir: Path, tensorboard: bool) -> None:
+        self.run_dir = run_dir
+        self.events: Any = _summary_writer(run_dir) if tensorboard else None
+        self.written = 0
 
     def write(self, history: Sequence[dict[str, float]]) -> None:
-        """Write the history of all epochs."""
+        """Write one row for each epoch."""
         table = io.StringIO()
         writer = csv.DictWriter(table, list(history[0]), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-        write_whole(self.folder / "log.csv", table.getvalue())
-        write_whole(self.folder / "log.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        write_text(self.run_dir / "log.csv", table.getvalue())
+        write_text(self.run_dir / "log.jsonl", "".join(json.dumps(row) + "\n" for row in history))
         if self.events is not None:
-            for row in history[self.told :]:
+            for row in history[self.written :]:
                 for name, value in row.items():
                     self.events.add_scalar(name, value, int(row["epoch"]))
             self.events.flush()
-        self.told = len(history)
+        self.written = len(history)
 
     def close(self) -> None:
-        """No more events."""
+        """Close the events file."""
         if self.events is not None:
             self.events.close()
 
 
-def _writer(folder: Path) -> Any:
+def _summary_writer(run_dir: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ValueError("TensorBoard is not installed: pip install 'archzoo[tensorboard]'") from error
-    return SummaryWriter(str(folder / "tensorboard"))
-
-
-def differences(described: Path, ours: dict[str, Any]) -> list[str]:
-    """Where the description of a run in a file is another than ours; nothing where there is no file."""
-    if not described.is_file():
-        return []
-    return sorted(_differences(json.loads(described.read_text()), ours))
-
-
-def _differences(theirs: Any, ours: Any, name: str = "") -> Iterator[str]:
-    if isinstance(theirs, dict) and isinstance(ours, dict):
-        for key in theirs.keys() | ours.keys():
-            yield from _differences(theirs.get(key), ours.get(key), f"{name}.{key}".lstrip("."))
-    elif theirs != ours:
-        yield f"{name} was {theirs}, and is {ours}"
+        raise MissingDependency("TensorBoard is not installed: pip install 'archzoo[tensorboard]'") from error
+    return SummaryWriter(str(run_dir / "tensorboard"))
 
 
 def versions() -> dict[str, str]:
-    """What a result may depend on."""
+    """The versions that a result may depend on."""
     import archzoo
 
     return {"archzoo": archzoo.__version__, "torch": torch.__version__, "python": platform.python_version()}
-
-
-def write_whole(path: Path, text: str) -> None:
-    """Write a small file so that it is there whole or as it was."""
-    with atomic_write(path) as partial:
-        partial.write_text(text, encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What happens to pictures: by hand, in distribution, and the same whatever else changes."""
+"""Steps of augmentation: by hand, and in distribution."""
 
 import math
 
@@ -6,131 +6,143 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import augmentation
-from archzoo.data.augmentation import (
-    AreaCrop,
-    ColorJitter,
-    Crop,
-    Erase,
-    Mirror,
-    Pad,
-    PCAColor,
-    Pipeline,
-    ShorterSide,
-    Step,
-    many_crops,
-    principal_colors,
-    scale_shorter,
-    seed_of,
-    steps_of,
-    ten_crops,
-)
-from archzoo.data.dataset import ImageSet, of_tensor
-from archzoo.data.loading import Epoch, batches
-from archzoo.data.preprocessing import Center, Normalize, Prepared, by_channel, prepare
-from archzoo.data.sources import Splits
+from archzoo.data.augmentation import FUNCTIONS, Pipeline, apply, derive_seed, resolve
+from archzoo.data.color import adjust_brightness, adjust_contrast, adjust_saturation
+from archzoo.data.crops import draw_crop_box, multi_crop_144, ten_crops
+from archzoo.data.dataset import ImageSet
+from archzoo.data.fitting import principal_components
+from archzoo.data.images import stack
+from archzoo.data.resizing import resize_shorter_side
 from archzoo.errors import DataError
-from archzoo.training.recipes import RECIPES
+from archzoo.recipes import (
+    CenterCrop,
+    ColorJitter,
+    Lambda,
+    PCALighting,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    RandomTenCrop,
+    Resize,
+    Transform,
+)
+from archzoo.recipes.transforms import IMAGENET_COMPONENTS, IMAGENET_DEVIATIONS, TRANSFORMS
 
 
-def counted(count: int, channels: int = 3, side: int = 8) -> Tensor:
-    """ImageSet of which no two pixels are alike."""
+def numbered(count: int, channels: int = 3, side: int = 8) -> Tensor:
+    """Images in which no two pixels are alike."""
     return torch.arange(count * channels * side * side, dtype=torch.float32).view(count, channels, side, side)
 
 
+def seeded(*shape: int) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def batch(transform: Transform, images: Tensor, numbers: Tensor) -> Tensor:
+    return stack(apply(transform, images, numbers))
+
+
 def test_a_padded_crop_is_a_shift_with_zeros() -> None:
-    images = counted(9) + 1
+    images = numbered(9) + 1
     places = torch.tensor([(top, left) for top in range(3) for left in range(3)])
-    numbers = (places + 0.5) / 3  # of the three tops and lefts that a margin of 1 leaves
-    none = torch.empty(9, 0)
-    cropped = Crop(8)(Pad(1)(images, none), numbers)
-    for image, crop, (top, left) in zip(images, cropped, places.tolist(), strict=True):
-        wide = torch.zeros(3, 10, 10)
-        wide[:, 1:9, 1:9] = image
-        assert torch.equal(crop, wide[:, top : top + 8, left : left + 8])
+    numbers = (places + 0.5) / 3  # of the three tops and lefts that a padding of 1 leaves
+    crops = batch(RandomCrop(8, padding=1), images, numbers)
+    for image, crop, (top, left) in zip(images, crops, places.tolist(), strict=True):
+        padded = torch.zeros(3, 10, 10)
+        padded[:, 1:9, 1:9] = image
+        assert torch.equal(crop, padded[:, top : top + 8, left : left + 8])
 
 
 def test_padding_by_reflection_repeats_no_edge() -> None:
-    padded = Pad(2, "reflect")(counted(1), torch.empty(1, 0))
-    assert isinstance(padded, Tensor)
-    assert padded[0, 0, 2, :4].tolist() == [2, 1, 0, 1]
+    crop = batch(RandomCrop(12, padding=2, padding_mode="reflect"), numbered(1), torch.zeros(1, 2))
+    assert crop[0, 0, 2, :4].tolist() == [2, 1, 0, 1]
 
 
 def test_crops_of_a_list_and_of_a_batch_are_the_same() -> None:
-    images, numbers = counted(16), torch.rand(16, 2)
-    assert torch.equal(Crop(5)(images, numbers), Crop(5)(list(images), numbers))
+    images, numbers = numbered(16), torch.rand(16, 2)
+    assert torch.equal(batch(RandomCrop(5), images, numbers), stack(apply(RandomCrop(5), list(images), numbers)))
 
 
 def test_every_place_is_drawn_equally_often() -> None:
-    images = counted(1).expand(20_000, -1, -1, -1)
-    firsts = Crop(6)(images, torch.rand(20_000, 2, generator=torch.Generator().manual_seed(0)))[:, 0, 0, 0]
-    counts = firsts.unique(return_counts=True)[1]
+    images = numbered(1).expand(20_000, -1, -1, -1)
+    corners = batch(RandomCrop(6), images, seeded(20_000, 2))[:, 0, 0, 0]
+    counts = torch.bincount(corners.long())
+    counts = counts[counts > 0]
     assert len(counts) == 9
     assert (counts / 20_000 - 1 / 9).abs().max() < 5 * math.sqrt(1 / 9 / 20_000)
 
 
-def test_half_of_the_pictures_are_mirrored() -> None:
-    images = counted(1000)
-    turned = Mirror()(images, torch.linspace(0, 1, 1000).unsqueeze(1))
-    same = (turned == images).flatten(1).all(1)
-    assert same.sum() == 500
-    assert torch.equal(turned[~same], images[~same].flip(-1))
+@pytest.mark.parametrize("p", [0.5, 0.2, 0.0, 1.0])
+def test_the_share_p_of_images_is_flipped(p: float) -> None:
+    images = numbered(1000)
+    flipped = batch(RandomHorizontalFlip(p), images, torch.arange(1000).unsqueeze(1) / 1000)
+    same = (flipped == images).flatten(1).all(1)
+    assert (~same).sum() == 1000 * p
+    assert torch.equal(flipped[~same], images[~same].flip(-1))
 
 
-def test_area_crops_have_the_areas_and_shapes_of_the_paper() -> None:
-    """GoogLeNet, Sec. 6: 8% to 100% of the area, sides 3/4 to 4/3, both evenly."""
-    step = AreaCrop(16)
-    numbers = torch.rand(4000, 22, generator=torch.Generator().manual_seed(0)).tolist()
-    boxes = torch.tensor([step.box(400, 400, drawn) for drawn in numbers], dtype=torch.float64)
+def test_resized_crops_have_the_areas_and_ratios_of_the_paper() -> None:
+    """GoogLeNet, Sec. 6: 8% to 100% of the area, aspect ratios 3/4 to 4/3, both uniform."""
+    boxes = torch.tensor(
+        [draw_crop_box(RandomResizedCrop(16), 400, 400, drawn) for drawn in seeded(4000, 22).tolist()],
+        dtype=torch.float64,
+    )
     top, left, height, width = boxes.unbind(1)
-    area, shape = height * width / 400**2, width / height
+    area, ratio = height * width / 400**2, width / height
     assert ((top >= 0) & (left >= 0) & (top + height <= 400) & (left + width <= 400)).all()
     assert area.min() > 0.075
     assert area.max() > 0.95
-    assert 0.74 < shape.min() < 0.76
-    assert 1.32 < shape.max() < 1.345
-    assert abs(shape.log().mean()) < 0.02
+    assert 0.74 < ratio.min() < 0.76
+    assert 1.32 < ratio.max() < 1.345
+    assert abs(ratio.log().mean()) < 0.02
     assert ((height - 400 * 0.4).abs() > 0).any()
 
 
 def test_jitter_of_no_strength_changes_nothing_and_strength_changes_what_it_says() -> None:
     images = torch.rand(12, 3, 4, 4)
     numbers = torch.rand(12, 4)
-    torch.testing.assert_close(ColorJitter(0.0)(images, numbers), images)
-    brighter = augmentation.brightness(images / 2, torch.full((12,), 1.5))
+    torch.testing.assert_close(batch(ColorJitter(0, 0, 0), images, numbers), images)
+    brighter = adjust_brightness(images / 2, torch.full((12,), 1.5))
     torch.testing.assert_close(brighter, images * 0.75)
-    flat = augmentation.contrast(images, torch.zeros(12))
+    flat = adjust_contrast(images, torch.zeros(12))
     assert flat.flatten(1).std(dim=1).max() < 1e-6
-    gray = augmentation.saturation(images, torch.zeros(12))
+    gray = adjust_saturation(images, torch.zeros(12))
     torch.testing.assert_close(gray[:, 0], gray[:, 2])
 
 
-def test_pca_color_has_the_deviation_of_the_paper_along_each_component() -> None:
+def test_jitter_scales_each_property_by_its_own_strength() -> None:
+    images, numbers = torch.rand(6, 3, 4, 4) / 4, torch.full((6, 4), 0.75)
+    torch.testing.assert_close(batch(ColorJitter(0.4, 0, 0), images, numbers), images * 1.2)
+    contrasts = adjust_contrast(images, torch.full((6,), 1.2))
+    torch.testing.assert_close(batch(ColorJitter(0, 0.4, 0), images, numbers), contrasts)
+    saturations = adjust_saturation(images, torch.full((6,), 1.2))
+    torch.testing.assert_close(batch(ColorJitter(0, 0, 0.4), images, numbers), saturations)
+
+
+def test_pca_lighting_has_the_deviation_of_the_paper_along_each_component() -> None:
     """AlexNet, Sec. 4.1: components times eigenvalues times Gaussians of deviation 0.1."""
-    components = torch.tensor(augmentation.IMAGENET_COMPONENTS)
+    components = torch.tensor(IMAGENET_COMPONENTS)
     torch.testing.assert_close(components.T @ components, torch.eye(3), atol=2e-3, rtol=0)
-    numbers = torch.rand(50_000, 3, generator=torch.Generator().manual_seed(0))
-    added = PCAColor(0.1)(torch.zeros(50_000, 3, 1, 1), numbers)
-    assert isinstance(added, Tensor)
-    along = (added.view(-1, 3) @ components).std(0)
-    torch.testing.assert_close(along, 0.1 * torch.tensor(augmentation.IMAGENET_DEVIATIONS), rtol=0.02, atol=0)
+    colors = batch(PCALighting(0.1), torch.zeros(50_000, 3, 1, 1), seeded(50_000, 3))
+    along = (colors.view(-1, 3) @ components).std(0)
+    torch.testing.assert_close(along, 0.1 * torch.tensor(IMAGENET_DEVIATIONS), rtol=0.02, atol=0)
 
 
-def test_principal_colors_are_found() -> None:
-    draw = torch.Generator().manual_seed(0)
+def test_principal_components_are_found() -> None:
     direction = torch.tensor([0.6, 0.8, 0.0])
-    colors = 0.5 + 0.1 * torch.randn(4000, 1, generator=draw) * direction
-    images = (colors * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
-    values, components = principal_colors(of_tensor("flat", images, torch.zeros(40, dtype=torch.long), ["one"]))
-    assert values[0] == pytest.approx(0.1, rel=0.05)
+    colors = 0.5 + 0.1 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)) * direction
+    pixels = (colors * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
+    images = ImageSet.from_tensor("flat", pixels, torch.zeros(40, dtype=torch.long), ["class"])
+    deviations, components = principal_components(images)
+    assert deviations[0] == pytest.approx(0.1, rel=0.05)
     first = torch.tensor(components)[:, 0]
     assert abs(float(first @ direction)) == pytest.approx(1, abs=1e-3)
 
 
-def test_erasing_leaves_zeros_in_one_box_for_its_share_of_pictures() -> None:
+def test_erasing_leaves_zeros_in_one_box_for_its_share_of_images() -> None:
     images = torch.ones(2000, 1, 20, 20)
-    erased = Erase(0.5)(images, torch.rand(2000, 23, generator=torch.Generator().manual_seed(0)))
-    assert isinstance(erased, Tensor)
+    erased = batch(RandomErasing(0.5), images, seeded(2000, 23))
     shares = (erased == 0).flatten(1).float().mean(1)
     assert 0.45 < (shares > 0).float().mean() < 0.55
     assert 0.01 < shares[shares > 0].min() < 0.04
@@ -142,14 +154,14 @@ def test_erasing_leaves_zeros_in_one_box_for_its_share_of_pictures() -> None:
 
 
 def test_a_shorter_side_keeps_proportions() -> None:
-    assert scale_shorter(torch.rand(3, 30, 45), 20).shape == (3, 20, 30)
-    assert scale_shorter(torch.rand(3, 45, 30), 20).shape == (3, 30, 20)
-    sides = [min(one.shape[1:]) for one in ShorterSide(8, 12)([torch.rand(1, 10, 15)] * 500, torch.rand(500, 1))]
-    assert set(sides) == {8, 9, 10, 11, 12}
+    assert resize_shorter_side(torch.rand(3, 30, 45), 20).shape == (3, 20, 30)
+    assert resize_shorter_side(torch.rand(3, 45, 30), 20).shape == (3, 30, 20)
+    resized = apply(Resize(8, 12), [torch.rand(1, 10, 15)] * 500, torch.rand(500, 1))
+    assert {min(image.shape[1:]) for image in resized} == {8, 9, 10, 11, 12}
 
 
-def test_ten_crops_are_corners_middle_and_mirrors() -> None:
-    images = counted(2, side=6)
+def test_ten_crops_are_corners_center_and_mirror_images() -> None:
+    images = numbered(2, side=6)
     crops = ten_crops(images, 4)
     assert crops.shape == (10, 2, 3, 4, 4)
     assert torch.equal(crops[0], images[..., :4, :4])
@@ -158,153 +170,56 @@ def test_ten_crops_are_corners_middle_and_mirrors() -> None:
     assert torch.equal(crops[5], images.flip(-1)[..., :4, :4])
 
 
-def test_googlenet_has_144_crops_of_a_picture() -> None:
+def test_a_random_ten_crop_is_the_one_of_ten_that_is_drawn() -> None:
+    images = numbered(1, side=6).expand(10, -1, -1, -1)
+    crops = batch(RandomTenCrop(4), images, (torch.arange(10).unsqueeze(1) + 0.5) / 10)
+    assert torch.equal(crops, ten_crops(images[0], 4))
+
+
+def test_googlenet_has_144_crops_of_an_image() -> None:
     """Sec. 7: 4 scales x 3 squares x 6 x 2."""
     image = torch.rand(3, 40, 90)  # long enough for squares whose crops are all different
-    crops = many_crops(image, 24, (28, 31, 35, 38))
+    crops = multi_crop_144(image, 24, (28, 31, 35, 38))
     assert crops.shape == (144, 3, 24, 24)
     assert len({crop.numpy().tobytes() for crop in crops}) == 144
 
 
-def test_what_a_picture_gets_depends_on_seed_epoch_and_picture_alone(few: Splits, prepared: Prepared) -> None:
-    def of(batch: int, seed: int, epoch: int, rank: int = 0, world: int = 1) -> dict[int, Tensor]:
-        order = Epoch(few.train, prepared.train, batch, seed, epoch, rank, world)
-        found = {}
-        for step in range(len(order)):
-            mine = order.indices(step)[rank::world].tolist()
-            found |= dict(zip(mine, order[step].images, strict=True))
-        return found
-
-    whole = of(32, 1, 2)
-    assert len(whole) == 256
-    for other in (of(64, 1, 2), of(32, 1, 2, 0, 3), of(32, 1, 2, 2, 3)):
-        assert all(torch.equal(whole[place], image) for place, image in other.items())
-    for other in (of(32, 2, 2), of(32, 1, 3)):
-        assert sum(not torch.equal(whole[place], image) for place, image in other.items()) > 200
-
-
-@pytest.mark.parametrize("world", [2, 3, 5])
-def test_processes_share_the_same_global_batches(few: Splits, prepared: Prepared, world: int) -> None:
-    alone = Epoch(few.train, prepared.train, 20, seed=3, epoch=1)
-    shares = [Epoch(few.train, prepared.train, 20, 3, 1, rank, world) for rank in range(world)]
-    assert len(alone) == 256 // 20
-    for step in range(len(alone)):
-        labels = torch.cat([share[step].labels for share in shares])
-        assert labels.sort().values.tolist() == alone[step].labels.sort().values.tolist()
-        assert len(labels) == 20
-
-
-def test_worker_processes_change_nothing(few: Splits, prepared: Prepared) -> None:
-    order = Epoch(few.train, prepared.train, 64, 0, 0)
-    alone, helped = list(batches(order, 1)), list(batches(order, 1, workers=2))
-    assert len(alone) == len(helped) == 3
-    assert all(torch.equal(one.images, other.images) for one, other in zip(alone, helped, strict=True))
-
-
-def test_an_epoch_shows_every_picture_once_in_another_order_each_time(few: Splits, prepared: Prepared) -> None:
-    first, second = (Epoch(few.train, prepared.train, 32, 0, epoch).order for epoch in (0, 1))
-    assert first.sort().values.tolist() == list(range(256)) == second.sort().values.tolist()
-    assert (first == second).sum() < 20
-
-
 def test_seeds_of_neighbors_differ_in_many_bits() -> None:
-    seeds = {seed_of("x", seed, epoch) for seed in range(30) for epoch in range(30)}
+    seeds = {derive_seed("x", seed, epoch) for seed in range(30) for epoch in range(30)}
     assert len(seeds) == 900
-    assert bin(seed_of("x", 0, 0) ^ seed_of("x", 0, 1)).count("1") > 10
+    assert bin(derive_seed("x", 0, 0) ^ derive_seed("x", 0, 1)).count("1") > 10
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
-def test_the_words_of_every_recipe_are_steps_that_end_in_the_input_of_a_network(recipe: object) -> None:
-    draw = torch.Generator().manual_seed(0)
-    sides = [(300, 260), (270, 400), (280, 280), (512, 300)] if recipe.data == "imagenet" else [(32, 32)] * 4  # type: ignore[attr-defined]
-    side = 224 if recipe.data == "imagenet" else 32  # type: ignore[attr-defined]
-    channels = 1 if recipe.data in ("mnist", "digits") else 3  # type: ignore[attr-defined]
-    images = [
-        torch.randint(0, 256, (height, width, channels), generator=draw, dtype=torch.uint8) for height, width in sides
-    ]
-    pictures = ImageSet(
-        "some",
-        torch.cat([image.flatten() for image in images]),
-        torch.tensor([0, *torch.tensor([image.numel() for image in images]).cumsum(0)[:-1].tolist()]),
-        torch.tensor(sides),
-        torch.tensor([0, 1, 0, 1]),
-        ("a", "b"),
-        channels,
-    )
-    prepared = prepare(recipe.augmentation, recipe.preprocessing, pictures, side)  # type: ignore[attr-defined]
-    batch = Epoch(pictures, prepared.train, 4, 0, 0)[0].images
-    view = prepared.view(pictures.take(torch.arange(4)))
-    assert batch.shape == view.shape == (4, channels, side, side)
-    assert batch.dtype == torch.float32
-    assert batch.isfinite().all()
-    assert 0.001 < batch.std() < 300
+def test_every_transform_of_a_recipe_has_a_function() -> None:
+    assert set(FUNCTIONS) == {*TRANSFORMS, Lambda}
 
 
-def test_zeros_around_a_picture_are_the_mean(few: Splits) -> None:
-    """The authors' code of ResNet and DenseNet normalizes before it pads."""
-    prepared = prepare(("pad 4 and crop",), "mean and deviation by channel", few.train, 32)
-    images = few.train.take(torch.arange(8))
-    corner = prepared.train(images, torch.tensor([[0.0, 0.0]]).repeat(8, 1))
-    assert not corner[:, :, :4].any()
-    torch.testing.assert_close(corner[:, :, 4:, 4:], prepared.view(images)[:, :, :28, :28])
+def test_an_open_size_becomes_the_input_side() -> None:
+    assert resolve(RandomCrop(padding=4), 32) == RandomCrop(32, padding=4)
+    assert resolve(CenterCrop(256), 224) == CenterCrop(256)
+    assert resolve(RandomHorizontalFlip(0.3), 32) == RandomHorizontalFlip(0.3)
 
 
-def test_preprocessing_does_what_its_words_say(few: Splits) -> None:
-    images = few.train.take(torch.arange(256))
-    values = images.double() / 255
-    view = prepare((), "mean and deviation by channel", few.train, 32).view(images)
-    assert abs(view.mean()) < 1e-5
-    assert abs(view.std(correction=0) - 1) < 1e-5
-    by_pixel = prepare(("pad 4 and crop",), "mean by pixel", few.train, 32).view(images)
-    torch.testing.assert_close(by_pixel.double(), 255 * (values - values.mean(0)), atol=1e-3, rtol=0)
-    ink = prepare((), "background -0.1, ink 1.175", few.train, 32).view(images)
-    assert ink.min() == pytest.approx(-0.1, abs=1e-6)
-    assert ink.max() == pytest.approx(1.175, abs=1e-6)
-    white = prepare((), "global contrast normalization and ZCA", few.train, 32).view(images)
-    covariance = torch.cov(white.flatten(1).T, correction=0)
-    values = torch.linalg.eigvalsh(covariance)
-    assert values.max() < 1.01
-    assert values[-5] > 0.9
-
-
-def test_normalization_leaves_what_it_was_given() -> None:
-    images = torch.rand(2, 1, 3, 3)
-    before = images.clone()
-    Normalize(torch.full((1, 1, 1), 0.5), torch.ones(1, 1, 1))(images, torch.empty(2, 0))
-    assert torch.equal(images, before)
-
-
-def test_small_pictures_stand_in_the_middle() -> None:
-    centered = Center(32)(torch.ones(1, 1, 28, 28), torch.empty(1, 0))
-    assert isinstance(centered, Tensor)
-    assert centered.sum() == 28 * 28
-    assert centered[0, 0, 2:30, 2:30].all()
-
-
-def test_mean_and_deviation_are_those_of_all_pixels(few: Splits) -> None:
-    values = few.train.take(torch.arange(256)).double() / 255
-    mean, deviation = by_channel(few.train)
-    assert mean == pytest.approx([values.mean().item()])
-    assert deviation == pytest.approx([values.std(correction=0).item()])
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("pad 4", "no augmentation 'pad 4'; there are .*'pad N and crop'"),
-        ("color jitter", "no augmentation"),
-    ],
-)
-def test_unknown_words_are_refused_with_those_that_there_are(words: str, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        steps_of(words, 32)
+def test_each_step_takes_its_own_numbers_in_order() -> None:
+    """Two numbers crop, the third flips: the numbers that a batch of CIFAR gets."""
+    images = numbered(4)
+    numbers = torch.tensor([[0.0, 0.0, 0.9], [0.0, 0.0, 0.1], [0.99, 0.99, 0.9], [0.99, 0.0, 0.1]])
+    crops = Pipeline((RandomCrop(6), RandomHorizontalFlip()))(images, numbers)
+    first, second, third, fourth = images
+    expected = [first[:, :6, :6], second[:, :6, :6].flip(-1), third[:, 2:, 2:], fourth[:, 2:, :6].flip(-1)]
+    assert torch.equal(crops, torch.stack(expected))
 
 
 def test_steps_that_do_not_fit_say_why() -> None:
-    with pytest.raises(DataError, match="a picture of 8x8 has no crop of 9x9"):
-        Crop(9)(counted(1), torch.zeros(1, 2))
-    with pytest.raises(DataError, match="PCA color is for pictures of 3 channels, not 1"):
-        PCAColor(0.1)(torch.zeros(1, 1, 2, 2), torch.zeros(1, 3))
-    steps: tuple[Step, ...] = (ShorterSide(8),)
-    with pytest.raises(DataError, match="pictures differ in size, 8x10 and 8x12"):
-        Pipeline(steps)([torch.rand(1, 8, 10), torch.rand(1, 8, 12)], torch.empty(2, 0))
+    with pytest.raises(DataError, match=r"a crop of 9x9 does not fit in an image of 8x8: resize or pad it first"):
+        apply(RandomCrop(9), numbered(1), torch.zeros(1, 2))
+    with pytest.raises(DataError, match=r"RandomCrop\(.*\) has no size: set it, or call resolve"):
+        apply(RandomCrop(), numbered(1), torch.zeros(1, 2))
+    with pytest.raises(DataError, match="PCALighting takes images of 3 channels, not 1"):
+        apply(PCALighting(0.1), torch.zeros(1, 1, 2, 2), torch.zeros(1, 3))
+    with pytest.raises(DataError, match="images differ in size, 8x10 and 8x12: .*must end in one size"):
+        Pipeline((Resize(8),))([torch.rand(1, 8, 10), torch.rand(1, 8, 12)])
+    with pytest.raises(DataError, match="no augmentation 'RandomCrop': use the transforms of archzoo.recipes"):
+        apply("RandomCrop", numbered(1), torch.zeros(1, 0))
+    with pytest.raises(DataError, match="takes 2 numbers per image, not 0"):
+        Pipeline((RandomCrop(4),))(numbered(1))

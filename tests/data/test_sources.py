@@ -1,7 +1,8 @@
-"""Pictures from every source, whole or refused by name."""
+"""Datasets from every source: complete, or an error that names what is wrong."""
 
 import io
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import sources as data
-from archzoo.data.dataset import Decoded, cached, enlarge, of_tensor
-from archzoo.data.preprocessing import by_channel
-from archzoo.data.sources import NORMALIZATION, Hub, digits, hub, load, split
-from archzoo.errors import DataError
+from archzoo.data import folders, hub
+from archzoo.data.cache import DecodedImage, cached
+from archzoo.data.dataset import ImageSet
+from archzoo.data.digits import enlarge, load_digits
+from archzoo.data.fitting import channel_statistics
+from archzoo.data.hub import HUB, HubDataset, load_hub
+from archzoo.data.reading import read_image, read_pixels
+from archzoo.data.sources import NORMALIZATION, SOURCES, load
+from archzoo.data.splits import split
+from archzoo.errors import DataError, MissingDependency
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -34,20 +40,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_the_digits_are_those_of_scikit_learn() -> None:
-    rest, test = digits(32)
-    assert (len(rest), len(test)) == (1438, 359)
-    assert rest.size == (32, 32)
+    train, test = load_digits(32)
+    assert (len(train), len(test)) == (1438, 359)
+    assert train.size == (32, 32)
     assert torch.bincount(test.labels).tolist() == [36, 36, 35, 37, 36, 36, 36, 36, 35, 36]
-    both = torch.cat([rest.starts, test.starts]).sort().values
-    assert both.tolist() == [1024 * place for place in range(1797)]
-    one = rest.take(torch.tensor([0]))
-    assert isinstance(one, Tensor)
-    assert not one[..., :4].any()
-    assert one.max() > 200
+    offsets = torch.cat([train.offsets, test.offsets]).sort().values
+    assert offsets.tolist() == [1024 * index for index in range(1797)]
+    image = train.take(torch.tensor([0]))
+    assert isinstance(image, Tensor)
+    assert not image[..., :4].any()
+    assert image.max() > 200
 
 
 @pytest.mark.parametrize(("side", "inner"), [(8, 8), (28, 24), (32, 24), (224, 192)])
-def test_digits_are_enlarged_by_a_whole_number_and_centered(side: int, inner: int) -> None:
+def test_digits_are_enlarged_by_an_integer_and_centered(side: int, inner: int) -> None:
     large = enlarge(torch.full((1, 1, 8, 8), 255, dtype=torch.uint8), side)
     margin = (side - inner) // 2
     assert large.shape == (1, 1, side, side)
@@ -58,146 +64,148 @@ def test_digits_are_enlarged_by_a_whole_number_and_centered(side: int, inner: in
 def test_splits_share_nothing_and_depend_on_no_training_seed() -> None:
     splits = load("digits")
     assert (len(splits.train), len(splits.validation), len(splits.test)) == (1294, 144, 359)
-    places = [set(part.starts.tolist()) for part in vars(splits).values()]
-    assert not places[0] & places[1]
-    assert not places[0] & places[2]
-    assert not places[1] & places[2]
-    assert torch.equal(load("digits").validation.starts, splits.validation.starts)
+    train, validation, test = (set(part.offsets.tolist()) for part in vars(splits).values())
+    assert not train & validation
+    assert not train & test
+    assert not validation & test
+    assert torch.equal(load("digits").validation.offsets, splits.validation.offsets)
     assert load("digits", seed=1).test.digest() == splits.test.digest()
 
 
 def test_cifar_keeps_45000_and_5000() -> None:
-    many = of_tensor("many", torch.zeros(50_000, 1, 1, 1, dtype=torch.uint8), torch.zeros(50_000), ["one"])
-    splits = split(many, many, 0.1, 0)
+    pixels = torch.zeros(50_000, 1, 1, 1, dtype=torch.uint8)
+    images = ImageSet.from_tensor("black", pixels, torch.zeros(50_000), ["class"])
+    splits = split(images, images, 0.1, 0)
     assert (len(splits.train), len(splits.validation)) == (45_000, 5_000)
 
 
 @pytest.mark.parametrize("name", ["cifar10", "cifar100", "mnist"])
-def test_the_constants_of_normalization_are_the_true_ones(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_normalization_constants_are_those_of_the_training_images(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     os.environ.pop("ARCHZOO_CACHE")
-    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)  # what is here: nothing is downloaded for a test
+    monkeypatch.setattr("datasets.config.HF_HUB_OFFLINE", True)  # a test downloads nothing
     try:
-        rest, _ = hub(data.HUB[name], name)
+        train, _ = load_hub(HUB[name], name)
     except DataError as error:
-        pytest.skip(f"{name} is not at hand: {str(error)[:80]}")
-    for ours, computed in zip(NORMALIZATION[name], by_channel(rest), strict=True):
+        pytest.skip(f"{name} is not downloaded: {str(error)[:80]}")
+    for ours, computed in zip(NORMALIZATION[name], channel_statistics(train), strict=True):
         assert ours == pytest.approx(computed, abs=6e-5)
 
 
-def test_folders_are_classes_and_pictures_keep_their_sizes(folder: Path) -> None:
+def test_folders_are_classes_and_images_keep_their_sizes(folder: Path) -> None:
     splits = load(folder)
     parts = vars(splits).values()
     assert splits.train.classes == ("ants", "bees")
     assert [len(part) for part in parts] == [14, 2, 4]
-    pictures = [
+    images = [
         (image, label)
         for part in parts
         for image, label in zip(part.take(torch.arange(len(part))), part.labels.tolist(), strict=True)
     ]
-    assert {tuple(image.shape) for image, _ in pictures} == {(3, 8, 12 + more) for more in range(10)}
-    told = sorted((int(image[0, 0, 0]), int(image[1, 0, 0]), label) for image, label in pictures)
-    assert told == sorted([(number, 0, 0) for number in range(10)] + [(0, number, 1) for number in range(10)])
+    assert {tuple(image.shape) for image, _ in images} == {(3, 8, 12 + more) for more in range(10)}
+    colors = sorted((int(image[0, 0, 0]), int(image[1, 0, 0]), label) for image, label in images)
+    assert colors == sorted([(number, 0, 0) for number in range(10)] + [(0, number, 1) for number in range(10)])
 
 
-def test_named_parts_are_what_they_are_called(folder: Path, tmp_path: Path) -> None:
-    for part, many in (("train", 6), ("val", 3), ("test", 2)):
-        for number in range(many):
+def test_named_splits_are_used_as_named(folder: Path, tmp_path: Path) -> None:
+    for part, count in (("train", 6), ("val", 3), ("test", 2)):
+        for number in range(count):
             draw(tmp_path / "set" / part / "a" / f"{number}.png")
             draw(tmp_path / "set" / part / "b" / f"{number}.png")
     assert [len(part) for part in vars(load(tmp_path / "set")).values()] == [12, 6, 4]
     (tmp_path / "set" / "test").rename(tmp_path / "elsewhere")
     splits = load(tmp_path / "set", validation=0.25)
-    assert [len(part) for part in vars(splits).values()] == [9, 3, 6]  # val is what is tested on, once
+    assert [len(part) for part in vars(splits).values()] == [9, 3, 6]  # val is the test set
     draw(tmp_path / "set" / "val" / "c" / "0.png")
     with pytest.raises(DataError, match="differ in their classes: c"):
         load(tmp_path / "set")
 
 
-def test_a_folder_is_decoded_once_and_anew_when_it_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_is_decoded_once_and_again_when_it_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = load(folder)
-    monkeypatch.setattr(data, "read_pixels", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(folders, "read_pixels", lambda *_: pytest.fail("decoded again"))
     assert load(folder).train.digest() == before.train.digest()
     monkeypatch.undo()
     monkeypatch.setenv("ARCHZOO_CACHE", str(folder.parent / "cache"))
     draw(folder / "ants" / "0.png", (99, 0, 0), (50, 50))
-    sides = [part.sides for part in vars(load(folder)).values()]
-    assert [50, 50] in torch.cat(sides).tolist()
+    sizes = [part.sizes for part in vars(load(folder)).values()]
+    assert [50, 50] in torch.cat(sizes).tolist()
 
 
-def test_a_damaged_picture_is_named_and_refused_or_left_out(folder: Path) -> None:
-    whole = (folder / "bees" / "inside" / "3.PNG").read_bytes()
-    (folder / "bees" / "inside" / "3.PNG").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"3.PNG is damaged.*damaged='skip'"):
+def test_a_corrupt_image_is_an_error_that_names_it_or_is_skipped(folder: Path) -> None:
+    file = folder / "bees" / "inside" / "3.PNG"
+    content = file.read_bytes()
+    file.write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=r"3.PNG is corrupt.*on_corrupt='skip' leaves it out"):
         load(folder)
     assert not list((folder.parent / "cache").iterdir())  # nothing half written
-    with pytest.warns(UserWarning, match=r"left out .*3.PNG"):
-        splits = load(folder, damaged="skip")
+    with pytest.warns(UserWarning, match=r"skipped .*3.PNG, which is corrupt"):
+        splits = load(folder, on_corrupt="skip")
     assert sum(len(part) for part in vars(splits).values()) == 19
 
 
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("change", "message"),
     [
-        (lambda root: [path.unlink() for path in root.rglob("*.PNG")], "has no pictures of bees"),
-        (lambda root: [path.unlink() for path in root.rglob("*.*") if path.is_file()], "no folders of pictures"),
-        (lambda root: (root / "train").mkdir(), "has train, but no val or test"),
+        (lambda root: [path.unlink() for path in root.rglob("*.PNG")], "has no images of bees"),
+        (lambda root: [path.unlink() for path in root.rglob("*.*") if path.is_file()], "no folders of images"),
+        (lambda root: (root / "train").mkdir(), "has train but no val or test"),
     ],
 )
-def test_folders_that_cannot_be_used_say_why(folder: Path, spoil: Callable[[Path], object], message: str) -> None:
-    spoil(folder)
+def test_folders_that_cannot_be_used_say_why(folder: Path, change: Callable[[Path], object], message: str) -> None:
+    change(folder)
     with pytest.raises(DataError, match=message):
         load(folder)
 
 
-def test_unknown_data_and_shares_are_refused() -> None:
-    with pytest.raises(DataError, match="no data 'cifar11'.*digits, cifar10"):
+def test_unknown_datasets_and_shares_raise_errors_that_name_the_right_ones() -> None:
+    with pytest.raises(DataError, match="no dataset and no folder is called 'cifar11': use digits, cifar10"):
         load("cifar11")
-    with pytest.raises(DataError, match="validation must be a share between 0 and 1, not 1.5"):
+    with pytest.raises(DataError, match="validation must be between 0 and 1, not 1.5"):
         load("digits", validation=1.5)
 
 
-def test_a_cache_that_is_damaged_or_gone_is_named(folder: Path) -> None:
+def test_a_cache_that_is_corrupt_or_deleted_is_named(folder: Path) -> None:
     splits = load(folder)
     file = splits.train.file
     assert file is not None
-    splits.train.check()
+    splits.train.check_file()
     moved = file.rename(file.with_name("moved"))
-    with pytest.raises(DataError, match=r"the pictures of animals are gone: .*pixels.u8"):
-        splits.train.check()
+    with pytest.raises(DataError, match=r"the images of animals are gone: .*pixels.u8"):
+        splits.train.check_file()
     moved.rename(file)
     (file.parent / "index.safetensors").write_bytes(b"nonsense")
-    with pytest.raises(DataError, match="is damaged .*: delete it, and it is made anew"):
+    with pytest.raises(DataError, match="is corrupt .*: delete it to decode the dataset again"):
         load(folder)
 
 
-def test_a_cache_is_whole_or_not_there(tmp_path: Path) -> None:
-    def breaks() -> list[Decoded]:
+def test_a_cache_is_complete_or_absent(tmp_path: Path) -> None:
+    def fail() -> list[DecodedImage]:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(DataError, match=r"could not write the cache of x in .*: No space left on device"):
-        cached("x", "key", ["a"], 1, breaks)
+        cached("x", "key", ["a"], 1, fail)
     assert not list((tmp_path / "cache").iterdir())
-    with pytest.raises(DataError, match="x has no pictures that can be read"):
+    with pytest.raises(DataError, match="x has no images that can be read"):
         cached("x", "key", ["a"], 1, list)
 
 
 def rows(path: Path, count: int = 20) -> None:
-    """A dataset as the hub has them: parquet files of encoded pictures with labels that have names."""
+    """A dataset as the hub has them: parquet files of encoded images with named labels."""
     datasets = pytest.importorskip("datasets")
-    pictures = []
+    images = []
     for number in range(count):
         file = io.BytesIO()
         Image.new("RGB", (4, 4), (number, 0, 0)).save(file, "png")
-        pictures.append({"bytes": file.getvalue(), "path": None})
+        images.append({"bytes": file.getvalue(), "path": None})
     features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=["cat", "dog"])})
     labels = [number % 2 for number in range(count)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    datasets.Dataset.from_dict({"image": pictures, "label": labels}, features).to_parquet(str(path))
+    datasets.Dataset.from_dict({"image": images, "label": labels}, features).to_parquet(str(path))
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
-def test_datasets_of_the_hub_come_through_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_datasets_of_the_hub_are_loaded_by_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     rows(tmp_path / "pets" / "train.parquet")
     rows(tmp_path / "pets" / "test.parquet", 6)
@@ -208,47 +216,82 @@ def test_datasets_of_the_hub_come_through_its_library(tmp_path: Path, monkeypatc
     assert isinstance(images, Tensor)
     assert images[:, 0, 0, 0].tolist() == list(range(6))
     assert splits.test.labels.tolist() == [0, 1] * 3
-    monkeypatch.setattr(data, "_rows", lambda *_: pytest.fail("asked again"))
+    monkeypatch.setattr(hub, "_load_rows", lambda *_: pytest.fail("loaded again"))
     assert load(f"hub:{tmp_path / 'pets'}").train.digest() == splits.train.digest()
     monkeypatch.undo()
     monkeypatch.setenv("ARCHZOO_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match="has no column 'picture': it has image, label"):
-        hub(Hub(str(tmp_path / "pets"), image="picture"), "pets")
+        load_hub(HubDataset(str(tmp_path / "pets"), image="picture"), "pets")
 
 
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_without_a_network_one_line_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("datasets")
     monkeypatch.setattr("datasets.load_dataset", lambda *_, **__: (_ for _ in ()).throw(ConnectionError("no route\nx")))
-    with pytest.raises(DataError, match=r"cifar10 .*could not be fetched \(no route\): .*hub:FOLDER") as caught:
+    with pytest.raises(DataError, match=r"cifar10 .*could not be downloaded \(no route\): .*hub:FOLDER") as caught:
         load("cifar10")
     assert "\n" not in str(caught.value)
 
 
-def test_classes_are_chosen_and_numbered_anew() -> None:
-    rest, _ = digits(8)
-    some = rest.of_classes([7, 3])
-    assert some.classes == ("7", "3")
-    assert len(some) == int(((rest.labels == 3) | (rest.labels == 7)).sum())
-    assert torch.equal(some.labels == 0, rest.labels[(rest.labels == 3) | (rest.labels == 7)] == 7)
+def test_selected_classes_are_numbered_from_zero() -> None:
+    train, _ = load_digits(8)
+    selected = train.select_classes([7, 3])
+    labels = train.labels[(train.labels == 3) | (train.labels == 7)]
+    assert selected.classes == ("7", "3")
+    assert len(selected) == len(labels)
+    assert torch.equal(selected.labels == 0, labels == 7)
     with pytest.raises(DataError, match=r"classes 0 to 9, not \[10\]"):
-        rest.of_classes([10])
+        train.select_classes([10])
 
 
 @pytest.mark.parametrize(
     ("images", "labels", "message"),
     [
-        (torch.zeros(2, 1, 2, 2), torch.zeros(2), "pictures are bytes"),
+        (torch.zeros(2, 1, 2, 2), torch.zeros(2), "images must be uint8"),
         (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.zeros(3), "with 3"),
-        (torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 5]), "labels run from 0 to 5, of 2 classes"),
+        (
+            torch.zeros(2, 1, 2, 2, dtype=torch.uint8),
+            torch.tensor([0, 5]),
+            "labels must be from 0 to 1, not",
+        ),
     ],
 )
-def test_pictures_and_labels_must_go_together(images: Tensor, labels: Tensor, message: str) -> None:
+def test_images_and_labels_must_fit_together(images: Tensor, labels: Tensor, message: str) -> None:
     with pytest.raises(DataError, match=message):
-        of_tensor("x", images, labels, ["a", "b"])
+        ImageSet.from_tensor("x", images, labels, ["a", "b"])
 
 
-def test_digests_differ_where_pictures_do() -> None:
-    rest, test = digits(8)
-    changed = replace(rest, pixels=rest.pixels.flip(0))
-    assert len({rest.digest(), test.digest(), rest.subset(torch.arange(1437)).digest(), changed.digest()}) == 4
+def test_digests_differ_where_images_do() -> None:
+    train, test = load_digits(8)
+    changed = replace(train, pixels=train.pixels.flip(0))
+    assert len({train.digest(), test.digest(), train.subset(torch.arange(1437)).digest(), changed.digest()}) == 4
+
+
+def test_every_image_is_read_upright_in_the_channels_that_are_asked_for(tmp_path: Path) -> None:
+    """EXIF's orientation 6 says that the first row is the right side."""
+    image = Image.new("RGB", (6, 4))
+    image.putpixel((0, 0), (255, 0, 0))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.png", exif=exif)
+    pixels = read_pixels(tmp_path / "turned.png", 3)
+    assert pixels.shape == (6, 4, 3)
+    assert pixels[0, 3].tolist() == [255, 0, 0]
+    assert read_pixels(tmp_path / "turned.png", 1)[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
+    assert read_pixels(tmp_path / "turned.png", 3, shorter_side=2).shape == (3, 2, 3)
+    assert read_image(tmp_path / "turned.png", (3, 6, 4))[:, 0, 3].tolist() == [1, 0, 0]
+    with pytest.raises(DataError, match="images are read with 1 or 3 channels, not 4"):
+        read_pixels(tmp_path / "turned.png", 4)
+
+
+def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("sklearn", "PIL", "datasets"):
+        monkeypatch.setitem(sys.modules, package, None)
+    for source, extra in (("digits", "train"), (folder, "pictures"), ("cifar10", "data")):
+        with pytest.raises(MissingDependency, match=rf"not installed: pip install 'archzoo\[{extra}\]'"):
+            load(source)
+
+
+def test_every_dataset_of_the_hub_is_a_source() -> None:
+    assert set(SOURCES) == {"digits", *HUB}
+    assert NORMALIZATION.keys() <= SOURCES.keys()

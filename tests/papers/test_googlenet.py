@@ -14,9 +14,9 @@ from archzoo.models.googlenet import (
     Logits,
     inception,
     naive_inception,
-    training_loss,
     without_auxiliary,
 )
+from archzoo.training.losses import training_loss
 
 BOTH = pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
 

@@ -1,25 +1,32 @@
 """``archzoo train`` and ``archzoo finetune`` as a person at a shell meets them."""
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 import archzoo
-from archzoo import cli
+from archzoo import cli, training
 from archzoo.cli.training import read_classes, read_seeds, sort_changes
-from archzoo.training.recipes import Recipe
+from archzoo.errors import BadOption
+from archzoo.recipes import Recipe
+from archzoo.recipes.optimizers import defaults_of
+from archzoo.registry import find_recipe
 
+OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "rprop", "asgd")
+RUNS = ("lenet5_textbook-digits", "library")  # the directory of a run that names none, and another
 Shell = Callable[..., tuple[int, str, str]]
-QUICK = ("length=1", "unit=epochs", "batch=64", "augmentation=")
+QUICK = ("epochs=1", "batch_size=64", "augmentation=")
 
 
 @pytest.fixture
 def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
-    """The command line within this process, in a folder of its own: exit code, stdout, stderr."""
+    """The command line within this process, in a directory of its own: exit code, stdout, stderr."""
     monkeypatch.chdir(tmp_path)
 
     def call(*arguments: str) -> tuple[int, str, str]:
@@ -35,13 +42,24 @@ def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, t
 @pytest.mark.parametrize("name", archzoo.names())
 def test_no_option_of_a_network_is_called_as_a_value_of_a_recipe(name: str) -> None:
     """Else ``key=value`` could not tell which of them is meant."""
-    assert not {one.name for one in fields(Recipe)} & archzoo.find(name).options.keys()
+    values = {field.name for field in fields(Recipe)}.union(*map(defaults_of, OPTIMIZERS))
+    assert not values & archzoo.find(name).options.keys()
 
 
 def test_changes_go_to_the_network_or_to_the_recipe() -> None:
-    options, values = sort_changes(archzoo.find("densenet_bc"), ["depth=40", "lr=0.05", "k=12", "batch=32"])
+    entry, recipe = archzoo.find("densenet_bc"), find_recipe("densenet_bc")
+    options, values = sort_changes(entry, recipe, ["depth=40", "lr=0.05", "k=12", "batch_size=32", "momentum=0.8"])
     assert options == ["depth=40", "k=12"]
-    assert values == {"lr": "0.05", "batch": "32"}
+    assert values == {"lr": "0.05", "batch_size": "32", "momentum": "0.8"}
+
+
+def test_options_of_another_optimizer_are_values_of_the_recipe_that_has_it() -> None:
+    entry, recipe = archzoo.find("densenet_bc"), find_recipe("densenet_bc")
+    for optimizer in ("adamw", "AdamW(amsgrad=True)"):
+        _, values = sort_changes(entry, recipe, ["betas=0.9,0.95", f"optimizer={optimizer}"])
+        assert values == {"betas": "0.9,0.95", "optimizer": optimizer}
+    with pytest.raises(BadOption, match="neither densenet_bc nor recipe densenet_cifar has 'betas'"):
+        sort_changes(entry, recipe, ["betas=0.9,0.95"])
 
 
 def test_lists_of_numbers_are_read() -> None:
@@ -52,7 +70,7 @@ def test_lists_of_numbers_are_read() -> None:
 def test_a_run_writes_a_network_its_recipe_and_its_result(shell: Shell, tmp_path: Path) -> None:
     code, out, err = shell("train", "lenet5_textbook", *QUICK, "lr=0.02", "--output", "run")
     assert (code, out) == (0, "")
-    assert "wrote run/net.safetensors" in err
+    assert "wrote net.safetensors, result.json and log.csv to run" in err
     assert archzoo.load(tmp_path / "run" / "net.safetensors").state_dict().keys() == (
         archzoo.build("lenet5_textbook").state_dict().keys()
     )
@@ -75,26 +93,31 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
     ("arguments", "message"),
     [
         (("train", "resnet21"), "resnet20"),
-        (("train", "resnet20", "rate=1"), "rate"),
-        (("train", "resnet20", "lr=fast"), "lr"),
-        (("train", "resnet20", "augmentation=spin"), "no augmentation 'spin'; there are"),
+        (("train", "resnet20", "rate=1"), "neither resnet20 nor recipe digits has 'rate'"),
+        (("train", "resnet20", "lr=fast"), "lr must be a number, such as 0.05, not 'fast'"),
+        (("train", "resnet20", "augmentation=miror"), "augmentation has no miror: did you mean"),
+        (("train", "resnet20", "optimizer=lbfgs"), "optimizer lbfgs cannot be used: its step evaluates the loss"),
         (("train", "resnet20", "--data", "nowhere/at/all"), "nowhere/at/all"),
         (("train", "resnet20", "--recipe", "densenets"), "no recipe is called 'densenets', and no network is called"),
         (("train", "resnet20", "--seed", "one"), "--seed must be a number, or several with commas between, not 'one'"),
-        (("train", "resnet20", "--classes", "a-b"), "--classes are numbers such as 0-4 or 1,3,5, not 'a-b'"),
+        (("train", "resnet20", "--classes", "a-b"), "--classes must be numbers such as 0-4 or 1,3,5, not 'a-b'"),
         (("train", "resnet20", "--classes", "8-12"), "classes"),
         (("train", "resnet20", "--nproc", "0"), "--nproc must be at least 1, not 0"),
-        (("train", "resnet20", "--fsdp"), "several, --nproc 2"),
+        (("train", "resnet20", "--fsdp"), "start several with --nproc 2"),
         (("train", "resnet20", "--precision", "float16"), "bfloat16"),
-        (("train", "resnet20", "--device", "gpu"), "there is no device 'gpu' to train on; there is cpu"),
-        (("train", "resnet20", "--device", "cuda:99"), "there is no device 'cuda:99'"),
-        (("train", "resnet20", "--device", "meta"), "there is no device 'meta'"),
-        (("train", "resnet20", "batch=5000"), "a batch of 5000 is more than the"),
+        (("train", "resnet20", "--device", "gpu"), "cannot train on device 'gpu'; available: cpu"),
+        (("train", "resnet20", "--device", "cuda:99"), "cannot train on device 'cuda:99'"),
+        (("train", "resnet20", "--device", "meta"), "cannot train on device 'meta'"),
+        (("train", "resnet20", "batch_size=5000"), "images of digits, not 5000"),
+        (("train", "nin_imagenet", "--data", "photos"), "no recipe is published for nin_imagenet"),
         (("finetune", "resnet20", "--weights", "gone.safetensors", "--data", "digits"), "gone.safetensors"),
-        (("finetune", "resnet20", "--weights", "x", "--data", "digits", "--freeze", "--decay", "0.5"), "--freeze"),
+        (
+            ("finetune", "resnet20", "--weights", "x", "--data", "digits", "--freeze", "--decay", "0.5"),
+            "freeze trains the classifier alone",
+        ),
     ],
 )
-def test_bad_input_is_answered_in_one_line_and_nothing_is_written(
+def test_bad_input_is_one_line_of_error_and_nothing_is_written(
     shell: Shell, tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = shell(*arguments)
@@ -103,3 +126,31 @@ def test_bad_input_is_answered_in_one_line_and_nothing_is_written(
     assert "Traceback" not in err
     assert out == ""
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -> None:
+    assert shell("train", "lenet5_textbook", *QUICK, "--device", "cpu")[0] == 0
+    lines: list[str] = []
+    result = training.run(
+        "LeNet5-textbook",
+        changes={"epochs": 1, "batch_size": 64, "augmentation": ()},
+        run_dir=tmp_path / "runs" / "library",
+        device="cpu",
+        log=lines.append,
+    )
+    states = [archzoo.load(tmp_path / "runs" / run / "net.safetensors").state_dict() for run in RUNS]
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert all(torch.equal(value, states[1][name]) for name, value in result.state.items())
+    runs = [json.loads((tmp_path / "runs" / run / "run.json").read_text()) for run in RUNS]
+    assert runs[0] == runs[1]
+    assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'runs' / 'library'}"
+
+
+def test_importing_training_and_transfer_brings_no_torch() -> None:
+    code = (
+        "import sys, archzoo.training, archzoo.transfer; print('torch' in sys.modules)\n"
+        "print([name for room in (archzoo.training, archzoo.transfer) for name in room.__all__"
+        " if not callable(getattr(room, name))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "[]"]

@@ -1,6 +1,7 @@
-"""How papers trained: rates where the papers change them, and a recipe for every network."""
+"""Recipes: rates where the papers change them, an optimizer for each, and changes of their values."""
 
 import json
+import subprocess
 import sys
 
 import pytest
@@ -9,13 +10,27 @@ import torch
 import archzoo
 from archzoo import cli
 from archzoo.errors import RecipeError
-from archzoo.training.recipes import IMAGES, RECIPES, Recipe, draw, find_recipe, options_of, read_changes
-from archzoo.training.schedules import Cosine, Inverse, Plateau, Run, WarmUp
+from archzoo.recipes import (
+    TRAINING_IMAGES,
+    Cosine,
+    Duration,
+    InverseTime,
+    RandomCrop,
+    RandomHorizontalFlip,
+    Recipe,
+    ReduceOnPlateau,
+    Warmup,
+    draw_rates,
+    read_changes,
+)
+from archzoo.registry import find_recipe, recipes, recipes_of
+from archzoo.training.choosing import choose_recipe
+from archzoo.training.optimizer import build_optimizer
 
 
 def rate(recipe: Recipe, epoch: float, images: int = 50_000) -> float:
     """The learning rate at the first iteration of an epoch, as a paper states it."""
-    run = recipe.run(images)
+    run = recipe.duration(images)
     return recipe.lr * recipe.schedule.factor(round(epoch * run.per_epoch), run)
 
 
@@ -43,15 +58,16 @@ def test_the_rate_changes_where_the_paper_says(network: str, rates: list[tuple[f
 def test_iterations_count_where_the_paper_counts_iterations() -> None:
     for name, first in (("resnet56", 0.1), ("resnet110", 0.01)):
         recipe = find_recipe(name)
-        run = recipe.run(45_000)
+        run = recipe.duration(45_000)
         rates = [recipe.lr * recipe.schedule.factor(at, run) for at in (0, 399, 400, 31_999, 32_000, 48_000, 63_999)]
         assert rates == pytest.approx([first, first, 0.1, 0.1, 0.01, 0.001, 0.001])
         assert run.iterations == 64_000
 
 
 @pytest.mark.parametrize("name", archzoo.names())
-def test_every_network_has_a_recipe_of_its_own_paper(name: str) -> None:
-    if name in ("nin_imagenet", "googlenet_bn"):  # no paper trains these
+def test_every_network_has_a_recipe_of_its_own_paper_or_says_why_none_is_published(name: str) -> None:
+    if not recipes_of(name):
+        assert archzoo.find(name).paper.without_recipe[name]
         return
     recipe = find_recipe(name)
     assert recipe.networks != ("*",)
@@ -59,52 +75,57 @@ def test_every_network_has_a_recipe_of_its_own_paper(name: str) -> None:
     assert (recipe.data == "imagenet") == (size > 64)
 
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
 def test_a_recipe_makes_an_optimizer_and_a_rate_that_is_never_negative(recipe: Recipe) -> None:
-    kinds = {name.lower(): getattr(torch.optim, name) for name in dir(torch.optim)}
-    optimizer = kinds[recipe.optimizer]([torch.nn.Parameter(torch.zeros(2))], **options_of(recipe))
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), recipe)
     assert optimizer.defaults["lr"] == recipe.lr
-    rates = recipe.rates(IMAGES.get(recipe.data, 1000))
+    rates = recipe.rates(TRAINING_IMAGES.get(recipe.data, 1000))
     assert max(rates) == pytest.approx(recipe.lr)
     assert min(rates) >= 0
-    assert json.loads(json.dumps(recipe.as_dict()))["schedule"]["kind"]
-    assert draw(recipe, IMAGES.get(recipe.data, 1000)).count("*") == 60
+    assert json.loads(json.dumps(recipe.to_dict()))["schedule"]["type"]
+    assert draw_rates(recipe, TRAINING_IMAGES.get(recipe.data, 1000)).count("*") == 60
 
 
 def test_names_are_distinct() -> None:
-    assert len({recipe.name for recipe in RECIPES}) == len(RECIPES)
+    assert len({recipe.name for recipe in recipes()}) == len(recipes())
 
 
 def test_a_plateau_drops_when_nothing_improves_and_not_more_often_than_it_may() -> None:
-    plateau = Plateau(by=0.1, patience=2, drops=2)
-    assert plateau.after([5, 4, 3]) == 1
-    assert plateau.after([5, 4, 4, 4]) == pytest.approx(0.1)
-    assert plateau.after([5, 4, 4, 4, 4]) == pytest.approx(0.1)
-    assert plateau.after([5] + [4] * 9) == pytest.approx(0.01)
-    assert plateau.after([5, 4, 4.5, 3, 3.5, 2]) == 1
+    plateau = ReduceOnPlateau(gamma=0.1, patience=2, drops=2)
+    assert plateau.factor_after([5, 4, 3]) == 1
+    assert plateau.factor_after([5, 4, 4, 4]) == pytest.approx(0.1)
+    assert plateau.factor_after([5, 4, 4, 4, 4]) == pytest.approx(0.1)
+    assert plateau.factor_after([5] + [4] * 9) == pytest.approx(0.01)
+    assert plateau.factor_after([5, 4, 4.5, 3, 3.5, 2]) == 1
 
 
 def test_cosines_restart_and_inverse_time_falls_as_its_name() -> None:
-    run = Run(100, 10)
+    run = Duration(100, 10)
     cosine = Cosine(restarts=2)
     assert [cosine.factor(at, run) for at in (0, 25, 50, 75)] == pytest.approx([1, 0.5, 1, 0.5])
-    assert [Inverse(1.0, "epochs").factor(at, run) for at in (0, 10, 30)] == pytest.approx([1, 0.5, 0.25])
-    assert WarmUp(0.1, 2, Inverse(0.0), "epochs").factor(19, run) == 0.1
+    assert [InverseTime(1.0, "epochs").factor(at, run) for at in (0, 10, 30)] == pytest.approx([1, 0.5, 0.25])
+    assert Warmup(0.1, 2, InverseTime(0.0), "epochs").factor(19, run) == 0.1
 
 
 def test_values_are_changed_by_name_and_type() -> None:
     recipe = find_recipe("densenet_bc")
-    texts = {"batch": "32", "lr": "1e-3", "nesterov": "false", "augmentation": "mirror, crop"}
-    changed = recipe.with_(**read_changes(recipe, texts))
-    assert (changed.batch, changed.lr, changed.nesterov) == (32, 0.001, False)
-    assert changed.augmentation == ("mirror", "crop")
+    texts = {"batch_size": "32", "lr": "1e-3", "nesterov": "false"}
+    texts["augmentation"] = "RandomHorizontalFlip, RandomCrop(padding=4)"
+    changed = recipe.with_changes(**read_changes(recipe, texts))
+    assert (changed.batch_size, changed.lr, changed.optimizer.options["nesterov"]) == (32, 0.001, False)
+    assert changed.augmentation == (RandomHorizontalFlip(), RandomCrop(padding=4))
     for texts, message in (
-        ({"batch": "many"}, "batch must be a int, such as 64, not 'many'"),
-        ({"bach": "3"}, "a recipe has no 'bach': did you mean 'batch'"),
-        ({"batch": "0"}, "must be positive"),
+        ({"batch_size": "many"}, "batch_size must be an integer, not 'many'"),
+        ({"batchsize": "3"}, "a recipe has no 'batchsize': did you mean 'batch_size'"),
+        ({"batch_size": "0"}, "batch_size must be more than 0, not 0"),
+        ({"lr": "fast"}, "lr must be a number, such as 0.1, not 'fast'"),
+        ({"augmentation": "miror"}, "augmentation has no miror: did you mean"),
+        ({"augmentation": "RandomCrop(4, 4, 4, 4)"}, "augmentation: RandomCrop"),
+        ({"epochs": "0"}, "epochs must be a positive integer, not 0"),
+        ({"epochs": "3", "iterations": "4"}, "exactly one of epochs and iterations"),
     ):
         with pytest.raises(RecipeError, match=message):
-            recipe.with_(**read_changes(recipe, texts))
+            recipe.with_changes(**read_changes(recipe, texts))
 
 
 def test_an_unknown_network_or_data_is_refused() -> None:
@@ -112,12 +133,36 @@ def test_an_unknown_network_or_data_is_refused() -> None:
         find_recipe("resnet20", "svhn")
 
 
-def test_the_verb_prints_and_draws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["archzoo", "recipe", "DenseNet-BC", "batch=32"])
+def test_the_command_prints_and_draws(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["archzoo", "recipe", "DenseNet-BC", "batch_size=32"])
     with pytest.raises(SystemExit) as done:
         cli.main()
     out = capsys.readouterr().out
     assert done.value.code == 0
     assert "densenet_cifar" in out
-    assert "batch  32" in out
+    assert "batch_size  32" in out
     assert "0 to 300 epochs" in out
+
+
+def test_the_command_imports_no_torch() -> None:
+    code = (
+        "import sys; sys.argv = ['archzoo', 'recipe', 'resnet20', 'lr=0.2', 'momentum=0.8']\n"
+        "from archzoo import cli\n"
+        "try: cli.main()\n"
+        "except SystemExit as done: print('torch' in sys.modules, done.code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "momentum=0.8" in done.stdout
+    assert done.stdout.splitlines()[-1] == "False 0"
+
+
+def test_a_network_without_a_published_recipe_is_not_given_another_ones() -> None:
+    assert choose_recipe("nin_imagenet", "digits").name == "digits"
+    assert choose_recipe("nin_imagenet", "photos", "constant").name == "constant"
+    with pytest.raises(RecipeError, match="no recipe is published for nin_imagenet .*: choose one by name, such as"):
+        choose_recipe("nin_imagenet", "photos")
+
+
+def test_data_that_no_paper_trained_on_takes_the_recipe_of_the_networks_own_paper() -> None:
+    assert choose_recipe("resnet20", "photos") == find_recipe("resnet20")
+    assert choose_recipe("resnet20", "digits").name == "digits"

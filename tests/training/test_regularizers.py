@@ -6,14 +6,10 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import RecipeError
-from archzoo.training.regularization import (
-    DropConnectLinear,
-    DropPath,
-    FractionalMaxPool,
-    decayed,
-    limit_filters,
-    regularize,
-)
+from archzoo.recipes import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
+from archzoo.recipes.regularizers import REGULARIZERS
+from archzoo.training.regularization import APPLY, limit_filters, regularize
+from archzoo.training.stochastic_layers import DropConnectLinear, FractionalMaxPool2d, PathDropout
 
 DRAWS = 4000
 
@@ -22,34 +18,34 @@ def test_drop_connect_expects_the_layer_itself() -> None:
     layer = nn.Linear(6, 3)
     plain = layer.weight @ torch.arange(6.0) + layer.bias
     layer.__class__ = DropConnectLinear
-    layer.probability = 0.25  # type: ignore[assignment]
-    told = torch.stack([layer(torch.arange(6.0)) for _ in range(DRAWS)]).detach()
-    torch.testing.assert_close(told.mean(0), plain.detach(), atol=6 * told.std().item() / DRAWS**0.5, rtol=0)
-    assert told.std(0).min() > 0.1
+    layer.p = 0.25  # type: ignore[assignment]
+    outputs = torch.stack([layer(torch.arange(6.0)) for _ in range(DRAWS)]).detach()
+    torch.testing.assert_close(outputs.mean(0), plain.detach(), atol=6 * outputs.std().item() / DRAWS**0.5, rtol=0)
+    assert outputs.std(0).min() > 0.1
     torch.testing.assert_close(layer.eval()(torch.arange(6.0)), plain)
 
 
-def test_drop_path_expects_the_branch_and_drops_whole_pictures() -> None:
-    part, maps = DropPath(0.3), torch.ones(DRAWS, 2, 2, 2)
-    told = part(maps)
-    sums = told.flatten(1).sum(1)
+def test_drop_path_expects_the_branch_and_drops_whole_images() -> None:
+    part, maps = PathDropout(0.3), torch.ones(DRAWS, 2, 2, 2)
+    outputs = part(maps)
+    sums = outputs.flatten(1).sum(1)
     kept = sums > 0
     torch.testing.assert_close(sums[kept], torch.full((int(kept.sum()),), 8 / 0.7))
     assert 0 < kept.sum() < DRAWS
-    assert told.mean().item() == pytest.approx(1, abs=0.05)
+    assert outputs.mean().item() == pytest.approx(1, abs=0.05)
     assert torch.equal(part.eval()(maps), maps)
 
 
 def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size() -> None:
     """Maps that grow evenly: the larger of two neighbors, at places that are uniform."""
     pool = nn.MaxPool2d(2)
-    part = FractionalMaxPool(pool)
+    part = FractionalMaxPool2d(pool)
     maps = torch.arange(9.0).expand(1, 1, 9, 9)
     assert part(maps).shape == pool(maps).shape == (1, 1, 4, 4)
-    told = torch.stack([part(maps) for _ in range(500)])
-    assert told.std(0)[..., 1:3].min() > 0.1
-    assert (told[..., 0] >= 1).all()
-    assert (told[..., 3] == 8).all()  # the last region is at the edge
+    outputs = torch.stack([part(maps) for _ in range(500)])
+    assert outputs.std(0)[..., 1:3].min() > 0.1
+    assert (outputs[..., 0] >= 1).all()
+    assert (outputs[..., 3] == 8).all()  # the last region is at the edge
     fixed = part.eval()
     assert torch.equal(fixed(maps), fixed(maps))
 
@@ -57,7 +53,7 @@ def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size()
 def test_dropout_stands_before_the_last_linear_layer() -> None:
     net = archzoo.build("resnet20")
     names = list(net.state_dict())
-    assert regularize(net, ["dropout 0.5"]) == ["classifier.fc"]
+    assert regularize(net, [Dropout(0.5)]) == ["classifier.fc"]
     seen: list[torch.Tensor] = []
     net.classifier.get_submodule("fc").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     net.train()(torch.randn(64, 3, 32, 32))
@@ -68,64 +64,62 @@ def test_dropout_stands_before_the_last_linear_layer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "phrase", "changed"),
+    ("name", "regularizer", "changed"),
     [
-        ("resnet20", "drop path 0.9", 9),
-        ("preact_resnet110", "drop path 0.5", 54),
-        ("wide_resnet_16_4", "drop path 0.5", 6),
-        ("alexnet_one_tower", "drop connect 0.5", 2),
-        ("resnet20", "drop connect 0.5", 1),
-        ("vgg_a", "fractional max pooling", 5),
-        ("squeezenet1_0", "fractional max pooling", 3),
+        ("resnet20", DropPath(0.9), 9),
+        ("preact_resnet110", DropPath(0.5), 54),
+        ("wide_resnet_16_4", DropPath(0.5), 6),
+        ("alexnet_one_tower", DropConnect(0.5), 2),
+        ("resnet20", DropConnect(0.5), 1),
+        ("vgg_a", FractionalMaxPooling(), 5),
+        ("squeezenet1_0", FractionalMaxPooling(), 3),
     ],
 )
-def test_a_phrase_changes_parts_and_no_names(name: str, phrase: str, changed: int) -> None:
+def test_a_regularizer_changes_parts_and_no_names(name: str, regularizer: Regularizer, changed: int) -> None:
     entry = archzoo.find(name)
     torch.manual_seed(0)  # two draws of few branches can be the same
     net = archzoo.build(name, num_classes=10)
     names, size = list(net.state_dict()), entry.input_size
     images = torch.randn(2, *size)
     before = net.eval()(images)
-    assert len(regularize(net, [phrase])) == changed
+    assert len(regularize(net, [regularizer])) == changed
     assert list(net.state_dict()) == names
     after = net.eval()(images)
     assert after.shape == before.shape
-    assert torch.equal(after, before) == (phrase != "fractional max pooling")
+    assert torch.equal(after, before) == (not isinstance(regularizer, FractionalMaxPooling))
     assert not torch.equal(net.train()(images), net.train()(images))
 
 
 def test_drop_path_grows_linearly_with_depth() -> None:
     net = archzoo.build("resnet20")
-    regularize(net, ["drop path 0.9"])
-    rates = [part.probability for part in net.modules() if isinstance(part, DropPath)]
+    regularize(net, [DropPath(0.9)])
+    rates = [part.p for part in net.modules() if isinstance(part, PathDropout)]
     assert rates == pytest.approx([0.1 * block for block in range(1, 10)])
 
 
 @pytest.mark.parametrize(
-    ("name", "phrase", "message"),
+    ("name", "regularizer", "message"),
     [
-        ("plain20", "drop path 0.5", "for residual networks"),
-        ("stochastic_depth_110", "drop path 0.5", "no stochastic depth of their own"),
-        ("nin", "drop connect 0.5", "the network has none"),
-        ("nin", "dropout 0.5", "the network has none"),
-        ("resnet20", "fractional max pooling", "this has none"),
-        ("resnet20", "dropout 1.5", "no regularizer 'dropout 1.5'; there are 'dropout 0.5', 'drop connect 0.5'"),
+        ("plain20", DropPath(0.5), "for residual networks"),
+        ("stochastic_depth_110", DropPath(0.5), "no stochastic depth of their own"),
+        ("nin", DropConnect(0.5), "the network has none"),
+        ("nin", Dropout(0.5), "the network has none"),
+        ("resnet20", FractionalMaxPooling(), "this one has none"),
+        ("resnet20", Regularizer(), r"a regularizer must be one of DropConnect, .*, not Regularizer\(\)"),
     ],
 )
-def test_what_does_not_fit_is_refused(name: str, phrase: str, message: str) -> None:
+def test_what_does_not_fit_is_refused(name: str, regularizer: Regularizer, message: str) -> None:
     with pytest.raises(RecipeError, match=message):
-        regularize(archzoo.build(name, device="meta"), [phrase])
+        regularize(archzoo.build(name, device="meta"), [regularizer])
 
 
-def test_the_scope_of_weight_decay_splits_the_parameters() -> None:
-    net = archzoo.build("resnet20")
-    everything, nothing = decayed(net, "all")
-    assert len(everything) == len(list(net.parameters()))
-    assert not nothing
-    weights, rest = decayed(net, "weights")
-    assert {one.dim() for one in weights} == {2, 4}
-    assert {one.dim() for one in rest} == {1}
-    assert len(weights) + len(rest) == len(everything)
+def test_a_probability_out_of_range_is_refused_when_it_is_made() -> None:
+    with pytest.raises(RecipeError, match="p of Dropout must be more than 0 and less than 1, not 1.5"):
+        Dropout(1.5)
+
+
+def test_every_regularizer_of_a_recipe_can_be_applied() -> None:
+    assert set(APPLY) == set(REGULARIZERS)
 
 
 def test_filters_above_the_limit_are_scaled_back_to_it() -> None:

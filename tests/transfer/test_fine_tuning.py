@@ -1,6 +1,5 @@
-"""Trained networks on other pictures, and what DenseNets use of their layers."""
+"""Pretrained networks on other images: fine-tuning, linear probes, predictions."""
 
-import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,49 +11,53 @@ from torch import nn
 import archzoo
 from archzoo import cli
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import TrainingError
-from archzoo.training.engine import RunConfig
-from archzoo.training.recipes import find_recipe
-from archzoo.transfer import fine_tuning as transfer
-from archzoo.transfer.feature_reuse import feature_reuse
-from archzoo.transfer.fine_tuning import computed, divided, draw_predictions, extract, fine_tune
-from archzoo.transfer.reuse import freeze, new_head
+from archzoo.registry import find_recipe
+from archzoo.training.config import RunConfig
+from archzoo.training.logs import no_log
+from archzoo.training.trainer import train
+from archzoo.transfer import fine_tuning
+from archzoo.transfer.fine_tuning import fine_tune
+from archzoo.transfer.freezing import freeze
+from archzoo.transfer.head import replace_classifier
+from archzoo.transfer.predictions import draw_predictions
+from archzoo.transfer.probing import compute_features, linear_probe, split_classifier
 
-SHORT = find_recipe("digits").with_(length=2)
-QUIET: Any = {"say": lambda _: None}
+SHORT = find_recipe("digits").with_changes(epochs=2)
+QUIET: Any = {"log": no_log}
 
 
 def states(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
-def test_an_extractor_is_truly_frozen_and_its_features_computed_once(
+def test_a_linear_probe_changes_no_feature_and_computes_them_once(
     few: Splits, prepared: Prepared, tmp_path: Path
 ) -> None:
     net = archzoo.build("resnet20", in_channels=1)
     before = states(net.features)
     passes: list[bool] = []
     net.features.register_forward_hook(lambda module, *_: passes.append(module.training))
-    outcome = extract(net, few, prepared, SHORT.with_(length=20), tmp_path / "run", **QUIET)
+    result = linear_probe(net, few, prepared, SHORT.with_changes(epochs=20), tmp_path / "run", **QUIET)
     after = states(net.features)
     assert all(torch.equal(before[name], after[name]) for name in before)  # running statistics too
     assert passes == [False] * (256 // 64 + 1 + 1)
-    assert outcome.net is net
-    assert outcome.history[-1]["train_loss"] < outcome.history[0]["train_loss"]
+    assert result.net is net
+    assert result.history[-1]["train_loss"] < result.history[0]["train_loss"]
     with torch.no_grad():
-        told = net.eval()(prepared.view(few.test.take(torch.arange(64))))
-    assert (told.argmax(1) == few.test.labels).float().mean().item() == pytest.approx(outcome.test.top1)
+        logits = net.eval()(prepared.center_crop(few.test.take(torch.arange(64))))
+    assert (logits.argmax(1) == few.test.labels).float().mean().item() == pytest.approx(result.test.top1)
 
 
 @pytest.mark.parametrize("name", ["resnet20", "lenet5_textbook", "nin"])
 def test_cached_features_are_what_the_frozen_network_computes(name: str, few: Splits, prepared: Prepared) -> None:
     net = archzoo.build(name, in_channels=1).eval()
-    fixed, learned = divided(net.classifier)
-    maps = computed(nn.Sequential(net.features, *fixed), few.test, prepared, "cpu").take(torch.arange(64))
-    head = nn.Sequential(*([nn.Flatten()] if maps[0].shape[1:] == (1, 1) else []), *learned)
+    fixed, trained = split_classifier(net.classifier)
+    maps = compute_features(nn.Sequential(net.features, *fixed), few.test, prepared, "cpu").take(torch.arange(64))
+    head = nn.Sequential(*([nn.Flatten()] if maps[0].shape[1:] == (1, 1) else []), *trained)
     with torch.no_grad():
-        expected = net(prepared.view(few.test.take(torch.arange(64))))
+        expected = net(prepared.center_crop(few.test.take(torch.arange(64))))
         torch.testing.assert_close(head(maps), expected)
 
 
@@ -64,19 +67,18 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     net = archzoo.build("resnet20", in_channels=1)
     before = states(net.features)
     phases: list[bool] = []
-    usual = transfer.train
 
     def watched(net: Any, *args: Any, **named: Any) -> Any:
-        outcome = usual(net, *args, **named)
+        result = train(net, *args, **named)
         phases.append(all(torch.equal(before[name], value) for name, value in net.features.state_dict().items()))
-        return outcome
+        return result
 
-    monkeypatch.setattr(transfer, "train", watched)
+    monkeypatch.setattr(fine_tuning, "train", watched)
     fine_tune(net, few, prepared, SHORT, tmp_path / "run", head_epochs=1, decay=0.5, **QUIET)
     assert phases == [True, False]
     assert all(parameter.requires_grad for parameter in net.parameters())
     saved = torch.load(next((tmp_path / "run").glob("checkpoint-*16*.pt")), weights_only=True)
-    rates = [group["first_lr"] for group in saved["optimizer"]["param_groups"]]
+    rates = [group["initial_lr"] for group in saved["optimizer"]["param_groups"]]
     assert rates == pytest.approx([SHORT.lr * 0.5**distance for distance in range(len(rates))][::-1])
     assert len(rates) == 5
 
@@ -94,7 +96,7 @@ def test_what_was_frozen_stays_frozen(few: Splits, prepared: Prepared, tmp_path:
 def test_nothing_that_learns_is_refused(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("lenet5_textbook")
     freeze(net)
-    with pytest.raises((TrainingError, ValueError), match="frozen|learn"):
+    with pytest.raises(TrainingError, match="every parameter of the network is frozen"):
         fine_tune(net, few, prepared, SHORT, tmp_path / "run", **QUIET)
 
 
@@ -116,9 +118,9 @@ def test_digits_0_to_4_help_with_5_to_9(tmp_path: Path, monkeypatch: pytest.Monk
             cli.main()
         assert done.value.code == 0
 
-    command("train", "lenet5_textbook", "--classes", "0-4", "--output", "low", "length=20", "lr=0.1")
-    tuning = ["finetune", "lenet5_textbook", "--weights", "low/net.safetensors", "--data", "digits", "batch=32"]
-    tuning += ["--classes", "5-9", "augmentation=", "lr=0.02", "length=8"]
+    command("train", "lenet5_textbook", "--classes", "0-4", "--output", "low", "epochs=20", "lr=0.1")
+    tuning = ["finetune", "lenet5_textbook", "--weights", "low/net.safetensors", "--data", "digits", "batch_size=32"]
+    tuning += ["--classes", "5-9", "augmentation=", "lr=0.02", "epochs=8"]
     command(*tuning, "--output", "tuned", "--head-epochs", "1")
     command(*tuning, "--output", "frozen", "--freeze")
     low, frozen = (archzoo.load(name + "/net.safetensors") for name in ("low", "frozen"))
@@ -128,41 +130,8 @@ def test_digits_0_to_4_help_with_5_to_9(tmp_path: Path, monkeypatch: pytest.Monk
     assert frozen(torch.zeros(1, 1, 32, 32)).shape == (1, 5)
 
 
-def test_feature_reuse_is_the_average_absolute_weight() -> None:
-    """DenseNet, Fig. 5: three blocks, of which each has one row more than layers."""
-    net = archzoo.build("densenet", depth=40, k=12)
-    tables = feature_reuse(net)
-    assert [table.shape for table in tables.values()] == [(13, 13)] * 3
-    weight = net.get_parameter("features.denseblock2.denselayer3.conv1.weight").detach()
-    first = weight.shape[1] - 24
-    table = tables["denseblock2"]
-    assert table[0, 2].item() == pytest.approx(weight[:, :first].abs().mean().item())
-    assert table[2, 2].item() == pytest.approx(weight[:, first + 12 :].abs().mean().item())
-    after = net.get_parameter("features.transition2.conv1.weight").detach()
-    assert table[12, 12].item() == pytest.approx(after[:, -12:].abs().mean().item())
-    last = net.get_parameter("classifier.fc.weight").detach()
-    assert tables["denseblock3"][12, 12].item() == pytest.approx(last[:, -12:].abs().mean().item())
-    assert all(math.isnan(table[row, column]) == (row > column) for row in range(13) for column in range(13))
-
-
-def test_feature_reuse_sees_a_layer_that_nobody_reads() -> None:
-    net = archzoo.build("densenet_bc", depth=40)
-    with torch.no_grad():
-        for layer in range(3, 7):
-            weight = net.get_parameter(f"features.denseblock1.denselayer{layer}.conv1.weight")
-            weight[:, 24 + 12 : 24 + 24] = 0  # what denselayer2 gave
-    row = feature_reuse(net)["denseblock1"][2]
-    assert not row[2:6].any()
-    assert row[6] > 0
-
-
-def test_feature_reuse_is_of_densenets() -> None:
-    with pytest.raises(ValueError, match="this network has no dense blocks"):
-        feature_reuse(archzoo.build("resnet20", device="meta"))
-
-
-def test_a_new_head_is_no_hindrance_to_settings(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
+def test_a_new_classifier_can_be_probed_with_a_config(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("resnet20", in_channels=1, num_classes=3)
-    new_head(net, 10)
-    outcome = extract(net, few, prepared, SHORT, tmp_path / "run", RunConfig(seed=2), **QUIET)
-    assert outcome.result["seed"] == 2
+    replace_classifier(net, 10)
+    result = linear_probe(net, few, prepared, SHORT, tmp_path / "run", RunConfig(seed=2), **QUIET)
+    assert result.result["seed"] == 2

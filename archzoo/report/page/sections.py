@@ -3,13 +3,15 @@
 from html import escape
 
 from archzoo.paper import DATA
+from archzoo.recipes import describe
+from archzoo.registry import recipes_of
 from archzoo.report import tables
 from archzoo.report.page.html import html_table
 from archzoo.report.page.network import Network, place
-from archzoo.training.recipes import find_recipe, spelled
 
-SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "momentum", "nesterov", "weight_decay", "batch", "length")
-SHOWN += ("augmentation", "preprocessing", "regularizers", "protocol", "reaches", "where", "chosen", "unconfirmed")
+SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
+SHOWN += ("augmentation", "preprocessing", "regularizers", "protocol")
+SHOWN += ("paper_result", "source", "unspecified", "unconfirmed")
 
 
 def section(network: Network) -> str:
@@ -76,11 +78,14 @@ def _layers(network: Network) -> str:
 
 
 def _recipe(network: Network) -> str:
-    values = spelled(find_recipe(network.name))
-    values["length"] += f" {values['unit']}"
+    published = recipes_of(network.name)
+    if not published:
+        why = network.entry.paper.without_recipe[network.name]
+        return f"<h3>How it was trained</h3>\n<p>No recipe is published: {escape(why)}.</p>\n"
+    values = describe(published[0])
     rows = "".join(
         f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(values[key])}</dd>"
         for key in SHOWN
-        if values[key] not in ("-", "0", "0.0", "False")
+        if values[key] not in ("-", "0.0")
     )
     return f"<h3>How it was trained</h3>\n<dl>{rows}</dl>\n"

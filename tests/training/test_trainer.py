@@ -1,4 +1,4 @@
-"""Training: what each setting promises, and that nothing is lost when a run is stopped, killed or damaged."""
+"""Training: what each option promises, and that a run that is stopped or killed loses nothing."""
 
 import csv
 import json
@@ -18,34 +18,54 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.data.loading import Epoch
+from archzoo.data.loading import EpochBatches
 from archzoo.data.preprocessing import Prepared
-from archzoo.data.sources import Splits
+from archzoo.data.splits import Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
+from archzoo.recipes import Constant, Cosine, MultiStepFraction, Recipe, ReduceOnPlateau
+from archzoo.registry import find_recipe
 from archzoo.training import checkpoints
+from archzoo.training.config import RunConfig
 from archzoo.training.distributed import Distributed
-from archzoo.training.engine import RunConfig, bfloat16_wins, channels_last_wins, resolved
-from archzoo.training.recipes import Recipe, find_recipe
-from archzoo.training.schedules import Constant, Cosine, Plateau, Shares
-from archzoo.training.trainer import Run, TrainResult, train
+from archzoo.training.logs import no_log
+from archzoo.training.precision import prefers_bfloat16, prefers_channels_last, resolve
+from archzoo.training.result import TrainResult
+from archzoo.training.trainer import Trainer, train
 
-SHORT = find_recipe("digits").with_(length=3, schedule=Constant(), lr=0.1)
+SHORT = find_recipe("digits").with_changes(epochs=3, schedule=Constant(), lr=0.1)
 
 
 class Runs:
-    """Short runs of LeNet-5 on a few digits, each in a folder of its own."""
+    """Short runs of LeNet-5 on a few digits, each in a directory of its own."""
 
-    def __init__(self, few: Splits, prepared: Prepared, folder: Path) -> None:
-        self.few, self.prepared, self.folder = few, prepared, folder
+    def __init__(self, few: Splits, prepared: Prepared, directory: Path) -> None:
+        self.few, self.prepared, self.directory = few, prepared, directory
 
     def __call__(
-        self, recipe: Recipe = SHORT, name: str = "run", net: nn.Module | None = None, **settings: Any
+        self, recipe: Recipe = SHORT, name: str = "run", net: nn.Module | None = None, **config: Any
     ) -> TrainResult:
         torch.manual_seed(0)
-        made: Any = net or archzoo.build("lenet5_textbook")
-        return train(
-            made, self.few, self.prepared, recipe, self.folder / name, RunConfig(**settings), say=lambda _: None
-        )
+        built: Any = net or archzoo.build("lenet5_textbook")
+        return train(built, self.few, self.prepared, recipe, self.directory / name, RunConfig(**config), log=no_log)
+
+    def trainer(self, net: Any, recipe: Recipe, name: str = "x", **config: Any) -> Trainer:
+        """A trainer whose steps a test makes itself."""
+        return make_trainer(Trainer, self, net, recipe, name, RunConfig(**config))
+
+
+def make_trainer(kind: type[Trainer], run: Runs, net: Any, recipe: Recipe, name: str, config: RunConfig) -> Trainer:
+    return kind(
+        net,
+        run.few,
+        run.prepared,
+        recipe,
+        run.directory / name,
+        config,
+        distributed=Distributed(),
+        description={},
+        parameter_groups=None,
+        log=no_log,
+    )
 
 
 @pytest.fixture
@@ -53,23 +73,24 @@ def run(few: Splits, prepared: Prepared, tmp_path: Path) -> Runs:
     return Runs(few, prepared, tmp_path)
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[name], other[name]) for name in one)
+def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
+    return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def test_a_run_learns_and_says_what_it_did(run: Runs, tmp_path: Path) -> None:
-    outcome = run(SHORT.with_(length=25), seed=1)
-    assert outcome.history[-1]["train_error"] < 0.2 < outcome.history[0]["train_error"]
+def test_a_run_learns_and_writes_what_it_did(run: Runs, tmp_path: Path) -> None:
+    result = run(SHORT.with_changes(epochs=25), seed=1)
+    assert result.history[-1]["train_error"] < 0.2 < result.history[0]["train_error"]
     rows = list(csv.DictReader((tmp_path / "run" / "log.csv").read_text().splitlines()))
     assert [int(row["epoch"]) for row in rows] == list(range(1, 26))
     lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert lines == outcome.history
-    result = json.loads((tmp_path / "run" / "result.json").read_text())
-    assert result["test"]["pictures"] == 64
-    assert result["test"]["protocol"] == "single view"
-    assert result["seed"] == 1
-    assert result["recipe"]["name"] == "digits"
-    assert result["versions"]["torch"] == torch.__version__
+    assert lines == result.history
+    written = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert written == result.result
+    assert written["test"]["images"] == 64
+    assert written["test"]["protocol"] == "single crop"
+    assert written["seed"] == 1
+    assert written["recipe"]["name"] == "digits"
+    assert written["versions"]["torch"] == torch.__version__
 
 
 def test_the_same_seed_gives_the_same_bits_and_another_others(run: Runs) -> None:
@@ -79,17 +100,17 @@ def test_the_same_seed_gives_the_same_bits_and_another_others(run: Runs) -> None
 
 
 def test_one_iteration_of_momentum_is_what_torch_does(run: Runs, few: Splits, prepared: Prepared) -> None:
-    """One batch of all pictures, without momentum's past: the parameter minus the rate times the gradient."""
+    """One batch of all images, without momentum's past: the parameter minus the rate times the gradient."""
     torch.manual_seed(0)
     net = archzoo.build("lenet5_textbook").double().float()
     before = {name: value.clone() for name, value in net.named_parameters()}
-    recipe = SHORT.with_(batch=256, length=1, unit="iterations", weight_decay=0.01, momentum=0.0, nesterov=False)
-    made = Run(net, few, prepared, recipe, run.folder / "x", RunConfig(), Distributed(), {}, None, lambda _: None)
-    batch = Epoch(few.train, prepared.train, 256, 0, 0)[0]
+    recipe = SHORT.with_changes(batch_size=256, iterations=1, weight_decay=0.01, momentum=0.0, nesterov=False)
+    trainer = run.trainer(net, recipe)
+    batch = EpochBatches(few.train, prepared.train, 256, 0, 0)[0]
     nn.functional.cross_entropy(net(batch.images), batch.labels).backward()
-    gradients = {name: one.grad.clone() for name, one in net.named_parameters() if one.grad is not None}
+    gradients = {name: weight.grad.clone() for name, weight in net.named_parameters() if weight.grad is not None}
     net.zero_grad()
-    made.step(batch)
+    trainer.step(batch)
     for name, value in net.named_parameters():
         expected = before[name] - 0.1 * (gradients[name] + 0.01 * before[name])
         torch.testing.assert_close(value.detach(), expected, atol=1e-6, rtol=1e-4)
@@ -102,87 +123,89 @@ def test_accumulation_is_the_same_batch_in_parts(run: Runs) -> None:
 
 
 def test_bfloat16_and_channels_last_train_too(run: Runs) -> None:
-    recipe = SHORT.with_(length=2)
+    recipe = SHORT.with_changes(epochs=2)
     plain = run(recipe, "plain", channels_last=False).history[-1]["train_loss"]
-    for name, settings in {"half": {"precision": "bfloat16"}, "last": {"channels_last": True}}.items():
-        outcome = run(recipe, name, **settings)
-        assert outcome.history[-1]["train_loss"] == pytest.approx(plain, rel=0.02)
-        assert all(value.is_contiguous() for value in outcome.state.values())
+    configs: dict[str, dict[str, Any]] = {"half": {"precision": "bfloat16"}, "last": {"channels_last": True}}
+    for name, config in configs.items():
+        result = run(recipe, name, **config)
+        assert result.history[-1]["train_loss"] == pytest.approx(plain, rel=0.02)
+        assert all(value.is_contiguous() for value in result.state.values())
 
 
-def test_the_default_layout_is_that_which_wins_and_precision_is_the_papers(run: Runs) -> None:
-    told = run(SHORT.with_(length=1)).result
-    assert (told["channels_last"], told["precision"]) == (True, "float32")  # on a CPU
-    assert told["settings"]["channels_last"] is None  # what was asked for: the same folder goes on on a GPU
+def test_the_default_memory_format_is_the_faster_one_and_precision_is_the_papers(run: Runs) -> None:
+    result = run(SHORT.with_changes(epochs=1)).result
+    assert (result["channels_last"], result["precision"]) == (True, "float32")  # on a CPU
+    assert result["config"]["channels_last"] is None  # what was asked for: the same directory resumes on a GPU
     gpu, cpu = torch.device("cuda"), torch.device("cpu")
-    assert not channels_last_wins(gpu, "float32")
-    assert channels_last_wins(gpu, "bfloat16")
-    chosen = resolved(RunConfig(precision="auto"), cpu).precision
-    assert chosen == ("bfloat16" if bfloat16_wins(cpu) else "float32")
-    assert resolved(RunConfig(channels_last=False), cpu).channels_last is False
+    assert not prefers_channels_last(gpu, "float32")
+    assert prefers_channels_last(gpu, "bfloat16")
+    chosen = resolve(RunConfig(precision="auto"), cpu).precision
+    assert chosen == ("bfloat16" if prefers_bfloat16(cpu) else "float32")
+    assert resolve(RunConfig(channels_last=False), cpu).channels_last is False
 
 
 def test_clipping_bounds_the_step(run: Runs) -> None:
     torch.manual_seed(0)
     before = nn.utils.parameters_to_vector(archzoo.build("lenet5_textbook").parameters())
-    recipe = SHORT.with_(length=1, unit="iterations", clip=0.01, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0)
+    recipe = SHORT.with_changes(
+        iterations=1, grad_clip_norm=0.01, lr=1.0, momentum=0.0, nesterov=False, weight_decay=0.0
+    )
     after = nn.utils.parameters_to_vector(run(recipe).net.parameters())
     assert float((after - before).detach().norm()) == pytest.approx(0.01, rel=1e-3)
 
 
 def test_averaged_weights_are_the_moving_average(run: Runs, few: Splits, prepared: Prepared) -> None:
-    recipe = SHORT.with_(ema=0.5, length=4, unit="iterations", batch=64)
+    recipe = SHORT.with_changes(ema=0.5, iterations=4, batch_size=64)
     torch.manual_seed(0)
     net = archzoo.build("lenet5_textbook")
-    settings = RunConfig(channels_last=False)  # for vectors of parameters
-    made = Run(net, few, prepared, recipe, run.folder / "x", settings, Distributed(), {}, None, lambda _: None)
-    order = Epoch(few.train, prepared.train, 64, 0, 0)
+    trainer = run.trainer(net, recipe, channels_last=False)  # for vectors of parameters
+    order = EpochBatches(few.train, prepared.train, 64, 0, 0)
     expected = None
     for step in range(4):
-        made.step(order[step])
+        trainer.step(order[step])
         now = nn.utils.parameters_to_vector(net.parameters()).detach().clone()
         expected = now if expected is None else 0.5 * expected + 0.5 * now
-    averaged = nn.utils.parameters_to_vector(made.judged.parameters())
+    averaged = nn.utils.parameters_to_vector(trainer.state.evaluated_net.parameters())
     torch.testing.assert_close(averaged, expected, atol=1e-6, rtol=1e-5)
     assert not torch.equal(averaged, nn.utils.parameters_to_vector(net.parameters()))
 
 
 def test_snapshots_at_the_end_of_each_cosine_are_an_ensemble(run: Runs) -> None:
-    recipe = SHORT.with_(length=6, schedule=Cosine(restarts=3))
-    outcome = run(recipe)
-    assert outcome.ensemble is not None
-    assert outcome.ensemble.pictures == 64
-    state = checkpoints.read_latest(run.folder / "run")
+    recipe = SHORT.with_changes(epochs=6, schedule=Cosine(restarts=3))
+    result = run(recipe)
+    assert result.ensemble is not None
+    assert result.ensemble.images == 64
+    state = checkpoints.read_latest(run.directory / "run")
     assert state is not None
     assert len(state["snapshots"]) == 3
-    assert same(state["snapshots"][-1], outcome.state)
-    rates = [row["lr"] for row in outcome.history]
+    assert same(state["snapshots"][-1], result.state)
+    rates = [row["lr"] for row in result.history]
     assert rates[1] < rates[0] < rates[2] * 2
     assert rates[2] == pytest.approx(rates[0])
 
 
 def test_a_plateau_lowers_the_rate_when_validation_stalls(run: Runs) -> None:
-    recipe = SHORT.with_(length=6, lr=1e-9, schedule=Plateau(by=0.1, patience=2, drops=2))
+    recipe = SHORT.with_changes(epochs=6, lr=1e-9, schedule=ReduceOnPlateau(gamma=0.1, patience=2, drops=2))
     rates = [row["lr"] for row in run(recipe).history]
     assert rates == pytest.approx([1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11])
 
 
 def test_the_best_epoch_is_tested_where_the_recipe_says_so(run: Runs) -> None:
-    recipe = SHORT.with_(length=8, lr=0.4, momentum=0.95, tested="best")
-    outcome = run(recipe)
-    best = min(range(8), key=lambda epoch: outcome.history[epoch]["validation_error"])
-    until = run(recipe.with_(length=best + 1, tested="last"), "until")
-    assert same(outcome.state, until.state)
-    assert outcome.result["tested"] == "best validation"
+    recipe = SHORT.with_changes(epochs=8, lr=0.4, momentum=0.95, select="best")
+    result = run(recipe)
+    best = min(range(8), key=lambda epoch: result.history[epoch]["validation_error"])
+    until = run(recipe.with_changes(epochs=best + 1, select="last"), "until")
+    assert same(result.state, until.state)
+    assert result.result["selected"] == "best validation"
 
 
-# Stopped, killed, damaged
+# Stopped, killed, corrupt
 
 
 def stopped_at(iteration: int, run: Runs, recipe: Recipe, name: str = "run") -> None:
     """A run that gets SIGTERM when it has done so many iterations."""
 
-    class Counting(Run):
+    class Counting(Trainer):
         def step(self, batch: Any) -> None:
             super().step(batch)
             if self.progress.iteration == iteration:
@@ -190,16 +213,14 @@ def stopped_at(iteration: int, run: Runs, recipe: Recipe, name: str = "run") -> 
 
     torch.manual_seed(0)
     net: Any = archzoo.build("lenet5_textbook")
-    made = Counting(
-        net, run.few, run.prepared, recipe, run.folder / name, RunConfig(), Distributed(), {}, None, lambda _: None
-    )
-    with pytest.raises(Stopped, match=f"stopped at iteration {iteration}: the same command goes on"):
-        made.to_the_end()
+    trainer = make_trainer(Counting, run, net, recipe, name, RunConfig())
+    with pytest.raises(Stopped, match=f"stopped at iteration {iteration}; rerun the command to resume"):
+        trainer.run()
 
 
 @pytest.mark.parametrize("iteration", [1, 8, 13])
-def test_a_stopped_run_goes_on_in_the_middle_of_an_epoch_to_the_same_bits(run: Runs, iteration: int) -> None:
-    recipe = SHORT.with_(ema=0.9, schedule=Shares((0.5,)), tested="best")
+def test_a_stopped_run_resumes_in_the_middle_of_an_epoch_to_bit_identical_weights(run: Runs, iteration: int) -> None:
+    recipe = SHORT.with_changes(ema=0.9, schedule=MultiStepFraction((0.5,)), select="best")
     whole = run(recipe, "whole")
     stopped_at(iteration, run, recipe)
     again = run(recipe)
@@ -208,31 +229,33 @@ def test_a_stopped_run_goes_on_in_the_middle_of_an_epoch_to_the_same_bits(run: R
     assert timeless == [[row[name] for name in row if "second" not in name] for row in whole.history]
 
 
-def test_a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so(run: Runs) -> None:
+def test_a_corrupt_checkpoint_falls_back_to_the_one_before_with_a_warning(run: Runs) -> None:
     whole = run(name="whole")
     stopped_at(20, run, SHORT)
-    latest = checkpoints.found(run.folder / "run")[0]
-    damaged = bytearray(latest.read_bytes())
-    damaged[len(damaged) // 2] ^= 1
-    latest.write_bytes(damaged)
-    with pytest.warns(UserWarning, match=rf"{latest.name} is damaged \(its bytes .*going on from the one before"):
+    latest = checkpoints.list_checkpoints(run.directory / "run")[0]
+    content = bytearray(latest.read_bytes())
+    content[len(content) // 2] ^= 1
+    latest.write_bytes(content)
+    with pytest.warns(
+        UserWarning, match=rf"{latest.name} is corrupt \(its content .*resuming from the checkpoint before it"
+    ):
         again = run()
     assert same(whole.state, again.state)
-    for path in checkpoints.found(run.folder / "run"):
+    for path in checkpoints.list_checkpoints(run.directory / "run"):
         path.write_bytes(b"")
-    with pytest.warns(UserWarning, match="damaged"), pytest.raises(CheckpointError, match="all checkpoints in"):
+    with pytest.warns(UserWarning, match="corrupt"), pytest.raises(CheckpointError, match="all checkpoints in"):
         run()
 
 
 def test_a_half_written_checkpoint_is_no_checkpoint(run: Runs) -> None:
     stopped_at(10, run, SHORT)
-    (run.folder / "run" / ".checkpoint-000000999.part").write_bytes(b"half")
+    (run.directory / "run" / ".checkpoint-000000999.part").write_bytes(b"half")
     assert same(run().state, run(name="whole").state)
 
 
 def test_two_checkpoints_are_kept(run: Runs) -> None:
-    run(SHORT.with_(length=5))
-    names = [path.name[11:20] for path in checkpoints.found(run.folder / "run")]
+    run(SHORT.with_changes(epochs=5))
+    names = [path.name[11:20] for path in checkpoints.list_checkpoints(run.directory / "run")]
     assert names == ["000000040", "000000032"]
 
 
@@ -241,26 +264,26 @@ def test_a_finished_run_is_not_trained_again(run: Runs) -> None:
     lines: list[str] = []
     torch.manual_seed(0)
     net: Any = archzoo.build("lenet5_textbook")
-    again = train(net, run.few, run.prepared, SHORT, run.folder / "run", RunConfig(), say=lines.append)
+    again = train(net, run.few, run.prepared, SHORT, run.directory / "run", RunConfig(), log=lines.append)
     assert same(first.state, again.state)
-    assert lines[0] == "going on from iteration 24 of 24"
+    assert lines[0] == "resuming from iteration 24 of 24"
     assert not [line for line in lines if line.startswith("epoch")]
 
 
-def test_a_folder_of_another_run_is_refused(run: Runs) -> None:
+def test_a_directory_of_another_run_is_refused(run: Runs) -> None:
     run()
-    with pytest.raises(TrainingError, match=r"another run \(recipe.lr was 0.1, and is 0.2\): choose another folder"):
-        run(SHORT.with_(lr=0.2))
-    with pytest.raises(TrainingError, match="settings.seed was 0, and is 3"):
+    with pytest.raises(TrainingError, match=r"another run \(recipe.lr was 0.1, and is 0.2\): choose another directory"):
+        run(SHORT.with_changes(lr=0.2))
+    with pytest.raises(TrainingError, match="config.seed was 0, and is 3"):
         run(seed=3)
 
 
-def test_a_full_disk_is_said_and_the_last_good_checkpoint_kept(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_and_the_last_good_checkpoint_is_kept(tmp_path: Path) -> None:
     good = checkpoints.write(tmp_path, 1, {"net": torch.zeros(10)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))  # as if there was no more room
     try:
-        with pytest.raises(CheckpointError, match=rf"could not write .*; the last good one is {good}"):
+        with pytest.raises(CheckpointError, match=rf"could not write .*; the last good checkpoint is {good}"):
             checkpoints.write(tmp_path, 2, {"net": torch.zeros(1_000_000)})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
@@ -270,7 +293,7 @@ def test_a_full_disk_is_said_and_the_last_good_checkpoint_kept(tmp_path: Path) -
     assert not state["net"].any()
 
 
-def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(run: Runs) -> None:
+def test_a_nan_loss_ends_the_run_and_keeps_the_last_checkpoint(run: Runs) -> None:
     class Breaking(nn.Module):
         """A part that gives nan from its 20th batch on."""
 
@@ -284,53 +307,56 @@ def test_a_loss_that_is_no_number_ends_the_run_and_keeps_the_last_checkpoint(run
 
     net = archzoo.build("lenet5_textbook")
     net.features.add_module("breaking", Breaking())
-    with pytest.raises(TrainingError, match=r"no number any more at iteration 21 \(rate 0.1\).*lr=0.01") as caught:
-        run(SHORT.with_(length=5), net=net)
-    kept = checkpoints.found(run.folder / "run")[0]
+    with pytest.raises(
+        TrainingError, match=r"loss is NaN or infinite at iteration 21 \(lr 0.1\).*lower learning rate, such as lr=0.01"
+    ) as caught:
+        run(SHORT.with_changes(epochs=5), net=net)
+    kept = checkpoints.list_checkpoints(run.directory / "run")[0]
     assert "000000016" in kept.name
     assert str(kept) in str(caught.value)
 
 
 def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path) -> None:
     gone = replace(run.few.train, file=tmp_path / "gone.u8")
-    with pytest.raises(DataError, match=r"the pictures of digits are gone: .*gone.u8"):
+    with pytest.raises(DataError, match=r"the images of digits are gone: .*gone.u8"):
         Runs(replace(run.few, train=gone), run.prepared, tmp_path)()
 
 
 @pytest.mark.parametrize(
-    ("changes", "settings", "message"),
+    ("changes", "config", "message"),
     [
-        ({"optimizer": "sdg"}, {}, "torch.optim has no 'sdg'; it has adadelta"),
-        ({"batch": 300}, {}, "a batch of 300 is more than the 256 pictures"),
-        ({"regularizers": ("dropin",)}, {}, "no regularizer 'dropin'; there are 'dropout 0.5'"),
-        ({"decay_scope": "some"}, {}, "the scope of weight decay is all or weights"),
-        ({"protocol": "twice"}, {}, "no protocol 'twice'"),
+        ({"optimizer": "sdg"}, {}, "torch.optim has no optimizer 'sdg': did you mean 'sgd'"),
+        ({"batch_size": 300}, {}, "batch_size must be at most the 256 images of digits, not 300"),
+        ({"regularizers": ("dropin",)}, {}, "regularizers must be a tuple of regularizers, not"),
+        ({"decay_scope": "some"}, {}, "decay_scope must be 'all' or 'weights', not 'some'"),
+        ({"protocol": "twice"}, {}, "protocol must be a protocol, not 'twice'"),
+        ({"optimizer": "rprop"}, {}, "optimizer rprop takes no weight decay: set weight_decay=0"),
         ({}, {"accumulate": 0}, "accumulate must be at least 1"),
-        ({}, {"sharded": True}, "FSDP shares parameters out among processes"),
+        ({}, {"sharded": True}, "FSDP shards parameters over processes"),
         ({}, {"precision": "float16"}, "float16 needs an accelerator"),
     ],
 )
 def test_what_cannot_be_done_is_refused_before_training(
-    run: Runs, changes: dict[str, Any], settings: dict[str, Any], message: str
+    run: Runs, changes: dict[str, Any], config: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(ValueError, match=message):
-        run(SHORT.with_(**changes), **settings)
-    assert not (run.folder / "run").exists()
+        run(SHORT.with_changes(**changes), **config)
+    assert not (run.directory / "run").exists()
 
 
 @pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
-    recipe = SHORT.with_(optimizer=name, lr=0.05 if name == "sgd" else 0.002, length=6, momentum=0.9, nesterov=False)
+    recipe = SHORT.with_changes(optimizer=name, lr=0.05 if name == "sgd" else 0.002, epochs=6, weight_decay=0.0)
     history = run(recipe).history
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
 def test_tensorboard_reads_what_was_logged(run: Runs) -> None:
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    outcome = run(tensorboard=True)
-    events = reader.EventAccumulator(str(run.folder / "run" / "tensorboard")).Reload().Scalars("train_loss")
+    result = run(tensorboard=True)
+    events = reader.EventAccumulator(str(run.directory / "run" / "tensorboard")).Reload().Scalars("train_loss")
     assert [event.step for event in events] == [1, 2, 3]
-    assert [event.value for event in events] == pytest.approx([row["train_loss"] for row in outcome.history])
+    assert [event.value for event in events] == pytest.approx([row["train_loss"] for row in result.history])
 
 
 # The command, in processes that are killed
@@ -341,12 +367,12 @@ class Command:
 
     def __init__(self, folder: Path, *more: str, processes: int = 1) -> None:
         self.folder = folder
-        self.said = folder.with_suffix(".said")
-        command = [sys.executable, "-m", "archzoo", "train", "lenet5_textbook", "--data", "digits", "batch=64"]
+        self.output = folder.with_suffix(".output")
+        command = [sys.executable, "-m", "archzoo", "train", "lenet5_textbook", "--data", "digits", "batch_size=64"]
         command += [*more, "--output", str(folder), "--nproc", str(processes), "--device", "cpu"]
-        with self.said.open("w") as said:
+        with self.output.open("w") as output:
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-            self.process = subprocess.Popen(command, env=environment, stderr=said, stdout=said)
+            self.process = subprocess.Popen(command, env=environment, stderr=output, stdout=output)
 
     def wait(self) -> int:
         return self.process.wait(timeout=180)
@@ -354,8 +380,8 @@ class Command:
     def wait_for(self, iteration: int) -> None:
         """Until it has written a checkpoint of a late enough iteration."""
         end = time.monotonic() + 120
-        while not any(int(path.name[11:20]) >= iteration for path in checkpoints.found(self.folder)):
-            assert self.process.poll() is None, self.said.read_text()
+        while not any(int(path.name[11:20]) >= iteration for path in checkpoints.list_checkpoints(self.folder)):
+            assert self.process.poll() is None, self.output.read_text()
             assert time.monotonic() < end
             time.sleep(0.02)
 
@@ -372,17 +398,17 @@ def _status(pid: int) -> str:
 
 
 def children(pid: int) -> list[int]:
-    found = [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-    return found + [below for one in found for below in children(one)]
+    direct = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    return direct + [below for child in direct for below in children(child)]
 
 
 @pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2])
-def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(tmp_path: Path, processes: int) -> None:
-    epochs = "length=10"
+def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(tmp_path: Path, processes: int) -> None:
+    epochs = "epochs=10"
     whole = Command(tmp_path / "whole", epochs, processes=processes)
-    assert whole.wait() == 0, whole.said.read_text()
+    assert whole.wait() == 0, whole.output.read_text()
     for after in (40, 100) if processes == 1 else (60,):  # iterations, of 20 an epoch
         killed = Command(tmp_path / "killed", epochs, processes=processes)
         killed.wait_for(after)
@@ -395,8 +421,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(tmp_path:
         assert not alive(workers)  # they end with their launcher, which could not tell them
         assert not (tmp_path / "killed" / "result.json").exists()
     last = Command(tmp_path / "killed", epochs, processes=processes)
-    assert last.wait() == 0, last.said.read_text()
-    assert "going on from iteration" in last.said.read_text()
+    assert last.wait() == 0, last.output.read_text()
+    assert "resuming from iteration" in last.output.read_text()
     states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("whole", "killed")]
     assert same(*states)
 
@@ -405,8 +431,8 @@ def test_killed_at_any_moment_the_same_command_ends_with_the_same_bits(tmp_path:
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
     for name, processes, more in (("one", 1, ()), ("two", 2, ()), ("shared", 2, ("--fsdp",))):
-        run = Command(tmp_path / name, "length=3", *more, processes=processes)
-        assert run.wait() == 0, run.said.read_text()
+        run = Command(tmp_path / name, "epochs=3", *more, processes=processes)
+        assert run.wait() == 0, run.output.read_text()
     states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("one", "two", "shared")]
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, atol=1e-4, rtol=1e-3)
@@ -417,10 +443,10 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
 
 @pytest.mark.xdist_group("processes")
 def test_sigterm_is_a_clean_stop(tmp_path: Path) -> None:
-    run = Command(tmp_path / "run", "length=400")
+    run = Command(tmp_path / "run", "epochs=400")
     run.wait_for(20)
     run.process.terminate()
     assert run.wait() == 143
-    said = run.said.read_text()
-    assert "the same command goes on from there" in said
-    assert "Traceback" not in said
+    output = run.output.read_text()
+    assert "rerun the command to resume" in output
+    assert "Traceback" not in output
