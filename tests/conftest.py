@@ -10,6 +10,7 @@ import torch
 
 from archzoo.data.preprocessing import Prepared, prepare
 from archzoo.data.sources import Splits, digits, split
+from tests.shell import Shell, call
 
 torch.set_num_threads(1)  # pytest runs one worker a core
 
@@ -34,8 +35,18 @@ def _seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The command line within this process."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        return call(capsys, monkeypatch, *arguments)
+
+    return run
 
 
 @pytest.fixture(scope="session")
