@@ -59,10 +59,8 @@ def test_memory_over_time_reaches_no_more_than_the_peak(phase: str) -> None:
 
 
 def test_receptive_fields_end_at_those_of_the_papers() -> None:
-    last = [
-        np.asarray(line.get_ydata())[-1]
-        for line in figures.receptive_field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]
-    ]
+    lines = figures.receptive_field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]
+    last = [np.asarray(line.get_ydata())[-1] for line in lines]
     assert last == [196, 483]  # VGG-16's last convolution; behind the last pooling it is 212
 
 

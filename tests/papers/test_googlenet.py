@@ -239,11 +239,8 @@ def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
 def test_weights_start_as_stated() -> None:
     torch.manual_seed(0)
     net, normalized = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
-    assert net.get_parameter("features.conv2.weight").std().item() == pytest.approx(
-        (2 / (9 * (64 + 192))) ** 0.5, rel=0.01
-    )
-    assert net.get_parameter("classifier.linear.weight").std().item() == pytest.approx(
-        (2 / (1024 + 1000)) ** 0.5, rel=0.01
-    )
+    conv2, linear = net.get_parameter("features.conv2.weight"), net.get_parameter("classifier.linear.weight")
+    assert conv2.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
+    assert linear.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
     assert normalized.get_parameter("features.conv2.weight").std().item() == pytest.approx(0.01, rel=0.01)
     assert not any(value.any() for name, value in net.named_parameters() if name.endswith("bias"))

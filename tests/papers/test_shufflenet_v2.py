@@ -31,7 +31,7 @@ def test_half_of_the_maps_pass_a_unit_untouched() -> None:
 
 @pytest.mark.parametrize(("down", "left"), [("asymmetric", 24), ("symmetric", 58)])
 def test_the_left_branch_going_down_keeps_its_maps_as_the_authors_have_it(down: str, left: int) -> None:
-    unit = build("shufflenet_v2_x1_0", down=down).get_submodule("features.stage2.unit1")
+    unit = build("shufflenet_v2_x1_0", down=down).get_submodule("features.stage2.0")
     assert isinstance(unit, DownUnit)
     left_branch: Any = unit.left
     branch: Any = unit.branch

@@ -96,9 +96,7 @@ COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
 
 
 @pytest.mark.parametrize(("library", "ours", "options", "name"), COMPUTED, ids=lambda value: str(value))
-def test_with_their_weights_we_compute_what_they_compute(
-    library: str, ours: str, options: dict[str, Any], name: str
-) -> None:
+def test_with_their_weights_we_compute_the_same(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options).eval()
     other = theirs(library, name).eval()
     randomize(other)
