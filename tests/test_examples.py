@@ -33,9 +33,9 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
                 yield path.stem, block
 
 
-PYTHON = [pytest.param(code, id=name) for name, code in blocks("python") if not any(one in code for one in ELSEWHERE)]
+PYTHON = [pytest.param(code, id=name) for name, code in blocks("python") if not any(text in code for text in ELSEWHERE)]
 LINES = [line for _, block in blocks("") for line in block.splitlines() if line and not line.startswith("make")]
-SHELL = [line for line in LINES if not any(one in line for one in (*ELSEWHERE, *LONG))]
+SHELL = [line for line in LINES if not any(text in line for text in (*ELSEWHERE, *LONG))]
 
 
 @pytest.mark.parametrize("code", PYTHON)

@@ -66,16 +66,16 @@ def imports(path: Path, *, top_level: bool = False) -> set[str]:
     tree = ast.parse(path.read_text())
     guarded = {id(node) for test in tree.body if isinstance(test, ast.If) for node in ast.walk(test)}
     nodes = (node for node in tree.body if id(node) not in guarded) if top_level else ast.walk(tree)
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: import by the full name"
-            found |= {node.module} | (
+            imported |= {node.module} | (
                 {f"archzoo.{alias.name}" for alias in node.names} if node.module == "archzoo" else set()
             )
-    return found
+    return imported
 
 
 def test_every_file_and_folder_says_what_it_may_import() -> None:
