@@ -8,9 +8,9 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import pytest
 import torch
 
-from archzoo.data.digits import load_digits
-from archzoo.data.preprocessing import Prepared, prepare
-from archzoo.data.splits import Splits, split
+from archzoo.data import Prepared, Splits, prepare
+from archzoo.data._digits import load_digits
+from archzoo.data._splits import split
 from archzoo.recipes import Normalize, RandomCrop
 from tests.shell import Shell, call
 

@@ -9,7 +9,7 @@ import pytest
 from safetensors.torch import save_file
 
 import archzoo
-from archzoo.cli import arguments
+from archzoo.cli import _arguments as arguments
 from archzoo.profiler import Profile
 from tests.shell import Shell
 
@@ -204,7 +204,7 @@ def test_what_is_not_audited_is_listed_with_the_reason(shell: Shell) -> None:
 
 def test_completion_imports_no_torch() -> None:
     assert arguments.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
-    code = "import sys, archzoo.cli.arguments as c; c.complete_name('res'); print('torch' in sys.modules)"
+    code = "import sys, archzoo.cli._arguments as c; c.complete_name('res'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 

@@ -13,17 +13,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ReportError
-from archzoo.report.diagram import (
-    Box,
-    Item,
-    LayeredGraph,
-    Parallel,
-    Repeat,
-    Series,
-    architecture,
-    boxes_in,
-    diagram,
-)
+from archzoo.report.diagram import Box, Item, LayeredGraph, Parallel, Repeat, Series, architecture, boxes_in, diagram
 from tests.shell import Shell
 
 SHALLOW = [name for name in archzoo.names() if not name.endswith(("1202", "1001"))]

@@ -13,16 +13,15 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
-from archzoo.cli.costs import Accelerator
+from archzoo.cli._costs import Accelerator
 from archzoo.errors import EstimateError
 from archzoo.estimate import ACCELERATORS, estimate, largest_batch, sent_by_ddp, sent_by_fsdp
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
 from archzoo.registry import find_recipe
 from archzoo.report.tables import markdown_row
-from archzoo.training.config import RunConfig
-from archzoo.training.distributed import Distributed
-from archzoo.training.parallel import parallelize
+from archzoo.training import Distributed, RunConfig
+from archzoo.training._parallel import parallelize
 from tests.shell import Shell
 from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 

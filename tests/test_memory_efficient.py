@@ -15,9 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.layers.memory_efficient import convolution
+from archzoo.layers.memory_efficient import _convolution as convolution
 from archzoo.profiler import memory
-from archzoo.transfer.freezing import freeze
+from archzoo.transfer import freeze
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},

@@ -15,9 +15,9 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.profiler import profile
 from archzoo.report.page import page
-from archzoo.report.page.network import Network
-from archzoo.report.page.overview import row
-from archzoo.report.page.sections import section
+from archzoo.report.page._network import Network
+from archzoo.report.page._overview import row
+from archzoo.report.page._sections import section
 
 pytestmark = pytest.mark.xdist_group("page")  # made once, for all of these tests
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

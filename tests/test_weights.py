@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import BadOption, WeightsError
-from archzoo.weights import PUBLISHED, PublishedWeights, convert, normalization, published, save
-from archzoo.weights.download import cached_file, sha256
-from archzoo.weights.files import load_into, read_state
-from archzoo.weights.libraries import LIBRARIES, names_in
+from archzoo.weights import PUBLISHED, PublishedWeights, convert, normalization, save
+from archzoo.weights import _published as published
+from archzoo.weights._download import cached_file, sha256
+from archzoo.weights._files import load_into, read_state
+from archzoo.weights._libraries import LIBRARIES, names_in
 
 FAMILIES = [
     (library, name)

@@ -16,7 +16,7 @@ from archzoo.models.googlenet import (
     naive_inception,
     without_auxiliary,
 )
-from archzoo.training.losses import training_loss
+from archzoo.training._losses import training_loss
 
 BOTH = pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
 

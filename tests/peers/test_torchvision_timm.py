@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
-from archzoo.weights.libraries import names_in
-from archzoo.weights.published import PUBLISHED, PublishedWeights
+from archzoo.weights import PUBLISHED, PublishedWeights
+from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")

@@ -24,8 +24,8 @@ from archzoo.recipes import (
     read_changes,
 )
 from archzoo.registry import find_recipe, recipes, recipes_of
-from archzoo.training.choosing import choose_recipe
-from archzoo.training.optimizer import build_optimizer
+from archzoo.training import choose_recipe
+from archzoo.training._optimizer import build_optimizer
 
 
 def rate(recipe: Recipe, epoch: float, images: int = 50_000) -> float:

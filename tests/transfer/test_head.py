@@ -6,7 +6,7 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import TransferError
-from archzoo.transfer.head import replace_classifier
+from archzoo.transfer import replace_classifier
 from tests.networks import image_size
 
 HEADS = [name for name in archzoo.names() if name != "lenet5" and not name.endswith(("1202", "1001", "_160_16"))]
