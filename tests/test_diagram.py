@@ -14,9 +14,9 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ReportError
 from archzoo.report.diagram import Box, Item, LayeredGraph, Parallel, Repeat, Series, architecture, boxes_in, diagram
+from tests.networks import EVERY_NET, KINDS, NAMES, SHALLOW, parametrize
 from tests.shell import Shell
 
-SHALLOW = [name for name in archzoo.names() if not name.endswith(("1202", "1001"))]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -47,7 +47,7 @@ def parallels(series: Series) -> list[list[list[str]]]:
 
 
 @pytest.mark.parametrize("depth", [1, 2, None])
-@pytest.mark.parametrize("name", SHALLOW)
+@parametrize(SHALLOW if EVERY_NET else [name for name in KINDS if name in SHALLOW])
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
     cost = profiled(name)
@@ -56,7 +56,7 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: st
     assert not [item for item in items_in(series) if isinstance(item, LayeredGraph)]
 
 
-@pytest.mark.parametrize("name", archzoo.names())
+@parametrize(NAMES if EVERY_NET else KINDS)
 def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
     size = archzoo.find(name).input_size
     drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
