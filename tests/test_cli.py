@@ -217,7 +217,7 @@ def test_a_reader_that_stops_early_gets_no_traceback() -> None:
 
 
 def test_a_usage_error_exits_with_2_and_a_piped_table_is_not_cut() -> None:
-    assert run("no_such_verb").returncode == 2
+    assert run("no_such_command").returncode == 2
     assert run("audit", "densenet264").stdout.count("by the rule that gives the names of 121, 161, 169 and 201") == 1
 
 

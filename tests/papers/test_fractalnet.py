@@ -96,7 +96,7 @@ def convolutions_run(net: Net) -> Iterator[list[str]]:
 
 
 def conv_grid(fractal: Fractal, z: Tensor, columns: int) -> list[Tensor]:
-    """The authors' picture instead of the recursion: row by row, column c has a layer every 2^(C-c) rows."""
+    """The grid of the authors' figure, without recursion: row by row, column c has a layer every 2^(C-c) rows."""
     layers = [iter(fractal.column(c)) for c in range(1, columns + 1)]
     last = [z] * columns
     rows = 2 ** (columns - 1)
