@@ -1,4 +1,4 @@
-"""AlexNet: a large convolutional network with ReLUs, response normalization, overlapping pooling and dropout.
+"""AlexNet: a large convolutional network with ReLU, local response normalization, overlapping pooling and dropout.
 
 A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012.
 The one-tower variant: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
@@ -11,9 +11,9 @@ from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussi
 
 
 class RoundUp(nn.Module):
-    """Zeros to the right and below, until a kernel at this stride ends exactly at the edge.
+    """Zero padding on the right and at the bottom, so that the last window of a convolution ends at the edge.
 
-    The authors' framework rounds the size of an output up: 55 for images of 224 and of 227 pixels alike.
+    The authors' framework rounds output sizes up: conv1 returns 55x55 maps for images of 224 or 227 pixels (Fig. 2).
     """
 
     def __init__(self, kernel: int, stride: int) -> None:
@@ -30,19 +30,19 @@ class RoundUp(nn.Module):
 
 
 def relu() -> nn.ReLU:
-    """Rectified linear units follow every layer but the last (Sec. 3.1)."""
+    """Follows every layer but the last (Sec. 3.1)."""
     return nn.ReLU(inplace=True)
 
 
 def overlapping_pool() -> nn.MaxPool2d:
-    """3x3 windows, 2 apart (Sec. 3.4)."""
+    """3x3 max pooling with stride 2 (Sec. 3.4)."""
     return nn.MaxPool2d(3, stride=2)
 
 
 def published_initialization(features: nn.Module, classifier: nn.Module, *, wide: tuple[str, ...] = ()) -> Initialize:
-    """Weights of deviation 0.01; biases of 1 in conv2, 4, 5 and the hidden linear layers, 0 elsewhere (Sec. 5).
+    """Gaussian weights of standard deviation 0.01; biases of 1 in conv2, 4, 5, fc6 and fc7, 0 elsewhere (Sec. 5).
 
-    The layers called ``wide`` have a deviation of 0.03.
+    The layers named in ``wide`` have a standard deviation of 0.03.
     """
     names = {layer: name for part in (features, classifier) for name, layer in part.named_children()}
 
@@ -56,7 +56,7 @@ def published_initialization(features: nn.Module, classifier: nn.Module, *, wide
 
 
 def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """AlexNet of 2012: conv2, conv4 and conv5 read only the maps on their own GPU, two towers as groups (Sec. 3.5)."""
+    """AlexNet of 2012. In conv2, conv4 and conv5, two groups stand for the two GPUs (Fig. 2)."""
     features = sequence(
         pad1=RoundUp(11, stride=4),
         conv1=Conv2d(in_channels, 96, 11, stride=4),
@@ -89,10 +89,10 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
 
 
 def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """The single tower of 2014 in the form whose weights are public: no normalization, dropout before fc6 and fc7.
+    """The single tower of 2014 as released: no response normalization, dropout before fc6 and fc7 (footnote 1).
 
-    It starts from the deviations of the author's released configuration, which has 0.03 in conv3 to conv5. The bias of
-    -7 in its last layer is for 1000 logistic units: with a softmax it would change nothing, and is left out.
+    Weights are initialized as in the author's released configuration, with a standard deviation of 0.03 in conv3 to
+    conv5. Its bias of -7 in the last layer is for 1000 logistic units: it would not change a softmax, and is left out.
     """
     features = sequence(
         conv1=Conv2d(in_channels, 64, 11, stride=4, padding=2),

@@ -1,4 +1,4 @@
-"""DenseNet: within a block, every layer reads the maps of all layers before it.
+"""DenseNet: within a block, each layer reads the maps of all layers before it.
 
 G. Huang, Z. Liu, L. van der Maaten, K. Weinberger, "Densely Connected Convolutional Networks", CVPR 2017.
 """
@@ -9,6 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import (
     Net,
     at_least,
@@ -23,7 +24,7 @@ from archzoo.layers import (
 )
 from archzoo.layers.memory_efficient import DenseBlock, Transition
 
-# Table 1: dense layers in each of the four blocks. All are DenseNet-BC; 161 is the authors' release, with k = 48.
+# Table 1: layers in each of the four dense blocks. 161 is not in the paper, but in the authors' release, with k = 48.
 TABLE_1 = {
     121: (6, 12, 24, 16),
     161: (6, 12, 36, 24),
@@ -39,19 +40,19 @@ class Spec:
 
     k: int  # growth rate: maps that each layer adds
     bottleneck: bool = False  # B: a 1x1 convolution to 4k maps before each 3x3
-    theta: float = 1.0  # C: the share of maps that a transition keeps
+    theta: float = 1.0  # C: the fraction of maps that a transition keeps
     drop: float = 0.0  # dropout after every convolution but the first
-    memory_efficient: bool = False  # in training, concatenations are made again instead of kept
+    memory_efficient: bool = False  # in training, recompute concatenations in the backward pass
 
     def __post_init__(self) -> None:
         at_least("k", self.k, 1)
         probability("drop", self.drop)
         if not 0 < self.theta <= 1:
-            raise ValueError(f"theta must be more than 0 and at most 1, not {self.theta}")
+            raise BadOption(f"theta must be more than 0 and at most 1, not {self.theta}")
 
 
 class DenseLayer(nn.Sequential):
-    """BN-ReLU-conv3x3, or BN-ReLU-conv1x1-BN-ReLU-conv3x3; its k new maps join those it read (Eq. 2)."""
+    """BN-ReLU-conv3x3, or BN-ReLU-conv1x1-BN-ReLU-conv3x3; returns its input and k new maps (Eq. 2)."""
 
     def __init__(self, inputs: int, spec: Spec) -> None:
         super().__init__()
@@ -69,7 +70,7 @@ class DenseLayer(nn.Sequential):
 
 
 def add_bn_relu_conv(layer: nn.Sequential, n: int, inputs: int, outputs: int, kernel: int, drop: float) -> None:
-    """Append the n-th BN-ReLU-conv to a layer, with dropout after it where there is any."""
+    """Append the n-th BN-ReLU-conv to a layer, and dropout if ``drop`` is not 0 (Sec. 3)."""
     layer.add_module(f"bn{n}", nn.BatchNorm2d(inputs))
     layer.add_module(f"relu{n}", nn.ReLU(inplace=True))
     layer.add_module(f"conv{n}", conv3x3(inputs, outputs) if kernel == 3 else conv1x1(inputs, outputs))
@@ -78,7 +79,7 @@ def add_bn_relu_conv(layer: nn.Sequential, n: int, inputs: int, outputs: int, ke
 
 
 def dense_block(inputs: int, layers: int, spec: Spec) -> nn.Sequential:
-    """So many dense layers, from ``inputs`` to ``inputs + layers * k`` maps."""
+    """Dense layers that turn ``inputs`` maps into ``inputs + layers * k`` (Sec. 3)."""
     block = DenseBlock() if spec.memory_efficient else nn.Sequential()
     for i in range(layers):
         block.add_module(f"denselayer{i + 1}", DenseLayer(inputs + i * spec.k, spec))
@@ -94,7 +95,7 @@ def transition(inputs: int, outputs: int, spec: Spec) -> nn.Sequential:
 
 
 def dense_net(stem: dict[str, nn.Module], width: int, blocks: tuple[int, ...], spec: Spec, num_classes: int) -> Net:
-    """Dense blocks with a transition between any two, a last BN-ReLU, and a classifier on the pooled maps."""
+    """Dense blocks with transitions between them, a last BN-ReLU, and a classifier on the pooled maps (Sec. 3)."""
     parts = dict(stem)
     for number, layers in enumerate(blocks, 1):
         parts[f"denseblock{number}"] = dense_block(width, layers, spec)
@@ -109,7 +110,7 @@ def dense_net(stem: dict[str, nn.Module], width: int, blocks: tuple[int, ...], s
 
 
 def cifar_net(spec: Spec, depth: int, in_channels: int, num_classes: int) -> Net:
-    """Three blocks of equal depth after a 3x3 convolution to 16 maps, or to 2k with bottlenecks and compression."""
+    """A 3x3 convolution to 16 maps, or to 2k for DenseNet-BC, and three blocks of equal depth (Sec. 3)."""
     layers = repeats(depth, 6 if spec.bottleneck else 3, 4)
     width = 2 * spec.k if spec.bottleneck and spec.theta < 1 else 16
     return dense_net({"conv1": conv3x3(in_channels, width)}, width, (layers,) * 3, spec, num_classes)
@@ -124,7 +125,7 @@ def densenet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """The plain DenseNet: no bottlenecks, no compression (Sec. 3)."""
+    """DenseNet without bottlenecks and compression (Sec. 3)."""
     return cifar_net(Spec(k, drop=drop, memory_efficient=memory_efficient), depth, in_channels, num_classes)
 
 
@@ -137,7 +138,7 @@ def densenet_b(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """Bottlenecks of 4k maps (Sec. 3)."""
+    """DenseNet-B: bottlenecks of 4k maps (Sec. 3)."""
     spec = Spec(k, bottleneck=True, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 
@@ -152,7 +153,7 @@ def densenet_c(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """Compression: a transition keeps the share theta of the maps (Sec. 3)."""
+    """DenseNet-C: transitions keep the fraction theta of the maps (Sec. 3)."""
     spec = Spec(k, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 
@@ -167,7 +168,7 @@ def densenet_bc(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """Bottlenecks of 4k maps, and compression theta at the transitions (Sec. 3)."""
+    """DenseNet-BC: bottlenecks of 4k maps, and transitions that keep the fraction theta of the maps (Sec. 3)."""
     spec = Spec(k, bottleneck=True, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 
@@ -182,6 +183,6 @@ def densenet_imagenet(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """DenseNet-BC with four blocks, after a 7x7/2 convolution to 2k maps and 3x3/2 max pooling (Table 1)."""
+    """DenseNet-BC for ImageNet: a 7x7/2 convolution to 2k maps, 3x3/2 max pooling, four blocks (Table 1)."""
     spec = Spec(k, bottleneck=True, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return dense_net(imagenet_stem(in_channels, 2 * k), 2 * k, TABLE_1[depth], spec, num_classes)

@@ -1,12 +1,12 @@
-"""FractalNet: columns of different depth, grown by one expansion rule and averaged where they meet. No residuals.
+"""FractalNet: columns of different depth, grown by one expansion rule and averaged where they join. No residuals.
 
 G. Larsson, M. Maire, G. Shakhnarovich, "FractalNet: Ultra-Deep Neural Networks without Residuals", ICLR 2017
-(arXiv 2016). Where the paper leaves something open, the authors' released Caffe configuration decides.
+(arXiv 2016). What the paper leaves open follows the authors' released Caffe configuration.
 
 Columns are numbered from the shallowest, 1, to the deepest, C; column c of a block has 2^(c-1) convolutions.
 
-Drop-path leaves parameters without gradients, others in each process: DistributedDataParallel needs
-``find_unused_parameters=True``. Nothing else does: each process may draw its own paths.
+Drop-path leaves different parameters without gradients in each process: DistributedDataParallel needs
+``find_unused_parameters=True``.
 """
 
 from collections.abc import Callable
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption, TransferError
 from archzoo.layers import (
     Conv2d,
     Linear,
@@ -28,24 +29,23 @@ from archzoo.layers import (
     xavier_fan_in,
 )
 
-# Maps in each block: of the nets of Table 1, of the thin ones of Table 3, and of FractalNet-34 for ImageNet.
+# Sec. 4: maps in each block, on CIFAR and of FractalNet-34 on ImageNet; dropout in each block on CIFAR.
 TABLE_1 = (64, 128, 256, 512, 512)
 IMAGENET = (128, 256, 512, 1024)
+DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
-DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)  # block by block (Sec. 4)
 Drop = float | tuple[float, ...] | None
-
-Kept = tuple[bool, ...]  # one answer for each column, the shallowest first
-Keep = Callable[[int], Kept]  # of so many columns that meet, always the deepest ones: which does the join read?
+Kept = tuple[bool, ...]  # whether a join reads each column, the shallowest first
+Keep = Callable[[int], Kept]  # from the number of columns that meet, which are always the deepest ones
 
 
 def every_column(meeting: int) -> Kept:
-    """Each join reads all its inputs: evaluation."""
+    """Each join reads all its inputs, as in eval mode (Sec. 3)."""
     return (True,) * meeting
 
 
 def local_drop_path(p: float) -> Keep:
-    """Each join drops each input with probability p, but never all of them: one survives then (Sec. 3.1)."""
+    """Each join drops each input with probability p, but keeps at least one (Sec. 3.1)."""
 
     def keep(meeting: int) -> Kept:
         kept = torch.rand(meeting, device="cpu") >= p
@@ -64,7 +64,7 @@ def global_drop_path(columns: int) -> Keep:
 
 @dataclass(frozen=True)
 class DropPath:
-    """Local drop-path at this rate, but global for a share of the mini-batches; none at rate 0 (Sec. 3.1)."""
+    """Local drop-path at ``rate``, and global drop-path in a share of the mini-batches; rate 0 is off (Sec. 3.1)."""
 
     rate: float
     global_share: float
@@ -72,10 +72,10 @@ class DropPath:
     def __post_init__(self) -> None:
         probability("drop_path", self.rate)
         if not 0 <= self.global_share <= 1:
-            raise ValueError(f"global_share must be at least 0 and at most 1, not {self.global_share}")
+            raise BadOption(f"global_share must be at least 0 and at most 1, not {self.global_share}")
 
     def draw(self, columns: int) -> Keep:
-        """Draw what the joins keep for one mini-batch."""
+        """Draw what all joins keep in one mini-batch (Sec. 3.1)."""
         if float(torch.rand((), device="cpu")) < self.global_share:
             return global_drop_path(columns)
         return local_drop_path(self.rate)
@@ -83,14 +83,14 @@ class DropPath:
 
 @dataclass(frozen=True)
 class Plan:
-    """Which columns of a fractal to run, and how its two halves do their part. Halves that nobody reads have none."""
+    """The columns of a fractal to run, and the plans of its two halves, or None if no column needs them."""
 
     columns: Kept
     halves: "tuple[Plan, Plan] | None" = None
 
 
 def walk_back(columns: Kept, keep: Keep) -> Plan:
-    """Walk back from the join that reads these columns to all that has to run for it, and nothing else."""
+    """Plan backward from the join that reads these columns, so that only what it needs runs."""
     deeper = columns[1:]
     if not any(deeper):
         return Plan(columns)
@@ -99,15 +99,15 @@ def walk_back(columns: Kept, keep: Keep) -> Plan:
 
 
 def join(columns: list[Tensor]) -> Tensor:
-    """Average the columns that meet, element by element (Sec. 3)."""
+    """The elementwise mean of the columns that meet (Sec. 3)."""
     return sum(columns[1:], columns[0]) / len(columns)
 
 
 def conv_drop_bn_relu(inputs: int, outputs: int, drop: float) -> nn.Sequential:
-    """3x3 convolution with a bias, dropout, batch norm without scale and shift, ReLU: conv(z), as released.
+    """3x3 convolution with bias, dropout, batch norm without scale and shift, ReLU: conv(z) of Eq. 1, as released.
 
-    With scale and shift in place of the biases every printed count would read the same. The running statistics are
-    PyTorch's: Caffe's default averages over a thousand mini-batches, but corrects for its start, which PyTorch cannot.
+    Scale and shift in place of the biases would give the same printed counts. Running statistics use PyTorch's
+    momentum: Caffe averages over a thousand mini-batches with a correction for the start, which PyTorch does not have.
     """
     layer = sequence(conv=Conv2d(inputs, outputs, 3, padding=1))
     if drop:
@@ -120,7 +120,7 @@ def conv_drop_bn_relu(inputs: int, outputs: int, drop: float) -> nn.Sequential:
 class Fractal(nn.Module):
     """f_1(z) = conv(z) and f_C+1(z) = [(f_C o f_C)(z)] join [conv(z)] (Eq. 1 and 2).
 
-    Returns its columns unjoined, so that the join that reads them averages all columns that meet there.
+    Returns its columns unjoined: the join that reads them averages all columns that meet there.
     """
 
     def __init__(self, columns: int, inputs: int, width: int, drop: float) -> None:
@@ -137,16 +137,16 @@ class Fractal(nn.Module):
         return columns
 
     def column(self, number: int) -> list[nn.Module]:
-        """Layers of one column, 1 the shallowest."""
+        """Layers of a column, where 1 is the shallowest."""
         if number == 1 or self.first is None or self.second is None:
             return [self.conv]
         return self.first.column(number - 1) + self.second.column(number - 1)
 
 
 class Block(nn.Module):
-    """A fractal and 2x2 max pooling: of each column before the last join, as released, or of what is joined (Fig. 1).
+    """A fractal and 2x2 max pooling: of each column before the last join, as released, or after it (Fig. 1).
 
-    The mean of maxima is not the maximum of means: the two are different functions.
+    The two are different functions: the mean of maxima is not the maximum of means.
     """
 
     def __init__(self, fractal: Fractal, pool: nn.Module, join_first: bool) -> None:
@@ -164,10 +164,10 @@ class Block(nn.Module):
 
 
 class Fractals(nn.Module):
-    """A stem, then blocks. In training mode all joins are drawn once a mini-batch, and only what they read is run.
+    """A stem, then blocks. In training mode, paths are drawn once per mini-batch, and only their layers run (Sec. 3.1).
 
-    Batch norms of layers that were not run keep their statistics. The draw is from PyTorch's generator on the CPU.
-    ``forward`` raises RuntimeError where it is traced while it would have to draw.
+    Batch norms of layers that do not run keep their statistics. Paths are drawn from torch's CPU generator.
+    ``forward`` raises RuntimeError if it is traced in training mode with drop-path.
     """
 
     def __init__(self, stem: nn.Sequential, blocks: dict[str, Block], columns: int, drop_path: DropPath) -> None:
@@ -181,12 +181,12 @@ class Fractals(nn.Module):
         keep = self.draw()
         plans = [walk_back(keep(self.columns), keep) for _ in self.blocks]
         maps: Tensor = self.stem(images)
-        for block, of_block in zip(self.blocks, plans, strict=True):
-            maps = block(maps, of_block)
+        for block, plan in zip(self.blocks, plans, strict=True):
+            maps = block(maps, plan)
         return maps
 
     def draw(self) -> Keep:
-        """Draw what the joins keep this time: all in evaluation mode, and where there is nothing to drop."""
+        """Draw what all joins keep: every column in eval mode, with one column, or without drop-path (Sec. 3.1)."""
         if not self.training or self.columns == 1 or self.drop_path.rate == 0:
             return every_column
         if torch.compiler.is_compiling():
@@ -198,19 +198,19 @@ class Fractals(nn.Module):
 
 
 def dropout(drop: Drop, blocks: int) -> tuple[float, ...]:
-    """Rates of dropout block by block: as published for None (and 40% in any block after the fifth), or as given."""
+    """Dropout rates block by block. None is as published, with 40% in blocks after the fifth (Sec. 4)."""
     if drop is None:
         return (*DROPOUT, *DROPOUT[-1:] * blocks)[:blocks]
     rates = tuple(drop) if isinstance(drop, tuple | list) else (drop,) * blocks
     if len(rates) != blocks:
-        raise ValueError(f"drop must be one rate, or {blocks}, one for each of the widths, not {len(rates)}: {drop}")
+        raise BadOption(f"drop must be one rate, or {blocks}, one for each of the widths, not {len(rates)}: {drop}")
     for rate in rates:
         probability("drop", rate)
     return rates
 
 
 def blocks(columns: int, inputs: int, widths: tuple[int, ...], drop: Drop, join_first: bool) -> dict[str, Block]:
-    """One block for each of the widths, with its rate of dropout."""
+    """A block for each of the widths, with its dropout rate (Sec. 3)."""
     at_least("columns", columns, 1)
     at_least("the number of widths", len(widths), 1)
     at_least("widths", min(widths), 1)
@@ -222,16 +222,16 @@ def blocks(columns: int, inputs: int, widths: tuple[int, ...], drop: Drop, join_
 
 
 def plain_column(model: Net, column: int) -> Net:
-    """One column as a plain network of its own, 1 the shallowest and C the deepest: a copy that shares nothing.
+    """Copy a column, from 1 for the shallowest to C for the deepest, into a plain network (Sec. 4).
 
-    In evaluation mode it computes what the FractalNet does when every join keeps that column alone. Raises ValueError
-    for another network, and for a column that it does not have (Sec. 4: the deepest column alone).
+    In eval mode it computes what the FractalNet does if every join keeps this column alone. It shares no parameters
+    with ``model``. Raises TransferError for any other network, and for a column that does not exist.
     """
     features = model.features
     if not isinstance(features, Fractals):
-        raise ValueError(f"plain_column takes a FractalNet, not a network of {type(features).__name__}")
+        raise TransferError(f"plain_column takes a FractalNet, not a network of {type(features).__name__}")
     if not 1 <= column <= features.columns:
-        raise ValueError(f"column must be at least 1 and at most {features.columns}, the deepest, not {column}")
+        raise TransferError(f"column must be at least 1 and at most {features.columns}, the deepest, not {column}")
     parts: dict[str, nn.Module] = {"stem": features.stem}
     for name, block in features.blocks.named_children():
         if isinstance(block, Block):
@@ -251,12 +251,19 @@ def fractalnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """Blocks of these widths, each halving the maps, and one linear layer on the 1x1 map that is left (Sec. 3).
+    """Blocks of these widths, each of which halves the maps, and a linear layer on the last 1x1 map (Sec. 3).
 
-    Images are 2^B wide and high, 32 for the five blocks of the paper: there is no global pooling. ``drop`` is dropout:
-    None for the published 0, 10, 20, 30 and 40%, or one rate, or one for each block. ``drop_path`` is the local rate,
-    0 turns all drop-path off; ``global_share`` of the mini-batches keep one column in the whole network instead.
-    ``join_first`` pools after the last join of a block, not before it.
+    There is no global pooling: B blocks take images of 2^B pixels a side, 32 for the five of the paper.
+
+    Args:
+        columns: Columns in each block.
+        widths: Maps in each block.
+        drop: Dropout, as one rate or one for each block; None is the published 0, 10, 20, 30 and 40%.
+        drop_path: The rate of local drop-path; 0 turns all drop-path off.
+        global_share: The fraction of mini-batches with global drop-path: one column in the whole network.
+        join_first: Pool after the last join of each block, not before it.
+        in_channels: Channels of the images.
+        num_classes: Number of classes.
     """
     parts = blocks(columns, in_channels, widths, drop, join_first)
     classifier = sequence(flatten=nn.Flatten(), fc=Linear(widths[-1], num_classes))
@@ -273,9 +280,9 @@ def fractalnet34(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """For ImageNet: four blocks of four columns between the first and the last layers of ResNet-34 (Sec. 4).
+    """For ImageNet: four blocks of four columns between the first and last layers of ResNet-34 (Sec. 4).
 
-    Known are these, the widths and the depth. Ours is what the paper does not say: three poolings, between the blocks,
+    The paper states these, the widths and the depth. The rest is a choice made here: three poolings between the blocks,
     so that the maps are ResNet's 56 to 7; no dropout; drop-path, initialization and layers as on CIFAR.
     """
     parts = blocks(4, 64, IMAGENET, drop, join_first)

@@ -1,4 +1,4 @@
-"""GoogLeNet: modules of parallel convolutions of several sizes, behind 1x1 convolutions that reduce the maps.
+"""GoogLeNet: modules of parallel convolutions of several sizes, after 1x1 convolutions that reduce the maps.
 
 C. Szegedy, W. Liu, Y. Jia, P. Sermanet, S. Reed, D. Anguelov, D. Erhan, V. Vanhoucke, A. Rabinovich, "Going Deeper with
 Convolutions", CVPR 2015 (arXiv 2014).
@@ -13,12 +13,13 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import InputError
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How many maps each convolution of an Inception module has: the columns of Table 1, in its order."""
+    """Maps of each convolution of an Inception module: the columns of Table 1, in its order."""
 
     n1x1: int
     n3x3_reduce: int
@@ -29,11 +30,11 @@ class Columns:
 
     @property
     def outputs(self) -> int:
-        """The maps of all branches, concatenated."""
+        """Maps of all branches together."""
         return self.n1x1 + self.n3x3 + self.n5x5 + self.pool_proj
 
 
-# Table 1: the Inception modules of the three stages; 3x3/2 max pooling stands between any two.
+# Table 1: the Inception modules of the three stages, with 3x3/2 max pooling between the stages.
 TABLE_1 = {
     3: {
         "a": Columns(64, 96, 128, 16, 32, 32),
@@ -54,37 +55,37 @@ TABLE_1 = {
 
 
 class Layer(Protocol):
-    """Makes one convolution, padded to keep the map but for its stride, and what follows it."""
+    """Makes a convolution, padded to keep the size of the maps at stride 1, and the layers after it."""
 
     def __call__(self, name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]: ...
 
 
 def conv_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]:
-    """A convolution and a ReLU, as all convolutions here have (Sec. 5)."""
+    """A convolution and a ReLU (Sec. 5)."""
     conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2)
     return {name: conv, f"{name}_relu": nn.ReLU(inplace=True)}
 
 
 def conv_bn_relu(name: str, inputs: int, outputs: int, kernel: int, stride: int = 1) -> dict[str, nn.Module]:
-    """Not the paper's: a convolution without bias, batch normalization and a ReLU."""
+    """Not in the paper: a convolution without bias, batch normalization and a ReLU (torchvision)."""
     conv = Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, bias=False)
     return {name: conv, f"{name}_bn": nn.BatchNorm2d(outputs, eps=0.001), f"{name}_relu": nn.ReLU(inplace=True)}
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What distinguishes the paper's network from the batch-normalized one."""
+    """The differences between the paper's network and torchvision's batch-normalized one."""
 
     layer: Layer
     lrn: bool  # local response normalization after pool1 and conv2
-    kernel_5x5: int  # of the convolutions in the branch 5x5
-    pool4: int  # the last max pooling's window
-    drop: float  # before the linear layer
+    kernel_5x5: int  # kernel size in the branch 5x5
+    pool4: int  # window of the last max pooling
+    drop: float  # dropout before the linear layer
     auxiliary_pool: Callable[[], nn.Module]
     initialize: Initialize
 
 
-# The paper does not print its initialization. Glorot's rule is of its time, and lets 1000 classes start at chance.
+# The paper does not state its initialization. Glorot's was usual at the time, and its first loss is that of chance.
 PUBLISHED = Spec(
     conv_relu,
     lrn=True,
@@ -106,7 +107,7 @@ BATCH_NORMALIZED = Spec(
 
 
 class Inception(nn.Sequential):
-    """Branches that all read the same maps; what they make of them is concatenated (Fig. 2)."""
+    """Parallel branches on the same maps, with concatenated outputs (Fig. 2)."""
 
     def __init__(self, branches: Mapping[str, nn.Module]) -> None:
         super().__init__(OrderedDict(branches))
@@ -116,7 +117,7 @@ class Inception(nn.Sequential):
 
 
 def reducing(inputs: int, columns: Columns, spec: Spec) -> Inception:
-    """Fig. 2(b): 1x1 convolutions reduce the maps before the larger ones, and project them after the pooling."""
+    """1x1 convolutions reduce the maps before larger convolutions and project them after pooling (Fig. 2(b))."""
     layer, c = spec.layer, columns
     return Inception(
         {
@@ -138,12 +139,12 @@ def reducing(inputs: int, columns: Columns, spec: Spec) -> Inception:
 
 
 def inception(inputs: int, columns: Columns) -> Inception:
-    """The module with dimension reductions, for use by itself: ``inputs`` to ``columns.outputs`` maps (Fig. 2(b))."""
+    """The module with dimension reductions, from ``inputs`` to ``columns.outputs`` maps (Fig. 2(b))."""
     return reducing(inputs, columns, PUBLISHED).apply(PUBLISHED.initialize)
 
 
 def naive_inception(inputs: int, n1x1: int, n3x3: int, n5x5: int) -> Inception:
-    """The naive module, for use by itself: its pooling adds all ``inputs`` to the other maps (Fig. 2(a))."""
+    """The naive module, in which pooling adds all ``inputs`` maps to the others (Fig. 2(a))."""
     return Inception(
         {
             "1x1": sequence(**conv_relu("conv", inputs, n1x1, 1)),
@@ -155,17 +156,17 @@ def naive_inception(inputs: int, n1x1: int, n3x3: int, n5x5: int) -> Inception:
 
 
 def halving(kernel: int = 3) -> nn.MaxPool2d:
-    """Max pooling with stride 2 that keeps a last, incomplete window: 112, 56, 28, 14, 7 (Table 1)."""
+    """Max pooling with stride 2 that keeps an incomplete last window: 112, 56, 28, 14, 7 (Table 1)."""
     return nn.MaxPool2d(kernel, stride=2, ceil_mode=True)
 
 
 def response_norm() -> ResponseNorm:
-    """Fig. 3's LocalRespNorm. The paper prints no setting; this is the Caffe port's, which divides alpha by n."""
+    """Local response normalization. The constants are the Caffe port's, which divides alpha by n (Fig. 3)."""
     return ResponseNorm(n=5, alpha=1e-4 / 5, beta=0.75, k=1.0)
 
 
 def features(spec: Spec, in_channels: int) -> dict[str, nn.Module]:
-    """Table 1, down to inception (5b)."""
+    """The layers up to inception (5b) (Table 1)."""
     parts = {**spec.layer("conv1", in_channels, 64, 7, stride=2), "pool1": halving()}
     if spec.lrn:
         parts["lrn1"] = response_norm()
@@ -182,7 +183,7 @@ def features(spec: Spec, in_channels: int) -> dict[str, nn.Module]:
 
 
 def classifier(spec: Spec, num_classes: int) -> dict[str, nn.Module]:
-    """Table 1's last rows: average pooling over the whole map (7x7), dropout, one linear layer."""
+    """Global average pooling, dropout and a linear layer (Table 1)."""
     return {
         "pool": nn.AdaptiveAvgPool2d(1),
         "flatten": nn.Flatten(),
@@ -211,7 +212,7 @@ class AuxiliaryClassifier(nn.Sequential):
         out: Tensor = pool(maps)
         if out.shape[2:] != (4, 4):
             height, width = maps.shape[2:]
-            raise ValueError(
+            raise InputError(
                 f"auxiliary classifiers take maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
             )
         for layer in layers:
@@ -220,7 +221,7 @@ class AuxiliaryClassifier(nn.Sequential):
 
 
 class Logits(NamedTuple):
-    """What a network with auxiliary classifiers returns in training: softmax2, softmax0 and softmax1 of Fig. 3."""
+    """Outputs of a network with auxiliary classifiers in training: softmax2, softmax0 and softmax1 (Fig. 3)."""
 
     main: Tensor
     aux_4a: Tensor
@@ -233,7 +234,7 @@ class Logits(NamedTuple):
 
 
 class Tapped(nn.Sequential):
-    """Features that in training give three maps: the last, and those of (4a) and (4d) for the auxiliary classifiers."""
+    """Features that in training return three maps: the last, and those of (4a) and (4d) (Fig. 3)."""
 
     def forward(self, maps: Tensor) -> Tensor | tuple[Tensor, ...]:
         taps = []
@@ -245,7 +246,7 @@ class Tapped(nn.Sequential):
 
 
 class Classifiers(nn.Sequential):
-    """The layers of the classifier and two auxiliary ones, which take what Tapped gives in training."""
+    """The classifier and two auxiliary classifiers, which run on what Tapped returns in training (Fig. 3)."""
 
     def forward(self, maps: Tensor | tuple[Tensor, ...]) -> Tensor | Logits:
         *layers, aux_4a, aux_4d = self
@@ -256,13 +257,13 @@ class Classifiers(nn.Sequential):
 
 
 def without_auxiliary(net: Net) -> Net:
-    """The same network on the same parameters without its auxiliary classifiers, which only train it (Sec. 5)."""
+    """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
     return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
 
 
 def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: int) -> Net:
-    """Table 1, with the auxiliary classifiers of Fig. 3 on (4a) and (4d) or without."""
+    """The layers of Table 1, with or without auxiliary classifiers on (4a) and (4d) (Fig. 3)."""
     body, head = features(spec, in_channels), classifier(spec, num_classes)
     if not auxiliary:
         return Net(sequence(**body), sequence(**head), spec.initialize)
@@ -274,13 +275,13 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
 def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The 22 layers of Table 1, with or without the auxiliary classifiers that help to train them (Sec. 5).
 
-    With ``auxiliary``, the network returns ``Logits`` in training mode, for ``archzoo.training.losses.training_loss``,
-    and raises ValueError there for images that are far from 224x224. In evaluation mode it returns the same plain
-    logits as without; ``without_auxiliary`` cuts its auxiliary classifiers off for good.
+    With ``auxiliary``, the network in training mode returns ``Logits`` for ``archzoo.training.losses.training_loss``, and
+    raises InputError for images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does
+    without. ``without_auxiliary`` removes the auxiliary classifiers.
     """
     return inception_net(PUBLISHED, auxiliary, in_channels, num_classes)
 
 
 def googlenet_bn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """Not the paper's: batch normalization, no LRN, and 3x3 for 5x5, as in the weights that torchvision publishes."""
+    """Not in the paper: torchvision's network, with batch normalization, no LRN, and 3x3 in place of 5x5."""
     return inception_net(BATCH_NORMALIZED, auxiliary, in_channels, num_classes)

@@ -1,4 +1,4 @@
-"""LeNet-5: convolution, subsampling and full connections, trained as one, read handwritten digits.
+"""LeNet-5: convolutions, subsampling and full connections, trained end to end to read handwritten digits.
 
 Y. LeCun, L. Bottou, Y. Bengio, P. Haffner, "Gradient-Based Learning Applied to Document Recognition", Proceedings of
 the IEEE 86(11), 1998.
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import Conv2d, Linear, Net, sequence
 
 # Table I, column by column: the maps of S2 that each of the 16 maps of C3 reads.
@@ -20,7 +21,7 @@ TABLE_I = (
     (0, 1, 2, 3, 4, 5),
 )
 
-# The output codes: each digit as a bitmap of 12 rows and 7 columns (Fig. 3 shows the style; the drawing is ours).
+# The target codes of the output: each digit as a bitmap of 7x12 (Fig. 3 shows the style; these drawings are ours).
 BITMAPS = """
 ..###.. ...#... ..###.. ..###.. ....##. ####### ..####. ####### ..###.. ..###..
 .#...#. ..##... .#...#. .#...#. ...#.#. #...... .#..... ......# .#...#. .#...#.
@@ -45,7 +46,7 @@ class ScaledTanh(nn.Module):
 
 
 class Subsampling(nn.Module):
-    """The sum of 2x2 inputs, times a trainable coefficient, plus a trainable bias, for each map (Sec. II-B, S2)."""
+    """Sum 2x2 inputs, multiply by a trainable coefficient, add a trainable bias: one pair for each map (Sec. II-B)."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -61,9 +62,9 @@ class Subsampling(nn.Module):
 
 
 class SparseConv(nn.Module):
-    """A 5x5 convolution whose maps each read the inputs that a table lists (Sec. II-B, C3).
+    """A 5x5 convolution in which each map reads only the input maps that a table lists (Sec. II-B, C3).
 
-    Maps that read equally many inputs stand next to each other in the table, and are one grouped convolution.
+    Neighbors in the table with the same number of inputs are one grouped convolution.
     """
 
     def __init__(self, table: tuple[tuple[int, ...], ...]) -> None:
@@ -80,9 +81,9 @@ class SparseConv(nn.Module):
 
 
 class RadialBasis(nn.Module):
-    """Minus the squared distance to the code of each class (Eq. 7): the paper's smallest penalty is the largest logit.
+    """Minus the squared distance to the code of each class: the smallest penalty is the largest logit (Eq. 7).
 
-    The codes are fixed at +1 and -1, and are no parameters.
+    The codes are buffers of +1 and -1, not parameters.
     """
 
     codes: Tensor
@@ -97,13 +98,13 @@ class RadialBasis(nn.Module):
 
 
 def digit_codes(digits: int) -> list[list[float]]:
-    """The bitmaps of the first so many digits, row by row, as +1 (ink) and -1."""
+    """The bitmaps of the digits below ``digits``, row by row, as +1 (ink) and -1 (Sec. II-B)."""
     rows = [line.split() for line in BITMAPS.split("\n") if line]
     return [[1.0 if dot == "#" else -1.0 for row in rows for dot in row[digit]] for digit in range(digits)]
 
 
 def uniform_by_fan_in(layer: nn.Module) -> None:
-    """Uniform in +-2.4 / fan-in, biases too: they are weights of a constant input (Appendix A)."""
+    """Uniform in +-2.4 / fan-in, including biases, which are weights of a constant input (Appendix A)."""
     if isinstance(layer, Subsampling):
         fan_in = 4
     elif isinstance(layer, Conv2d | Linear):
@@ -115,9 +116,9 @@ def uniform_by_fan_in(layer: nn.Module) -> None:
 
 
 def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
-    """LeNet-5 as published: sparse C3, trainable subsampling, Euclidean outputs with fixed codes (Sec. II-B)."""
+    """LeNet-5 as published: a sparse C3, trainable subsampling, radial basis outputs with fixed codes (Sec. II-B)."""
     if num_classes > 10:
-        raise ValueError(f"num_classes must be at most 10, not {num_classes}: the output codes are those of the digits")
+        raise BadOption(f"num_classes must be at most 10, not {num_classes}: the output codes are those of the digits")
     features = sequence(
         C1=Conv2d(in_channels, 6, 5),
         f1=ScaledTanh(),
@@ -140,7 +141,7 @@ def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
 
 
 def lenet5_textbook(*, in_channels: int = 1, num_classes: int = 10) -> Net:
-    """Not the paper's: LeNet-5 as textbooks have it, with average pooling, a dense C3, and a linear output."""
+    """Not in the paper: the LeNet-5 of textbooks, with average pooling, a dense C3 and a linear output layer."""
     features = sequence(
         C1=Conv2d(in_channels, 6, 5),
         f1=nn.Tanh(),

@@ -1,4 +1,4 @@
-"""Network in Network: a small network slides over the image in place of a linear filter, and maps are classes.
+"""Network in Network: a small network slides over the image in place of a linear filter, and each class has a map.
 
 M. Lin, Q. Chen, S. Yan, "Network In Network", ICLR 2014 (arXiv 2013).
 """
@@ -13,7 +13,7 @@ from archzoo.layers import Conv2d, Net, gaussian, sequence
 
 @dataclass(frozen=True)
 class MLPConv:
-    """An mlpconv layer (Sec. 3.1): the maps of a convolution and of the 1x1 layers, ``cccp``, that follow it."""
+    """An mlpconv layer: the maps of a convolution and of the 1x1 convolutions that follow it (Sec. 3.1)."""
 
     kernel: int
     widths: tuple[int, ...]
@@ -22,7 +22,7 @@ class MLPConv:
     drop: float = 0.0  # after the max pooling that follows
 
 
-# The paper prints no widths: these are the author's released definitions. The last 1x1 layer has a map a class.
+# The paper prints no widths. These are the author's released definitions; the last 1x1 layer has a map for each class.
 CIFAR_10 = (
     MLPConv(5, (192, 160, 96), padding=2, drop=0.5),
     MLPConv(5, (192, 192, 192), padding=2, drop=0.5),
@@ -37,7 +37,7 @@ IMAGENET = (
 
 
 def mlpconv(number: int, inputs: int, spec: MLPConv) -> dict[str, nn.Module]:
-    """A convolution and 1x1 convolutions, each with a ReLU: a multilayer perceptron at every place (Sec. 3.1)."""
+    """A convolution and 1x1 convolutions, each with a ReLU: a perceptron at every position (Sec. 3.1)."""
     conv = Conv2d(inputs, spec.widths[0], spec.kernel, spec.stride, spec.padding)
     parts: dict[str, nn.Module] = {f"conv{number}": conv, f"relu_conv{number}": nn.ReLU(inplace=True)}
     for i in range(1, len(spec.widths)):
@@ -51,7 +51,7 @@ def cccp(number: int, inputs: int, outputs: int) -> dict[str, nn.Module]:
 
 
 def features(specs: Sequence[MLPConv], in_channels: int) -> nn.Sequential:
-    """Mlpconv layers, with 3x3/2 max pooling and dropout between any two (Sec. 4.1)."""
+    """Mlpconv layers with 3x3/2 max pooling and dropout between them (Sec. 4.1)."""
     parts: dict[str, nn.Module] = {}
     inputs = in_channels
     for number, spec in enumerate(specs, 1):
@@ -65,18 +65,18 @@ def features(specs: Sequence[MLPConv], in_channels: int) -> nn.Sequential:
 
 
 def classifier(specs: Sequence[MLPConv], num_classes: int) -> nn.Sequential:
-    """The last 1x1 layer, with a map a class, and its ReLU; global average pooling makes them logits (Sec. 3.2)."""
+    """The last 1x1 layer, with a map for each class, and global average pooling to logits (Sec. 3.2)."""
     last = cccp(2 * len(specs), specs[-1].widths[-1], num_classes)
     return sequence(**last, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
 
 
 def nin(*, in_channels: int = 3, num_classes: int = 10) -> Net:
-    """Three mlpconv layers, the author's definition for CIFAR-10; weights start with a deviation of 0.05 there."""
+    """Three mlpconv layers for CIFAR-10, with the widths that the author released (Sec. 4.1)."""
     return Net(features(CIFAR_10, in_channels), classifier(CIFAR_10, num_classes), gaussian(0.05))
 
 
 def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """Four mlpconv layers: not in the paper, but the model for ImageNet that the author released."""
+    """Four mlpconv layers for ImageNet: not in the paper, but released by its author."""
     body, head = features(IMAGENET, in_channels), classifier(IMAGENET, num_classes)
     narrow = {body.get_submodule("conv1"), body.get_submodule("conv3"), head.get_submodule("cccp8")}
 

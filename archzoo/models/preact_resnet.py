@@ -1,4 +1,4 @@
-"""Pre-activation ResNet: shortcuts are clean identities, and batch norm and ReLU come before the convolutions.
+"""Pre-activation ResNet: shortcuts are identities, and batch normalization and ReLU precede the convolutions.
 
 K. He, X. Zhang, S. Ren, J. Sun, "Identity Mappings in Deep Residual Networks", ECCV 2016.
 """
@@ -22,16 +22,18 @@ from archzoo.layers import (
     stages,
 )
 
+RESNET_200 = (3, 24, 36, 3)  # blocks in conv2_x to conv5_x (fb.resnet.torch)
+
 
 def bn_relu(maps: int) -> nn.Sequential:
-    """The pre-activation (Fig. 4e)."""
+    """The pre-activation: batch normalization and ReLU (Fig. 4e)."""
     return sequence(bn=nn.BatchNorm2d(maps), relu=nn.ReLU(inplace=True))
 
 
 class Unit(nn.Module):
-    """x + F(x), with the activation at the entrance of F and none after the addition (Eq. 1 with f the identity).
+    """x + F(x): the activation is the first step of F, and none follows the addition (Eq. 1 with f the identity).
 
-    A projection reads what the activation returns, as F does; the identity reads the input itself.
+    A projection reads the activated maps, as F does; the identity reads the input.
     """
 
     def __init__(
@@ -56,7 +58,7 @@ class Unit(nn.Module):
 
 @dataclass(frozen=True)
 class Basic:
-    """BN-ReLU-3x3-BN-ReLU-3x3, with the shortcuts of option A, as ResNet-110 has them (Sec. 3)."""
+    """BN-ReLU-3x3-BN-ReLU-3x3, with option A shortcuts as in ResNet-110 (Sec. 3)."""
 
     expansion: int = 1
 
@@ -72,9 +74,9 @@ class Basic:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """BN-ReLU-1x1-BN-ReLU-3x3-BN-ReLU-1x1; a 1x1 without batch norm where the number of maps changes.
+    """BN-ReLU-1x1-BN-ReLU-3x3-BN-ReLU-1x1, and a 1x1 projection where the number of maps changes (Sec. 4).
 
-    The stride is in the first 1x1 on CIFAR (authors' code), in the 3x3 on ImageNet (fb.resnet.torch).
+    The stride is in the first 1x1 on CIFAR (authors' code) and in the 3x3 on ImageNet (fb.resnet.torch).
     """
 
     stride_in_3x3: bool
@@ -101,17 +103,17 @@ def preact_net(
     block: Block,
     widths: tuple[int, ...],
     blocks: tuple[int, ...],
-    classes: int,
+    num_classes: int,
 ) -> Net:
-    """A stem that ends in BN-ReLU, the stages, and one more BN-ReLU after the last addition (Sec. 3).
+    """A stem that ends in BN-ReLU, the stages, and a BN-ReLU after the last addition (Sec. 3).
 
-    Both paths of the first unit read the activated stem, so that unit has no activation of its own.
+    The first unit has no activation of its own: both of its paths read the activated stem.
     """
     parts = stages(block, inputs, widths, blocks)
     parts["conv2_x"].get_submodule("block1").activation = nn.Identity()
     outputs = block.expansion * widths[-1]
     features = sequence(**stem, **parts, **dict(bn_relu(outputs).named_children()))
-    return Net(features, pooled_classifier(outputs, classes), he_normal_fan_out)
+    return Net(features, pooled_classifier(outputs, num_classes), he_normal_fan_out)
 
 
 def preact_resnet(
@@ -121,17 +123,17 @@ def preact_resnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """For CIFAR: 9n + 2 layers in bottlenecks, or 6n + 2 in basic blocks, with 16, 32 and 64 inner maps (Sec. 4)."""
-    made, each = (Bottleneck(stride_in_3x3=False), 9) if block == "bottleneck" else (Basic(), 6)
+    """For CIFAR: 9n + 2 layers in bottlenecks, or 6n + 2 in basic blocks, of 16, 32 and 64 inner maps (Sec. 4)."""
+    unit, layers = (Bottleneck(stride_in_3x3=False), 9) if block == "bottleneck" else (Basic(), 6)
     stem: dict[str, nn.Module] = {
         "conv1": conv3x3(in_channels, 16),
         "bn1": nn.BatchNorm2d(16),
         "relu1": nn.ReLU(inplace=True),
     }
-    return preact_net(stem, 16, made, (16, 32, 64), (repeats(depth, each, 2),) * 3, num_classes)
+    return preact_net(stem, 16, unit, (16, 32, 64), (repeats(depth, layers, 2),) * 3, num_classes)
 
 
 def preact_resnet200(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """For ImageNet, as fb.resnet.torch has it: bottlenecks 3, 24, 36, 3 after ResNet's stem (Table 5)."""
+    """For ImageNet, as in fb.resnet.torch: 3, 24, 36 and 3 bottlenecks after ResNet's stem (Table 5)."""
     stem = imagenet_stem(in_channels, 64)
-    return preact_net(stem, 64, Bottleneck(stride_in_3x3=True), (64, 128, 256, 512), (3, 24, 36, 3), num_classes)
+    return preact_net(stem, 64, Bottleneck(stride_in_3x3=True), (64, 128, 256, 512), RESNET_200, num_classes)

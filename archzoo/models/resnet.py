@@ -1,4 +1,4 @@
-"""ResNet: layers learn what to add to their input.
+"""ResNet: layers learn residuals, which shortcuts add to their input.
 
 K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 2015).
 """
@@ -26,7 +26,7 @@ from archzoo.layers import (
     stages,
 )
 
-# Table 1: blocks in conv2_x to conv5_x, of two 3x3 convolutions up to 34 layers, bottlenecks from 50 on.
+# Table 1: blocks in conv2_x to conv5_x. Up to 34 layers they are two 3x3 convolutions, from 50 on bottlenecks.
 TABLE_1 = {
     18: (2, 2, 2, 2),
     34: (3, 4, 6, 3),
@@ -39,7 +39,7 @@ Option = Literal["A", "B", "C"]
 
 
 def always_projected(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """Option C (Sec. 4.1): a 1x1 convolution on every shortcut."""
+    """Option C: a projection on every shortcut (Sec. 4.1)."""
     return projection(inputs, outputs, stride)
 
 
@@ -48,7 +48,7 @@ SHORTCUTS: dict[Option, Shortcut] = {"A": padded, "B": projected, "C": always_pr
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """Fig. 5 right: 1x1 to a quarter of the maps, 3x3, 1x1 back. The stride is in the first 1x1 (v1.5: in the 3x3)."""
+    """1x1, 3x3 and 1x1 convolutions. The stride is in the first 1x1, or in the 3x3 in v1.5 (Fig. 5, right)."""
 
     shortcut: Shortcut
     stride_in_3x3: bool = False
@@ -74,13 +74,13 @@ Block = Basic | Bottleneck
 
 
 def imagenet_net(block: Block, blocks: tuple[int, ...], in_channels: int, num_classes: int) -> Net:
-    """Table 1: a 7x7/2 convolution and 3x3/2 max pooling, four stages, average pooling, one linear layer."""
+    """A 7x7/2 convolution, 3x3/2 max pooling, four stages, average pooling and one linear layer (Table 1)."""
     parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), blocks)
     return Net(sequence(**parts), pooled_classifier(512 * block.expansion, num_classes), he_normal_fan_out)
 
 
 def cifar_net(block: Block, depth: int, in_channels: int, num_classes: int) -> Net:
-    """Sec. 4.2: a 3x3 convolution, then three stages of n blocks with 16, 32 and 64 maps; depth is 6n + 2."""
+    """A 3x3 convolution, then three stages of n blocks with 16, 32 and 64 maps: 6n + 2 layers (Sec. 4.2)."""
     stem: dict[str, nn.Module] = {
         "conv1": conv3x3(in_channels, 16),
         "bn1": nn.BatchNorm2d(16),
@@ -91,7 +91,7 @@ def cifar_net(block: Block, depth: int, in_channels: int, num_classes: int) -> N
 
 
 def published_option(depth: int) -> Option:
-    """Option A for the nets of basic blocks (Table 2), B for those of bottlenecks (Sec. 4.1)."""
+    """Option A for networks of basic blocks (Table 2), B for networks of bottlenecks (Sec. 4.1)."""
     return "A" if depth < 50 else "B"
 
 
@@ -102,7 +102,7 @@ def resnet(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """Residual networks for ImageNet (Table 1). The shortcuts' option is by default A up to 34 layers, B from 50 on."""
+    """ResNet for ImageNet. By default, shortcuts are option A up to 34 layers and option B from 50 on (Table 1)."""
     shortcut = SHORTCUTS[option or published_option(depth)]
     block = Basic(shortcut) if depth < 50 else Bottleneck(shortcut)
     return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
@@ -111,21 +111,21 @@ def resnet(
 def resnet_v1_5(
     depth: Literal[50, 101, 152] = 50, *, option: Option = "B", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
-    """Not the paper's: bottlenecks that stride in the 3x3 convolution, as fb.resnet.torch and its followers do."""
+    """Not in the paper: ResNet with the stride of a bottleneck in its 3x3 convolution, as in fb.resnet.torch."""
     block = Bottleneck(SHORTCUTS[option], stride_in_3x3=True)
     return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)
 
 
 def plain(depth: Literal[18, 34] = 34, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """The same layers without shortcuts (Sec. 3.3)."""
+    """ResNet for ImageNet without shortcuts (Sec. 3.3)."""
     return imagenet_net(Basic(None), TABLE_1[depth], in_channels, num_classes)
 
 
 def resnet_cifar(depth: int = 20, *, option: Option = "A", in_channels: int = 3, num_classes: int = 10) -> Net:
-    """Residual networks of 6n + 2 layers for CIFAR-10, option A everywhere (Sec. 4.2)."""
+    """ResNet of 6n + 2 layers for CIFAR-10, with option A shortcuts (Sec. 4.2)."""
     return cifar_net(Basic(SHORTCUTS[option]), depth, in_channels, num_classes)
 
 
 def plain_cifar(depth: int = 20, *, in_channels: int = 3, num_classes: int = 10) -> Net:
-    """The same layers without shortcuts (Sec. 4.2)."""
+    """ResNet for CIFAR-10 without shortcuts (Sec. 4.2)."""
     return cifar_net(Basic(None), depth, in_channels, num_classes)

@@ -1,4 +1,4 @@
-"""ShuffleNet V2: half of the maps pass each unit untouched, and a shuffle mixes the halves.
+"""ShuffleNet V2: half of the maps bypass each unit, and a channel shuffle mixes the halves.
 
 N. Ma, X. Zhang, H.-T. Zheng, J. Sun, "ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design", ECCV
 2018.
@@ -9,9 +9,10 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import Conv2d, Linear, Net, conv1x1, sequence
 
-# Table 5: maps of stage2, stage3, stage4 and conv5. The stages have 4, 8 and 4 units.
+# Table 5: maps of stage2, stage3, stage4 and conv5, by width; units in each stage.
 TABLE_5 = {
     0.5: (48, 96, 192, 1024),
     1.0: (116, 232, 464, 1024),
@@ -24,18 +25,18 @@ Down = Literal["asymmetric", "symmetric"]
 
 
 def conv1x1_bn_relu(inputs: int, outputs: int) -> dict[str, nn.Module]:
-    """The pointwise layer of both units."""
+    """The pointwise convolution of both units (Fig. 3c and d)."""
     return {"conv": conv1x1(inputs, outputs), "bn": nn.BatchNorm2d(outputs), "relu": nn.ReLU(inplace=True)}
 
 
 def depthwise_bn(maps: int, stride: int) -> dict[str, nn.Module]:
-    """A 3x3 convolution of each map by itself, without a ReLU."""
+    """A depthwise 3x3 convolution without a ReLU (Fig. 3c and d)."""
     conv = Conv2d(maps, maps, 3, stride, padding=1, groups=maps, bias=False)
     return {"conv": conv, "bn": nn.BatchNorm2d(maps)}
 
 
 def branch(inputs: int, middle: int, outputs: int, stride: int) -> nn.Sequential:
-    """1x1, depthwise 3x3, 1x1 (Fig. 3c and d, right)."""
+    """1x1, depthwise 3x3 and 1x1 convolutions (Fig. 3c and d, right)."""
     return sequence(
         reduce=sequence(**conv1x1_bn_relu(inputs, middle)),
         depthwise=sequence(**depthwise_bn(middle, stride)),
@@ -44,13 +45,13 @@ def branch(inputs: int, middle: int, outputs: int, stride: int) -> nn.Sequential
 
 
 def shuffle(maps: Tensor) -> Tensor:
-    """Take maps from the first and the second half in turn."""
+    """Interleave the first and the second half of the maps (Sec. 3.2)."""
     batch, channels, height, width = maps.shape
     return maps.reshape(batch, 2, channels // 2, height, width).transpose(1, 2).flatten(1, 2)
 
 
 class Unit(nn.Module):
-    """Split the maps in half, run one half through a branch, put both together, shuffle (Fig. 3c)."""
+    """Split the maps in half, transform the right half, concatenate, and shuffle (Fig. 3c)."""
 
     def __init__(self, maps: int) -> None:
         super().__init__()
@@ -62,10 +63,10 @@ class Unit(nn.Module):
 
 
 class DownUnit(nn.Module):
-    """Both branches read all maps at half the resolution (Fig. 3d).
+    """Halve the resolution: both branches read all maps and stride (Fig. 3d).
 
-    The left branch of the authors' code keeps its number of maps, and the right one supplies the rest: only so are the
-    printed FLOPs met. In the symmetric unit of other libraries each supplies half.
+    In the authors' code the left branch keeps its number of maps and the right branch adds the rest; only this gives
+    the printed FLOPs. In the symmetric unit of other libraries each branch returns half of the maps.
     """
 
     def __init__(self, inputs: int, outputs: int, down: Down) -> None:
@@ -82,7 +83,7 @@ class DownUnit(nn.Module):
 
 
 def released_initialization(layer: nn.Module) -> None:
-    """Gaussian of deviation 0.01 for the first and the last layer, 1 / (inputs of a kernel) else (authors' code)."""
+    """Gaussians of standard deviation 0.01 in the first and last layer, 1 / in_channels elsewhere (authors' code)."""
     if isinstance(layer, nn.Conv2d):
         first = layer.kernel_size == (3, 3) and layer.groups == 1
         nn.init.normal_(layer.weight, std=0.01 if first else 1 / layer.weight.shape[1])
@@ -97,9 +98,9 @@ def released_initialization(layer: nn.Module) -> None:
 def shufflenet_v2(
     width: float = 1.0, *, down: Down = "asymmetric", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
-    """A column of Table 5. With ``down="symmetric"`` it is other libraries' net, with a bias in the last layer."""
+    """A column of Table 5. ``down="symmetric"`` is the network of other libraries, with a bias in the last layer."""
     if width not in TABLE_5:
-        raise ValueError(f"width must be one of Table 5, not {width}: {', '.join(map(str, TABLE_5))}")
+        raise BadOption(f"width must be one of Table 5, not {width}: {', '.join(map(str, TABLE_5))}")
     *stages, last = TABLE_5[width]
     parts: dict[str, nn.Module] = {
         "conv1": Conv2d(in_channels, 24, 3, stride=2, padding=1, bias=False),

@@ -1,8 +1,8 @@
-"""Stochastic depth: in training, whole residual blocks are left out at random.
+"""Stochastic depth: training skips whole residual blocks at random.
 
 G. Huang, Y. Sun, Z. Liu, D. Sedra, K. Weinberger, "Deep Networks with Stochastic Depth", ECCV 2016.
 
-A block that is left out gets no gradients, and each process draws for itself: DistributedDataParallel needs
+A skipped block gets no gradients, and each process draws its own: DistributedDataParallel needs
 ``find_unused_parameters=True``.
 """
 
@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import (
     Net,
     conv1x1,
@@ -27,18 +28,20 @@ from archzoo.layers import (
     stages,
 )
 
+RESNET_152 = (3, 8, 36, 3)  # blocks in conv2_x to conv5_x (ResNet, Table 1)
+
 Decay = Literal["linear", "uniform"]
 
 
 def survival_probabilities(blocks: int, last: float, decay: Decay) -> list[float]:
-    """p_1 to p_L: falling in a line from 1 for the stem to ``last`` (Eq. 4), or ``last`` for every block."""
+    """p_1 to p_L: linear from 1 for the stem to ``last`` for the last block, or ``last`` for all (Eq. 4)."""
     if not 0 < last <= 1:
-        raise ValueError(f"survival must be more than 0 and at most 1, not {last}")
+        raise BadOption(f"survival must be more than 0 and at most 1, not {last}")
     return [1 - i / blocks * (1 - last) if decay == "linear" else last for i in range(1, blocks + 1)]
 
 
 class PooledShortcut(nn.Module):
-    """2x2 average pooling, and zeros for the maps that are missing (authors' code)."""
+    """2x2 average pooling, and zeros for the missing maps (authors' code)."""
 
     def __init__(self, missing: int) -> None:
         super().__init__()
@@ -50,15 +53,15 @@ class PooledShortcut(nn.Module):
 
 
 def pooled_shortcut(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity where the shape stays, else average pooling and padding."""
+    """The identity, or average pooling and zero padding where the shape changes (authors' code)."""
     return nn.Identity() if inputs == outputs and stride == 1 else PooledShortcut(outputs - inputs)
 
 
 class StochasticBlock(nn.Module):
-    """ReLU(b f(x) + id(x)), b = 1 with the probability of survival, drawn once a mini-batch in training (Eq. 2).
+    """ReLU(b f(x) + id(x)), where b = 1 with the survival probability, drawn for each mini-batch (Eq. 2).
 
-    Where b = 0, f is not run: its batch norms keep their statistics. In evaluation b is its expectation (Eq. 5). The
-    draw is from torch's generator on the CPU. ``forward`` raises RuntimeError where it is traced while it would draw.
+    If b = 0, f does not run and its batch norms keep their statistics. In eval mode b is its expectation (Eq. 5). b is
+    drawn from torch's CPU generator. ``forward`` raises RuntimeError if it is traced in training mode.
     """
 
     def __init__(self, layers: nn.Sequential, shortcut: nn.Module, survival: float) -> None:
@@ -75,7 +78,7 @@ class StochasticBlock(nn.Module):
         return F.relu(self.shortcut(maps))
 
     def survives(self) -> bool:
-        """Draw b for this mini-batch."""
+        """Draw b for this mini-batch (Eq. 2)."""
         if self.survival == 1:
             return True
         if torch.compiler.is_compiling():
@@ -91,7 +94,7 @@ class StochasticBlock(nn.Module):
 
 @dataclass(frozen=True)
 class Basic:
-    """ResNet's basic block, each with the next probability of survival (Sec. 3)."""
+    """ResNet's basic block. Each call takes the next survival probability (Sec. 3)."""
 
     survival: Iterator[float]
     expansion: int = 1
@@ -109,9 +112,9 @@ class Basic:
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """ResNet's bottleneck with projections where the shape changes, each with the next probability of survival.
+    """ResNet's bottleneck with option B shortcuts. Each call takes the next survival probability (Sec. 4).
 
-    The stride is in the 3x3, as in fb.resnet.torch, on which the authors' ImageNet experiment is based.
+    The stride is in the 3x3, as in fb.resnet.torch, which the authors trained with on ImageNet.
     """
 
     survival: Iterator[float]
@@ -140,7 +143,7 @@ def stochastic_depth(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """ResNet of 6n + 2 layers for CIFAR and SVHN (152 layers); ``survival`` is that of the last block, p_L (Sec. 4)."""
+    """ResNet of 6n + 2 layers for CIFAR and SVHN. ``survival`` is p_L, that of the last block (Sec. 4)."""
     n = repeats(depth, 6, 2)
     stem: dict[str, nn.Module] = {
         "conv1": conv3x3(in_channels, 16),
@@ -155,7 +158,7 @@ def stochastic_depth(
 def stochastic_depth_152(
     *, survival: float = 0.5, decay: Decay = "linear", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
-    """ResNet-152 for ImageNet, with its 50 bottlenecks (Sec. 4)."""
-    block = Bottleneck(iter(survival_probabilities(50, survival, decay)))
-    parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), (3, 8, 36, 3))
+    """ResNet-152 for ImageNet: 50 bottlenecks (Sec. 4)."""
+    block = Bottleneck(iter(survival_probabilities(sum(RESNET_152), survival, decay)))
+    parts = imagenet_stem(in_channels, 64) | stages(block, 64, (64, 128, 256, 512), RESNET_152)
     return Net(sequence(**parts), pooled_classifier(2048, num_classes), he_normal_fan_out)

@@ -8,9 +8,10 @@ from typing import Literal
 import torch
 from torch import nn
 
+from archzoo.errors import TransferError
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
 
-# Table 1: kernel sizes, stage by stage. The stages have 64, 128, 256, 512 and 512 maps.
+# Table 1: kernel sizes of the convolutions in each stage, column by column.
 TABLE_1 = {
     "A": ("3", "3", "33", "33", "33"),
     "A-LRN": ("3", "3", "33", "33", "33"),
@@ -19,7 +20,7 @@ TABLE_1 = {
     "D": ("33", "33", "333", "333", "333"),
     "E": ("33", "33", "3333", "3333", "3333"),
 }
-WIDTHS = (64, 128, 256, 512, 512)
+WIDTHS = (64, 128, 256, 512, 512)  # maps in each stage
 
 # Sec. 3.1: the layers of net A that the deeper nets start from.
 FROM_A = (
@@ -32,7 +33,7 @@ INITIALIZE: dict[str, Initialize] = {"gaussian": gaussian(0.1), "glorot": glorot
 
 
 def stage(number: int, inputs: int, width: int, kernels: str, *, norm: bool, batch_norm: bool) -> dict[str, nn.Module]:
-    """Convolutions of these kernel sizes, padded to keep the map, each with a ReLU; then 2x2 max pooling."""
+    """Convolutions that keep the size of the maps, each followed by a ReLU, then 2x2 max pooling (Sec. 2.1)."""
     parts: dict[str, nn.Module] = {}
     for i, kernel in enumerate(map(int, kernels), 1):
         parts[f"conv{number}_{i}"] = Conv2d(inputs, width, kernel, padding=kernel // 2)
@@ -60,6 +61,24 @@ def classifier(maps: int, num_classes: int) -> nn.Sequential:
     )
 
 
+def init_from(net: Net, shallower: Net) -> list[str]:
+    """Initialize a deeper network with the first four convolutions and the linear layers of net A (Sec. 3.1).
+
+    Copies them from ``shallower`` into ``net`` and returns their names. Raises TransferError, and copies nothing, if
+    one of the networks lacks a layer or the shapes differ.
+    """
+    source, target = dict(shallower.named_parameters()), dict(net.named_parameters())
+    copied = [f"{layer}.{kind}" for layer in FROM_A for kind in ("weight", "bias")]
+    for name in copied:
+        ours, theirs = (tuple(side[name].shape) if name in side else None for side in (target, source))
+        if theirs is None or theirs != ours:
+            raise TransferError(f"{name} is {theirs} in the shallower net and {ours} in the deeper one")
+    with torch.no_grad():
+        for name in copied:
+            target[name].copy_(source[name])
+    return list(FROM_A)
+
+
 def vgg(
     config: Literal["A", "A-LRN", "B", "C", "D", "E"] = "D",
     *,
@@ -68,7 +87,7 @@ def vgg(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """A column of Table 1. Batch normalization, after every convolution, is not the paper's."""
+    """The network in one column of Table 1. ``batch_norm`` after every convolution is not in the paper."""
     parts: dict[str, nn.Module] = {}
     inputs = in_channels
     for number, (width, kernels) in enumerate(zip(WIDTHS, TABLE_1[config], strict=True), 1):
@@ -76,21 +95,3 @@ def vgg(
         parts |= stage(number, inputs, width, kernels, norm=norm, batch_norm=batch_norm)
         inputs = width
     return Net(sequence(**parts), classifier(inputs, num_classes), INITIALIZE[init])
-
-
-def init_from(net: Net, shallower: Net) -> list[str]:
-    """Start a deeper net as the paper does: with four convolutions and the three linear layers of net A (Sec. 3.1).
-
-    Copies them from ``shallower`` into ``net`` and returns their names. Raises ValueError, and copies nothing, where
-    one of the two does not have a layer, or has it in another shape.
-    """
-    source, target = (dict(one.named_parameters()) for one in (shallower, net))
-    copied = [f"{layer}.{kind}" for layer in FROM_A for kind in ("weight", "bias")]
-    for name in copied:
-        shapes = [tuple(side[name].shape) if name in side else None for side in (source, target)]
-        if shapes[0] is None or shapes[0] != shapes[1]:
-            raise ValueError(f"{name} is {shapes[0]} in the shallower net and {shapes[1]} in the deeper one")
-    with torch.no_grad():
-        for name in copied:
-            target[name].copy_(source[name])
-    return list(FROM_A)

@@ -1,4 +1,4 @@
-"""Wide ResNet: a few wide residual blocks do what a thousand thin ones do, and faster.
+"""Wide ResNet: a few wide residual blocks match a thousand thin layers, and run faster.
 
 S. Zagoruyko, N. Komodakis, "Wide Residual Networks", BMVC 2016.
 """
@@ -8,6 +8,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import (
     Basic,
     Block,
@@ -32,8 +33,8 @@ BlockType = Literal[
     "B(3,3)", "B(1,3,1)", "B(3,1)", "B(1,3)", "B(3,1,1)", "B(3,1,3)", "B(3)", "B(3,3,3)", "B(3,3,3,3)"
 ]  # the kernel sizes of a block's convolutions, in order (Sec. 2.1)
 
-# How many layers of a block the depth counts: 3 groups of N blocks, the first convolution and 3 projections are the n
-# of WRN-n-k. Among blocks of 3x3 only (Table 3) each counts; any block with a 1x1 (Table 2) counts as B(3,3) does.
+# Layers of a block that the depth counts. The n of WRN-n-k is 3 groups of N blocks, the first convolution and 3
+# projections. In blocks of 3x3 only, every convolution counts (Table 3); blocks with a 1x1 count as B(3,3) (Table 2).
 COUNTED: dict[BlockType, int] = {
     "B(3,3)": 2,
     "B(1,3,1)": 2,
@@ -46,12 +47,12 @@ COUNTED: dict[BlockType, int] = {
     "B(3,3,3,3)": 4,
 }
 
-# The blocks in conv2_x to conv5_x of the ResNets that are widened for ImageNet (Sec. 3).
+# Sec. 3: blocks in conv2_x to conv5_x of the ResNets for ImageNet that are widened.
 IMAGENET = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
 
 
 class PreActivated(nn.Module):
-    """x + F(x), BN-ReLU before each convolution; a projection reads the first BN-ReLU, as F does (released code)."""
+    """x + F(x), with BN-ReLU before each convolution. A projection reads the first BN-ReLU, as F does (release)."""
 
     def __init__(self, bn_relu: nn.Sequential, layers: nn.Sequential, projection: nn.Module | None) -> None:
         super().__init__()
@@ -60,17 +61,17 @@ class PreActivated(nn.Module):
         self.projection = projection
 
     def forward(self, maps: Tensor) -> Tensor:
-        active = self.bn_relu(maps)
-        shortcut = maps if self.projection is None else self.projection(active)
-        out: Tensor = self.layers(active) + shortcut
+        activated = self.bn_relu(maps)
+        shortcut = maps if self.projection is None else self.projection(activated)
+        out: Tensor = self.layers(activated) + shortcut
         return out
 
 
 @dataclass(frozen=True)
 class Wide:
-    """B(M): a convolution for each kernel size in M, all of one width, the stride in the first (Sec. 2.1).
+    """B(M): a convolution for each kernel size in M, all of one width; the first has the stride (Sec. 2.1).
 
-    Dropout stands between any two convolutions, after BN-ReLU (Fig. 1d; for more than two, the released code).
+    Dropout follows each BN-ReLU between two convolutions (Fig. 1d; for more than two, the released code).
     """
 
     kernels: tuple[int, ...]
@@ -89,21 +90,21 @@ class Wide:
 
 
 def conv(kernel: int, inputs: int, outputs: int, stride: int = 1) -> Conv2d:
-    """A convolution of kernel size 3 or 1."""
+    """A convolution of kernel size 3 or 1 (Sec. 2.1)."""
     return (conv3x3 if kernel == 3 else conv1x1)(inputs, outputs, stride)
 
 
 def read_block(block: BlockType, drop: float) -> Wide:
-    """The block that "B(3,3)" and its like stand for."""
+    """The block of a name such as "B(3,3)" (Sec. 2.1)."""
     probability("drop", drop)
     if drop and block == "B(3)":
-        raise ValueError(f"drop must be 0 in B(3), not {drop}: dropout is between convolutions, and B(3) has one")
+        raise BadOption(f"drop must be 0 in B(3), not {drop}: dropout is between convolutions, and B(3) has one")
     return Wide(tuple(map(int, block[2:-1].split(","))), drop)
 
 
 @dataclass(frozen=True)
 class Bottleneck:
-    """1x1, 3x3 and 1x1, the inner two ``widening`` times as wide as ResNet's; the stride is in the 3x3 (Table 8)."""
+    """ResNet's bottleneck with inner layers ``widening`` times as wide and the stride in the 3x3 (Table 8)."""
 
     widening: int
     expansion: int = 4
@@ -124,12 +125,12 @@ class Bottleneck:
 
 
 def msr_init(layer: nn.Module) -> None:
-    """Fan-in Gaussians for convolutions, Torch's uniform draw and a bias of 0 for the linear layer (released code)."""
+    """Gaussians by fan-in for convolutions; Torch's uniform weights and zero bias for the linear layer (release)."""
     (he_normal_fan_in if isinstance(layer, nn.Conv2d) else he_normal_fan_out)(layer)
 
 
 def cifar_net(block: Block, k: int, blocks: int, in_channels: int, num_classes: int) -> Net:
-    """Table 1: a 3x3 convolution to 16 maps, then groups of 16k, 32k and 64k maps, and a last BN-ReLU."""
+    """A 3x3 convolution to 16 maps, groups of 16k, 32k and 64k maps, and a last BN-ReLU (Table 1)."""
     at_least("k", k, 1)
     groups = stages(block, 16, (16 * k, 32 * k, 64 * k), (blocks,) * 3)
     parts: dict[str, nn.Module] = {"conv1": conv3x3(in_channels, 16)}
@@ -139,7 +140,7 @@ def cifar_net(block: Block, k: int, blocks: int, in_channels: int, num_classes: 
 
 
 def imagenet_net(block: Block, width: float, blocks: tuple[int, ...], in_channels: int, num_classes: int) -> Net:
-    """ResNet for ImageNet with ``width`` times its maps in every stage; the stem keeps its 64 (Sec. 3)."""
+    """ResNet for ImageNet with ``width`` times as many maps in each stage; the stem keeps 64 (Sec. 3)."""
     at_least("width", width, 1)
     widths = [round(width * maps) for maps in (64, 128, 256, 512)]
     parts = imagenet_stem(in_channels, 64) | stages(block, 64, widths, blocks)
@@ -155,21 +156,21 @@ def wide_resnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """WRN-n-k: n layers, k times as wide; where dropout is used, 0.3 for CIFAR and 0.4 for SVHN (Sec. 2 and 3)."""
+    """WRN-n-k: n layers, k times as wide. Where used, dropout is 0.3 on CIFAR and 0.4 on SVHN (Sec. 2 and 3)."""
     blocks = repeats(depth, 3 * COUNTED[block], 4)
     return cifar_net(read_block(block, drop), k, blocks, in_channels, num_classes)
 
 
 def wide_resnet18(width: float = 1.0, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """ResNet-18 with projections where the shape changes, ``width`` times as wide (Table 7)."""
+    """ResNet-18 with option B shortcuts, ``width`` times as wide (Table 7)."""
     return imagenet_net(Basic(projected), width, IMAGENET[18], in_channels, num_classes)
 
 
 def wide_resnet34(width: float = 1.0, *, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """ResNet-34 with projections where the shape changes, ``width`` times as wide (Table 7)."""
+    """ResNet-34 with option B shortcuts, ``width`` times as wide (Table 7)."""
     return imagenet_net(Basic(projected), width, IMAGENET[34], in_channels, num_classes)
 
 
 def wide_resnet50_2(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """WRN-50-2-bottleneck: ResNet-50 with the inner widths of its bottlenecks doubled (Table 8)."""
+    """WRN-50-2-bottleneck: ResNet-50 with bottlenecks of twice the inner width (Table 8)."""
     return imagenet_net(Bottleneck(2), 1.0, IMAGENET[50], in_channels, num_classes)

@@ -1,31 +1,33 @@
-"""ZFNet: AlexNet with smaller kernels and strides at its entrance, found by looking at what the layers respond to.
+"""ZFNet: AlexNet with smaller kernels and strides in the first layers, chosen by visualizing what they respond to.
 
 M. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014 (arXiv 2013).
 """
 
 from torch import nn
 
+from archzoo.errors import BadOption
 from archzoo.layers import Conv2d, Linear, Net, ResponseNorm, at_least, gaussian, sequence
 
 
 def relu() -> nn.ReLU:
-    """Rectified linear units follow every layer but the last (Fig. 3)."""
+    """Follows every layer but the last (Fig. 3)."""
     return nn.ReLU(inplace=True)
 
 
 def pool() -> nn.MaxPool2d:
-    """3x3 windows, 2 apart, rounded up as in the authors' framework (Fig. 3)."""
+    """3x3 max pooling with stride 2; sizes are rounded up, as in the authors' framework (Fig. 3)."""
     return nn.MaxPool2d(3, stride=2, ceil_mode=True)
 
 
 def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """Fig. 3, all connections dense. ``widths``: maps of layers 3, 4, 5; (512, 1024, 512) is variant (b) (Table 3).
+    """The network of Fig. 3, with dense connections. Pooling precedes contrast normalization, unlike in AlexNet.
 
-    Pooling precedes the normalization of contrast, unlike in AlexNet. The paper does not print its constants: these are
-    AlexNet's. Nor the padding of the first layer: one pixel gives the 110 of Fig. 3.
+    ``widths`` are the maps of layers 3, 4 and 5: (512, 1024, 512) is variant (b) of Table 3. The paper prints neither
+    the constants of the normalization, which are AlexNet's here, nor the padding of the first layer: 1 gives the 110
+    of Fig. 3.
     """
     if len(widths) != 3:
-        raise ValueError(f"widths must be three, the maps of layers 3, 4 and 5, not {widths}: (384, 384, 256)")
+        raise BadOption(f"widths must be three, the maps of layers 3, 4 and 5, not {widths}: (384, 384, 256)")
     at_least("widths", min(widths), 1)
     third, fourth, fifth = widths
     features = sequence(

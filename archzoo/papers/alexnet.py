@@ -1,17 +1,14 @@
-"""What the paper says: see ``archzoo.models.alexnet`` for what it builds."""
+"""AlexNet: kernels and neurons layer by layer, totals, errors, and training; and the same of the one-tower variant."""
 
 from math import prod
 
 from archzoo.claims import depth, neurons, params, ratio, weights
 from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import (
-    CenterCrop,
+    ALEXNET_AUGMENTATION,
     MultiStepFraction,
     PCALighting,
-    RandomCrop,
-    RandomHorizontalFlip,
     ReduceOnPlateau,
-    Resize,
     SubtractMean,
     TenCrop,
 )
@@ -74,14 +71,25 @@ PAPER.network(
         why="a slip: 253,440 is 55 x 48 x 96, with the 48 kernels of one GPU in the place of a side; the total of "
         "650,000 has 55 x 55 x 96",
     ),
-    *(neurons(printed, "Fig. 2", at=at) for at, printed in FIGURE_2.items()),
+    *(neurons(printed, "Fig. 2", at=layer) for layer, printed in FIGURE_2.items()),
     *(
-        weights(kernels, f"Sec. 3.5, kernels of {'x'.join(map(str, kernel))}", at=at, unit=prod(kernel))
-        for at, (kernels, kernel) in SECTION_3_5.items()
+        weights(kernels, f"Sec. 3.5, kernels of {'x'.join(map(str, kernel))}", at=layer, unit=prod(kernel))
+        for layer, (kernels, kernel) in SECTION_3_5.items()
     ),
     depth("8", "Sec. 3"),
     input_size=(3, 224, 224),
 )
+
+# Footnote 1: filters of each convolution. The size of one follows from the layer before it.
+RELEASED = "the released configuration has 256; with 384 the parameters of Sec. 5 would be 1.4% more, not 0.2%"
+FOOTNOTE_1 = {
+    "features.conv1": ("64", (11, 11, 3), "", ""),
+    "features.conv2": ("192", (5, 5, 64), "", ""),
+    "features.conv3": ("384", (3, 3, 192), "", ""),
+    "features.conv4": ("384", (3, 3, 384), "256", RELEASED),
+    "features.conv5": ("256", (3, 3, 256), "", ""),
+}
+
 ONE_WEIRD_TRICK.network(
     "alexnet_one_tower",
     ratio("0.2% more", "Sec. 5", of="params", to="alexnet"),
@@ -93,26 +101,12 @@ ONE_WEIRD_TRICK.network(
         ours="1.4% fewer",
         why="1.41% fewer with 256 maps in conv4, as released; with the 384 of footnote 1 it would be 15.8% more",
     ),
-    # One filter of each layer is as large as the layer before it makes it.
-    weights("64", "footnote 1, filters", at="features.conv1", unit=11 * 11 * 3),
-    weights("192", "footnote 1, filters", at="features.conv2", unit=5 * 5 * 64),
-    weights("384", "footnote 1, filters", at="features.conv3", unit=3 * 3 * 192),
-    weights(
-        "384",
-        "footnote 1, filters",
-        at="features.conv4",
-        unit=3 * 3 * 384,
-        ours="256",
-        why="the released configuration has 256; with 384 the parameters of Sec. 5 would be 1.4% more, not 0.2%",
+    *(
+        weights(filters, "footnote 1, filters", at=layer, unit=prod(size), ours=ours, why=why)
+        for layer, (filters, size, ours, why) in FOOTNOTE_1.items()
     ),
-    weights("256", "footnote 1, filters", at="features.conv5", unit=3 * 3 * 256),
     input_size=(3, 224, 224),
 )
-PAPER.not_countable("150,528-dimensional input", "Fig. 2", "the size of an image: 224 x 224 x 3")
-PAPER.not_countable("a factor of 2048", "Sec. 4.1", "crops and mirrorings in training")
-PAPER.not_countable("37.5% top-1 and 17.0% top-5 error", "results on ILSVRC-2010", "results of training")
-PAPER.not_countable("40.7% top-1 and 18.2% top-5 error", "results on ILSVRC-2012", "results of training, of one net")
-PAPER.not_countable("5 to 6 days on two GTX 580", "training", "a clock time")
 
 PAPER.results("Table 2", TOP_1_AND_5, "ten crops", {"alexnet": (40.7, 18.2)})
 
@@ -126,19 +120,12 @@ PAPER.recipe(
     epochs=90,
     schedule=ReduceOnPlateau(drops=3),
     weight_decay=0.0005,
-    augmentation=(
-        Resize(256),
-        CenterCrop(256),
-        RandomCrop(),
-        RandomHorizontalFlip(),
-        PCALighting(),
-    ),
+    augmentation=(*ALEXNET_AUGMENTATION, PCALighting()),
     preprocessing=SubtractMean("pixel"),
     protocol=TenCrop(),
     paper_result="40.7% top-1, 18.2% top-5 on the validation set (5 networks: 38.1%, 16.4%)",
     unspecified=("patience of the plateau: 5 epochs",),
 )
-
 ONE_WEIRD_TRICK.recipe(
     "one_tower_imagenet",
     networks=("alexnet_one_tower",),
@@ -149,11 +136,12 @@ ONE_WEIRD_TRICK.recipe(
     epochs=90,
     schedule=MultiStepFraction((0.25, 0.5, 0.75), gamma=250 ** (-1 / 3)),
     weight_decay=0.0005,
-    augmentation=(
-        Resize(256),
-        CenterCrop(256),
-        RandomCrop(),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=ALEXNET_AUGMENTATION,
     preprocessing=SubtractMean("pixel"),
 )
+
+PAPER.not_countable("150,528-dimensional input", "Fig. 2", "the size of an image: 224 x 224 x 3")
+PAPER.not_countable("a factor of 2048", "Sec. 4.1", "crops and mirrorings in training")
+PAPER.not_countable("37.5% top-1 and 17.0% top-5 error", "results on ILSVRC-2010", "results of training")
+PAPER.not_countable("40.7% top-1 and 18.2% top-5 error", "results on ILSVRC-2012", "results of training, of one net")
+PAPER.not_countable("5 to 6 days on two GTX 580", "training", "a clock time")

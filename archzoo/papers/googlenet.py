@@ -1,4 +1,4 @@
-"""What the paper says: see ``archzoo.models.googlenet`` for what it builds."""
+"""GoogLeNet: the rows of Table 1, totals in the text, torchvision's batch-normalized network, errors, and training."""
 
 from archzoo.claims import Claim, depth, macs, params, ratio, size, sizes, weights
 from archzoo.paper import Paper
@@ -14,58 +14,55 @@ PAPER = Paper(
 
 Cell = str | tuple[str, str, str]  # what is printed, or: what is printed, what we count, and why
 
-
-def row(at: str, output: str, weight: Cell, ops: Cell) -> tuple[Claim, ...]:
-    """A row of Table 1: output size, params, ops. Its params are weights only, in K of 1,024; its ops multiply-adds."""
-    printed, ours, why = (weight, "", "") if isinstance(weight, str) else weight
-    weights_cell = weights(printed, "Table 1", at=at, counting="K = 1024", ours=ours, why=why)
-    printed, ours, why = (ops, "", "") if isinstance(ops, str) else ops
-    ops_cell = macs(printed, "Table 1", at=at, ours=ours, why=why)
-    return (*((size(output, "Table 1", at=at.split(" + ")[-1]),) if output else ()), weights_cell, ops_cell)
-
-
-def pooled(at: str, output: str) -> Claim:
-    """A row of Table 1 that has an output size alone."""
-    return size(output, "Table 1", at=at)
-
-
 SEPARABLE = (
     "the count of a separable layer, 7x7 depthwise to 24 maps and 1x1 to 64 (2,712 weights, at K = 1,000, and 34.0M), "
     "which later papers say came first; the 7x7 convolution of the table has 9,408 weights and 118.0M"
 )
-
 STALE = "from another draft of the module: the ops of the same row follow from its columns, this number does not"
-
 STALE_5A = "from another draft of the module: params and ops of the row are both 5% above what its columns give"
+WEIGHTS_ONLY = "379.0; 379.6 with biases, which the exact rows conv2 and linear leave out"
+CUT_OFF = "cut off, not rounded: 73.61M"
+ONE_K_LOW = "exactly 438 x 1,024: the print is one K low"
+
+# Table 1: the layer, its output size, its params and its ops. The rows of poolings have an output size alone.
+TABLE_1: tuple[tuple[str, str, Cell, Cell], ...] = (
+    ("features.conv1", "112x112x64", ("2.7K", "9.2K", SEPARABLE), ("34M", "118M", SEPARABLE)),
+    ("features.pool1", "56x56x64", "", ""),
+    ("features.conv2_reduce + features.conv2", "56x56x192", "112K", "360M"),
+    ("features.pool2", "28x28x192", "", ""),
+    ("features.inception_3a", "28x28x256", "159K", "128M"),
+    ("features.inception_3b", "28x28x480", ("380K", "379K", WEIGHTS_ONLY), "304M"),
+    ("features.pool3", "14x14x480", "", ""),
+    ("features.inception_4a", "14x14x512", ("364K", "367K", STALE), ("73M", "73.6M", CUT_OFF)),
+    ("features.inception_4b", "14x14x512", ("437K", "438K", ONE_K_LOW), "88M"),
+    ("features.inception_4c", "14x14x512", ("463K", "497.5K", STALE), "100M"),
+    ("features.inception_4d", "14x14x528", ("580K", "590.5K", STALE), "119M"),
+    ("features.inception_4e", "14x14x832", ("840K", "847K", STALE), "170M"),
+    ("features.pool4", "7x7x832", "", ""),
+    ("features.inception_5a", "7x7x832", ("1072K", "1018K", STALE_5A), ("54M", "51M", STALE_5A)),
+    ("features.inception_5b", "7x7x1024", ("1388K", "1409K", STALE), "71M"),
+    ("classifier.pool", "1x1x1024", "", ""),
+    ("classifier.linear", "", "1000K", "1M"),
+)
+
+
+def row(at: str, output: str, weight_cell: Cell, ops_cell: Cell) -> list[Claim]:
+    """A row of Table 1. Its params are weights only, in K of 1,024; its ops are multiply-adds."""
+    claims = [size(output, "Table 1", at=at.split(" + ")[-1])] if output else []
+    if weight_cell:
+        printed, ours, why = (weight_cell, "", "") if isinstance(weight_cell, str) else weight_cell
+        claims.append(weights(printed, "Table 1", at=at, counting="K = 1024", ours=ours, why=why))
+    if ops_cell:
+        printed, ours, why = (ops_cell, "", "") if isinstance(ops_cell, str) else ops_cell
+        claims.append(macs(printed, "Table 1", at=at, ours=ours, why=why))
+    return claims
+
 
 MAPS = sizes("112-56-28-14-7", "Table 1")
 
 PAPER.network(
     "googlenet",
-    *row("features.conv1", "112x112x64", ("2.7K", "9.2K", SEPARABLE), ("34M", "118M", SEPARABLE)),
-    pooled("features.pool1", "56x56x64"),
-    *row("features.conv2_reduce + features.conv2", "56x56x192", "112K", "360M"),
-    pooled("features.pool2", "28x28x192"),
-    *row("features.inception_3a", "28x28x256", "159K", "128M"),
-    *row(
-        "features.inception_3b",
-        "28x28x480",
-        ("380K", "379K", "379.0; 379.6 with biases, which the exact rows conv2 and linear leave out"),
-        "304M",
-    ),
-    pooled("features.pool3", "14x14x480"),
-    *row(
-        "features.inception_4a", "14x14x512", ("364K", "367K", STALE), ("73M", "73.6M", "cut off, not rounded: 73.61M")
-    ),
-    *row("features.inception_4b", "14x14x512", ("437K", "438K", "exactly 438 x 1,024: the print is one K low"), "88M"),
-    *row("features.inception_4c", "14x14x512", ("463K", "497.5K", STALE), "100M"),
-    *row("features.inception_4d", "14x14x528", ("580K", "590.5K", STALE), "119M"),
-    *row("features.inception_4e", "14x14x832", ("840K", "847K", STALE), "170M"),
-    pooled("features.pool4", "7x7x832"),
-    *row("features.inception_5a", "7x7x832", ("1072K", "1018K", STALE_5A), ("54M", "51M", STALE_5A)),
-    *row("features.inception_5b", "7x7x1024", ("1388K", "1409K", STALE), "71M"),
-    pooled("classifier.pool", "1x1x1024"),
-    *row("classifier.linear", "", "1000K", "1M"),
+    *(claim for cells in TABLE_1 for claim in row(*cells)),
     MAPS,
     depth("22", "Sec. 5"),
     macs(
@@ -92,6 +89,26 @@ PAPER.network(
     MAPS,
     input_size=(3, 224, 224),
 )
+
+for protocol, error in {"single crop": 10.07, "ten crops": 9.15, "144 crops": 7.89}.items():
+    PAPER.results("Table 3", ("imagenet top-5",), protocol, {"googlenet": (error,)})
+
+PAPER.recipe(
+    "googlenet_imagenet",
+    networks=("googlenet",),
+    data="imagenet",
+    source="Sec. 6",
+    lr=0.01,
+    batch_size=256,
+    epochs=250,
+    schedule=StepDecay(8, gamma=0.96),
+    augmentation=(RandomResizedCrop(), ColorJitter(0.5, 0.5, 0.5), RandomHorizontalFlip()),
+    protocol=MultiCrop144(),
+    paper_result="6.67% top-5 (7 networks)",
+    unspecified=("lr", "batch", "length", "weight_decay: none of the four is printed"),
+)
+PAPER.no_recipe("googlenet_bn", why="not in the paper; torchvision publishes weights and not how they were trained")
+
 PAPER.not_countable("27 layers", "Sec. 5", "counts the five poolings too; a test of GoogLeNet holds it")
 PAPER.not_countable("4x4x512, 4x4x528", "Sec. 5", "maps that exist in training only; a test of GoogLeNet holds them")
 PAPER.not_countable("1x1x1000", "Table 1", "logits are no map; the weights of the linear row hold their number")
@@ -105,30 +122,3 @@ PAPER.not_countable(
     "differences of error rates to 10.07%; the last is in error: 6.67 - 10.07 is -3.40",
 )
 PAPER.not_countable("56.5%, about 40%", "Sec. 7", "quotients of error rates")
-
-PAPER.results("Table 3", ("imagenet top-5",), "single crop", {"googlenet": (10.07,)})
-
-PAPER.results("Table 3", ("imagenet top-5",), "ten crops", {"googlenet": (9.15,)})
-
-PAPER.results("Table 3", ("imagenet top-5",), "144 crops", {"googlenet": (7.89,)})
-
-PAPER.recipe(
-    "googlenet_imagenet",
-    networks=("googlenet",),
-    data="imagenet",
-    source="Sec. 6",
-    lr=0.01,
-    batch_size=256,
-    epochs=250,
-    schedule=StepDecay(8, gamma=0.96),
-    augmentation=(
-        RandomResizedCrop(),
-        ColorJitter(0.5, 0.5, 0.5),
-        RandomHorizontalFlip(),
-    ),
-    protocol=MultiCrop144(),
-    paper_result="6.67% top-5 (7 networks)",
-    unspecified=("lr", "batch", "length", "weight_decay: none of the four is printed"),
-)
-
-PAPER.no_recipe("googlenet_bn", why="not in the paper; torchvision publishes weights and not how they were trained")

@@ -1,8 +1,16 @@
-"""What the paper says: see ``archzoo.models.preact_resnet`` for what it builds."""
+"""Pre-activation ResNet: depths, parameters and map sizes, what it quotes of ResNet, errors, and training."""
 
 from archzoo.claims import depth, params, sizes
 from archzoo.paper import CIFAR_AUGMENTED, TOP_1_AND_5, Paper
-from archzoo.recipes import MultiStep, RandomCrop, RandomHorizontalFlip, Resize, SingleCrop, Warmup
+from archzoo.recipes import (
+    CIFAR_AUGMENTATION,
+    MultiStep,
+    RandomCrop,
+    RandomHorizontalFlip,
+    Resize,
+    SingleCrop,
+    Warmup,
+)
 
 PAPER = Paper(
     "Identity Mappings in Deep Residual Networks",
@@ -12,36 +20,26 @@ PAPER = Paper(
     models="archzoo.models.preact_resnet",
 )
 
-PAPER.network("preact_resnet", input_size=(3, 32, 32))
-PAPER.network("preact_resnet200", depth("200", "Table 5"), input_size=(3, 224, 224))
+# Table 4: parameters on CIFAR-10 and CIFAR-100 alike, by depth.
+TABLE_4 = {164: "1.7M", 1001: "10.2M"}
 MAPS = sizes("32-16-8", "Sec. 4.1")
 
+PAPER.network("preact_resnet", input_size=(3, 32, 32))
+PAPER.network("preact_resnet200", depth("200", "Table 5"), input_size=(3, 224, 224))
 PAPER.setting("preact_resnet110", depth("110", "Table 3"), MAPS, of="preact_resnet", depth=110, block="basic")
-PAPER.setting(
-    "preact_resnet164",
-    params("1.7M", "Table 4", counting="without batch norm"),
-    params("1.7M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
-    depth("164", "Table 4"),
-    MAPS,
-    of="preact_resnet",
-    depth=164,
-)
-PAPER.setting(
-    "preact_resnet1001",
-    params("10.2M", "Table 4", counting="without batch norm"),
-    params("10.2M", "Table 4", counting="without batch norm", options={"num_classes": 100}),
-    depth("1001", "Table 4"),
-    MAPS,
-    of="preact_resnet",
-    depth=1001,
-)
-PAPER.prints("resnet110", params("1.7M", "Table 4"))
-PAPER.prints("resnet1202", params("19.4M", "Table 4"))
-PAPER.not_countable(
-    "333 and 54 residual units", "Sec. 3.1 and 4.1", "a number of blocks; a test of this paper holds it"
-)
-PAPER.not_countable("about 10x", "Sec. 5", "says that cost is linear in depth, and names no two networks")
-PAPER.not_countable("4.62% error on CIFAR-10", "Table 4", "a result of training")
+for layers, printed in TABLE_4.items():
+    PAPER.setting(
+        f"preact_resnet{layers}",
+        params(printed, "Table 4", counting="without batch norm"),
+        params(printed, "Table 4", counting="without batch norm", options={"num_classes": 100}),
+        depth(str(layers), "Table 4"),
+        MAPS,
+        of="preact_resnet",
+        depth=layers,
+    )
+
+for name, printed in {"resnet110": "1.7M", "resnet1202": "19.4M"}.items():
+    PAPER.prints(name, params(printed, "Table 4"))
 
 PAPER.results(
     "Tables 3 and 4",
@@ -49,9 +47,7 @@ PAPER.results(
     "single crop",
     {"preact_resnet110": (6.37, None), "preact_resnet164": (5.46, 24.33), "preact_resnet1001": (4.62, 22.71)},
 )
-
 PAPER.results("Table 5", TOP_1_AND_5, "320x320 crop", {"preact_resnet200": (20.1, 4.8)})
-
 PAPER.results("the authors' release", TOP_1_AND_5, "single crop", {"preact_resnet200": (21.66, 5.79)})
 
 PAPER.recipe(
@@ -62,15 +58,11 @@ PAPER.recipe(
     lr=0.1,
     batch_size=128,
     iterations=64_000,
-    schedule=Warmup(0.1, 400, MultiStep((32000, 48000), unit="iterations")),
+    schedule=Warmup(0.1, 400, MultiStep((32_000, 48_000), unit="iterations")),
     weight_decay=0.0001,
-    augmentation=(
-        RandomCrop(padding=4),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=CIFAR_AUGMENTATION,
     paper_result="5.46% (164), 4.92% (1001, batch 128) on CIFAR-10, the median of 5 runs",
 )
-
 PAPER.recipe(
     "preact_resnet200_imagenet",
     networks=("preact_resnet200",),
@@ -81,12 +73,14 @@ PAPER.recipe(
     epochs=90,
     schedule=MultiStep((30, 60)),
     weight_decay=0.0001,
-    augmentation=(
-        Resize(256, 480),
-        RandomCrop(),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=(Resize(256, 480), RandomCrop(), RandomHorizontalFlip()),
     protocol=SingleCrop(320, resize=320),
     paper_result="20.7% top-1 (20.1% with jittered sides) on ImageNet",
     unspecified=("length: the paper stops the rate at epochs 30 and 60, the released code at 90",),
 )
+
+PAPER.not_countable(
+    "333 and 54 residual units", "Sec. 3.1 and 4.1", "a number of blocks; a test of this paper holds it"
+)
+PAPER.not_countable("about 10x", "Sec. 5", "says that cost is linear in depth, and names no two networks")
+PAPER.not_countable("4.62% error on CIFAR-10", "Table 4", "a result of training")

@@ -1,8 +1,8 @@
-"""What the paper says: see ``archzoo.models.squeezenet`` for what it builds."""
+"""SqueezeNet: the rows of Table 1, model sizes, the numbers of the release, errors, and training."""
 
 from archzoo.claims import flops, megabytes, params, ratio, size
 from archzoo.paper import TOP_1_AND_5, Paper
-from archzoo.recipes import CenterCrop, LinearDecay, RandomCrop, RandomHorizontalFlip, Resize, SubtractMean
+from archzoo.recipes import ALEXNET_AUGMENTATION, LinearDecay, SubtractMean
 
 PAPER = Paper(
     "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model size",
@@ -12,8 +12,8 @@ PAPER = Paper(
     models="archzoo.models.squeezenet",
 )
 
-# Table 1: parameters before pruning.
-TABLE_1 = {
+# Table 1: parameters before pruning, of each layer and of all.
+PARAMETERS = {
     "features.conv1": "14,208",
     "features.fire2": "11,920",
     "features.fire3": "12,432",
@@ -27,8 +27,8 @@ TABLE_1 = {
     "": "1,248,424",
 }
 
-# Table 1: size of the output.
-TABLE_1_OUTPUT = {
+# Table 1: the output size of each layer but maxpool8, whose number is a slip.
+OUTPUT_SIZES = {
     "features.conv1": "111x111x96",
     "features.maxpool1": "55x55x96",
     "features.fire2": "55x55x128",
@@ -42,8 +42,8 @@ TABLE_1_OUTPUT = {
 
 PAPER.network(
     "squeezenet1_0",
-    *(params(printed, "Table 1", at=at) for at, printed in TABLE_1.items()),
-    *(size(printed, "Table 1", at=at) for at, printed in TABLE_1_OUTPUT.items()),
+    *(params(printed, "Table 1", at=layer) for layer, printed in PARAMETERS.items()),
+    *(size(printed, "Table 1", at=layer) for layer, printed in OUTPUT_SIZES.items()),
     size("13x12x512", "Table 1", at="features.maxpool8", ours="13x13x512", why="a slip: the next row reads 13x13x512"),
     megabytes("4.8MB", "Abstract and Table 2", counting="MB = 2^20"),
     megabytes("13MB", "Sec. 5.2", counting="MB = 2^20", options={"squeeze_ratio": 0.5}),
@@ -89,15 +89,10 @@ PAPER.prints(
     "alexnet",
     megabytes("240MB", "Table 2", confirmed=False, ours="244MB", why="60 million parameters; there are 60,965,224"),
 )
-PAPER.not_countable("421,098 parameters", "Table 1", "after pruning by Deep Compression, layer by layer alike")
-PAPER.not_countable("363x, 510x, 1.4x, 10x", "Sec. 4", "ratios of compressed sizes: 0.66, 0.47 and 6.9 MB")
-PAPER.not_countable("57.5% top-1 and 80.3% top-5 accuracy", "Table 2", "a result of training")
 
 PAPER.results("Table 3", TOP_1_AND_5, "single crop", {"squeezenet1_0": (42.5, 19.7)}, confirmed=False)
-
-PAPER.results("Table 3", TOP_1_AND_5, "single crop", {"squeezenet1_0": (39.6, 17.5)}, bypass="simple", confirmed=False)
-
-PAPER.results("Table 3", TOP_1_AND_5, "single crop", {"squeezenet1_0": (41.2, 18.0)}, bypass="complex", confirmed=False)
+for bypass, errors in {"simple": (39.6, 17.5), "complex": (41.2, 18.0)}.items():
+    PAPER.results("Table 3", TOP_1_AND_5, "single crop", {"squeezenet1_0": errors}, bypass=bypass, confirmed=False)
 
 PAPER.recipe(
     "squeezenet_imagenet",
@@ -109,12 +104,11 @@ PAPER.recipe(
     iterations=170_000,
     schedule=LinearDecay(),
     weight_decay=0.0002,
-    augmentation=(
-        Resize(256),
-        CenterCrop(256),
-        RandomCrop(),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=ALEXNET_AUGMENTATION,
     preprocessing=SubtractMean(values=(123, 117, 104)),
     paper_result="57.5% top-1, 80.3% top-5 accuracy",
 )
+
+PAPER.not_countable("421,098 parameters", "Table 1", "after pruning by Deep Compression, layer by layer alike")
+PAPER.not_countable("363x, 510x, 1.4x, 10x", "Sec. 4", "ratios of compressed sizes: 0.66, 0.47 and 6.9 MB")
+PAPER.not_countable("57.5% top-1 and 80.3% top-5 accuracy", "Table 2", "a result of training")

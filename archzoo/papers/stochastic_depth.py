@@ -1,17 +1,8 @@
-"""What the paper says: see ``archzoo.models.stochastic_depth`` for what it builds."""
+"""Stochastic depth: the depths of its ResNets, their errors, and how they were trained on each dataset."""
 
 from archzoo.claims import depth, sizes
 from archzoo.paper import CIFAR_AND_SVHN, Paper
-from archzoo.recipes import (
-    ColorJitter,
-    MultiStep,
-    PCALighting,
-    RandomCrop,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
-    Warmup,
-    sgd,
-)
+from archzoo.recipes import CIFAR_AUGMENTATION, FB_RESNET_TORCH_AUGMENTATION, NESTEROV_SGD, MultiStep, Warmup
 
 PAPER = Paper(
     "Deep Networks with Stochastic Depth",
@@ -25,26 +16,20 @@ PAPER.network("stochastic_depth", input_size=(3, 32, 32))
 PAPER.network(
     "stochastic_depth_152", depth("152", "Sec. 4"), sizes("112-56-28-14-7", "Sec. 4"), input_size=(3, 224, 224)
 )
-PAPER.setting("stochastic_depth_110", depth("110", "Sec. 4"), of="stochastic_depth", depth=110)
-PAPER.setting("stochastic_depth_1202", depth("1202", "Sec. 4"), of="stochastic_depth", depth=1202)
-HELD = "follows from the probabilities of survival; a test of this paper holds it"
-
-PAPER.not_countable("about 40 of 54 blocks active", "Sec. 3", HELD)
-PAPER.not_countable("25% of the training time saved, 40% with p_L = 0.2", "Sec. 3 and 5", HELD)
-PAPER.not_countable("50 bottlenecks", "Sec. 4", "a number of blocks; a test of this paper holds it")
-PAPER.not_countable("15h7m against 20h42m", "Table 2", "clock times of one machine")
-PAPER.not_countable("5.25% error on CIFAR-10", "Table 1", "a result of training")
+for layers in (110, 1202):
+    PAPER.setting(f"stochastic_depth_{layers}", depth(str(layers), "Sec. 4"), of="stochastic_depth", depth=layers)
 
 PAPER.results(
     "Table 1",
     CIFAR_AND_SVHN,
     "single crop",
-    {"stochastic_depth_110": (11.66, 5.25, 37.8, 24.98, None), "stochastic_depth_1202": (None, 4.91, None, None, None)},
+    {
+        "stochastic_depth_110": (11.66, 5.25, 37.80, 24.98, None),
+        "stochastic_depth_1202": (None, 4.91, None, None, None),
+    },
 )
-
-PAPER.results("Table 1", ("svhn",), "single crop", {"stochastic_depth_152": (1.75,)})
-
-PAPER.results("Table 1", ("imagenet top-1",), "single crop", {"stochastic_depth_152": (21.98,)})
+for data, error in {"svhn": 1.75, "imagenet top-1": 21.98}.items():
+    PAPER.results("Table 1", (data,), "single crop", {"stochastic_depth_152": (error,)})
 
 PAPER.recipe(
     "stochastic_depth_cifar",
@@ -55,17 +40,13 @@ PAPER.recipe(
     batch_size=128,
     epochs=500,
     schedule=MultiStep((250, 375)),
-    optimizer=sgd(nesterov=True),
+    optimizer=NESTEROV_SGD,
     weight_decay=0.0001,
-    augmentation=(
-        RandomCrop(padding=4),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=CIFAR_AUGMENTATION,
     validation="5,000 of the 50,000; the epoch of the lowest validation error is tested",
     select="best",
     paper_result="5.25% (110) on CIFAR-10",
 )
-
 PAPER.recipe(
     "stochastic_depth_1202_cifar10",
     networks=("stochastic_depth_1202",),
@@ -75,15 +56,11 @@ PAPER.recipe(
     batch_size=128,
     epochs=300,
     schedule=Warmup(0.1, 10, MultiStep((150, 225)), unit="epochs"),
-    optimizer=sgd(nesterov=True),
+    optimizer=NESTEROV_SGD,
     weight_decay=0.0001,
-    augmentation=(
-        RandomCrop(padding=4),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=CIFAR_AUGMENTATION,
     paper_result="4.91% on CIFAR-10",
 )
-
 PAPER.recipe(
     "stochastic_depth_svhn",
     networks=("stochastic_depth",),
@@ -93,12 +70,11 @@ PAPER.recipe(
     batch_size=128,
     epochs=50,
     schedule=MultiStep((30, 35)),
-    optimizer=sgd(nesterov=True),
+    optimizer=NESTEROV_SGD,
     weight_decay=0.0001,
     validation="6,000: 400 of each class from train, 200 from extra; tested every 200 iterations",
     paper_result="1.75% (152 layers) on SVHN",
 )
-
 PAPER.recipe(
     "stochastic_depth_imagenet",
     networks=("stochastic_depth_152",),
@@ -108,14 +84,16 @@ PAPER.recipe(
     batch_size=128,
     epochs=120,
     schedule=MultiStep((30, 60, 90)),
-    optimizer=sgd(nesterov=True),
+    optimizer=NESTEROV_SGD,
     weight_decay=0.0001,
-    augmentation=(
-        RandomResizedCrop(),
-        ColorJitter(),
-        PCALighting(),
-        RandomHorizontalFlip(),
-    ),
+    augmentation=FB_RESNET_TORCH_AUGMENTATION,
     paper_result="21.98% top-1 (23.38% after 90 epochs)",
     unspecified=("all but batch and length: the paper's framework is fb.resnet.torch, whose defaults these are",),
 )
+
+SURVIVAL = "follows from the probabilities of survival; a test of this paper holds it"
+PAPER.not_countable("about 40 of 54 blocks active", "Sec. 3", SURVIVAL)
+PAPER.not_countable("25% of the training time saved, 40% with p_L = 0.2", "Sec. 3 and 5", SURVIVAL)
+PAPER.not_countable("50 bottlenecks", "Sec. 4", "a number of blocks; a test of this paper holds it")
+PAPER.not_countable("15h7m against 20h42m", "Table 2", "clock times of one machine")
+PAPER.not_countable("5.25% error on CIFAR-10", "Table 1", "a result of training")

@@ -7,6 +7,12 @@ from archzoo.recipes.defaults import DEFAULT_RECIPES
 from archzoo.recipes.optimizers import Optimizer, sgd
 from archzoo.recipes.parsing import read_changes
 from archzoo.recipes.preprocessing import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes.presets import (
+    ALEXNET_AUGMENTATION,
+    CIFAR_AUGMENTATION,
+    FB_RESNET_TORCH_AUGMENTATION,
+    NESTEROV_SGD,
+)
 from archzoo.recipes.protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
 from archzoo.recipes.recipe import TRAINING_IMAGES, Recipe
 from archzoo.recipes.regularizers import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
@@ -42,7 +48,11 @@ from archzoo.recipes.transforms import (
 )
 
 __all__ = [
+    "ALEXNET_AUGMENTATION",
+    "CIFAR_AUGMENTATION",
     "DEFAULT_RECIPES",
+    "FB_RESNET_TORCH_AUGMENTATION",
+    "NESTEROV_SGD",
     "TRAINING_IMAGES",
     "CenterCrop",
     "ColorJitter",

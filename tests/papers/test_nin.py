@@ -6,6 +6,8 @@ from torch import nn
 
 import archzoo
 from archzoo.layers import Net
+from archzoo.recipes import TRAINING_IMAGES
+from archzoo.registry import find_recipe
 
 BOTH = pytest.mark.parametrize("name", ["nin", "nin_imagenet"])
 
@@ -113,3 +115,12 @@ def test_weights_start_as_in_the_authors_definitions() -> None:
                 std = 0.01 if part in narrow else 0.05
                 assert layer.weight.std().item() == pytest.approx(std, rel=0.1), part
                 assert not layer.bias.any()
+
+
+def test_the_released_solver_lowers_the_rate_twice_in_450_000_iterations() -> None:
+    recipe = find_recipe("nin_imagenet")
+    run = recipe.duration(TRAINING_IMAGES["imagenet"])
+    iterations = (0, 199_999, 200_000, 399_999, 400_000, run.iterations - 1)
+    rates = [recipe.lr * recipe.schedule.factor(iteration, run) for iteration in iterations]
+    assert (recipe.name, run.iterations) == ("nin_imagenet_release", 450_000)
+    assert rates == pytest.approx([0.01, 0.01, 0.001, 0.001, 0.0001, 0.0001])
