@@ -33,13 +33,13 @@ def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch): 
     return lambda *arguments: call(capsys, monkeypatch, *arguments)
 
 
-def test_names_lists_what_the_registry_has(shell) -> None:  # type: ignore[no-untyped-def]
-    code, out, err = shell("names", "densenet_bc*")
+def test_list_prints_what_the_registry_has(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = shell("list", "densenet_bc*")
     assert (code, out.split(), err) == (0, archzoo.names("densenet_bc*"), "")
 
 
-def test_show_tells_paper_options_and_prints(shell) -> None:  # type: ignore[no-untyped-def]
-    code, out, _ = shell("show", "DenseNet-BC-250-24")
+def test_info_shows_paper_options_and_prints(shell) -> None:  # type: ignore[no-untyped-def]
+    code, out, _ = shell("info", "DenseNet-BC-250-24")
     assert code == 0
     for expected in ("Densely Connected", "depth = 250", "(fixed", "theta = 0.5", "params 15.3M (Table 2)"):
         assert expected in out
@@ -84,8 +84,8 @@ def test_profile_counts_what_any_module_gives(shell, tmp_path, monkeypatch: pyte
     for target, message in {
         "elsewhere:nothing": "has no attribute 'nothing'; write it as package.module:callable",
         "nowhere.at.all:net": "No module named",
-        "elsewhere:size": "is a int, no function or torch.nn.Module",
-        "builtins:dict": "gives a dict, not a torch.nn.Module",
+        "elsewhere:size": "is a int, not a function or torch.nn.Module",
+        "builtins:dict": "returns a dict, not a torch.nn.Module",
     }.items():
         code, out, err = shell("profile", target, "--input", "3x8x8")
         assert (code, out) == (2, "")
@@ -137,13 +137,13 @@ def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
     ("arguments", "message"),
     [
         (("profile", "resnet5O"), "no network is called 'resnet5O': did you mean"),
-        (("show", "nothing_like_it"), "no network is called 'nothing_like_it'"),
-        (("names", "nothing*"), "no network is called 'nothing*'"),
+        (("info", "nothing_like_it"), "no network is called 'nothing_like_it'"),
+        (("list", "nothing*"), "no network is called 'nothing*'"),
         (("audit", "nothing*"), "no network is called 'nothing*'"),
         (("profile", "densenet_bc", "depth=30"), "depth must be 6n + 4, not 30: 28 or 34"),
         (("profile", "densenet_bc", "depth=deep"), "depth must be an integer, not 'deep'"),
         (("profile", "densenet_bc", "dept=40"), "no option 'dept': did you mean 'depth'"),
-        (("profile", "densenet_bc", "40"), "'40' is no option: write key=value"),
+        (("profile", "densenet_bc", "40"), "'40' is not an option: write key=value"),
         (("profile", "vgg_d", "batch_norm=perhaps"), "batch_norm must be True or False, not 'perhaps'"),
         (("profile", "resnet18", "option=D"), "option must be 'A' or 'B' or 'C' or None, not 'D'"),
         (("profile", "densenet", "--input", "3x32"), "--input must be channels x height x width"),
@@ -210,7 +210,7 @@ def test_a_mismatch_exits_with_1(shell, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_what_is_not_audited_is_listed_with_the_reason(shell) -> None:  # type: ignore[no-untyped-def]
-    code, out, _ = shell("audit", "--unaudited")
+    code, out, _ = shell("audit", "--not-countable")
     assert code == 0
     assert "74 epochs" in out
 

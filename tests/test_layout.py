@@ -30,7 +30,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "paper", "profiler", "registry"},
     "claims": set(),
     "cli": ANYTHING,
-    "data": {"data", "files"},
+    "data": {"data", "files", "recipes"},
     "errors": set(),
     "estimate": {"layers", "profiler", "recipes", "registry", "training"},
     "exporting": {"files", "layers"},

@@ -1,6 +1,7 @@
-"""The command line: one function a verb, each a call or two of the library.
+"""The command line: one function per command, each a call or two of the library.
 
-Tables go to stdout, everything else to stderr. Exit codes: 0 fine, 1 a claim is not met, 2 the request is wrong.
+Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit, 2 a wrong request.
+Any other exception is a bug and shows its traceback.
 """
 
 import os
@@ -12,10 +13,11 @@ import typer
 
 from archzoo.cli import checkpoints, costs, drawings, networks, recipes, training
 from archzoo.cli.arguments import log
+from archzoo.errors import ArchzooError
 
-VERBS = (
-    networks.names,
-    networks.show,
+COMMANDS = (
+    networks.list_networks,
+    networks.info,
     networks.audit,
     costs.profile,
     costs.compare,
@@ -30,14 +32,14 @@ VERBS = (
 )
 
 app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
-for _verb in VERBS:
-    app.command()(_verb)
+for _command in COMMANDS:
+    app.command(_command.__name__.removesuffix("_networks"))(_command)
 app.add_typer(checkpoints.weights, name="weights")
 
 
 @app.callback()
 def archzoo() -> None:
-    """The classic convolutional networks, each exactly as its paper describes it, counted and audited."""
+    """Classic convolutional networks, each as its paper describes it: build, profile, audit and train them."""
 
 
 def main() -> NoReturn:
@@ -45,10 +47,10 @@ def main() -> NoReturn:
     warnings.showwarning = lambda message, *_, **__: log(str(message).removeprefix("archzoo: "))
     try:
         app()
-    except ValueError as error:  # an ArchzooError, a ProfileError, or a refusal of the network itself
+    except ArchzooError as error:
         log(" ".join(str(error).split()))
         sys.exit(2)
-    except BrokenPipeError:  # the reader has seen enough: archzoo audit | head
+    except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
     sys.exit(0)

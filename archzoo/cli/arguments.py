@@ -1,4 +1,4 @@
-"""What the verbs take: names of networks with completion, options as key=value, sizes, and what to print them in."""
+"""What the commands take: names with completion, options as key=value, input sizes; and where output goes."""
 
 import ast
 import importlib
@@ -9,17 +9,17 @@ from enum import Enum
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
-from rich.console import Console
 
 from archzoo import Entry, find, names
 from archzoo.errors import ArchzooError, BadOption
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from torch import nn
 
 
 class Format(str, Enum):
-    """What a report is written in."""
+    """Output formats."""
 
     table = "table"
     json = "json"
@@ -28,7 +28,7 @@ class Format(str, Enum):
 
 
 def complete_name(incomplete: str) -> list[str]:
-    """The names that begin so."""
+    """The names that start with this text."""
     return [name for name in names() if name.startswith(incomplete.lower().replace("-", "_"))]
 
 
@@ -40,7 +40,7 @@ Options = Annotated[list[str] | None, typer.Argument(help="Options of the networ
 
 
 def read_options(entry: Entry, given: list[str]) -> dict[str, Any]:
-    """Options as the command line has them, key=value, read as the network's signature types them."""
+    """Options written as key=value, read as the types in the network's signature."""
     read: dict[str, Any] = {}
     for item in given:
         name, text = split_option(item)
@@ -52,21 +52,21 @@ def split_option(item: str) -> tuple[str, str]:
     """The two halves of key=value. Raises BadOption for anything else."""
     name, equals, text = item.partition("=")
     if not equals or not name:
-        raise BadOption(f"{item!r} is no option: write key=value, such as num_classes=10")
+        raise BadOption(f"{item!r} is not an option: write key=value, such as num_classes=10")
     return name, text
 
 
 def read_value(kind: Any, text: str) -> Any:
-    """A text as a value of this type, or the text itself where it is none: the network's own check then refuses it."""
-    for one in get_args(kind) if get_origin(kind) is not tuple and get_origin(kind) is not Literal else (kind,):
-        if one is type(None) and text in ("None", "none"):
+    """A text as a value of this type; the text itself where it is not one, which the network's own check refuses."""
+    for member in get_args(kind) if get_origin(kind) is not tuple and get_origin(kind) is not Literal else (kind,):
+        if member is type(None) and text in ("None", "none"):
             return None
         try:
-            if get_origin(one) is tuple:
-                inside = get_args(one)[0]
-                return tuple(inside(part) for part in text.strip("()").split(",") if part.strip())
-            if get_origin(one) is Literal:
-                return next(value for value in get_args(one) if str(value) == text)
+            if get_origin(member) is tuple:
+                item = get_args(member)[0]
+                return tuple(item(part) for part in text.strip("()").split(",") if part.strip())
+            if get_origin(member) is Literal:
+                return next(value for value in get_args(member) if str(value) == text)
         except (ValueError, StopIteration):
             continue
     if kind is bool:
@@ -91,13 +91,13 @@ def read_size(text: str) -> tuple[int, ...]:
 
 
 def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
-    """One input size, or several with commas between (3x224x224,10); the usual one where none is given.
+    """One input size, or several separated by commas (3x224x224,10); the paper's where none is given.
 
     Raises ArchzooError where there is none, and for a network of ours anything but one image.
     """
     if not text and usual is None:
         raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
-    sizes = [read_size(one) for one in text.split(",")] if text else [usual]
+    sizes = [read_size(size) for size in text.split(",")] if text else [usual]
     if usual is not None and [len(size or ()) for size in sizes] != [3]:
         raise ArchzooError(f"--input must be channels x height x width, such as 3x224x224, not {text!r}")
     return sizes[0] if len(sizes) == 1 else sizes
@@ -117,29 +117,29 @@ def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int
 
 
 def call_target(target: str, options: list[str]) -> "nn.Module":
-    """What ``module:callable`` returns for these options, which are read as Python literals where they are some.
+    """What ``module:callable`` returns for these options, which are read as Python literals where possible.
 
-    Raises ArchzooError where there is no such module or callable, or it gives something else.
+    Raises ArchzooError where there is no such module or callable, or it returns something else.
     """
     from torch import nn
 
     where, _, name = target.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(where), name)
+        target_object = getattr(importlib.import_module(where), name)
     except (ImportError, AttributeError) as error:
         raise ArchzooError(f"{target}: {error}; write it as package.module:callable") from error
     finally:
         sys.path.pop(0)
-    if not callable(found):
-        raise ArchzooError(f"{target} is a {type(found).__name__}, no function or torch.nn.Module")
+    if not callable(target_object):
+        raise ArchzooError(f"{target} is a {type(target_object).__name__}, not a function or torch.nn.Module")
     given = dict(map(_literal, options))
     try:
-        net = found if isinstance(found, nn.Module) else found(**given)
+        net = target_object if isinstance(target_object, nn.Module) else target_object(**given)
     except TypeError as error:
-        raise ArchzooError(f"{target}{inspect.signature(found)}: {error}") from error
+        raise ArchzooError(f"{target}{inspect.signature(target_object)}: {error}") from error
     if not isinstance(net, nn.Module):
-        raise ArchzooError(f"{target} gives a {type(net).__name__}, not a torch.nn.Module")
+        raise ArchzooError(f"{target} returns a {type(net).__name__}, not a torch.nn.Module")
     return net
 
 
@@ -151,11 +151,13 @@ def _literal(item: str) -> tuple[str, Any]:
         return name, text
 
 
-def console() -> Console:
-    """Where tables go: as wide as they are, unless a person reads them."""
+def console() -> "Console":
+    """The console for tables. They are cut to the width of a terminal, and never when piped."""
+    from rich.console import Console
+
     return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
 
 
 def log(message: str) -> None:
-    """One line for people, beside the output."""
+    """Print one line to stderr."""
     print(f"archzoo: {message}", file=sys.stderr)

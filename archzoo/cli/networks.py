@@ -7,36 +7,50 @@ from typing import Annotated
 
 import typer
 
-from archzoo import Entry, find, registry
-from archzoo import names as registered
+import archzoo
+from archzoo import registry
 from archzoo.cli.arguments import Name, Pattern, console
-from archzoo.errors import ArchzooError
+from archzoo.errors import UnknownName
 from archzoo.options import describe_type
+from archzoo.paper import DATA, Result
 
 
-def names(pattern: Pattern = "*") -> None:
+def list_networks(pattern: Pattern = "*") -> None:
     """List the networks, oldest paper first."""
-    found = registered(pattern)
-    if not found:
-        raise ArchzooError(f"no network is called {pattern!r}; 'archzoo names' lists all")
-    print("\n".join(found))
+    matching = archzoo.names(pattern)
+    if not matching:
+        raise UnknownName(f"no network is called {pattern!r}; 'archzoo list' shows all")
+    print("\n".join(matching))
 
 
-def show(name: Name) -> None:
-    """Tell a network's paper, its options, and what is printed about it. Nothing is built."""
-    entry = find(name)
+def info(name: Name) -> None:
+    """Show a network's paper, its options, and what is printed about it. Builds nothing."""
+    entry = archzoo.find(name)
     out = console()
     out.print(f"[bold]{entry.name}[/]  {'x'.join(map(str, entry.input_size))}", highlight=False)
     lines = [entry.summary, "", entry.paper.title, f"{entry.paper.authors}, {entry.paper.year}", entry.paper.link]
-    lines += ["", "options:", *(f"  {line}" for line in _options(entry))]
+    lines += ["", "options:", *(f"  {line}" for line in _describe_options(entry))]
     claims = [f"  {claim}  [{paper.title}]" for paper, _, claim in registry.all_claims(entry.name)]
-    out.print("\n".join([*lines, "", "printed:", *(claims or ["  nothing"])]), markup=False, highlight=False)
+    lines += ["", "printed:", *(claims or ["  nothing"])]
+    errors = [f"  {_describe_result(result)}" for result in registry.results(entry.name)]
+    lines += ["", "published errors:", *(errors or ["  none"])]
+    recipes = ", ".join(recipe.name for recipe in registry.recipes_of(entry.name))
+    reason = entry.paper.without_recipe.get(entry.name, "")
+    lines += ["", f"recipe: {recipes or f'none published ({reason})'}", f"code: {entry.module}"]
+    out.print("\n".join(lines), markup=False, highlight=False)
 
 
-def _options(entry: Entry) -> Iterator[str]:
+def _describe_options(entry: archzoo.Entry) -> Iterator[str]:
+    types = entry.types
     for option, default in entry.options.items():
-        fixed = "  (fixed: it makes this net what its name says)" if option in entry.fixed else ""
-        yield f"{option} = {default!r}  {describe_type(entry.types[option])}{fixed}"
+        fixed = "  (fixed: part of what this name means)" if option in entry.fixed else ""
+        yield f"{option} = {default!r}  {describe_type(types[option])}{fixed}"
+
+
+def _describe_result(result: Result) -> str:
+    options = "".join(f", {name}={value!r}" for name, value in result.options.items())
+    unconfirmed = "" if result.confirmed else ", unconfirmed"
+    return f"{result.error}% {DATA[result.data]} ({result.protocol}, {result.where}{options}{unconfirmed})"
 
 
 class AuditFormat(str, Enum):
@@ -54,12 +68,14 @@ def audit(
     *,
     form: Annotated[AuditFormat, typer.Option("--format", help="Output format.")] = AuditFormat.table,
     output: Annotated[Path | None, typer.Option(help="A file for the verdicts; stdout by default.")] = None,
-    unaudited: Annotated[bool, typer.Option("--unaudited", help="List what no count can speak of, instead.")] = False,
+    not_countable: Annotated[
+        bool, typer.Option("--not-countable", help="List the printed numbers that no count can check, instead.")
+    ] = False,
 ) -> None:
     """Check every number that the papers print. Exits with 1 if there is a mismatch."""
-    if unaudited:
-        for paper, item in registry.not_countable():
-            print(f"{paper.title}, {item.where}: {item.printed}: {item.why}")
+    if not_countable:
+        for paper, statement in registry.not_countable():
+            print(f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}")
         return
     from archzoo import auditor
     from archzoo.cli.drawings import write
@@ -69,7 +85,7 @@ def audit(
     if form is AuditFormat.table and output is None:
         console().print(tables.audit_table(results))
         rest = len(registry.not_countable())
-        print(f"\n{tables.summary(results)}. {rest} printed statements are not audited: archzoo audit --unaudited")
+        print(f"\n{tables.summary(results)}. {rest} printed numbers cannot be counted: archzoo audit --not-countable")
     else:
         write(tables.write_audit(results, form.value), output)
     if any(result.verdict == "mismatch" for result in results):

@@ -92,7 +92,7 @@ def _read_call(name: str, node: ast.expr, text: str) -> Any:
         raise RecipeError(f"{name} cannot be read: {text!r}; write {_example(name)}")
     types = FIELDS[name]
     if call.func.id not in types:
-        near = difflib.get_close_matches(call.func.id.lower(), [kind.lower() for kind in types], n=1, cutoff=0.4)
+        near = difflib.get_close_matches(call.func.id.lower(), [kind.lower() for kind in types], n=1, cutoff=0.6)
         by_lower = {kind.lower(): kind for kind in types}
         hint = f"did you mean {by_lower[near[0]]}?" if near else f"choose from {', '.join(types)}"
         raise RecipeError(f"{name} has no {call.func.id}: {hint}")

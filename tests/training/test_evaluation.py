@@ -66,7 +66,8 @@ def test_the_first_five_are_counted() -> None:
             return -torch.arange(7.0).expand(len(images), 7)
 
     score = evaluate(Falling(), images, prepare((), Rescale(), images, 2))
-    assert (score.top1, score.top5) == (pytest.approx(1 / 7), pytest.approx(5 / 7))
+    assert score.top1 == pytest.approx(1 / 7)
+    assert score.top5 == pytest.approx(5 / 7)
 
 
 def test_a_class_without_images_has_no_accuracy() -> None:
@@ -104,7 +105,12 @@ def test_evaluation_leaves_every_mode_as_it_was(plain: Prepared) -> None:
 def test_processes_evaluate_shares_that_add_up(plain: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     alone = evaluate(Brightest(), COLORS, plain)
     shares: list[Tensor] = []
-    monkeypatch.setattr(Distributed, "all_reduce", lambda self, values: shares.append(values) or values)
+
+    def record(distributed: Distributed, values: Tensor) -> Tensor:
+        shares.append(values)
+        return values
+
+    monkeypatch.setattr(Distributed, "all_reduce", record)
     for rank in range(5):
         evaluate(Brightest(), COLORS, plain, distributed=Distributed(rank, 5))
     assert torch.equal(torch.stack(shares).sum(0)[:9].long(), alone.confusion.flatten())
@@ -135,7 +141,7 @@ def test_a_larger_crop_is_the_center_of_the_resized_image() -> None:
 
 def test_every_recipe_has_a_protocol_that_runs() -> None:
     for recipe in recipes():
-        assert crops_of(recipe.protocol)
+        assert callable(crops_of(recipe.protocol))
 
 
 @pytest.mark.parametrize("name", ["vgg_a", "alexnet_one_tower", "resnet18", "lenet5_textbook"])
@@ -161,7 +167,7 @@ def test_dense_scores_are_the_mean_over_positions() -> None:
 
 def test_a_mean_by_pixel_fits_no_crops_of_other_frames(few: Splits) -> None:
     prepared = prepare((), SubtractMean("pixel"), few.train, 32)
-    with pytest.raises(DataError, match="the mean is by pixel, .*needs a mean by channel"):
+    with pytest.raises(DataError, match="by pixel"):
         evaluate(archzoo.build("lenet5_textbook"), few.test, prepared, protocol=MultiCrop144())
     assert evaluate(archzoo.build("lenet5_textbook"), few.test, prepared, protocol=TenCrop()).images == 64
 

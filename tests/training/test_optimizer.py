@@ -1,5 +1,7 @@
 """Optimizers of torch.optim by a recipe: every option, weight decay, and the ones that are refused."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -73,7 +75,7 @@ def test_every_optimizer_of_torch_is_built_or_refused_with_a_reason(name: str) -
 
 def test_a_group_has_its_own_initial_rate_and_frozen_parameters_are_in_none() -> None:
     layer = nn.Linear(2, 2)
-    groups = [{"params": [layer.weight], "lr": 0.5}, {"params": [layer.bias]}]
+    groups: list[dict[str, Any]] = [{"params": [layer.weight], "lr": 0.5}, {"params": [layer.bias]}]
     assert [group["initial_lr"] for group in build_optimizer(layer, DIGITS, groups).param_groups] == [0.5, DIGITS.lr]
     layer.bias.requires_grad_(False)
     assert [group["params"] for group in build_optimizer(layer, DIGITS).param_groups] == [[layer.weight]]

@@ -125,7 +125,8 @@ def test_accumulation_is_the_same_batch_in_parts(run: Runs) -> None:
 def test_bfloat16_and_channels_last_train_too(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=2)
     plain = run(recipe, "plain", channels_last=False).history[-1]["train_loss"]
-    for name, config in {"half": {"precision": "bfloat16"}, "last": {"channels_last": True}}.items():
+    configs: dict[str, dict[str, Any]] = {"half": {"precision": "bfloat16"}, "last": {"channels_last": True}}
+    for name, config in configs.items():
         result = run(recipe, name, **config)
         assert result.history[-1]["train_loss"] == pytest.approx(plain, rel=0.02)
         assert all(value.is_contiguous() for value in result.state.values())

@@ -20,7 +20,7 @@ def test_maps_come_by_name_as_the_parts_returned_them() -> None:
     net = archzoo.build("resnet20").eval()
     images = torch.randn(2, 3, 32, 32)
     maps = feature_maps(net, images, ["features.bn1", "features.conv3_x", "classifier.pool"])
-    expected = net.features[1](net.features[0](images))  # type: ignore[index, operator]
+    expected = net.features[1](net.features[0](images))  # type: ignore[index]
     assert torch.equal(maps["features.bn1"], expected)  # although the ReLU behind it writes in place
     assert maps["features.conv3_x"].shape == (2, 32, 16, 16)
     assert torch.equal(maps["classifier.pool"].flatten(1), net.features(images).mean((2, 3)))

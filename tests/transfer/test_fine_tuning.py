@@ -16,6 +16,7 @@ from archzoo.errors import TrainingError
 from archzoo.registry import find_recipe
 from archzoo.training.config import RunConfig
 from archzoo.training.logs import no_log
+from archzoo.training.trainer import train
 from archzoo.transfer import fine_tuning
 from archzoo.transfer.fine_tuning import fine_tune
 from archzoo.transfer.freezing import freeze
@@ -66,10 +67,9 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     net = archzoo.build("resnet20", in_channels=1)
     before = states(net.features)
     phases: list[bool] = []
-    usual = fine_tuning.train
 
     def watched(net: Any, *args: Any, **named: Any) -> Any:
-        result = usual(net, *args, **named)
+        result = train(net, *args, **named)
         phases.append(all(torch.equal(before[name], value) for name, value in net.features.state_dict().items()))
         return result
 

@@ -34,7 +34,7 @@ def test_every_classifier_of_googlenet_is_replaced() -> None:
 
 def test_a_new_classifier_is_initialized_as_asked_in_the_dtype_of_the_old_one() -> None:
     net = archzoo.build("resnet20").double()
-    replace_classifier(net, 3, initialize=lambda layer: nn.init.constant_(layer.weight, 2.0))  # type: ignore[arg-type, union-attr]
+    replace_classifier(net, 3, initialize=lambda layer: nn.init.constant_(layer.weight, 2.0))  # type: ignore[arg-type]
     head = net.get_submodule("classifier.fc")
     assert isinstance(head, nn.Linear)
     assert head.weight.dtype == torch.float64
