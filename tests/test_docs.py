@@ -9,6 +9,9 @@ from urllib.parse import unquote
 import archzoo
 
 ROOT = Path(__file__).parents[1]
+PACKAGE = Path(archzoo.__file__).parent
+# What has pages of its own, or no user: models and papers are on the pages of the papers.
+WITHOUT_REFERENCE = {"__init__", "__main__", "cli", "files", "models", "options", "papers"}
 
 
 def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
@@ -28,3 +31,10 @@ def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Pa
                 assert anchor in anchors[target], f"{page.relative_to(tmp_path)} links to {link}"
     whole = "".join(pages.values())
     assert not [name for name in archzoo.names() if name not in whole]
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    listed = {name for page in pages for name in re.findall(r"automodule:: archzoo\.(\w+)", page)}
+    there = {path.stem for path in PACKAGE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
+    assert listed == there - WITHOUT_REFERENCE
