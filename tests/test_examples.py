@@ -9,6 +9,7 @@ import runpy
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def pythons() -> Iterator[tuple[str, str, str]]:
     """The page, the code, and the output of every block of Python."""
     for path in TEXTS:
         blocks = [match.groups() for match in BLOCK.finditer(path.read_text(encoding="utf-8"))]
-        for (language, code), (next_language, output) in zip(blocks, [*blocks[1:], ("", "")], strict=True):
+        for (language, code), (next_language, output) in pairwise([*blocks, ("", "")]):
             if language == "python":
                 yield path.stem, code, output if next_language == "text" else ""
 
