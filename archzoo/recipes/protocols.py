@@ -1,6 +1,6 @@
 """Evaluation protocols: which crops of a test image are averaged. Imports no torch.
 
-``archzoo.training.evaluation`` makes the crops.
+``archzoo.training.protocols`` makes the crops.
 """
 
 from dataclasses import dataclass
