@@ -15,11 +15,10 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import EstimateError
 from archzoo.layers import Net
-from archzoo.profiler import Profile, memory, profile
-from archzoo.profiler.memory_tracker import storage_bytes
+from archzoo.profiler import Profile, memory, profile, storage_bytes
 from archzoo.recipes import TRAINING_IMAGES, Recipe
 from archzoo.registry import find_recipe
-from archzoo.training.parallel import skips_modules
+from archzoo.training import skips_modules
 
 Precision = Literal["float32", "bfloat16"]
 BYTES = {"float32": 4, "bfloat16": 2}

@@ -12,10 +12,7 @@ import torch
 from peers import torchvision
 from torch import Tensor
 
-from archzoo.data.dataset import ImageSet
-from archzoo.data.loading import EpochBatches, load_batches
-from archzoo.data.preprocessing import prepare
-from archzoo.data.sources import NORMALIZATION
+from archzoo.data import NORMALIZATION, EpochBatches, ImageSet, load_batches, prepare
 from archzoo.registry import find_recipe
 
 IMAGES, BATCH_SIZE, ROUNDS, LOWEST = 50_000, 128, 5, 50_000

@@ -22,7 +22,7 @@ import torch.nn.functional as F
 from torch import nn
 
 import archzoo
-from archzoo.training.precision import prefers_channels_last
+from archzoo.training import prefers_channels_last
 
 NOISE = 1.10
 CASES = {

@@ -18,8 +18,7 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
-from archzoo.profiler.memory_profile import OPTIMIZERS, memory, scalar_loss
-from archzoo.profiler.memory_tracker import storage_bytes
+from archzoo.profiler import OPTIMIZERS, memory, scalar_loss, storage_bytes
 
 CASES = {
     "resnet18": (2, 8),

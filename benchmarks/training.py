@@ -23,7 +23,7 @@ from peers import torchvision
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.profiler.memory_tracker import storage_bytes
+from archzoo.profiler import storage_bytes
 
 
 @dataclass

@@ -8,10 +8,11 @@ os.environ.setdefault("MKL_NUM_THREADS", "1")
 import pytest
 import torch
 
-from archzoo.data.digits import load_digits
-from archzoo.data.preprocessing import Prepared, prepare
-from archzoo.data.splits import Splits, split
+from archzoo.data import Prepared, Splits, prepare
+from archzoo.data._digits import load_digits
+from archzoo.data._splits import split
 from archzoo.recipes import Normalize, RandomCrop
+from tests.shell import Shell, call
 
 torch.set_num_threads(1)  # pytest runs one worker a core
 
@@ -36,8 +37,18 @@ def _seed() -> None:
 
 
 @pytest.fixture(autouse=True)
-def _a_cache_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ARCHZOO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shell:
+    """The command line within this process."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        return call(capsys, monkeypatch, *arguments)
+
+    return run
 
 
 @pytest.fixture(scope="session")

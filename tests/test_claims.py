@@ -31,11 +31,11 @@ def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -
     ],
 )
 def test_a_printed_number_keeps_its_last_digit(printed: str, value: int, last_digit: int) -> None:
-    assert read_number(printed) == (value, last_digit)
+    assert read_number(printed) == (Fraction(value), Fraction(last_digit))
 
 
 def test_a_k_is_1024_where_the_paper_counts_so() -> None:
-    assert read_number("112K", frozenset({"K = 1024"})) == (112 * 1024, 1024)
+    assert read_number("112K", frozenset({"K = 1024"})) == (Fraction(112 * 1024), Fraction(1024))
     assert weights("112K", "Table 1", counting="K = 1024").judge(112 * 1024 + 500) == "match"
     assert weights("112K", "Table 1").judge(112 * 1024 + 500) == "mismatch"
 

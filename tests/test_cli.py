@@ -9,43 +9,28 @@ import pytest
 from safetensors.torch import save_file
 
 import archzoo
-from archzoo import cli
-from archzoo.cli import arguments
+from archzoo.cli import _arguments as arguments
 from archzoo.profiler import Profile
+from tests.shell import Shell
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "archzoo", *arguments], capture_output=True, text=True, check=False)
 
 
-def call(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *arguments: str) -> tuple[int, str, str]:
-    """The command line within this process: exit code, stdout, stderr."""
-    monkeypatch.setattr(sys, "argv", ["archzoo", *arguments])
-    with pytest.raises(SystemExit) as done:
-        cli.main()
-    out, err = capsys.readouterr()
-    code = done.value.code
-    return (code if isinstance(code, int) else 0), out, err
-
-
-@pytest.fixture
-def shell(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch):  # type: ignore[no-untyped-def]
-    return lambda *arguments: call(capsys, monkeypatch, *arguments)
-
-
-def test_list_prints_what_the_registry_has(shell) -> None:  # type: ignore[no-untyped-def]
+def test_list_prints_what_the_registry_has(shell: Shell) -> None:
     code, out, err = shell("list", "densenet_bc*")
     assert (code, out.split(), err) == (0, archzoo.names("densenet_bc*"), "")
 
 
-def test_info_shows_paper_options_and_prints(shell) -> None:  # type: ignore[no-untyped-def]
+def test_info_prints_paper_options_and_claims(shell: Shell) -> None:
     code, out, _ = shell("info", "DenseNet-BC-250-24")
     assert code == 0
     for expected in ("Densely Connected", "depth = 250", "(fixed", "theta = 0.5", "params 15.3M (Table 2)"):
         assert expected in out
 
 
-def test_profile_counts_with_options(shell) -> None:  # type: ignore[no-untyped-def]
+def test_profile_counts_with_options(shell: Shell) -> None:
     code, out, _ = shell("profile", "densenet_bc", "k=12", "depth=40", "num_classes=100", "--depth", "1")
     counted = archzoo.profile(archzoo.build("densenet_bc", depth=40, num_classes=100, device="meta"), (3, 32, 32))
     assert code == 0
@@ -54,12 +39,12 @@ def test_profile_counts_with_options(shell) -> None:  # type: ignore[no-untyped-
     assert "denseblock1" not in out
 
 
-def test_profile_takes_another_input(shell) -> None:  # type: ignore[no-untyped-def]
+def test_profile_takes_another_input(shell: Shell) -> None:
     _, out, _ = shell("profile", "resnet20", "--input", "3x64x64", "--depth", "0")
     assert f"{archzoo.profile(archzoo.build('resnet20'), (3, 64, 64)).macs:,}" in out
 
 
-def test_profile_sorts_chooses_columns_and_writes_every_format(shell) -> None:  # type: ignore[no-untyped-def]
+def test_profile_sorts_chooses_columns_and_writes_every_format(shell: Shell) -> None:
     counted = archzoo.profile(archzoo.build("resnet20", device="meta"), (3, 32, 32))
     code, out, _ = shell("profile", "resnet20", "--format", "json")
     assert code == 0
@@ -76,7 +61,7 @@ def test_profile_sorts_chooses_columns_and_writes_every_format(shell) -> None:  
     assert len(table) == len(rows) + 2
 
 
-def test_profile_counts_what_any_module_gives(shell, tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_profile_counts_what_any_module_gives(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "elsewhere.py").write_text("from torch import nn\ndef net(n=2): return nn.Conv2d(3, n, 3)\nsize = 3\n")
     monkeypatch.chdir(tmp_path)
     code, out, _ = shell("profile", "elsewhere:net", "n=5", "--input", "3x8x8", "--format", "csv")
@@ -96,7 +81,7 @@ def test_profile_counts_what_any_module_gives(shell, tmp_path, monkeypatch: pyte
     assert "no paper gives the input size" in shell("profile", "elsewhere:net")[2]
 
 
-def test_profile_tells_conventions_and_memory(shell) -> None:  # type: ignore[no-untyped-def]
+def test_profile_prints_conventions_and_memory(shell: Shell) -> None:
     net = archzoo.build("resnet20", device="meta")
     out = shell("profile", "resnet20", "--conventions")[1]
     assert f"fvcore: {archzoo.profile(net, (3, 32, 32)).under('fvcore'):,}" in out
@@ -105,14 +90,14 @@ def test_profile_tells_conventions_and_memory(shell) -> None:  # type: ignore[no
     assert usage["training"] > usage["inference"] > usage["parameters"]
 
 
-def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_compare_prints_what_differs_and_what_it_costs(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("compare", "resnet50", "resnet50_v1_5", "--format", "json")
-    found = json.loads(out)
+    comparison = json.loads(out)
     assert code == 0
-    strides = {d["part"]: (d["first"], d["second"]) for d in found["differences"] if "stride" in d["first"]}
+    strides = {d["part"]: (d["first"], d["second"]) for d in comparison["differences"] if "stride" in d["first"]}
     assert len(strides) == 6
     assert strides["features.conv3_x.block1.layers.conv2"] == ("stride=(1, 1)", "stride=(2, 2)")
-    assert found["params"] == [25_557_032] * 2
+    assert comparison["params"] == [25_557_032] * 2
     assert "difference +231,211,008" in shell("compare", "resnet50", "resnet50_v1_5")[1]
     assert "difference +173,824" in shell("compare", "resnet18", "resnet18,option=B", "--format", "markdown")[1]
     file = str(tmp_path / "half.safetensors")
@@ -126,7 +111,7 @@ def test_compare_tells_what_differs_and_what_it_costs(shell, tmp_path: Path) -> 
     assert "cannot be read as a safetensors file" in err
 
 
-def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
+def test_summary_is_torchinfos(shell: Shell) -> None:
     code, out, _ = shell("profile", "resnet20", "--summary")
     assert code == 0
     assert "Total params: 269,722" in out
@@ -150,7 +135,9 @@ def test_summary_is_torchinfos(shell) -> None:  # type: ignore[no-untyped-def]
         (("profile", "vgg_d", "--input", "3x32x32"), "an input of 3x32x32 fails"),
     ],
 )
-def test_a_wrong_request_is_one_line_on_stderr_and_exits_with_2(shell, arguments, message) -> None:  # type: ignore[no-untyped-def]
+def test_a_wrong_request_is_one_line_on_stderr_and_exits_with_2(
+    shell: Shell, arguments: tuple[str, ...], message: str
+) -> None:
     code, out, err = shell(*arguments)
     assert (code, out) == (2, "")
     assert message in err
@@ -180,7 +167,7 @@ def test_literals_are_read_as_what_they_are() -> None:
     assert arguments.read_value(archzoo.find("resnet").types["option"], "None") is None
 
 
-def test_the_audit_in_json_has_the_promised_keys(shell) -> None:  # type: ignore[no-untyped-def]
+def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:
     code, out, _ = shell("audit", "densenet*", "--format", "json")
     results = json.loads(out)
     assert code == 0
@@ -189,7 +176,7 @@ def test_the_audit_in_json_has_the_promised_keys(shell) -> None:  # type: ignore
     assert len(results) == len(archzoo.audit("densenet*"))
 
 
-def test_csv_and_markdown_have_every_claim(shell) -> None:  # type: ignore[no-untyped-def]
+def test_csv_and_markdown_have_every_claim(shell: Shell) -> None:
     results = archzoo.audit("resnet20")
     rows = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))
     assert [row["printed"] for row in rows] == [result.printed for result in results]
@@ -197,7 +184,7 @@ def test_csv_and_markdown_have_every_claim(shell) -> None:  # type: ignore[no-un
     assert sum(line.startswith("| match") for line in table) == len(results)
 
 
-def test_a_mismatch_exits_with_1(shell, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_a_mismatch_exits_with_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     from archzoo import auditor as module
     from archzoo.claims import params
 
@@ -209,7 +196,7 @@ def test_a_mismatch_exits_with_1(shell, monkeypatch: pytest.MonkeyPatch) -> None
     assert "mismatch" in out
 
 
-def test_what_is_not_audited_is_listed_with_the_reason(shell) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_not_audited_is_listed_with_the_reason(shell: Shell) -> None:
     code, out, _ = shell("audit", "--not-countable")
     assert code == 0
     assert "74 epochs" in out
@@ -217,7 +204,7 @@ def test_what_is_not_audited_is_listed_with_the_reason(shell) -> None:  # type: 
 
 def test_completion_imports_no_torch() -> None:
     assert arguments.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
-    code = "import sys, archzoo.cli.arguments as c; c.complete_name('res'); print('torch' in sys.modules)"
+    code = "import sys, archzoo.cli._arguments as c; c.complete_name('res'); print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
 
@@ -230,11 +217,11 @@ def test_a_reader_that_stops_early_gets_no_traceback() -> None:
 
 
 def test_a_usage_error_exits_with_2_and_a_piped_table_is_not_cut() -> None:
-    assert run("no_such_verb").returncode == 2
+    assert run("no_such_command").returncode == 2
     assert run("audit", "densenet264").stdout.count("by the rule that gives the names of 121, 161, 169 and 201") == 1
 
 
-def test_the_audit_writes_a_file_atomically(shell, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> None:
     target = tmp_path / "audit.json"
     code, out, _ = shell("audit", "resnet20", "--format", "json", "--output", str(target))
     assert (code, out) == (0, "")
@@ -247,7 +234,7 @@ def test_the_audit_writes_a_file_atomically(shell, tmp_path: Path) -> None:  # t
         assert "0.27M" in (tmp_path / form).read_text()
 
 
-def test_the_audit_in_json_has_numbers(shell) -> None:  # type: ignore[no-untyped-def]
+def test_the_audit_in_json_has_numbers(shell: Shell) -> None:
     results = json.loads(shell("audit", "--format", "json")[1])
     assert {type(result["ours"]) for result in results} == {int, float, list}
     for result in results:

@@ -4,6 +4,7 @@ import re
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,24 +13,14 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ReportError
-from archzoo.report.diagram import (
-    Box,
-    Item,
-    LayeredGraph,
-    Parallel,
-    Repeat,
-    Series,
-    architecture,
-    boxes_in,
-    diagram,
-)
-from tests.test_cli import call
+from archzoo.report.diagram import Box, Item, LayeredGraph, Parallel, Repeat, Series, architecture, boxes_in, diagram
+from tests.networks import EVERY_NET, KINDS, NAMES, SHALLOW, parametrize
+from tests.shell import Shell
 
-SHALLOW = [name for name in archzoo.names() if not name.endswith(("1202", "1001"))]
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def tree(name: str, depth: int | None, *, fold: bool = True, **options: object) -> Series:
+def tree(name: str, depth: int | None, *, fold: bool = True, **options: Any) -> Series:
     net = archzoo.build(name, device="meta", **options)
     return architecture(net, archzoo.find(name).input_size, depth, fold=fold, counted=profiled(name, **options))
 
@@ -56,7 +47,7 @@ def parallels(series: Series) -> list[list[list[str]]]:
 
 
 @pytest.mark.parametrize("depth", [1, 2, None])
-@pytest.mark.parametrize("name", SHALLOW)
+@parametrize(SHALLOW if EVERY_NET else [name for name in KINDS if name in SHALLOW])
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
     cost = profiled(name)
@@ -65,8 +56,8 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: st
     assert not [item for item in items_in(series) if isinstance(item, LayeredGraph)]
 
 
-@pytest.mark.parametrize("name", archzoo.names())
-def test_no_two_boxes_overlap_and_all_are_in_the_picture(name: str) -> None:
+@parametrize(NAMES if EVERY_NET else KINDS)
+def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
     size = archzoo.find(name).input_size
     drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
     root = ElementTree.fromstring(drawn)
@@ -189,13 +180,11 @@ def test_names_are_escaped_and_the_same_network_gives_the_same_bytes() -> None:
     assert drawn == diagram(net, (1, 8, 8), title="<b>")
 
 
-def test_the_verb_writes_a_file_whole(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_command_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> None:
     target = tmp_path / "net.svg"
-    code, out, err = call(capsys, monkeypatch, "diagram", "densenet_bc", "depth=22", "k=8", "--output", str(target))
+    code, out, err = shell("diagram", "densenet_bc", "depth=22", "k=8", "--output", str(target))
     assert (code, out) == (0, "")
     assert f"wrote {target}" in err
     assert re.search(r"denselayer1", target.read_text())
-    code, _, err = call(capsys, monkeypatch, "diagram", "resnet20", "--output", str(tmp_path / "no" / "net.svg"))
+    code, _, err = shell("diagram", "resnet20", "--output", str(tmp_path / "no" / "net.svg"))
     assert (code, "cannot be written" in err) == (2, True)

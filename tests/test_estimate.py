@@ -7,23 +7,22 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as processes
 from torch import nn
+from torch.multiprocessing.spawn import spawn
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
-from archzoo.cli.costs import Accelerator
+from archzoo.cli._costs import Accelerator
 from archzoo.errors import EstimateError
 from archzoo.estimate import ACCELERATORS, estimate, largest_batch, sent_by_ddp, sent_by_fsdp
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
 from archzoo.registry import find_recipe
 from archzoo.report.tables import markdown_row
-from archzoo.training.config import RunConfig
-from archzoo.training.distributed import Distributed
-from archzoo.training.parallel import parallelize
-from tests.test_cli import call
+from archzoo.training import Distributed, RunConfig
+from archzoo.training._parallel import parallelize
+from tests.shell import Shell
 from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 
 IMAGENET = 1_281_167
@@ -88,10 +87,8 @@ def test_the_largest_batch_fits_and_one_more_does_not(name: str, capacity: int) 
     assert memory(net, size, batch=batch + 1, device="cuda").training > capacity
 
 
-def test_the_verb_tells_what_the_library_counts(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, out, _ = call(capsys, monkeypatch, "estimate", "densenet_bc", "depth=40", "batch_size=128", "--devices", "8")
+def test_the_command_prints_what_the_library_counts(shell: Shell) -> None:
+    code, out, _ = shell("estimate", "densenet_bc", "depth=40", "batch_size=128", "--devices", "8")
     recipe = find_recipe("densenet_bc").with_changes(batch_size=128)
     cost = estimate("densenet_bc", recipe, depth=40)
     assert code == 0
@@ -100,12 +97,12 @@ def test_the_verb_tells_what_the_library_counts(
     assert f"{sent_by_ddp(cost, 8) / 1e6:,.1f} MB" in out
 
 
-def test_the_verb_knows_every_machine() -> None:
+def test_the_command_knows_every_machine() -> None:
     assert [accelerator.value for accelerator in Accelerator] == list(ACCELERATORS)
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         (["--utilization", "2"], "utilization must be above 0 and at most 1, not 2.0"),
         (["--devices", "0"], "greater than or equal to 1"),
@@ -114,12 +111,10 @@ def test_the_verb_knows_every_machine() -> None:
     ],
     ids=str,
 )
-def test_the_verb_refuses_what_there_is_not(
-    wrong: list[str], said: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, out, err = call(capsys, monkeypatch, "estimate", "resnet20", *wrong)
+def test_the_command_refuses_what_there_is_not(wrong: list[str], message: str, shell: Shell) -> None:
+    code, out, err = shell("estimate", "resnet20", *wrong)
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
 
 
 def test_a_network_that_was_not_measured_is_taken_as_others_of_its_paper(tmp_path: Path) -> None:
@@ -167,7 +162,7 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
 @pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize("sharded", [False, True])
 def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
-    processes.spawn(_train_a_step, args=(str(tmp_path), sharded), nprocs=2)
+    spawn(_train_a_step, args=(str(tmp_path), sharded), nprocs=2)
     given = json.loads((tmp_path / "given.json").read_text())
     cost = estimate("resnet20")
     if sharded:  # each gathers or scatters one half of two

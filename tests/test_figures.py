@@ -3,15 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from matplotlib.patches import Rectangle
 from torch import nn
 
 import archzoo
 from archzoo.profiler import memory
 from archzoo.registry import results
 from archzoo.report import figures
-from tests.test_cli import call
+from tests.shell import Shell
 
 
 def points(axis: Any) -> set[tuple[float, float]]:
@@ -44,6 +46,7 @@ def test_shares_add_up_to_a_hundred() -> None:
     for axis in figures.stage_shares(("alexnet", "squeezenet1_0")).axes:
         widths: dict[float, float] = {}
         for bar in axis.patches:
+            assert isinstance(bar, Rectangle)
             widths[round(bar.get_y(), 3)] = widths.get(round(bar.get_y(), 3), 0.0) + bar.get_width()
         assert list(widths.values()) == pytest.approx([100, 100])
 
@@ -56,7 +59,8 @@ def test_memory_over_time_reaches_no_more_than_the_peak(phase: str) -> None:
 
 
 def test_receptive_fields_end_at_those_of_the_papers() -> None:
-    last = [line.get_ydata()[-1] for line in figures.receptive_field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]]
+    lines = figures.receptive_field_growth(("vgg_d", "resnet50")).axes[0].lines[:2]
+    last = [np.asarray(line.get_ydata())[-1] for line in lines]
     assert last == [196, 483]  # VGG-16's last convolution; behind the last pooling it is 212
 
 
@@ -117,20 +121,16 @@ def test_bad_input_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_verb_writes_what_is_asked_for(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_command_writes_what_is_asked_for(shell: Shell, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()
     (run / "log.csv").write_text("epoch,train_loss,validation_loss,train_error,validation_error\n1,2,3,0.5,0.6\n")
     out = tmp_path / "figures"
-    code, _, err = call(
-        capsys, monkeypatch, "figures", "optimizers", "--run", str(run), "--output", str(out), "--format", "png"
-    )
+    code, _, err = shell("figures", "optimizers", "--run", str(run), "--output", str(out), "--format", "png")
     assert (code, sorted(path.name for path in out.iterdir())) == (0, ["curves.png", "optimizers.png"])
     assert "wrote" in err
     file = str(out / "curves.png")
-    code, _, err = call(capsys, monkeypatch, "figures", "cost", "--output", file)
+    code, _, err = shell("figures", "cost", "--output", file)
     assert (code, "cannot be a folder for figures" in err) == (2, True)
-    code, _, err = call(capsys, monkeypatch, "figures", "--run", str(tmp_path), "--output", str(out))
+    code, _, err = shell("figures", "--run", str(tmp_path), "--output", str(out))
     assert (code, "has no log.csv of a run" in err) == (2, True)

@@ -10,7 +10,7 @@ import torch
 
 import archzoo
 from archzoo.errors import MissingDependency, WeightsError
-from archzoo.weights.hub import from_hub, push
+from archzoo.weights._hub import from_hub, push
 
 huggingface_hub = pytest.importorskip("huggingface_hub", reason="huggingface_hub is not installed")
 

@@ -1,6 +1,7 @@
 """The optimized network computes the same function; benchmarks/inference.py measures its speed."""
 
 import copy
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from archzoo.errors import BadOption, InputError
 from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
 from archzoo.layers import ResponseNorm
 from tests.networks import every_covering_net, images, ready
+
+COMPILES: tuple[Literal["freeze"] | None, ...] = (None, "freeze")
 
 
 def with_any_statistics(net: nn.Module) -> nn.Module:
@@ -24,12 +27,12 @@ def with_any_statistics(net: nn.Module) -> nn.Module:
             count = norm.num_features
             with torch.no_grad():
                 spread = norm.running_var.sqrt()
-                norm.running_mean += 0.2 * spread * torch.randn(count, generator=generator)
-                norm.running_var *= 0.5 + torch.rand(count, generator=generator)
+                norm.running_mean.add_(0.2 * spread * torch.randn(count, generator=generator))
+                norm.running_var.mul_(0.5 + torch.rand(count, generator=generator))
                 if norm.affine:
-                    norm.weight *= 1 - 2 * (torch.rand(count, generator=generator) < 0.2).float()
-                    norm.weight *= 0.5 + torch.rand(count, generator=generator)
-                    norm.bias += 0.2 * torch.randn(count, generator=generator)
+                    norm.weight.mul_(1 - 2 * (torch.rand(count, generator=generator) < 0.2).float())
+                    norm.weight.mul_(0.5 + torch.rand(count, generator=generator))
+                    norm.bias.add_(0.2 * torch.randn(count, generator=generator))
     return other
 
 
@@ -50,12 +53,12 @@ def test_the_optimized_network_is_the_same_function(name: str) -> None:
 @pytest.mark.parametrize(
     "name", ["resnet18", "preact_resnet110", "densenet_bc", "vgg_a", "googlenet", "shufflenet_v2_x1_0", "fractalnet20"]
 )
-@pytest.mark.parametrize("compile", [None, "freeze"])
-def test_in_single_precision_it_is_within_a_ten_thousandth(name: str, compile: str | None) -> None:  # noqa: A002
+@pytest.mark.parametrize("compile", COMPILES)
+def test_in_single_precision_it_is_within_a_ten_thousandth(name: str, compile: Literal["freeze"] | None) -> None:  # noqa: A002
     net, batch = ready(name), images(name, 2)
     with torch.no_grad():
         expected = net(batch)
-        out = optimize(net, compile=compile)(batch)  # type: ignore[arg-type]
+        out = optimize(net, compile=compile)(batch)
     assert (out - expected).norm() <= 1e-4 * expected.norm()
 
 
@@ -165,8 +168,8 @@ def test_what_structure_forbids_is_not_folded(net: nn.Module, inputs: int) -> No
 
 
 def test_a_norm_before_a_convolution_becomes_a_bound_where_it_is_exact() -> None:
-    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1, bias=False))
-    net = with_any_statistics(net).double()
+    layers = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1, bias=False))
+    net = with_any_statistics(layers).double()
     folded = fold_batch_norms(net)
     maps = torch.randn(2, 4, 6, 6).double()
     with torch.no_grad():
@@ -176,8 +179,9 @@ def test_a_norm_before_a_convolution_becomes_a_bound_where_it_is_exact() -> None
 
 
 def test_a_scale_of_zero_is_left_alone() -> None:
-    net = nn.Sequential(nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 1)).double()
-    nn.init.zeros_(net[0].weight)  # type: ignore[arg-type]
+    norm = nn.BatchNorm2d(4)
+    nn.init.zeros_(norm.weight)
+    net = nn.Sequential(norm, nn.ReLU(), nn.Conv2d(4, 6, 1)).double()
     maps = torch.randn(2, 4, 6, 6).double()
     net.eval()
     with torch.no_grad():
@@ -214,13 +218,13 @@ def test_hooked_layers_keep_their_hooks() -> None:
         ({"dtype": torch.int8}, "dtype must be a floating type, such as torch.bfloat16, not torch.int8"),
     ],
 )
-def test_bad_requests_are_refused(arguments: dict[str, object], message: str) -> None:
+def test_bad_requests_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
-        optimize(nn.ReLU(), **arguments)  # type: ignore[arg-type]
+        optimize(nn.ReLU(), **arguments)
 
 
 def test_images_that_do_not_fit_are_refused_as_ever() -> None:
-    for compile in (None, "freeze"):  # noqa: A001
-        fast = optimize(archzoo.build("resnet20"), compile=compile)  # type: ignore[arg-type]
+    for compile in COMPILES:  # noqa: A001
+        fast = optimize(archzoo.build("resnet20"), compile=compile)
         with pytest.raises(InputError, match="expected images of 3 channels, not 4"):
             fast(torch.randn(2, 4, 32, 32))

@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -67,16 +68,16 @@ def imports(path: Path, *, top_level: bool = False) -> set[str]:
     tree = ast.parse(path.read_text())
     guarded = {id(node) for test in tree.body if isinstance(test, ast.If) for node in ast.walk(test)}
     nodes = (node for node in tree.body if id(node) not in guarded) if top_level else ast.walk(tree)
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in nodes:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            imported |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             assert node.level == 0, f"{path}: import by the full name"
-            found |= {node.module} | (
+            imported |= {node.module} | (
                 {f"archzoo.{alias.name}" for alias in node.names} if node.module == "archzoo" else set()
             )
-    return found
+    return imported
 
 
 def test_every_file_and_folder_says_what_it_may_import() -> None:
@@ -110,6 +111,46 @@ def test_importing_archzoo_brings_no_torch() -> None:
     code = "import sys, archzoo; print('torch' in sys.modules, 'archzoo.models' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+# What may be imported: these, and the files of models and papers. Files with an underscore may change at any time.
+PUBLIC = {
+    "archzoo",
+    *(f"archzoo.{name}" for name in ("auditor", "claims", "errors", "estimate", "exporting", "files", "options")),
+    *(f"archzoo.{name}" for name in ("paper", "registry", "cli", "data", "inference", "layers", "models", "papers")),
+    *(f"archzoo.{name}" for name in ("profiler", "recipes", "report", "training", "transfer", "weights")),
+    *(f"archzoo.report.{name}" for name in ("diagram", "figures", "page", "tables")),
+    "archzoo.layers.memory_efficient",
+}
+READ_BESIDE_THE_PAPER = ("archzoo.models.", "archzoo.papers.")
+
+
+def test_public_modules_are_these_and_the_rest_is_underscored() -> None:
+    modules = {module_name(path) for path in OURS} - {"archzoo.__main__"}
+    public = {name for name in modules if not any(part.startswith("_") for part in name.split("."))}
+    assert {name for name in public if not name.startswith(READ_BESIDE_THE_PAPER)} == PUBLIC
+
+
+def module_name(path: Path) -> str:
+    return ".".join(("archzoo", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__")
+
+
+PACKAGES = sorted(module_name(path) for path in OURS if path.name == "__init__.py" and path.parent != ROOT)
+WITHOUT_NAMES = {"archzoo.cli", "archzoo.models", "archzoo.papers", "archzoo.report"}
+
+
+@pytest.mark.parametrize("name", [name for name in PACKAGES if name in PUBLIC - WITHOUT_NAMES])
+def test_a_package_names_what_is_public_in_it(name: str) -> None:
+    package = import_module(name)
+    assert len(set(package.__all__)) == len(package.__all__)
+    assert all(hasattr(package, public) for public in package.__all__)
+
+
+@pytest.mark.parametrize("path", OURS, ids=lambda path: "/".join(path.relative_to(ROOT).parts))
+def test_a_package_imports_no_private_module_of_another(path: Path) -> None:
+    room = module_name(path).split(".")[1] if path.parent != ROOT else ""
+    private = {name for name in imports(path) if name.startswith("archzoo.") and "._" in name}
+    assert all(name.split(".")[1] == room for name in private)
 
 
 def test_the_public_names_are_these() -> None:

@@ -1,5 +1,7 @@
 """Memory: against hand counts, and laws; benchmarks/memory.py holds it against the allocator itself."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -61,7 +63,7 @@ def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
     assert large.saved - medium.saved == pytest.approx(medium.saved - small.saved, rel=1e-3)
 
 
-def test_a_real_run_keeps_what_is_told() -> None:
+def test_a_real_run_keeps_what_is_counted() -> None:
     """The bytes that autograd holds after a forward pass, from the saved tensors themselves."""
     net = archzoo.build("resnet20")
     held: dict[int, int] = {}
@@ -108,9 +110,9 @@ def test_the_timeline_ends_lower_than_its_peak_and_names_its_phases() -> None:
         ({"batch": 0}, "batch must be a positive integer, not 0"),
     ],
 )
-def test_bad_requests_are_refused(arguments: dict[str, object], message: str) -> None:
+def test_bad_requests_are_refused(arguments: dict[str, Any], message: str) -> None:
     with pytest.raises(ProfileError, match=message):
-        memory(linear_stack(4, 1), (4,), **arguments)  # type: ignore[arg-type]
+        memory(linear_stack(4, 1), (4,), **arguments)
 
 
 def test_a_failure_names_the_part() -> None:

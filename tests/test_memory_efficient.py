@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as processes
 from torch import Tensor, nn
+from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.layers.memory_efficient import convolution
+from archzoo.layers.memory_efficient import _convolution as convolution
 from archzoo.profiler import memory
-from archzoo.transfer.freezing import freeze
+from archzoo.transfer import freeze
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},
@@ -25,8 +25,16 @@ SMALL: dict[str, dict[str, Any]] = {
     "densenet_c": {"depth": 13, "k": 4},
     "densenet_bc": {"depth": 22, "k": 4},
 }
-IMAGES = {"dtype": torch.float64}
 every_kind = pytest.mark.parametrize("name", SMALL)
+
+
+def random_double(*size: int, requires_grad: bool = False) -> Tensor:
+    return torch.randn(*size, dtype=torch.float64, requires_grad=requires_grad)
+
+
+def gradient(parameter: nn.Parameter) -> Tensor:
+    assert parameter.grad is not None
+    return parameter.grad
 
 
 def pair(name: str, **options: Any) -> tuple[Net, Net]:
@@ -64,7 +72,7 @@ def assert_same(plain: nn.Module, efficient: nn.Module, images: Tensor, passes: 
 
 @every_kind
 def test_gradients_and_running_statistics_are_those_of_the_plain_net(name: str) -> None:
-    assert_same(*pair(name), torch.randn(3, 3, 32, 32, **IMAGES))  # type: ignore[arg-type]
+    assert_same(*pair(name), random_double(3, 3, 32, 32))
 
 
 @every_kind
@@ -76,14 +84,14 @@ def test_batch_norm_with_weights_near_zero_has_the_gradients_of_the_plain_net(na
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.weight.data[::3] = gamma
-    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES))  # type: ignore[arg-type]
+    assert_same(*nets, random_double(3, 3, 32, 32))
 
 
 @every_kind
 def test_dropout_draws_alike_in_expectation_and_its_gradients_are_its_own(name: str) -> None:
     """The order of draws differs, so a difference quotient is the witness here."""
     _, efficient = pair(name, drop=0.3)
-    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    images = random_double(2, 3, 32, 32)
     parameter = next(weight for weight in efficient.parameters() if weight.dim() == 4)
     step = torch.randn_like(parameter) * 1e-7  # across no kink of a ReLU
 
@@ -104,7 +112,7 @@ def test_dropout_draws_alike_in_expectation_and_its_gradients_are_its_own(name: 
 
 @every_kind
 def test_used_twice_in_one_graph_it_adds_up(name: str) -> None:
-    assert_same(*pair(name), torch.randn(2, 3, 32, 32, **IMAGES), passes=2)  # type: ignore[arg-type]
+    assert_same(*pair(name), random_double(2, 3, 32, 32), passes=2)
 
 
 @every_kind
@@ -114,7 +122,7 @@ def test_frozen_parts_are_left_alone(name: str, parts: tuple[str, ...]) -> None:
     for net in nets:
         freeze(net, *parts)
         net.train()
-    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES))  # type: ignore[arg-type]
+    assert_same(*nets, random_double(3, 3, 32, 32))
 
 
 def test_an_average_over_all_batches_is_kept_too() -> None:
@@ -123,13 +131,13 @@ def test_an_average_over_all_batches_is_kept_too() -> None:
         for module in net.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.momentum = None
-    assert_same(*nets, torch.randn(3, 3, 32, 32, **IMAGES), passes=2)  # type: ignore[arg-type]
+    assert_same(*nets, random_double(3, 3, 32, 32), passes=2)
 
 
 @every_kind
 def test_checkpoints_are_interchangeable_and_evaluation_is_the_same_function(name: str) -> None:
     plain, efficient = pair(name)
-    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    images = random_double(2, 3, 32, 32)
     assert list(plain.state_dict()) == list(efficient.state_dict())
     assert torch.equal(plain.eval()(images), efficient.eval()(images))
     plain.load_state_dict(efficient.state_dict())
@@ -137,7 +145,7 @@ def test_checkpoints_are_interchangeable_and_evaluation_is_the_same_function(nam
 
 def test_without_gradients_nothing_is_kept_and_statistics_still_move() -> None:
     plain, efficient = pair("densenet_bc")
-    images = torch.randn(2, 3, 32, 32, **IMAGES)  # type: ignore[call-overload]
+    images = random_double(2, 3, 32, 32)
     with torch.no_grad():
         assert torch.allclose(plain.train()(images), efficient.train()(images), atol=1e-12)
     for expected, buffer in zip(plain.buffers(), efficient.buffers(), strict=True):
@@ -150,7 +158,7 @@ def test_gradients_by_products_are_torchs(side: int, around: int, limit: int, mo
     monkeypatch.setattr(convolution, "CHUNK_ELEMENTS", limit)
     monkeypatch.setattr(convolution, "FEW_PIXELS", limit)
     conv = nn.Conv2d(5, 3, side, padding=around, bias=False).double()
-    maps = torch.randn(4, 5, 9, 7, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
+    maps = random_double(4, 5, 9, 7, requires_grad=True)
     assert convolution.suits_products(conv, maps)
     out = conv(maps)
     grad = torch.randn_like(out)
@@ -158,8 +166,8 @@ def test_gradients_by_products_are_torchs(side: int, around: int, limit: int, mo
     with torch.no_grad():
         gradients = convolution.convolution_backward(conv, grad, maps, conv.weight, needs_weight_grad=True)
         alone, _ = convolution.convolution_backward(conv, grad, maps, conv.weight, needs_weight_grad=False)
-    for gradient, torchs in zip((*gradients, alone), (*expected, expected[0]), strict=True):
-        torch.testing.assert_close(gradient, torchs, rtol=1e-12, atol=1e-12)
+    for ours, torchs in zip((*gradients, alone), (*expected, expected[0]), strict=True):
+        torch.testing.assert_close(ours, torchs, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -185,7 +193,7 @@ def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
         logits.float().square().sum().backward()
         assert all(weight.grad is not None and weight.grad.dtype == torch.float32 for weight in net.parameters())
         pairs = zip(net.parameters(), exact.parameters(), strict=True)
-        gaps = [weight.grad - reference.grad for weight, reference in pairs]  # type: ignore[operator]
+        gaps = [gradient(weight) - gradient(reference) for weight, reference in pairs]
         errors.append(
             (float((logits - expected).detach().norm()), float(torch.cat([gap.flatten() for gap in gaps]).norm()))
         )
@@ -199,8 +207,9 @@ def _share_a_batch(rank: int, folder: str) -> None:
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.manual_seed(0)
     nets = pair("densenet_bc")
-    halves = torch.randn(2, 2, 3, 32, 32, dtype=torch.float64)
-    assert_same(*map(DistributedDataParallel, nets), halves[rank])
+    halves = random_double(2, 2, 3, 32, 32)
+    plain, efficient = (DistributedDataParallel(net) for net in nets)
+    assert_same(plain, efficient, halves[rank])
     if rank == 0:
         gradients = {name: parameter.grad for name, parameter in nets[1].named_parameters()}
         torch.save((nets[0].state_dict(), halves, gradients), f"{folder}/gradients.pt")
@@ -209,7 +218,7 @@ def _share_a_batch(rank: int, folder: str) -> None:
 
 @pytest.mark.xdist_group("processes")
 def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) -> None:
-    processes.spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
+    spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
     state, halves, gradients = torch.load(tmp_path / "gradients.pt")
     _, alone = pair("densenet_bc")
     means: dict[str, Tensor] = {}
@@ -218,15 +227,14 @@ def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) ->
         alone.zero_grad()
         dict(training_outputs(alone, half))
         for name, parameter in alone.named_parameters():
-            assert parameter.grad is not None
-            means[name] = means.get(name, torch.zeros(())) + parameter.grad / 2
+            means[name] = means.get(name, torch.zeros(())) + gradient(parameter) / 2
     for name, value in means.items():
         torch.testing.assert_close(gradients[name], value, rtol=1e-9, atol=1e-9)
 
 
 def test_a_second_derivative_is_refused() -> None:
     _, efficient = pair("densenet_bc")
-    images = torch.randn(2, 3, 32, 32, **IMAGES, requires_grad=True)  # type: ignore[call-overload]
+    images = random_double(2, 3, 32, 32, requires_grad=True)
     (grad,) = torch.autograd.grad(efficient(images).sum(), images, create_graph=True)
     with pytest.raises(RuntimeError, match="once_differentiable|differentiated twice|does not require grad"):
         grad.sum().backward()

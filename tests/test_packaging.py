@@ -109,7 +109,7 @@ def test_the_metadata_say_who_and_where(metadata: email.message.Message) -> None
     assert {"Homepage", "Documentation", "Issues", "Changelog"} <= set(addresses)
 
 
-def test_every_place_tells_the_same_version_and_date() -> None:
+def test_every_place_has_the_same_version_and_date() -> None:
     version, date = re.findall(r"^## \[(\d.+?)\] - (\S+)$", (ROOT / "CHANGELOG.md").read_text(), re.M)[0]
     citation = (ROOT / "CITATION.cff").read_text()
     assert version == archzoo.__version__

@@ -15,9 +15,9 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.profiler import profile
 from archzoo.report.page import page
-from archzoo.report.page.network import Network
-from archzoo.report.page.overview import row
-from archzoo.report.page.sections import section
+from archzoo.report.page._network import Network
+from archzoo.report.page._overview import row
+from archzoo.report.page._sections import section
 
 pytestmark = pytest.mark.xdist_group("page")  # made once, for all of these tests
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -97,9 +97,11 @@ def test_what_comes_from_a_registered_name_is_escaped() -> None:
     paper = replace(entry.paper, title=evil, authors=evil)
     fields = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "options": {evil: evil}, "fixed": {}}
     cost = profile(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
-    written = row(Network(SimpleNamespace(name=evil, **fields), cost, (), (), ""))  # type: ignore[arg-type]
+    evil_name: Any = SimpleNamespace(name=evil, **fields)
+    registered_name: Any = SimpleNamespace(name="lenet5_textbook", **fields)
+    written = row(Network(evil_name, cost, (), (), ""))
     # The section's recipe is of a registered name.
-    written += section(Network(SimpleNamespace(name="lenet5_textbook", **fields), cost, (), (), ""))  # type: ignore[arg-type]
+    written += section(Network(registered_name, cost, (), (), ""))
     assert "&lt;img" in written
     assert "<img" not in written
 

@@ -14,7 +14,7 @@ import archzoo
 from archzoo import registry
 from archzoo.layers import Net
 from archzoo.options import is_of_type, signature_of
-from archzoo.paper import Paper
+from archzoo.paper import Paper, Result
 
 ROOT = Path(archzoo.__file__).parent
 STEMS = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
@@ -82,7 +82,7 @@ def test_recipes_have_names_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("result", registry.results(), ids=lambda result: f"{result.name} {result.data}")
-def test_every_network_and_option_of_a_result_exists(result: registry.Result) -> None:
+def test_every_network_and_option_of_a_result_exists(result: Result) -> None:
     types = archzoo.find(result.name).types
     assert archzoo.find(result.name).name == result.name
     assert all(is_of_type(value, types[option]) for option, value in result.options.items())

@@ -104,7 +104,7 @@ def test_weights_that_do_not_exist_are_refused_not_ignored() -> None:
         archzoo.build("resnet18", weights="imagenet")
 
 
-def test_an_entry_tells_all_without_building() -> None:
+def test_an_entry_knows_everything_without_building() -> None:
     entry = archzoo.find("densenet_bc_250_24")
     assert entry.paper.year == 2017
     assert entry.paper.link.startswith("https://arxiv.org/")
@@ -144,15 +144,15 @@ def test_a_name_has_lower_case_letters_digits_and_underscores(loaded: registry._
 
 
 def test_options_are_spelled_out_or_refused() -> None:
-    def hidden(*, in_channels: int = 3, num_classes: int = 10, **more: int) -> Net: ...
+    def hidden(*, in_channels: int = 3, num_classes: int = 10, **more: int) -> None: ...
 
-    def positional(*sizes: int, in_channels: int = 3, num_classes: int = 10) -> Net: ...
+    def positional(*sizes: int, in_channels: int = 3, num_classes: int = 10) -> None: ...
 
-    def untyped(depth=3, *, in_channels: int = 3, num_classes: int = 10) -> Net: ...  # type: ignore[no-untyped-def]
+    def untyped(depth=3, *, in_channels: int = 3, num_classes: int = 10) -> None: ...  # type: ignore[no-untyped-def]
 
-    def required(depth: int, *, in_channels: int = 3, num_classes: int = 10) -> Net: ...
+    def required(depth: int, *, in_channels: int = 3, num_classes: int = 10) -> None: ...
 
-    def headless(depth: int = 3, *, in_channels: int = 3) -> Net: ...
+    def headless(depth: int = 3, *, in_channels: int = 3) -> None: ...
 
     for constructor, message in (
         (hidden, "more hides the options"),

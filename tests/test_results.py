@@ -7,7 +7,11 @@ from archzoo.paper import DATA, Result
 from archzoo.registry import results
 
 
-@pytest.mark.parametrize("result", results(), ids=lambda one: f"{one.name}, {one.data}, {one.where}, {one.protocol}")
+def describe(result: Result) -> str:
+    return f"{result.name}, {result.data}, {result.where}, {result.protocol}"
+
+
+@pytest.mark.parametrize("result", results(), ids=describe)
 def test_a_result_is_of_a_network_that_can_be_built(result: Result) -> None:
     assert archzoo.find(result.name).name == result.name
     archzoo.build(result.name, device="meta", **result.options)
@@ -16,7 +20,9 @@ def test_a_result_is_of_a_network_that_can_be_built(result: Result) -> None:
 
 
 def test_no_result_is_there_twice() -> None:
-    keys = [(one.name, one.data, one.protocol, one.where, tuple(one.options.items())) for one in results()]
+    keys = [
+        (result.name, result.data, result.protocol, result.where, tuple(result.options.items())) for result in results()
+    ]
     assert len(keys) == len(set(keys))
 
 
@@ -34,15 +40,20 @@ def test_no_result_is_there_twice() -> None:
     ],
 )
 def test_errors_are_as_printed(name: str, data: str, protocol: str, error: float) -> None:
-    assert next(one.error for one in results(name, data) if one.protocol == protocol and not one.options) == error
+    printed = (result for result in results(name, data) if result.protocol == protocol and not result.options)
+    assert next(result.error for result in printed) == error
 
 
 def test_the_second_error_never_exceeds_the_first() -> None:
     """Top-5 is below top-1, and ten crops never do worse than one in any paper here."""
-    told = {(one.name, one.where, one.protocol, tuple(one.options.items()), one.data): one.error for one in results()}
-    for (*rest, data), error in told.items():
-        if data == "imagenet top-5" and (first := told.get((*rest, "imagenet top-1"))) is not None:
-            assert error < first
+    errors = {
+        (result.name, result.where, result.protocol, tuple(result.options.items()), result.data): result.error
+        for result in results()
+    }
+    for (name, where, protocol, options, data), error in errors.items():
+        top_1 = errors.get((name, where, protocol, options, "imagenet top-1"))
+        if data == "imagenet top-5" and top_1 is not None:
+            assert error < top_1
 
 
 def test_unknown_data_are_refused() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from archzoo.profiler.shapes import SHAPES
+from archzoo.profiler._shapes import SHAPES
 
 aten = torch.ops.aten
 Call = tuple[Any, tuple[Any, ...]]

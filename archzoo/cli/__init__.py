@@ -11,8 +11,13 @@ from typing import NoReturn
 
 import typer
 
-from archzoo.cli import checkpoints, costs, drawings, networks, recipes, training
-from archzoo.cli.arguments import log
+from archzoo.cli import _checkpoints as checkpoints
+from archzoo.cli import _costs as costs
+from archzoo.cli import _drawings as drawings
+from archzoo.cli import _networks as networks
+from archzoo.cli import _recipes as recipes
+from archzoo.cli import _training as training
+from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
 
 COMMANDS = (

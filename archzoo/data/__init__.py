@@ -1,1 +1,42 @@
 """Images and labels: datasets, folders, reading, augmentation, preprocessing, loading."""
+
+from archzoo.data._augmentation import Pipeline, derive_seed
+from archzoo.data._crops import multi_crop_144, ten_crops
+from archzoo.data._dataset import ImageSet
+from archzoo.data._digits import load_digits
+from archzoo.data._images import Images, stack
+from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches
+from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
+from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
+from archzoo.data._resizing import center_crop, resize_shorter_side
+from archzoo.data._sources import NORMALIZATION, SOURCES, load
+from archzoo.data._splits import Splits, split
+
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "NORMALIZATION",
+    "RESIZE_RATIO",
+    "SOURCES",
+    "Batch",
+    "EpochBatches",
+    "ImageSet",
+    "Images",
+    "OnCorrupt",
+    "Pipeline",
+    "Prepared",
+    "Splits",
+    "center_crop",
+    "check_batch_size",
+    "derive_seed",
+    "load",
+    "load_batches",
+    "load_digits",
+    "multi_crop_144",
+    "prepare",
+    "read_image",
+    "read_or_skip",
+    "resize_shorter_side",
+    "split",
+    "stack",
+    "ten_crops",
+]

@@ -3,7 +3,7 @@
 Works on any module of PyTorch, and on the layers that papers share.
 """
 
-from archzoo.inference.folding import Clamp, fold_batch_norms
-from archzoo.inference.optimizing import BandedNorm, Compile, optimize
+from archzoo.inference._folding import Clamp, fold_batch_norms
+from archzoo.inference._optimizing import BandedNorm, Compile, optimize
 
 __all__ = ["BandedNorm", "Clamp", "Compile", "fold_batch_norms", "optimize"]

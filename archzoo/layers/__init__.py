@@ -3,8 +3,8 @@
 ``archzoo.layers.memory_efficient`` has the dense block whose training memory is linear in its depth.
 """
 
-from archzoo.layers.checks import at_least, probability, repeats
-from archzoo.layers.initializers import (
+from archzoo.layers._checks import at_least, probability, repeats
+from archzoo.layers._initializers import (
     Initialize,
     gaussian,
     glorot_uniform,
@@ -12,11 +12,11 @@ from archzoo.layers.initializers import (
     he_normal_fan_out,
     xavier_fan_in,
 )
-from archzoo.layers.modes import evaluation_mode
-from archzoo.layers.modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_stem, pooled_classifier, sequence
-from archzoo.layers.net import Net
-from archzoo.layers.residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
-from archzoo.layers.response_norm import ResponseNorm
+from archzoo.layers._modes import evaluation_mode
+from archzoo.layers._modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_stem, pooled_classifier, sequence
+from archzoo.layers._net import Net
+from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
+from archzoo.layers._response_norm import ResponseNorm
 
 __all__ = [
     "Basic",

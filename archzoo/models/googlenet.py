@@ -275,7 +275,7 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
 def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """The 22 layers of Table 1, with or without the auxiliary classifiers that help to train them (Sec. 5).
 
-    With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training.losses.training_loss``,
+    With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training._losses.training_loss``,
     and raises InputError for images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does
     without. ``without_auxiliary`` removes the auxiliary classifiers.
     """

@@ -4,14 +4,7 @@ from math import prod
 
 from archzoo.claims import depth, neurons, params, ratio, weights
 from archzoo.paper import TOP_1_AND_5, Paper
-from archzoo.recipes import (
-    ALEXNET_AUGMENTATION,
-    MultiStepFraction,
-    PCALighting,
-    ReduceOnPlateau,
-    SubtractMean,
-    TenCrop,
-)
+from archzoo.recipes import ALEXNET_AUGMENTATION, MultiStepFraction, PCALighting, ReduceOnPlateau, SubtractMean, TenCrop
 
 PAPER = Paper(
     "ImageNet Classification with Deep Convolutional Neural Networks",

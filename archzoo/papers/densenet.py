@@ -7,13 +7,7 @@ from typing import Any
 
 from archzoo.claims import Claim, depth, flops, params, ratio, sizes
 from archzoo.paper import CIFAR_AND_SVHN, CIFAR_AUGMENTED, TOP_1_AND_5, Paper
-from archzoo.recipes import (
-    CIFAR_AUGMENTATION,
-    FB_RESNET_TORCH_AUGMENTATION,
-    NESTEROV_SGD,
-    MultiStep,
-    MultiStepFraction,
-)
+from archzoo.recipes import CIFAR_AUGMENTATION, FB_RESNET_TORCH_AUGMENTATION, NESTEROV_SGD, MultiStep, MultiStepFraction
 
 PAPER = Paper(
     "Densely Connected Convolutional Networks",

@@ -2,15 +2,7 @@
 
 from archzoo.claims import depth, params, sizes
 from archzoo.paper import CIFAR_AUGMENTED, TOP_1_AND_5, Paper
-from archzoo.recipes import (
-    CIFAR_AUGMENTATION,
-    MultiStep,
-    RandomCrop,
-    RandomHorizontalFlip,
-    Resize,
-    SingleCrop,
-    Warmup,
-)
+from archzoo.recipes import CIFAR_AUGMENTATION, MultiStep, RandomCrop, RandomHorizontalFlip, Resize, SingleCrop, Warmup
 
 PAPER = Paper(
     "Identity Mappings in Deep Residual Networks",

@@ -1,21 +1,23 @@
 """The cost of any module: parameters, multiply-adds, receptive fields and memory, part by part. Knows no model."""
 
 from archzoo.errors import ProfileError
-from archzoo.profiler.comparing import Comparison, Difference, compare, compare_shapes, shapes_in
-from archzoo.profiler.conventions import CONVENTIONS, Convention
-from archzoo.profiler.counting import profile
-from archzoo.profiler.intervals import ReceptiveField
-from archzoo.profiler.memory_profile import MemoryProfile, memory
-from archzoo.profiler.memory_tracker import MemorySample, ModuleMemory
-from archzoo.profiler.module_stats import ModuleStats
-from archzoo.profiler.profiles import Profile
-from archzoo.profiler.rendering import COLUMNS, DEFAULT_COLUMNS
-from archzoo.profiler.work import Work
+from archzoo.profiler._comparing import Comparison, Difference, compare, compare_shapes, shapes_in
+from archzoo.profiler._conventions import CONVENTIONS, Convention
+from archzoo.profiler._counting import profile
+from archzoo.profiler._intervals import ReceptiveField
+from archzoo.profiler._memory_profile import OPTIMIZERS, MemoryProfile, memory, scalar_loss
+from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
+from archzoo.profiler._module_stats import ModuleStats
+from archzoo.profiler._profiles import Profile
+from archzoo.profiler._rendering import COLUMNS, DEFAULT_COLUMNS, TEXT_COLUMNS, table
+from archzoo.profiler._work import Work
 
 __all__ = [
     "COLUMNS",
     "CONVENTIONS",
     "DEFAULT_COLUMNS",
+    "OPTIMIZERS",
+    "TEXT_COLUMNS",
     "Comparison",
     "Convention",
     "Difference",
@@ -31,5 +33,8 @@ __all__ = [
     "compare_shapes",
     "memory",
     "profile",
+    "scalar_loss",
     "shapes_in",
+    "storage_bytes",
+    "table",
 ]

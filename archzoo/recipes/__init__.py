@@ -3,20 +3,20 @@
 ``Recipe`` is one training run; schedules, augmentation, preprocessing, regularizers and protocols are typed values.
 """
 
-from archzoo.recipes.defaults import DEFAULT_RECIPES
-from archzoo.recipes.optimizers import Optimizer, sgd
-from archzoo.recipes.parsing import read_changes
-from archzoo.recipes.preprocessing import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
-from archzoo.recipes.presets import (
+from archzoo.recipes._defaults import DEFAULT_RECIPES
+from archzoo.recipes._optimizers import Optimizer, defaults_of, optimizer_class, sgd
+from archzoo.recipes._parsing import read_changes
+from archzoo.recipes._preprocessing import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes._presets import (
     ALEXNET_AUGMENTATION,
     CIFAR_AUGMENTATION,
     FB_RESNET_TORCH_AUGMENTATION,
     NESTEROV_SGD,
 )
-from archzoo.recipes.protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
-from archzoo.recipes.recipe import TRAINING_IMAGES, Recipe
-from archzoo.recipes.regularizers import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
-from archzoo.recipes.schedules import (
+from archzoo.recipes._protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
+from archzoo.recipes._recipe import TRAINING_IMAGES, Recipe
+from archzoo.recipes._regularizers import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
+from archzoo.recipes._schedules import (
     Constant,
     Cosine,
     Duration,
@@ -32,8 +32,8 @@ from archzoo.recipes.schedules import (
     Warmup,
     rate_factor,
 )
-from archzoo.recipes.text import describe, draw_rates
-from archzoo.recipes.transforms import (
+from archzoo.recipes._text import describe, draw_rates
+from archzoo.recipes._transforms import (
     CenterCrop,
     ColorJitter,
     Lambda,
@@ -43,6 +43,7 @@ from archzoo.recipes.transforms import (
     RandomHorizontalFlip,
     RandomResizedCrop,
     RandomTenCrop,
+    Range,
     Resize,
     Transform,
 )
@@ -81,6 +82,7 @@ __all__ = [
     "RandomHorizontalFlip",
     "RandomResizedCrop",
     "RandomTenCrop",
+    "Range",
     "Recipe",
     "ReduceOnPlateau",
     "Regularizer",
@@ -95,8 +97,10 @@ __all__ = [
     "Transform",
     "Warmup",
     "ZCAWhitening",
+    "defaults_of",
     "describe",
     "draw_rates",
+    "optimizer_class",
     "rate_factor",
     "read_changes",
     "sgd",

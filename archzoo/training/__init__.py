@@ -10,20 +10,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archzoo.training.config import RunConfig
-    from archzoo.training.evaluation import evaluate
-    from archzoo.training.result import TrainResult
-    from archzoo.training.runs import run
-    from archzoo.training.trainer import train
+    from archzoo.training._choosing import choose_recipe
+    from archzoo.training._config import RunConfig
+    from archzoo.training._distributed import Distributed, launch
+    from archzoo.training._evaluation import evaluate, predict
+    from archzoo.training._logs import Log, log_to_stderr
+    from archzoo.training._parallel import skips_modules
+    from archzoo.training._precision import prefers_channels_last
+    from archzoo.training._protocols import single_crop
+    from archzoo.training._result import TrainResult
+    from archzoo.training._runs import Job, Setup, default_run_dir, run
+    from archzoo.training._scores import Score, mean_and_deviation
+    from archzoo.training._trainer import train
 
-__all__ = ["RunConfig", "TrainResult", "evaluate", "run", "train"]
+__all__ = [
+    "Distributed",
+    "Job",
+    "Log",
+    "RunConfig",
+    "Score",
+    "Setup",
+    "TrainResult",
+    "choose_recipe",
+    "default_run_dir",
+    "evaluate",
+    "launch",
+    "log_to_stderr",
+    "mean_and_deviation",
+    "predict",
+    "prefers_channels_last",
+    "run",
+    "single_crop",
+    "skips_modules",
+    "train",
+]
 
 _MODULES = {
-    "RunConfig": "config",
-    "TrainResult": "result",
-    "evaluate": "evaluation",
-    "run": "runs",
-    "train": "trainer",
+    "Distributed": "_distributed",
+    "Job": "_runs",
+    "Log": "_logs",
+    "RunConfig": "_config",
+    "Score": "_scores",
+    "Setup": "_runs",
+    "TrainResult": "_result",
+    "choose_recipe": "_choosing",
+    "default_run_dir": "_runs",
+    "evaluate": "_evaluation",
+    "launch": "_distributed",
+    "log_to_stderr": "_logs",
+    "mean_and_deviation": "_scores",
+    "predict": "_evaluation",
+    "prefers_channels_last": "_precision",
+    "run": "_runs",
+    "single_crop": "_protocols",
+    "skips_modules": "_parallel",
+    "train": "_trainer",
 }
 
 
@@ -31,3 +72,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -11,37 +11,47 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from archzoo.transfer.features import capture, extract_features, feature_maps
-    from archzoo.transfer.fine_tuning import fine_tune
-    from archzoo.transfer.freezing import freeze, frozen, unfreeze
-    from archzoo.transfer.head import replace_classifier
-    from archzoo.transfer.layer_rates import parameter_groups
-    from archzoo.transfer.probing import linear_probe
-    from archzoo.transfer.runs import run
+    from archzoo.transfer._feature_reuse import feature_reuse
+    from archzoo.transfer._features import capture, extract_features, feature_maps
+    from archzoo.transfer._fine_tuning import fine_tune
+    from archzoo.transfer._freezing import freeze, frozen, unfreeze
+    from archzoo.transfer._head import replace_classifier
+    from archzoo.transfer._layer_rates import parameter_groups
+    from archzoo.transfer._predictions import draw_predictions, predictions
+    from archzoo.transfer._probing import linear_probe
+    from archzoo.transfer._runs import check_method, run
 
 _MODULES = {
-    "capture": "features",
-    "extract_features": "features",
-    "feature_maps": "features",
-    "fine_tune": "fine_tuning",
-    "freeze": "freezing",
-    "frozen": "freezing",
-    "linear_probe": "probing",
-    "parameter_groups": "layer_rates",
-    "replace_classifier": "head",
-    "run": "runs",
-    "unfreeze": "freezing",
+    "capture": "_features",
+    "check_method": "_runs",
+    "draw_predictions": "_predictions",
+    "extract_features": "_features",
+    "feature_maps": "_features",
+    "feature_reuse": "_feature_reuse",
+    "fine_tune": "_fine_tuning",
+    "freeze": "_freezing",
+    "frozen": "_freezing",
+    "linear_probe": "_probing",
+    "parameter_groups": "_layer_rates",
+    "predictions": "_predictions",
+    "replace_classifier": "_head",
+    "run": "_runs",
+    "unfreeze": "_freezing",
 }
 
 __all__ = [
     "capture",
+    "check_method",
+    "draw_predictions",
     "extract_features",
     "feature_maps",
+    "feature_reuse",
     "fine_tune",
     "freeze",
     "frozen",
     "linear_probe",
     "parameter_groups",
+    "predictions",
     "replace_classifier",
     "run",
     "unfreeze",
@@ -52,3 +62,7 @@ def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,8 +1,9 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
-from archzoo.weights.building import build_pretrained, described_options, load
-from archzoo.weights.published import PUBLISHED, PublishedWeights, normalization
-from archzoo.weights.saving import convert, save
+from archzoo.weights._building import build_pretrained, described_options, load
+from archzoo.weights._hub import from_hub, push
+from archzoo.weights._published import PUBLISHED, PublishedWeights, normalization
+from archzoo.weights._saving import convert, save
 
 __all__ = [
     "PUBLISHED",
@@ -10,7 +11,9 @@ __all__ = [
     "build_pretrained",
     "convert",
     "described_options",
+    "from_hub",
     "load",
     "normalization",
+    "push",
     "save",
 ]

@@ -6,13 +6,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data.augmentation import FUNCTIONS, Pipeline, apply, derive_seed, resolve
-from archzoo.data.color import adjust_brightness, adjust_contrast, adjust_saturation
-from archzoo.data.crops import draw_crop_box, multi_crop_144, ten_crops
-from archzoo.data.dataset import ImageSet
-from archzoo.data.fitting import principal_components
-from archzoo.data.images import stack
-from archzoo.data.resizing import resize_shorter_side
+from archzoo.data import ImageSet, Pipeline, derive_seed, multi_crop_144, resize_shorter_side, stack, ten_crops
+from archzoo.data._augmentation import FUNCTIONS, apply, resolve
+from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_saturation
+from archzoo.data._crops import draw_crop_box
+from archzoo.data._fitting import principal_components
 from archzoo.errors import DataError
 from archzoo.recipes import (
     CenterCrop,
@@ -27,7 +25,7 @@ from archzoo.recipes import (
     Resize,
     Transform,
 )
-from archzoo.recipes.transforms import IMAGENET_COMPONENTS, IMAGENET_DEVIATIONS, TRANSFORMS
+from archzoo.recipes._transforms import IMAGENET_COMPONENTS, IMAGENET_DEVIATIONS, TRANSFORMS
 
 
 def numbered(count: int, channels: int = 3, side: int = 8) -> Tensor:

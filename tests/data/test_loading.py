@@ -4,9 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data.loading import EpochBatches, load_batches
-from archzoo.data.preprocessing import Prepared
-from archzoo.data.splits import Splits
+from archzoo.data import EpochBatches, Prepared, Splits, load_batches
 from archzoo.errors import DataError
 
 

@@ -6,13 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import steps
-from archzoo.data.augmentation import apply
-from archzoo.data.dataset import ImageSet
-from archzoo.data.fitting import channel_statistics
-from archzoo.data.loading import EpochBatches
-from archzoo.data.preprocessing import prepare
-from archzoo.data.splits import Splits
+from archzoo.data import EpochBatches, ImageSet, Splits, prepare
+from archzoo.data import _steps as steps
+from archzoo.data._augmentation import apply
+from archzoo.data._fitting import channel_statistics
 from archzoo.errors import DataError
 from archzoo.recipes import (
     Normalize,

@@ -11,15 +11,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import folders, hub
-from archzoo.data.cache import DecodedImage, cached
-from archzoo.data.dataset import ImageSet
-from archzoo.data.digits import enlarge, load_digits
-from archzoo.data.fitting import channel_statistics
-from archzoo.data.hub import HUB, HubDataset, load_hub
-from archzoo.data.reading import read_image, read_pixels
-from archzoo.data.sources import NORMALIZATION, SOURCES, load
-from archzoo.data.splits import split
+from archzoo.data import NORMALIZATION, ImageSet, load, read_image
+from archzoo.data import _folders as folders
+from archzoo.data import _hub as hub
+from archzoo.data._cache import DecodedImage, cached
+from archzoo.data._digits import enlarge, load_digits
+from archzoo.data._fitting import channel_statistics
+from archzoo.data._hub import HUB, HubDataset, load_hub
+from archzoo.data._reading import read_pixels
+from archzoo.data._sources import SOURCES
+from archzoo.data._splits import split
 from archzoo.errors import DataError, MissingDependency
 
 Image = pytest.importorskip("PIL.Image")

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,14 +9,15 @@ from archzoo.layers import Net
 from archzoo.models.densenet import DenseLayer, Spec
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
 
 def widths(net: Net) -> list[int]:
     """Maps after each transition."""
-    return [part.conv1.out_channels for name, part in net.features.named_children() if name.startswith("transition")]
+    transitions: list[Any] = [part for name, part in net.features.named_children() if name.startswith("transition")]
+    return [transition.conv1.out_channels for transition in transitions]
 
 
 def test_a_layer_is_bn_relu_conv() -> None:
@@ -22,7 +25,7 @@ def test_a_layer_is_bn_relu_conv() -> None:
 
 
 def test_a_bottleneck_is_bn_relu_conv1x1_bn_relu_conv3x3_with_4k_maps_between() -> None:
-    layer = DenseLayer(4, Spec(k=3, bottleneck=True))
+    layer: Any = DenseLayer(4, Spec(k=3, bottleneck=True))
     assert list(layer._modules) == ["bn1", "relu1", "conv1", "bn2", "relu2", "conv2"]
     assert (layer.conv1.out_channels, layer.conv1.kernel_size) == (12, (1, 1))
     assert (layer.conv2.out_channels, layer.conv2.kernel_size, layer.conv2.padding) == (3, (3, 3), (1, 1))
@@ -44,7 +47,7 @@ def test_dropout_follows_every_convolution_but_the_first() -> None:
 
 def test_new_maps_come_after_those_that_were_read_and_leave_them_alone() -> None:
     layer = DenseLayer(4, Spec(k=2))
-    nn.init.normal_(layer.conv1.weight)
+    nn.init.normal_(layer.get_parameter("conv1.weight"))
     maps = torch.randn(1, 4, 5, 5)
     before = maps.clone()
     out = layer(maps)
@@ -57,7 +60,8 @@ def test_new_maps_come_after_those_that_were_read_and_leave_them_alone() -> None
     [("densenet", 16), ("densenet_b", 16), ("densenet_c", 16), ("densenet_bc", 24), ("densenet121", 64)],
 )
 def test_the_first_convolution_has_16_maps_or_2k_with_bottleneck_and_compression(name: str, stem: int) -> None:
-    assert build(name).features.conv1.out_channels == stem
+    features: Any = build(name).features
+    assert features.conv1.out_channels == stem
 
 
 def test_a_transition_keeps_the_share_theta_of_the_maps() -> None:
@@ -70,7 +74,7 @@ def test_a_transition_keeps_the_share_theta_of_the_maps() -> None:
 
 
 def test_a_transition_is_bn_relu_conv1x1_and_2x2_average_pooling() -> None:
-    transition = build("densenet").features.transition1
+    transition: Any = build("densenet").features.transition1
     assert list(transition._modules) == ["bn1", "relu1", "conv1", "pool"]
     assert transition.conv1.kernel_size == (1, 1)
     assert isinstance(transition.pool, nn.AvgPool2d)
@@ -89,13 +93,13 @@ def test_no_convolution_has_a_bias(name: str) -> None:
 
 def test_every_layer_reads_the_maps_of_all_before_it() -> None:
     net = archzoo.build("densenet", depth=13, k=3)  # three layers a block
-    block = net.features.denseblock1
+    block: Any = net.features.denseblock1
     assert [layer.conv1.in_channels for layer in block] == [16, 19, 22]
     assert block(torch.randn(1, 16, 8, 8)).shape == (1, 25, 8, 8)
 
 
 def test_weights_start_as_in_the_authors_release() -> None:
     net = archzoo.build("densenet", depth=40, k=12)
-    weight = net.features.transition2.conv1.weight
+    weight = net.get_parameter("features.transition2.conv1.weight")
     assert weight.std().item() == pytest.approx((2 / 304) ** 0.5, rel=0.02)
-    assert not net.classifier.fc.bias.any()
+    assert not net.get_parameter("classifier.fc.bias").any()

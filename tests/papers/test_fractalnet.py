@@ -63,17 +63,18 @@ def images(batch: int = 2) -> Tensor:
     return torch.randn(batch, 3, 4, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
 
 
-def one(column: int, columns: int) -> Kept:
+def only(column: int, columns: int) -> Kept:
+    """Which columns a join keeps: this one."""
     return tuple(c == column for c in range(1, columns + 1))
 
 
 @contextmanager
-def always(net: Net, column: int) -> Iterator[None]:
+def fixed_draws(net: Net, column: int) -> Iterator[None]:
     """Every global draw takes this column."""
     columns = fractals(net).columns
 
     def keep(meeting: int) -> Kept:
-        return one(column, columns)[columns - meeting :]
+        return only(column, columns)[columns - meeting :]
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DropPath, "draw", lambda self, columns: keep)
@@ -95,7 +96,7 @@ def convolutions_run(net: Net) -> Iterator[list[str]]:
 
 
 def conv_grid(fractal: Fractal, z: Tensor, columns: int) -> list[Tensor]:
-    """The authors' picture instead of the recursion: row by row, column c has a layer every 2^(C-c) rows."""
+    """The grid of the authors' figure, without recursion: row by row, column c has a layer every 2^(C-c) rows."""
     layers = [iter(fractal.column(c)) for c in range(1, columns + 1)]
     last = [z] * columns
     rows = 2 ** (columns - 1)
@@ -137,7 +138,8 @@ def test_the_deepest_path_has_the_printed_number_of_convolutions(columns: int, p
 
 def test_the_first_convolution_of_every_column_widens() -> None:
     for c in (1, 2, 3):
-        first, *others = [layer[0] for layer in blocks(small())[1].fractal.column(c)]  # type: ignore[index]
+        layers: list[Any] = list(blocks(small())[1].fractal.column(c))
+        first, *others = [layer[0] for layer in layers]
         assert (first.in_channels, first.out_channels) == (6, 8)
         assert all((conv.in_channels, conv.out_channels) == (8, 8) for conv in others)
 
@@ -254,13 +256,13 @@ def test_a_step_of_four_columns_runs_little_more_than_half_of_the_convolutions()
     assert run(walk_back(every_column(4), every_column)) == 15
 
 
-def everything(fractal: Fractal, z: Tensor, plan: Plan | None) -> list[Tensor]:
+def all_columns(fractal: Fractal, z: Tensor, plan: Plan | None) -> list[Tensor]:
     """All columns, run whether anybody reads them or not; joins mask what the plan drops."""
     columns: list[Tensor] = [fractal.conv(z)]
     if fractal.first is not None and fractal.second is not None:
         first, second = plan.halves if plan and plan.halves else (None, None)
-        middle = masked(everything(fractal.first, z, first), first)
-        columns += everything(fractal.second, middle, second)
+        middle = masked(all_columns(fractal.first, z, first), first)
+        columns += all_columns(fractal.second, middle, second)
     return columns
 
 
@@ -283,8 +285,8 @@ def test_running_what_lives_equals_running_everything_and_masking(columns: int, 
         plans = [walk_back(keep(columns), keep) for _ in features.blocks]
         maps = images()
         for block, plan in zip(blocks(net), plans, strict=True):
-            found = everything(block.fractal, maps, plan)
-            maps = block.pool(masked(found, plan)) if join_first else masked([block.pool(c) for c in found], plan)
+            ends = all_columns(block.fractal, maps, plan)
+            maps = block.pool(masked(ends, plan)) if join_first else masked([block.pool(end) for end in ends], plan)
         torch.testing.assert_close(ours, net.classifier(maps), rtol=1e-12, atol=1e-12)
         got, expected = (
             torch.autograd.grad(logits.sum(), list(net.parameters()), allow_unused=True)
@@ -339,7 +341,7 @@ def test_without_drop_path_or_with_one_column_training_runs_everything(options: 
 
 def test_statistics_of_layers_that_did_not_run_stay() -> None:
     net = small(3).train()
-    with always(net, 1):
+    with fixed_draws(net, 1):
         net(images().float())
     steps = {n: int(b) for n, b in net.named_buffers() if n.endswith("num_batches_tracked")}
     assert {name for name, count in steps.items() if count} == {
@@ -354,7 +356,7 @@ def test_statistics_of_layers_that_did_not_run_stay() -> None:
 @pytest.mark.parametrize("column", [1, 2, 3, 4])
 def test_a_plain_column_is_what_the_net_computes_when_every_join_keeps_it(column: int, join_first: bool) -> None:
     net = in_double(small(4, join_first=join_first))
-    with always(net, column):
+    with fixed_draws(net, column):
         expected = net(images())
     assert torch.equal(plain_column(net, column).eval()(images()), expected)
 

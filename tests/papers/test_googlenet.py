@@ -16,12 +16,12 @@ from archzoo.models.googlenet import (
     naive_inception,
     without_auxiliary,
 )
-from archzoo.training.losses import training_loss
+from archzoo.training._losses import training_loss
 
 BOTH = pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -55,7 +55,9 @@ def test_the_batch_normalized_net_has_conv_bn_relu_without_a_bias_and_3x3_for_5x
     assert all(isinstance(parts[i + 1], nn.BatchNorm2d) and isinstance(parts[i + 2], nn.ReLU) for i in convs)
     assert {conv.kernel_size for conv in convolutions(net, "5x5.conv")} == {(3, 3)}
     assert not [module for module in net.modules() if isinstance(module, ResponseNorm)]
-    assert (net.features.pool4.kernel_size, net.classifier.drop.p) == (2, 0.2)
+    features: Any = net.features
+    classifier: Any = net.classifier
+    assert (features.pool4.kernel_size, classifier.drop.p) == (2, 0.2)
 
 
 def convolutions(net: nn.Module, end: str) -> list[Any]:
@@ -71,8 +73,8 @@ def test_the_5x5_branch_is_5x5() -> None:
 
 
 def test_a_branch_reduces_before_its_convolution_and_pools_before_its_projection() -> None:
-    branches = {name: layers(branch) for name, branch in build("googlenet").features.inception_3a.named_children()}
-    assert branches == {
+    module = build("googlenet").get_submodule("features.inception_3a")
+    assert {name: layers(branch) for name, branch in module.named_children()} == {
         "1x1": ["conv"],
         "3x3": ["reduce", "conv"],
         "5x5": ["reduce", "conv"],
@@ -92,7 +94,7 @@ def test_pooling_keeps_the_last_incomplete_window() -> None:
 
 
 def test_response_normalization_is_that_of_the_port_with_public_weights() -> None:
-    norm = build("googlenet").features.lrn1
+    norm = build("googlenet").get_submodule("features.lrn1")
     maps = 100 * torch.randn(2, 64, 3, 3)
     # torch divides alpha by n, as the port's framework does
     torch.testing.assert_close(norm(maps), F.local_response_norm(maps, 5, alpha=1e-4, beta=0.75, k=1.0))
@@ -105,7 +107,7 @@ def test_27_layers_are_22_and_five_poolings() -> None:
 
 
 def test_dropout_stands_before_the_linear_layer() -> None:
-    classifier = build("googlenet").classifier
+    classifier: Any = build("googlenet").classifier
     assert list(classifier._modules) == ["pool", "flatten", "drop", "linear"]
     assert classifier.drop.p == 0.4
 
@@ -146,19 +148,20 @@ def test_a_module_by_itself_is_ready_for_use(module: Inception) -> None:
         if isinstance(conv, nn.Conv2d):
             fans = (conv.in_channels + conv.out_channels) * conv.kernel_size[0] ** 2
             assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.1), name
+            assert conv.bias is not None
             assert not conv.bias.any()
 
 
 def test_auxiliary_classifiers_are_those_of_sec_5() -> None:
-    net = build("googlenet", auxiliary=True)
-    for head, inputs in ((net.classifier.aux_4a, 512), (net.classifier.aux_4d, 528)):
+    classifier: Any = build("googlenet", auxiliary=True).classifier
+    for head, inputs in ((classifier.aux_4a, 512), (classifier.aux_4d, 528)):
         assert list(head._modules) == ["pool", "conv", "conv_relu", "flatten", "fc", "fc_relu", "drop", "linear"]
         assert head.pool(torch.empty(1, inputs, 14, 14, device="meta")).shape == (1, inputs, 4, 4)
         assert (head.pool.kernel_size, head.pool.stride) == (5, 3)
         assert (head.conv.in_channels, head.conv.out_channels, head.conv.kernel_size) == (inputs, 128, (1, 1))
         assert (head.fc.in_features, head.fc.out_features, head.drop.p) == (2048, 1024, 0.7)
-        one = sum(parameter.numel() for parameter in head.parameters())
-        assert one == (inputs + 1) * 128 + (2048 + 1) * 1024 + (1024 + 1) * 1000
+        params = sum(parameter.numel() for parameter in head.parameters())
+        assert params == (inputs + 1) * 128 + (2048 + 1) * 1024 + (1024 + 1) * 1000
 
 
 @BOTH
@@ -166,7 +169,7 @@ def test_auxiliary_classifiers_run_in_training_only(name: str) -> None:
     net, images = build(name, auxiliary=True, num_classes=7), torch.empty(2, 3, 224, 224, device="meta")
     logits = net(images)
     assert isinstance(logits, Logits)
-    assert [tuple(one.shape) for one in logits] == [(2, 7)] * 3
+    assert [tuple(output.shape) for output in logits] == [(2, 7)] * 3
     plain = net.eval()(images)
     assert isinstance(plain, Tensor)
     assert plain.shape == (2, 7)
@@ -195,7 +198,7 @@ def test_each_auxiliary_classifier_reads_its_own_module() -> None:
 def test_the_loss_of_an_auxiliary_classifier_counts_three_tenths() -> None:
     logits = Logits(*torch.randn(3, 4, 5, dtype=torch.float64))
     labels = torch.tensor([0, 1, 2, 4])
-    main, first, second = (F.cross_entropy(one, labels) for one in logits)
+    main, first, second = (F.cross_entropy(output, labels) for output in logits)
     torch.testing.assert_close(training_loss(logits, labels), main + 0.3 * first + 0.3 * second)
     torch.testing.assert_close(training_loss(logits.main, labels), main)
 
@@ -236,7 +239,8 @@ def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
 def test_weights_start_as_stated() -> None:
     torch.manual_seed(0)
     net, normalized = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
-    assert net.features.conv2.weight.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
-    assert net.classifier.linear.weight.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
-    assert normalized.features.conv2.weight.std().item() == pytest.approx(0.01, rel=0.01)
+    conv2, linear = net.get_parameter("features.conv2.weight"), net.get_parameter("classifier.linear.weight")
+    assert conv2.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
+    assert linear.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
+    assert normalized.get_parameter("features.conv2.weight").std().item() == pytest.approx(0.01, rel=0.01)
     assert not any(value.any() for name, value in net.named_parameters() if name.endswith("bias"))

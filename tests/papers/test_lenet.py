@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -13,7 +15,7 @@ def test_table_i_has_sixty_links_and_every_input_feeds_ten_maps() -> None:
 
 
 def test_each_map_of_c3_reads_the_inputs_of_its_column_and_no_other() -> None:
-    c3 = archzoo.build("lenet5").features.C3
+    c3 = archzoo.build("lenet5").get_submodule("features.C3")
     for source in range(6):
         maps = torch.zeros(1, 6, 14, 14)
         quiet = c3(maps)
@@ -24,17 +26,19 @@ def test_each_map_of_c3_reads_the_inputs_of_its_column_and_no_other() -> None:
 
 def test_c3_is_a_dense_convolution_with_the_missing_links_at_zero() -> None:
     c3 = SparseConv(TABLE_I).double()
-    for conv in c3.convs:
+    convs: list[Any] = list(c3.convs)
+    for conv in convs:
         nn.init.normal_(conv.weight)
         nn.init.normal_(conv.bias)
     dense = nn.Conv2d(6, 16, 5).double()
-    kernels = [kernel for conv in c3.convs for kernel in conv.weight]
+    assert dense.bias is not None
+    kernels = [kernel for conv in convs for kernel in conv.weight]
     with torch.no_grad():
         dense.weight.zero_()
         for row, (kernel, column) in enumerate(zip(kernels, TABLE_I, strict=True)):
             for link, source in zip(kernel, column, strict=True):
                 dense.weight[row, source] = link
-        dense.bias.copy_(torch.cat([conv.bias for conv in c3.convs]))
+        dense.bias.copy_(torch.cat([conv.bias for conv in convs]))
     maps = torch.randn(2, 6, 14, 14, dtype=torch.float64)
     torch.testing.assert_close(c3(maps), dense(maps))
 

@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -12,7 +13,7 @@ from archzoo.registry import find_recipe
 BOTH = pytest.mark.parametrize("name", ["nin", "nin_imagenet"])
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -73,8 +74,8 @@ def test_the_widths_are_those_of_the_authors_definitions() -> None:
 def test_kernels_strides_and_padding_are_those_of_the_authors_definitions() -> None:
     def convolutions(name: str) -> list[tuple[int, int, int]]:
         layers = dict(parts(build(name)))
-        found = [layers[f"conv{i}"] for i in range(1, 5) if f"conv{i}" in layers]
-        return [(layer.kernel_size[0], layer.stride[0], layer.padding[0]) for layer in found]
+        convs: list[Any] = [layers[f"conv{i}"] for i in range(1, 5) if f"conv{i}" in layers]
+        return [(conv.kernel_size[0], conv.stride[0], conv.padding[0]) for conv in convs]
 
     assert convolutions("nin") == [(5, 1, 2), (5, 1, 2), (3, 1, 1)]
     assert convolutions("nin_imagenet") == [(11, 4, 0), (5, 1, 2), (3, 1, 1), (3, 1, 1)]
@@ -90,12 +91,13 @@ def test_pooling_keeps_the_last_incomplete_window(name: str, sides: tuple[int, .
 
 def test_a_class_is_the_average_of_a_map_of_its_own_and_that_takes_no_parameter() -> None:
     net = archzoo.build("nin").eval()
+    classifier: Any = net.classifier
     images = torch.randn(2, 3, 32, 32)
     with torch.no_grad():
-        maps = net.classifier.relu_cccp6(net.classifier.cccp6(net.features(images)))
+        maps = classifier.relu_cccp6(classifier.cccp6(net.features(images)))
         assert maps.shape == (2, 10, 8, 8)
         torch.testing.assert_close(net(images), maps.mean(dim=(2, 3)))
-    assert not list(net.classifier.pool.parameters())
+    assert not list(classifier.pool.parameters())
 
 
 @BOTH
@@ -114,6 +116,7 @@ def test_weights_start_as_in_the_authors_definitions() -> None:
             if isinstance(layer, nn.Conv2d):
                 std = 0.01 if part in narrow else 0.05
                 assert layer.weight.std().item() == pytest.approx(std, rel=0.1), part
+                assert layer.bias is not None
                 assert not layer.bias.any()
 
 

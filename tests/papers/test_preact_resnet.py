@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from archzoo.layers import Net, Padded
 from archzoo.models.preact_resnet import Unit
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -46,9 +48,8 @@ def test_the_first_unit_reads_the_activated_stem_and_the_last_is_activated_again
 
 
 def test_nothing_is_activated_after_the_addition_and_the_identity_is_clean() -> None:
-    unit = units(archzoo.build("preact_resnet", depth=11))[0]
     unit = Unit(4, nn.Sequential(nn.Conv2d(4, 4, 1, bias=False)), None, None)
-    nn.init.zeros_(unit.layers[0].weight)
+    nn.init.zeros_(unit.get_parameter("layers.0.weight"))
     maps = torch.randn(2, 4, 3, 3)
     before = maps.clone()
     assert torch.equal(unit(maps), before)
@@ -59,10 +60,11 @@ def test_a_projection_reads_the_activation_without_a_batch_norm_of_its_own() -> 
     projecting = [unit for unit in units(build("preact_resnet164")) if unit.project is not None]
     assert len(projecting) == 3
     assert all(isinstance(unit.project, nn.Conv2d) and unit.project.kernel_size == (1, 1) for unit in projecting)
-    unit = Unit(4, nn.Sequential(nn.Conv2d(4, 6, 1, bias=False)), None, nn.Conv2d(4, 6, 1, bias=False))
-    nn.init.zeros_(unit.layers[0].weight)
+    project = nn.Conv2d(4, 6, 1, bias=False)
+    unit = Unit(4, nn.Sequential(nn.Conv2d(4, 6, 1, bias=False)), None, project)
+    nn.init.zeros_(unit.get_parameter("layers.0.weight"))
     maps = torch.randn(2, 4, 3, 3)
-    torch.testing.assert_close(unit(maps), unit.project(unit.activation(maps)))
+    torch.testing.assert_close(unit(maps), project(unit.activation(maps)))
 
 
 def test_resnet_110_has_the_shortcuts_of_option_a() -> None:

@@ -1,12 +1,14 @@
+from typing import Any
+
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import archzoo
 from archzoo.layers import Net, Padded, Residual
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -92,7 +94,7 @@ def test_the_basic_block_and_the_bottleneck_of_fig_5_cost_about_the_same() -> No
 
 def test_weights_start_as_he_gaussian() -> None:
     net: Net = archzoo.build("resnet18")
-    weight: Tensor = blocks(net)[-1].layers.conv2.weight  # type: ignore[union-attr, assignment]
+    weight = blocks(net)[-1].get_parameter("layers.conv2.weight")
     assert weight.std().item() == pytest.approx((2 / (9 * 512)) ** 0.5, rel=0.01)
     for layer in net.modules():
         if isinstance(layer, nn.BatchNorm2d):

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from archzoo.layers import Net
 from archzoo.models.shufflenet_v2 import DownUnit, Unit, shuffle
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -29,22 +31,24 @@ def test_half_of_the_maps_pass_a_unit_untouched() -> None:
 
 @pytest.mark.parametrize(("down", "left"), [("asymmetric", 24), ("symmetric", 58)])
 def test_the_left_branch_going_down_keeps_its_maps_as_the_authors_have_it(down: str, left: int) -> None:
-    unit = build("shufflenet_v2_x1_0", down=down).features.stage2[0]
+    unit = build("shufflenet_v2_x1_0", down=down).get_submodule("features.stage2.0")
     assert isinstance(unit, DownUnit)
-    assert unit.left.expand.conv.out_channels == left
-    assert unit.branch.reduce.conv.out_channels == 58
-    assert unit.branch.expand.conv.out_channels == 116 - left
+    left_branch: Any = unit.left
+    branch: Any = unit.branch
+    assert left_branch.expand.conv.out_channels == left
+    assert branch.reduce.conv.out_channels == 58
+    assert branch.expand.conv.out_channels == 116 - left
     assert unit(torch.empty(1, 24, 8, 8, device="meta")).shape == (1, 116, 4, 4)
 
 
 def test_a_depthwise_convolution_reads_one_map_each_and_has_no_relu() -> None:
-    depthwise = Unit(8).branch.depthwise
+    depthwise: Any = Unit(8).branch.depthwise
     assert list(depthwise._modules) == ["conv", "bn"]
     assert depthwise.conv.groups == depthwise.conv.in_channels == 4
 
 
 def test_the_stages_have_four_eight_and_four_units() -> None:
-    features = build("shufflenet_v2_x1_0").features
+    features: Any = build("shufflenet_v2_x1_0").features
     assert [len(features.get_submodule(f"stage{n}")) for n in (2, 3, 4)] == [4, 8, 4]
     assert (features.conv1.out_channels, features.conv1.stride) == (24, (2, 2))
 
@@ -68,8 +72,8 @@ def test_the_groups_of_table_2_cost_what_128_channels_do(groups: int, channels: 
 
 
 def test_layers_start_as_in_the_authors_code() -> None:
-    net = archzoo.build("shufflenet_v2_x1_0")
-    assert net.features.conv1.weight.std().item() == pytest.approx(0.01, rel=0.1)
-    assert net.features.conv5.conv.weight.std().item() == pytest.approx(1 / 464, rel=0.02)
-    assert net.features.stage4[1].branch.depthwise.conv.weight.std().item() == pytest.approx(1, rel=0.1)
-    assert (net.features.conv5.bn.bias == 0.0001).all()
+    features: Any = archzoo.build("shufflenet_v2_x1_0").features
+    assert features.conv1.weight.std().item() == pytest.approx(0.01, rel=0.1)
+    assert features.conv5.conv.weight.std().item() == pytest.approx(1 / 464, rel=0.02)
+    assert features.stage4[1].branch.depthwise.conv.weight.std().item() == pytest.approx(1, rel=0.1)
+    assert (features.conv5.bn.bias == 0.0001).all()

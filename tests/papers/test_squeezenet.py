@@ -1,4 +1,5 @@
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from archzoo.layers import Net
 from archzoo.models.squeezenet import Bypassed, Fire, Metaparameters
 
 
-def build(name: str, **options: object) -> Net:
+def build(name: str, **options: Any) -> Net:
     net: Net = archzoo.build(name, device="meta", **options)
     return net
 
@@ -66,19 +67,21 @@ def test_a_bypass_adds_what_the_module_read() -> None:
 
 def test_dropout_comes_after_fire9_and_no_linear_layer_follows() -> None:
     net = build("squeezenet1_0")
-    assert list(net.classifier._modules) == ["drop9", "conv10", "relu10", "avgpool10", "flatten"]
-    assert net.classifier.drop9.p == 0.5
+    classifier: Any = net.classifier
+    assert list(classifier._modules) == ["drop9", "conv10", "relu10", "avgpool10", "flatten"]
+    assert classifier.drop9.p == 0.5
     assert not [layer for layer in net.modules() if isinstance(layer, nn.Linear)]
 
 
 def test_the_last_convolution_starts_smaller_than_the_others() -> None:
     net = archzoo.build("squeezenet1_1")
-    assert net.classifier.conv10.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert net.get_parameter("classifier.conv10.weight").std().item() == pytest.approx(0.01, rel=0.02)
     # Uniform of variance 1 / fan-in.
-    assert net.features.fire9.expand3x3.weight.std().item() == pytest.approx((1 / (64 * 9)) ** 0.5, rel=0.02)
+    weight = net.get_parameter("features.fire9.expand3x3.weight")
+    assert weight.std().item() == pytest.approx((1 / (64 * 9)) ** 0.5, rel=0.02)
 
 
 @pytest.mark.parametrize("options", [{"share_3x3": 0.0}, {"share_3x3": 1.0}, {"squeeze_ratio": 0.0}])
-def test_a_fire_module_without_a_part_is_refused(options: dict[str, float]) -> None:
+def test_a_fire_module_without_a_part_is_refused(options: dict[str, Any]) -> None:
     with pytest.raises(archzoo.BadOption, match=f"squeezenet1_0: {next(iter(options))}"):
         archzoo.build("squeezenet1_0", **options)

@@ -1,4 +1,5 @@
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,7 @@ from archzoo.layers import Net
 from archzoo.models.stochastic_depth import PooledShortcut, StochasticBlock, survival_probabilities
 
 
-def build(**options: object) -> Net:
+def build(**options: Any) -> Net:
     net: Net = archzoo.build("stochastic_depth", **{"depth": 20, **options})
     return net
 

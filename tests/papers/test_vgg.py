@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -7,7 +9,7 @@ from archzoo.layers import Net, ResponseNorm
 from archzoo.models.vgg import FROM_A, init_from
 
 
-def small(name: str, **options: object) -> Net:
+def small(name: str, **options: Any) -> Net:
     """A net with a smaller last layer: the rest is what it is."""
     net: Net = archzoo.build(name, num_classes=2, device="meta", **options)
     return net
@@ -15,7 +17,7 @@ def small(name: str, **options: object) -> Net:
 
 def kernels(name: str) -> list[tuple[int, int, int]]:
     """(maps, kernel, padding) of each convolution, in order."""
-    convs = [layer for layer in small(name).features if isinstance(layer, nn.Conv2d)]
+    convs = [layer for layer in small(name).features.children() if isinstance(layer, nn.Conv2d)]
     assert all(conv.stride == (1, 1) and conv.bias is not None for conv in convs)
     return [(conv.out_channels, conv.kernel_size[0], int(conv.padding[0])) for conv in convs]
 
@@ -40,14 +42,14 @@ def test_net_d_is_two_two_three_three_three() -> None:
 @pytest.mark.parametrize("name", archzoo.names("vgg_?"))
 def test_maps_are_halved_five_times_by_2x2_pooling(name: str) -> None:
     assert archzoo.profile(small(name), (3, 224, 224)).sides() == (224, 112, 56, 28, 14, 7)
-    pools = [layer for layer in small(name).features if isinstance(layer, nn.MaxPool2d)]
+    pools = [layer for layer in small(name).features.children() if isinstance(layer, nn.MaxPool2d)]
     assert [(pool.kernel_size, pool.stride) for pool in pools] == [(2, 2)] * 5
 
 
 def test_a_relu_follows_every_convolution_and_the_norm_of_a_lrn_comes_after_the_first() -> None:
     parts = list(small("vgg_a_lrn").features._modules)
     assert parts[:5] == ["conv1_1", "relu1_1", "lrn1", "pool1", "conv2_1"]
-    norms = [layer for layer in small("vgg_a_lrn").features if isinstance(layer, ResponseNorm)]
+    norms = [layer for layer in small("vgg_a_lrn").features.children() if isinstance(layer, ResponseNorm)]
     assert [repr(norm) for norm in norms] == [repr(ResponseNorm())]
     assert not [layer for layer in small("vgg_a").modules() if isinstance(layer, ResponseNorm)]
 
@@ -57,7 +59,7 @@ def test_batch_norm_is_an_option_between_convolution_and_relu() -> None:
 
 
 def test_dropout_follows_the_first_two_linear_layers() -> None:
-    classifier = small("vgg_d").classifier
+    classifier: Any = small("vgg_d").classifier
     assert list(classifier._modules) == ["flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8"]
     assert (classifier.drop6.p, classifier.drop7.p) == (0.5, 0.5)
 
@@ -65,8 +67,8 @@ def test_dropout_follows_the_first_two_linear_layers() -> None:
 def test_three_3x3_layers_have_81_percent_fewer_weights_than_one_7x7_and_see_as_much() -> None:
     c = 4
     three = nn.Sequential(*(nn.Conv2d(c, c, 3, bias=False) for _ in range(3)))
-    one = nn.Conv2d(c, c, 7, bias=False)
-    weights = [sum(parameter.numel() for parameter in net.parameters()) for net in (three, one)]
+    wide = nn.Conv2d(c, c, 7, bias=False)
+    weights = [sum(parameter.numel() for parameter in net.parameters()) for net in (three, wide)]
     assert weights == [27 * c * c, 49 * c * c]
     assert round(100 * (weights[1] / weights[0] - 1)) == 81
     for depth, side in ((2, 5), (3, 7)):

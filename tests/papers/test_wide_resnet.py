@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 import archzoo
-from archzoo.models.wide_resnet import PreActivated, Residual
+from archzoo.layers import Residual
+from archzoo.models.wide_resnet import PreActivated
 
 
 def build(name: str, **options: Any) -> Any:

@@ -6,12 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import steps
-from archzoo.data.augmentation import Pipeline, apply
-from archzoo.data.color import adjust_brightness, adjust_contrast, adjust_saturation
-from archzoo.data.crops import draw_crop_box, multi_crop_144, ten_crops
-from archzoo.data.images import stack
-from archzoo.data.resizing import center_crop, resize, resize_shorter_side
+from archzoo.data import Pipeline, center_crop, multi_crop_144, resize_shorter_side, stack, ten_crops
+from archzoo.data import _steps as steps
+from archzoo.data._augmentation import apply
+from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_saturation
+from archzoo.data._crops import draw_crop_box
+from archzoo.data._resizing import resize
 from archzoo.recipes import Lambda, RandomCrop, RandomErasing, RandomHorizontalFlip, RandomResizedCrop
 
 pytest.importorskip("torchvision", reason="torchvision is not installed")

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
-from archzoo.weights.libraries import names_in
-from archzoo.weights.published import PUBLISHED, PublishedWeights
+from archzoo.weights import PUBLISHED, PublishedWeights
+from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
@@ -64,10 +64,13 @@ def randomize(net: nn.Module) -> None:
                 if module.bias is not None:
                     module.bias.normal_(0, 0.1)
             elif isinstance(module, nn.BatchNorm2d):
-                for tensor, low, high in ((module.weight, 0.5, 1.0), (module.running_var, 0.5, 2.0)):
-                    tensor.uniform_(low, high)
-                for tensor in (module.bias, module.running_mean):
-                    tensor.normal_(0, 0.1)
+                assert module.running_mean is not None
+                assert module.running_var is not None
+                assert module.num_batches_tracked is not None
+                module.weight.uniform_(0.5, 1.0)
+                module.running_var.uniform_(0.5, 2.0)
+                module.bias.normal_(0, 0.1)
+                module.running_mean.normal_(0, 0.1)
                 module.num_batches_tracked.zero_()
 
 
@@ -93,7 +96,7 @@ COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
 
 
 @pytest.mark.parametrize(("library", "ours", "options", "name"), COMPUTED, ids=lambda value: str(value))
-def test_with_their_weights_we_tell_what_they_tell(library: str, ours: str, options: dict[str, Any], name: str) -> None:
+def test_with_their_weights_we_compute_the_same(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options).eval()
     other = theirs(library, name).eval()
     randomize(other)
@@ -181,7 +184,7 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -
 )
 @pytest.mark.filterwarnings("ignore")
 def test_networks_of_every_kind_count_as_torchs_counter_has_it(name: str) -> None:
-    net = theirs("timm", name).eval()
+    net: Any = theirs("timm", name).eval()
     size = net.default_cfg["input_size"]
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         net(torch.empty(1, *size, device="meta"))

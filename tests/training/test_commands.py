@@ -12,10 +12,9 @@ import torch
 
 import archzoo
 from archzoo import cli, training
-from archzoo.cli.training import read_classes, read_seeds, sort_changes
+from archzoo.cli._training import read_classes, read_seeds, sort_changes
 from archzoo.errors import BadOption
-from archzoo.recipes import Recipe
-from archzoo.recipes.optimizers import defaults_of
+from archzoo.recipes import Recipe, defaults_of
 from archzoo.registry import find_recipe
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "rprop", "asgd")

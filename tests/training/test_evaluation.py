@@ -8,18 +8,15 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.data.dataset import ImageSet
-from archzoo.data.preprocessing import Prepared, prepare
-from archzoo.data.splits import Splits
+from archzoo.data import ImageSet, Prepared, Splits, prepare
 from archzoo.errors import DataError, RecipeError
 from archzoo.layers import Net
 from archzoo.recipes import Dense, MultiCrop144, Normalize, Protocol, Rescale, SingleCrop, SubtractMean, TenCrop
 from archzoo.registry import recipes
-from archzoo.training.distributed import Distributed
-from archzoo.training.evaluation import evaluate
-from archzoo.training.fully_convolutional import fully_convolutional
-from archzoo.training.protocols import crops_of
-from archzoo.training.scores import Score, mean_and_deviation
+from archzoo.training import Distributed, evaluate, mean_and_deviation
+from archzoo.training._fully_convolutional import fully_convolutional
+from archzoo.training._protocols import crops_of
+from archzoo.training._scores import Score
 
 COLORS = ImageSet.from_tensor(
     "colors",

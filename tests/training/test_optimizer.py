@@ -9,9 +9,9 @@ from torch import nn
 import archzoo
 from archzoo.errors import RecipeError, TrainingError
 from archzoo.recipes import Optimizer, Recipe, read_changes
-from archzoo.recipes.optimizers import REFUSED
+from archzoo.recipes._optimizers import REFUSED
 from archzoo.registry import find_recipe
-from archzoo.training.optimizer import build_optimizer, split_by_decay
+from archzoo.training._optimizer import build_optimizer, split_by_decay
 
 DIGITS = find_recipe("digits")
 OPTIMIZERS = [

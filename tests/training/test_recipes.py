@@ -25,10 +25,10 @@ from archzoo.recipes import (
     draw_rates,
     read_changes,
 )
-from archzoo.recipes.parsing import FIELDS
+from archzoo.recipes._parsing import FIELDS
 from archzoo.registry import find_recipe, recipes, recipes_of
-from archzoo.training.choosing import choose_recipe
-from archzoo.training.optimizer import build_optimizer
+from archzoo.training import choose_recipe
+from archzoo.training._optimizer import build_optimizer
 
 
 def rate(recipe: Recipe, epoch: float, images: int = 50_000) -> float:

@@ -7,9 +7,9 @@ from torch import nn
 import archzoo
 from archzoo.errors import RecipeError
 from archzoo.recipes import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
-from archzoo.recipes.regularizers import REGULARIZERS
-from archzoo.training.regularization import APPLY, limit_filters, regularize
-from archzoo.training.stochastic_layers import DropConnectLinear, FractionalMaxPool2d, PathDropout
+from archzoo.recipes._regularizers import REGULARIZERS
+from archzoo.training._regularization import APPLY, limit_filters, regularize
+from archzoo.training._stochastic_layers import DropConnectLinear, FractionalMaxPool2d, PathDropout
 
 DRAWS = 4000
 

@@ -18,19 +18,15 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.data.loading import EpochBatches
-from archzoo.data.preprocessing import Prepared
-from archzoo.data.splits import Splits
+from archzoo.data import EpochBatches, Prepared, Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.recipes import Constant, Cosine, MultiStepFraction, Recipe, ReduceOnPlateau
 from archzoo.registry import find_recipe
-from archzoo.training import checkpoints
-from archzoo.training.config import RunConfig
-from archzoo.training.distributed import Distributed
-from archzoo.training.logs import no_log
-from archzoo.training.precision import prefers_bfloat16, prefers_channels_last, resolve
-from archzoo.training.result import TrainResult
-from archzoo.training.trainer import Trainer, train
+from archzoo.training import Distributed, RunConfig, TrainResult, prefers_channels_last, train
+from archzoo.training import _checkpoints as checkpoints
+from archzoo.training._logs import no_log
+from archzoo.training._precision import prefers_bfloat16, resolve
+from archzoo.training._trainer import Trainer
 
 SHORT = find_recipe("digits").with_changes(epochs=3, schedule=Constant(), lr=0.1)
 

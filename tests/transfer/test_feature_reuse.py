@@ -7,7 +7,7 @@ import torch
 
 import archzoo
 from archzoo.errors import TransferError
-from archzoo.transfer.feature_reuse import feature_reuse
+from archzoo.transfer import feature_reuse
 
 
 def test_feature_reuse_is_the_average_absolute_weight() -> None:

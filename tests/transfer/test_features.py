@@ -9,9 +9,9 @@ from PIL import Image
 from safetensors import safe_open
 
 import archzoo
-from archzoo.data.reading import read_image
+from archzoo.data import read_image
 from archzoo.errors import DataError, TransferError, UnknownPart
-from archzoo.transfer.features import extract_features, feature_maps
+from archzoo.transfer import extract_features, feature_maps
 
 HALF = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
 

@@ -10,19 +10,15 @@ from torch import nn
 
 import archzoo
 from archzoo import cli
-from archzoo.data.preprocessing import Prepared
-from archzoo.data.splits import Splits
+from archzoo.data import Prepared, Splits
 from archzoo.errors import TrainingError
 from archzoo.registry import find_recipe
-from archzoo.training.config import RunConfig
-from archzoo.training.logs import no_log
-from archzoo.training.trainer import train
-from archzoo.transfer import fine_tuning
-from archzoo.transfer.fine_tuning import fine_tune
-from archzoo.transfer.freezing import freeze
-from archzoo.transfer.head import replace_classifier
-from archzoo.transfer.predictions import draw_predictions
-from archzoo.transfer.probing import compute_features, linear_probe, split_classifier
+from archzoo.training import RunConfig, train
+from archzoo.training._logs import no_log
+from archzoo.transfer import _fine_tuning as fine_tuning
+from archzoo.transfer import fine_tune, freeze, linear_probe, replace_classifier
+from archzoo.transfer._predictions import draw_predictions
+from archzoo.transfer._probing import compute_features, split_classifier
 
 SHORT = find_recipe("digits").with_changes(epochs=2)
 QUIET: Any = {"log": no_log}

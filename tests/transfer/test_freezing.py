@@ -9,7 +9,7 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import UnknownPart
-from archzoo.transfer.freezing import freeze, frozen, unfreeze
+from archzoo.transfer import freeze, frozen, unfreeze
 
 
 def test_frozen_parts_stay_as_they_are_through_training() -> None:

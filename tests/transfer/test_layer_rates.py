@@ -8,8 +8,7 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import TransferError
-from archzoo.transfer.freezing import freeze
-from archzoo.transfer.layer_rates import parameter_groups
+from archzoo.transfer import freeze, parameter_groups
 
 
 @pytest.mark.parametrize("name", ["resnet20", "vgg_a", "densenet121", "googlenet", "fractalnet20", "squeezenet1_1"])

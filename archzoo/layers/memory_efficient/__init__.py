@@ -8,6 +8,6 @@ are computed once. The backward pass recomputes batch normalization and ReLU, bu
 G. Pleiss et al., "Memory-Efficient Implementation of DenseNets", 2017, arXiv:1707.06990.
 """
 
-from archzoo.layers.memory_efficient.blocks import DenseBlock, Transition
+from archzoo.layers.memory_efficient._blocks import DenseBlock, Transition
 
 __all__ = ["DenseBlock", "Transition"]

@@ -1,9 +1,9 @@
 """Diagrams of architectures as SVG: a traced graph, cut into boxes in series and in parallel, and drawn."""
 
-from archzoo.report.diagram.architectures import architecture
-from archzoo.report.diagram.boxes import Box, Item, LayeredGraph, Parallel, Repeat, Series, boxes_in
-from archzoo.report.diagram.drawing import diagram, draw
-from archzoo.report.diagram.style import STYLE
+from archzoo.report.diagram._architectures import architecture
+from archzoo.report.diagram._boxes import Box, Item, LayeredGraph, Parallel, Repeat, Series, boxes_in
+from archzoo.report.diagram._drawing import diagram, draw
+from archzoo.report.diagram._style import STYLE
 
 __all__ = [
     "STYLE",

@@ -3,10 +3,10 @@
 import archzoo
 from archzoo.auditor import audit
 from archzoo.report.diagram import STYLE
-from archzoo.report.page import overview
-from archzoo.report.page.html import asset
-from archzoo.report.page.network import describe
-from archzoo.report.page.sections import section
+from archzoo.report.page import _overview as overview
+from archzoo.report.page._html import asset
+from archzoo.report.page._network import describe
+from archzoo.report.page._sections import section
 
 __all__ = ["page"]
 

@@ -1,14 +1,14 @@
 """Audits, profiles and comparisons as text, in several formats."""
 
-from archzoo.report.tables.audit import audit_table, place, quantity, summary, write_audit
-from archzoo.report.tables.profile import (
+from archzoo.report.tables._audit import audit_table, place, quantity, summary, write_audit
+from archzoo.report.tables._profile import (
     comparison_table,
     profile_table,
     torchinfo_summary,
     write_comparison,
     write_profile,
 )
-from archzoo.report.tables.text import markdown_row, markdown_table, short
+from archzoo.report.tables._text import markdown_row, markdown_table, short
 
 __all__ = [
     "audit_table",

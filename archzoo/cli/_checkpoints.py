@@ -1,0 +1,93 @@
+"""Commands for weights: list, save, convert, export."""
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from archzoo import find
+from archzoo.cli._arguments import Name, Options, log, read_options
+
+weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
+
+
+class Names(str, Enum):
+    """The library whose tensor names a file has."""
+
+    archzoo = "archzoo"
+    torchvision = "torchvision"
+    timm = "timm"
+
+
+@weights.command("list")
+def list_() -> None:
+    """List the published sets of weights, with the options that each needs and its URL."""
+    from archzoo.weights import PUBLISHED
+
+    for published in PUBLISHED:
+        options = " ".join(f"{name}={value}" for name, value in published.options.items())
+        print("\t".join([published.network, published.name, options or "-", published.url]))
+
+
+@weights.command()
+def save(
+    name: Name,
+    target: Annotated[Path, typer.Argument(help="A .safetensors file.")],
+    options: Options = None,
+    *,
+    source: Annotated[str, typer.Option("--weights", help="torchvision, timm, one of their sets, or a file.")],
+) -> None:
+    """Write pretrained weights to a safetensors file, from which archzoo.load rebuilds the network."""
+    import archzoo.weights
+
+    entry = find(name)
+    given = read_options(entry, options or [])
+    net = archzoo.build(entry.name, weights=source, **given)
+    described = archzoo.weights.described_options(entry, source, given)
+    archzoo.weights.save(net, target, entry.name, **described)
+    log(f"wrote {target}")
+
+
+@weights.command()
+def convert(
+    name: Name,
+    source: Annotated[Path, typer.Argument(help="A weights file, with the tensor names of any of these libraries.")],
+    target: Annotated[Path, typer.Argument(help="The file to write.")],
+    options: Options = None,
+    *,
+    to: Annotated[Names, typer.Option(help="The library whose tensor names to write.")],
+) -> None:
+    """Rename the tensors of a weights file to the names of another library, or of archzoo."""
+    import archzoo.weights
+
+    entry = find(name)
+    archzoo.weights.convert(source, target, entry.name, to.value, **read_options(entry, options or []))
+    log(f"wrote {target}")
+
+
+class Runtime(str, Enum):
+    """The format of an exported network."""
+
+    onnx = "onnx"
+    pt2 = "pt2"
+
+
+def export(
+    name: Name,
+    options: Options = None,
+    *,
+    to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's .pt2.")],
+    weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
+    output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
+) -> None:
+    """Export a network for any batch size, and check its output against the original."""
+    import archzoo.exporting
+
+    entry = find(name)
+    given = read_options(entry, options or [])
+    size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
+    target = output or Path(f"{entry.name}.{to.value}")
+    net = archzoo.build(entry.name, weights=weights or None, **given)
+    error = archzoo.exporting.export(net, target, to.value, size)
+    log(f"wrote {target}, relative error {error:.1e}")

@@ -1,0 +1,148 @@
+"""Commands that draw: diagrams, figures, and the page of all networks."""
+
+import csv
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from archzoo.cli._arguments import Options, Pattern, build_target, log, read_sizes
+from archzoo.cli._costs import Size, Target
+from archzoo.errors import ReportError
+from archzoo.files import write_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCHEDULES = ("resnet110_cifar10", "densenet_cifar", "wide_resnet_cifar", "googlenet_imagenet", "shufflenet_v2_imagenet")
+
+
+def diagram(
+    target: Target,
+    options: Options = None,
+    *,
+    size: Size = "",
+    depth: Annotated[int, typer.Option(min=0, help="Levels of nested modules to open; 0 opens all.")] = 2,
+    fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Draw equal parts in a row once.")] = True,
+    output: Annotated[Path | None, typer.Option(help="A file; stdout by default.")] = None,
+) -> None:
+    """Draw a network as its paper would, as SVG: parts by their names, branches and joins, map sizes."""
+    net, default_size = build_target(target, options or [])
+    input_size = read_sizes(size, default_size)
+    if not isinstance(input_size, tuple):
+        raise ReportError(f"a diagram takes a network with one input, not {size!r}")
+    from archzoo.report.diagram import architecture, draw
+
+    write(draw(architecture(net, input_size, depth or None, fold=fold), target), output)
+
+
+def report(
+    pattern: Pattern = "*",
+    *,
+    output: Annotated[Path, typer.Option(help="The file to write.")] = Path("archzoo-report.html"),
+) -> None:
+    """Write an HTML page of all networks, a single file that works offline."""
+    from archzoo.report.page import page
+
+    write(page(pattern), output)
+
+
+class Kind(str, Enum):
+    """Figures that need no training run."""
+
+    cost = "cost"
+    timeline = "timeline"
+    stages = "stages"
+    memory = "memory"
+    receptive_fields = "receptive-fields"
+    schedules = "schedules"
+    optimizers = "optimizers"
+
+
+class Suffix(str, Enum):
+    """File formats of figures."""
+
+    png = "png"
+    svg = "svg"
+    pdf = "pdf"
+
+
+def figures(
+    kinds: Annotated[list[Kind] | None, typer.Argument(help="The figures to draw; all by default.")] = None,
+    *,
+    output: Annotated[Path, typer.Option(help="The folder for the figures.")] = Path("figures"),
+    form: Annotated[Suffix, typer.Option("--format", help="File format.")] = Suffix.svg,
+    run: Annotated[list[Path] | None, typer.Option(help="A run directory, for training curves; repeatable.")] = None,
+) -> None:
+    """Draw figures of costs, receptive fields, memory, schedules and training runs."""
+    from archzoo.report.figures import save, training_curves
+
+    drawings = _drawings()
+    selected = [kind.value for kind in kinds or ()] or ([] if run else list(drawings))
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ReportError(f"{output} cannot be a folder for figures: {error.strerror}") from error
+    for kind in selected:
+        for name, draw in drawings[kind].items():
+            save(draw(), output / f"{name}.{form.value}")
+            log(f"wrote {output / f'{name}.{form.value}'}")
+    if run:
+        save(training_curves({folder.name: _history(folder) for folder in run}), output / f"curves.{form.value}")
+        log(f"wrote {output / f'curves.{form.value}'}")
+
+
+def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
+    """The functions that draw the figures of each kind, by file name."""
+    import archzoo
+    from archzoo import profiler
+    from archzoo.recipes import TRAINING_IMAGES
+    from archzoo.registry import find_recipe
+    from archzoo.report import figures
+
+    def memory_over_time(phase: str) -> "Figure":
+        memory = profiler.memory(archzoo.build("densenet121", device="meta"), (3, 224, 224), batch=8)
+        return figures.memory_over_time(memory, phase, "densenet121")
+
+    def rates() -> "dict[str, list[float]]":
+        recipes = [find_recipe(name) for name in SCHEDULES]
+        return {recipe.name: recipe.rates(TRAINING_IMAGES[recipe.data], 400) for recipe in recipes}
+
+    return {
+        "cost": {
+            "cost-imagenet": figures.cost_against_error,
+            "cost-cifar10": lambda: figures.cost_against_error("cifar10+", "single crop"),
+        },
+        "timeline": {"timeline": figures.timeline},
+        "stages": {"stages": figures.stage_shares},
+        "memory": {
+            "memory-inference": lambda: memory_over_time("inference"),
+            "memory-training": lambda: memory_over_time("training"),
+        },
+        "receptive-fields": {"receptive-fields": figures.receptive_field_growth},
+        "schedules": {"schedules": lambda: figures.schedules(rates())},
+        "optimizers": {"optimizers": figures.optimizer_paths},
+    }
+
+
+def _history(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's log. Raises ReportError if it has none."""
+    try:
+        with (folder / "log.csv").open(newline="") as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+    except (OSError, ValueError) as error:
+        raise ReportError(f"{folder} has no log.csv of a run: {error}") from error
+
+
+def write(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file atomically. Raises ReportError if it cannot be written."""
+    if output is None:
+        print(text, end="")
+        return
+    try:
+        write_text(output, text)
+    except OSError as error:
+        raise ReportError(f"{output} cannot be written: {error.strerror}") from error
+    log(f"wrote {output}")

@@ -1,0 +1,32 @@
+"""The command ``recipe``: how a paper trained a network."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from archzoo.cli._arguments import Format, Options, complete_name, split_option
+from archzoo.errors import RecipeError
+from archzoo.recipes import TRAINING_IMAGES, describe, draw_rates, read_changes
+from archzoo.registry import find_recipe
+
+
+def recipe(
+    name: Annotated[str, typer.Argument(help="A network, or the name of a recipe.", autocompletion=complete_name)],
+    changes: Options = None,
+    *,
+    data: Annotated[str, typer.Option(help="The dataset, for a network with several recipes.")] = "",
+    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+) -> None:
+    """Print how a paper trained a network, and draw its learning rate. key=value changes a value."""
+    published = find_recipe(name, data)
+    texts = dict(split_option(change) for change in changes or [])
+    changed = published.with_changes(**read_changes(published, texts))
+    if form is Format.json:
+        print(json.dumps(changed.to_dict(), indent=1))
+    elif form is Format.table:
+        for key, text in describe(changed).items():
+            print(f"{key:>16}  {text}")
+        print(f"\n{draw_rates(changed, TRAINING_IMAGES.get(changed.data, 50_000))}")
+    else:
+        raise RecipeError(f"--format of a recipe must be table or json, not {form.value}")

@@ -1,0 +1,85 @@
+"""Datasets by name, and folders of images.
+
+To add a dataset: a row in ``archzoo.data._hub.HUB`` for one of the Hugging Face Hub, or a loader here in SOURCES. Its
+mean and standard deviation by channel go into NORMALIZATION; without them they are computed from the training images.
+"""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from archzoo.data._dataset import ImageSet
+from archzoo.data._digits import load_digits
+from archzoo.data._folders import load_folder
+from archzoo.data._hub import HUB, HubDataset, load_hub
+from archzoo.data._reading import OnCorrupt
+from archzoo.data._splits import Splits, split
+from archzoo.errors import DataError
+
+# From name, input side, channels (None: those of the dataset) and on_corrupt to training and test images.
+Loader = Callable[[str, int, int | None, OnCorrupt], tuple[ImageSet, ImageSet]]
+
+# Mean and standard deviation by channel of the training set, of values from 0 to 1.
+NORMALIZATION: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
+    "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
+    "mnist": ((0.1307,), (0.3081,)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
+
+
+def _load_digits(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
+    return load_digits(side, channels or 1)
+
+
+def _load_named(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
+    return load_hub(HUB[name], name, on_corrupt)
+
+
+def _load_other(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
+    path = name.removeprefix("hub:")
+    return load_hub(HubDataset(path, channels=channels or 3), Path(path).name, on_corrupt)
+
+
+SOURCES: Mapping[str, Loader] = {"digits": _load_digits, **dict.fromkeys(HUB, _load_named)}
+
+
+def load(
+    source: str | Path,
+    *,
+    side: int = 32,
+    channels: int | None = None,
+    on_corrupt: OnCorrupt = "error",
+    validation: float = 0.1,
+    seed: int = 0,
+) -> Splits:
+    """Load a dataset, split into training, validation and test images.
+
+    Args:
+        source: A name in SOURCES; ``hub:OWNER/DATASET`` or ``hub:FOLDER`` for any dataset of the Hugging Face Hub; or a
+            folder of images (``archzoo.data._folders.load_folder`` has its layout).
+        side: The input side of the network, in pixels. Digits are enlarged to it; other images keep their size.
+        channels: The channels that the network takes; None takes those of the dataset.
+        on_corrupt: Whether a corrupt image is an error or is skipped with a warning.
+        validation: The share of the training images that is set aside: 5,000 of CIFAR's 50,000.
+        seed: The seed of the images that are set aside.
+
+    Raises:
+        DataError: For an unknown source, a source that cannot be read, or one with other channels.
+        MissingDependency: Where a package that reads the source is not installed.
+    """
+    if not 0 < validation < 1:
+        raise DataError(f"validation must be between 0 and 1, not {validation}")
+    name = str(source)
+    loader = _load_other if name.startswith("hub:") else SOURCES.get(name)
+    if loader is None:
+        if not Path(name).is_dir():
+            known = ", ".join(SOURCES)
+            raise DataError(f"no dataset and no folder is called {name!r}: use {known}, hub:OWNER/DATASET or a folder")
+        return load_folder(Path(name), channels or 3, on_corrupt, validation, seed)
+    train, test = loader(name, side, channels, on_corrupt)
+    if channels is not None and train.channels != channels:
+        raise DataError(
+            f"the images of {name} have {train.channels} channels, but the network takes {channels}: build it with "
+            f"in_channels={train.channels}"
+        )
+    return split(train, test, validation, seed)

@@ -1,0 +1,82 @@
+"""Steps that hold tensors or a size fitted to a dataset. ``prepare`` makes them; no recipe states them."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from archzoo.data._augmentation import apply
+from archzoo.data._images import Images, stack, to_float
+from archzoo.errors import DataError
+
+
+@dataclass(frozen=True)
+class Pad:
+    """Pad with zeros on all sides to a square of this size."""
+
+    size: int
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class Normalize:
+    """(values - mean) / std of values from 0 to 1; mean and std are (C, 1, 1) or (C, H, W)."""
+
+    mean: Tensor
+    std: Tensor
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiply every value by a factor."""
+
+    factor: float
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class ZCAWhitening:
+    """Normalize the contrast of each image to a norm, subtract the mean (D,) and multiply by the matrix (D, D)."""
+
+    mean: Tensor
+    matrix: Tensor
+    contrast: float
+    draws: ClassVar[int] = 0
+
+
+@apply.register
+def _pad(step: Pad, images: Images, numbers: Tensor) -> Images:
+    batch = stack(images)
+    height, width = batch.shape[-2:]
+    if max(height, width) > step.size:
+        raise DataError(f"images of {height}x{width} do not fit in {step.size}x{step.size}: resize them")
+    rows, columns = step.size - height, step.size - width
+    return F.pad(batch, (columns // 2, columns - columns // 2, rows // 2, rows - rows // 2))
+
+
+@apply.register
+def _normalize(step: Normalize, images: Images, numbers: Tensor) -> Images:
+    if isinstance(images, Tensor):
+        return to_float(images).sub(step.mean).div_(step.std)
+    return [to_float(image).sub(step.mean).div_(step.std) for image in images]
+
+
+@apply.register
+def _scale(step: Scale, images: Images, numbers: Tensor) -> Images:
+    return to_float(stack(images)) * step.factor
+
+
+@apply.register
+def _whiten(step: ZCAWhitening, images: Images, numbers: Tensor) -> Images:
+    batch = stack(images)
+    return ((normalize_contrast(batch, step.contrast) - step.mean) @ step.matrix).view(batch.shape)
+
+
+def normalize_contrast(images: Tensor, norm: float) -> Tensor:
+    """Images (N, C, H, W) as rows (N, C * H * W) of mean 0 and of this norm."""
+    rows = to_float(images).flatten(1)
+    rows = rows - rows.mean(1, keepdim=True)
+    norms: Tensor = rows.norm(dim=1, keepdim=True)
+    return norm * rows / norms.clamp(min=1e-8)

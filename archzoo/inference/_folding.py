@@ -1,0 +1,102 @@
+"""Folding batch norms into convolutions, by the structure of a symbolic trace.
+
+Which layer reads whose output decides; the order of execution does not. Two folds are exact: conv-BN, and BN-ReLU-conv
+without padding, for networks that activate before they convolve.
+"""
+
+import copy
+from collections.abc import Iterator
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from archzoo.inference._structure import Structure, replace_modules
+
+Replacement = tuple[nn.Module, nn.Module]  # (module of the network, its replacement)
+
+
+def fold_batch_norms(model: nn.Module) -> nn.Module:
+    """A copy in eval mode, with every batch norm folded that a convolution before or after it can absorb."""
+    folded = copy.deepcopy(model).eval()
+    with torch.no_grad():
+        for fold in (fold_into_conv_before, fold_into_conv_after):
+            replace_modules(folded, dict(fold(Structure(folded))))
+    return folded
+
+
+def fold_into_conv_before(net: Structure) -> Iterator[Replacement]:
+    """Conv-BN becomes a convolution, where the batch norm alone reads the convolution's output.
+
+    Dropout between the two is the identity in eval mode.
+    """
+    for node in net.nodes:
+        norm = net.layer(node)
+        if isinstance(norm, nn.BatchNorm2d):
+            source = node.all_input_nodes[0]
+            while isinstance(net.layer(source), nn.Dropout | nn.Identity) and len(source.users) == 1:
+                source = source.all_input_nodes[0]
+            conv = net.layer(source)
+            if isinstance(conv, nn.Conv2d) and len(source.users) == 1:
+                yield conv, fuse_conv_bn_eval(conv, norm)
+                yield norm, nn.Identity().eval()
+
+
+def fold_into_conv_after(net: Structure) -> Iterator[Replacement]:
+    """BN-ReLU-conv becomes clamp-conv, where only convolutions without padding read the ReLU's output.
+
+    relu(s x + b) is s max(x, -b/s) + b for s > 0, and s min(x, -b/s) + b for s < 0. The clamp computes the maximum or
+    minimum, and the convolution absorbs s and b.
+    """
+    for node in net.nodes:
+        norm, relu = net.layer(node), next(iter(node.users), node)
+        if not isinstance(norm, nn.BatchNorm2d) or len(node.users) > 1 or not isinstance(net.layer(relu), nn.ReLU):
+            continue
+        convs = [net.layer(user) for user in relu.users]
+        scale, shift = scale_and_shift(norm)
+        if all(map(absorbs_affine, convs)) and (shift / scale).isfinite().all():
+            yield norm, Clamp(scale, shift).eval()
+            yield cast(nn.ReLU, net.layer(relu)), nn.Identity().eval()
+            for conv in convs:
+                yield cast(nn.Conv2d, conv), absorb_affine(cast(nn.Conv2d, conv), scale, shift)
+
+
+def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
+    """Scale and shift of each channel in eval mode, both (C,)."""
+    mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
+    scale = torch.rsqrt(variance + norm.eps)
+    if norm.affine:
+        return scale * norm.weight, norm.bias - scale * norm.weight * mean
+    return scale, -scale * mean
+
+
+def absorbs_affine(layer: nn.Module | None) -> bool:
+    """Whether the layer is a convolution that can absorb a scale and shift of its input: padding would get no shift."""
+    return isinstance(layer, nn.Conv2d) and layer.padding in (0, (0, 0), "valid") and layer.groups == 1
+
+
+def absorb_affine(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> nn.Conv2d:
+    """The convolution that computes from x what ``conv`` computes from scale * x + shift."""
+    absorbed = copy.deepcopy(conv)
+    bias = torch.einsum("oihw,i->o", conv.weight, shift)
+    absorbed.weight = nn.Parameter(conv.weight * scale[:, None, None])
+    absorbed.bias = nn.Parameter(bias if conv.bias is None else conv.bias + bias)
+    return absorbed
+
+
+class Clamp(nn.Module):
+    """Bounds its input where a ReLU after scale and shift would cut it off: below for a positive scale, else above."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, scale: Tensor, shift: Tensor) -> None:
+        super().__init__()
+        bound = (-shift / scale)[:, None, None]
+        positive = (scale > 0)[:, None, None]
+        self.register_buffer("low", torch.where(positive, bound, -torch.inf))
+        self.register_buffer("high", torch.where(positive, torch.inf, bound))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return torch.clamp(maps, self.low, self.high)

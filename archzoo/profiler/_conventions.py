@@ -1,0 +1,87 @@
+"""Counting conventions of papers and other tools, as weighted sums of the primitive counts.
+
+Each convention gives exactly what the tool reports for convolutional networks built of torch's own modules; the tests
+compare them with the tools themselves.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from archzoo.profiler._work import Work
+
+PRIMITIVES = {
+    "macs": "multiply-adds of convolutions and matrix products",
+    "biased": "outputs that have a bias added",
+    "batch_norm": "batch-norm elements",
+    "batch_norm_affine": "batch-norm elements with scale and shift",
+    "layer_norm": "elements of other normalizations",
+    "layer_norm_affine": "elements of other normalizations with scale and shift",
+    "avg_pooled": "outputs of average pooling",
+    "adaptive_inputs": "inputs of adaptive average pooling",
+    "adaptive_outputs": "outputs of adaptive average pooling",
+}
+
+
+@dataclass(frozen=True)
+class Convention:
+    """A counting convention: the unit of its number, and the weight of each primitive count."""
+
+    name: str
+    unit: str
+    weights: Mapping[str, int]
+    remark: str = ""
+
+    def count(self, work: Work) -> int:
+        """The cost under this convention."""
+        return sum(weight * getattr(work, primitive) for primitive, weight in self.weights.items())
+
+    def explain(self, work: Work) -> str:
+        """The cost under this convention, with every term of the sum."""
+        parts = [
+            f"{weight} x {count:,} {PRIMITIVES[primitive]}" if weight != 1 else f"{count:,} {PRIMITIVES[primitive]}"
+            for primitive, weight in self.weights.items()
+            if (count := getattr(work, primitive))
+        ]
+        remark = f" ({self.remark})" if self.remark else ""
+        return f"{self.name}: {self.count(work):,} {self.unit} = {' + '.join(parts) or 'nothing'}{remark}"
+
+
+def _convention(name: str, unit: str, remark: str = "", **weights: int) -> Convention:
+    return Convention(name, unit, MappingProxyType(weights), remark)
+
+
+CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
+    {
+        convention.name: convention
+        for convention in (
+            _convention("papers", "multiply-adds", "most papers call them FLOPs", macs=1),
+            _convention("torch", "FLOPs", "torch.utils.flop_counter: two for each multiply-add", macs=2),
+            _convention(
+                "fvcore",
+                '"flops"',
+                "a batch norm in evaluation as one multiply-add for its scale and one for its shift",
+                macs=1,
+                batch_norm=1,
+                batch_norm_affine=1,
+                layer_norm=4,
+                layer_norm_affine=1,
+                adaptive_inputs=1,
+            ),
+            _convention("ptflops", '"MACs"', "its aten backend", macs=1, biased=1),
+            _convention(
+                "thop",
+                '"MACs"',
+                "module by module: what is called as a function it does not see",
+                macs=1,
+                batch_norm=2,
+                batch_norm_affine=2,
+                layer_norm=2,
+                layer_norm_affine=2,
+                avg_pooled=1,
+                adaptive_inputs=1,
+                adaptive_outputs=1,
+            ),
+        )
+    }
+)

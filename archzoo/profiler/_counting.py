@@ -1,0 +1,248 @@
+"""One forward pass on meta tensors, counted module by module.
+
+The model itself runs, but none of its values is read or written: wherever an operator would touch its tensors, meta
+tensors (shapes without values) take their place.
+"""
+
+import threading
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+from archzoo.errors import ProfileError
+from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
+from archzoo.profiler._meta import (
+    MetaTensors,
+    gc_disabled,
+    hint,
+    is_lazy,
+    materialize_lazy,
+    meta_copy,
+    module_hooks,
+    modules_of,
+    state_preserved,
+)
+from archzoo.profiler._module_stats import ModuleStats
+from archzoo.profiler._operators import Operator, look_up
+from archzoo.profiler._parameters import count_parameters
+from archzoo.profiler._profiles import Profile
+from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
+from archzoo.profiler._work import Counts, Work
+
+
+def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> Profile:
+    """Count the cost of ``model`` for one input of ``input_size``, (channels, height, width), in eval mode.
+
+    Args:
+        model: Any module, on any device. Its mode, parameters, buffers, hooks and the random state are unchanged
+            afterwards, also if its forward raises.
+        input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
+            gives several inputs, a dict inputs by name.
+        batch: How many inputs run together. All counts are for one of them.
+
+    Raises:
+        ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
+    """
+    if not isinstance(model, nn.Module):
+        raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
+    model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
+    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
+        model = meta_copy(model)  # recurrent layers compare devices before any operator is called
+    args, kwargs, batch = meta_inputs(model, input_size, batch)
+    sizes = sizes_of(input_size)
+    counter = CountingMode(model, (args, kwargs))
+    try:
+        with torch.no_grad(), torch.random.fork_rng(devices=[]):
+            if any(map(is_lazy, counter.meta.own.values())):
+                model = materialize_lazy(model, args, kwargs)
+                counter = CountingMode(model, (args, kwargs))
+            with (
+                state_preserved(counter.names, training=False),
+                module_hooks(counter.enter, counter.leave),
+                gc_disabled(),
+                counter,
+            ):
+                model(*args, **kwargs)
+    except Exception as error:
+        part = counter.path() or type(model).__name__
+        reason = f"{type(error).__name__}: {error}{hint(model, error)}"
+        partial = None if any(map(is_lazy, counter.meta.own.values())) else counter.profile(sizes, batch)
+        raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
+    return counter.profile(sizes, batch)
+
+
+class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Runs every operator on meta tensors and adds its cost to the modules that are running."""
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # nothing is compiled here: saves importing the compiler, and two frames a call
+
+    def __init__(self, model: nn.Module, inputs: Any) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.thread = threading.get_ident()
+        self.names = modules_of(model)
+        self.meta = MetaTensors(self.names)
+        self.running: list[nn.Module] = []
+        self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
+        self.finished: dict[nn.Module, Counts] = {}
+        self.returned: list[tuple[nn.Module, tuple[int, ...] | None, int]] = []
+        self.depth = 0
+        self.uncounted_ops: dict[str, int] = {}
+        self.origins: dict[int, Origin] = {}
+        self.written: dict[int, Origin] = {}  # by storage: the origin of what was written into a part of a tensor
+        images = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
+        self.trace = CallTrace(images)
+        for index, image in enumerate(images):
+            self.origins[id(image)] = Origin(0, index, False)
+
+    def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        known = look_up(operator)
+        tensors = known.tensors(args, kwargs)
+        out = NotImplemented
+        if known.shape is not None:
+            subject = tensors[known.subject]
+            if subject.is_meta and id(subject) not in self.meta.own:
+                out = known.shape(*args, **kwargs)
+        if out is NotImplemented:
+            own = self.meta.own
+            if any(tensor.is_meta or id(tensor) in own for tensor in tensors):
+                meta_args, meta_kwargs = self.meta.substitute(args, kwargs)
+                out = operator(*meta_args, **meta_kwargs)
+            else:
+                out = operator(*args, **kwargs)
+        if tensors and not known.fresh:
+            self._count(operator, known, out, tensors, args, kwargs)
+        return out
+
+    def _count(
+        self, operator: Any, known: Operator, out: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]
+    ) -> None:
+        """Add the cost of one call, and record the origin of its result."""
+        counts = self.counts[-1]
+        inputs: list[tuple[Tensor, int]] = []
+        depth, grad = -1, False
+        for tensor in tensors:
+            tensor_depth, index, tensor_grad = self.origins.get(id(tensor)) or self._origin(tensor)
+            grad = grad or tensor_grad
+            if index >= 0:
+                inputs.append((tensor, index))
+                depth = max(depth, tensor_depth)
+        if known.macs is not None:
+            layer = self._count_product(counts, known, out, args, kwargs)
+            depth += layer and bool(inputs)
+        elif known.other_ops is not None:
+            for name, count in known.other_ops(out, *args, **kwargs).items():
+                counts[name] = counts.get(name, 0) + count
+        elif not known.known:
+            name = str(operator.overloadpacket)
+            self.uncounted_ops[name] = self.uncounted_ops.get(name, 0) + 1
+        if inputs:
+            self.depth = max(self.depth, depth)
+            if out is not inputs[0][0] or len(inputs) > 1:
+                index = self.trace.record(known.field_rule, out, inputs, args, kwargs)
+                self._record_origin(out, Origin(depth, index, grad), known)
+        elif grad:
+            self._record_origin(out, LEARNABLE, known)
+
+    def _count_product(self, counts: Counts, known: Operator, out: Any, args: Any, kwargs: dict[str, Any]) -> bool:
+        """Add the multiply-adds of one call; return whether it is a layer with weights."""
+        assert known.macs is not None
+        macs = known.macs(out, *args, **kwargs)
+        counts["macs"] = counts.get("macs", 0) + macs
+        gradients = sum([self._origin(args[position]).grad for position in known.factors])
+        counts["backward_macs"] = counts.get("backward_macs", 0) + gradients * macs
+        if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
+            return False
+        outputs = out.numel()
+        counts["neurons"] = counts.get("neurons", 0) + outputs
+        counts["layers"] = counts.get("layers", 0) + 1
+        if known.bias is not None and args[known.bias] is not None:
+            counts["biased"] = counts.get("biased", 0) + outputs
+        return True
+
+    def _origin(self, tensor: Tensor) -> Origin:
+        origin = self.origins.get(id(tensor))
+        if origin is None and self.written:
+            origin = self.written.get(tensor.untyped_storage()._cdata)
+        return origin or (LEARNABLE if tensor.requires_grad else CONSTANT)
+
+    def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
+        for tensor in (out,) if isinstance(out, Tensor) else out:
+            if isinstance(tensor, Tensor):
+                self.origins[id(tensor)] = origin
+                self.trace.tensors.append(tensor)
+                if known.writes:
+                    self._record_write(tensor, origin)
+
+    def _record_write(self, tensor: Tensor, origin: Origin) -> None:
+        """Record for all views of a tensor that something was written into one of them."""
+        key = tensor.untyped_storage()._cdata
+        before = self.written.get(key, CONSTANT)
+        if before.call_index >= 0 and origin.call_index >= 0:
+            index = self.trace.record_union(tensor, [before.call_index, origin.call_index])
+            origin = Origin(max(before.depth, origin.depth), index, before.grad or origin.grad)
+        self.written[key] = origin
+
+    def enter(self, module: nn.Module, args: Any) -> None:
+        """Forward pre-hook: the module starts to run."""
+        if module in self.names and threading.get_ident() == self.thread:
+            self.running.append(module)
+            self.counts.append({})
+
+    def leave(self, module: nn.Module, args: Any, out: Any) -> None:
+        """Forward hook: record what the module returned."""
+        if module not in self.names or threading.get_ident() != self.thread:
+            return
+        self._finish()
+        tensor = out if isinstance(out, Tensor) else next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
+        if tensor is None:
+            self.returned.append((module, None, -1))
+        else:
+            self.returned.append((module, tuple(tensor.shape), self._origin(tensor).call_index))
+
+    def _finish(self) -> None:
+        """Add the counts of the innermost running module to the module around it."""
+        module, counts = self.running.pop(), self.counts.pop()
+        if counts:
+            _add(self.counts[-1], counts)
+            if module in self.finished:
+                if module not in self.running:
+                    _add(self.finished[module], counts)
+            elif module not in self.running:  # a module that calls itself counts once, in its outermost call
+                self.finished[module] = counts
+
+    def path(self) -> str:
+        """The name of the innermost module that is running."""
+        return self.names[self.running[-1]] if self.running else ""
+
+    def profile(self, input_size: Any, batch: int) -> Profile:
+        """The counts for one of the inputs that ran together."""
+        while self.running:
+            self._finish()
+        stats = {}
+        for module, name in self.names.items():
+            work = Work(**self.finished.get(module, {}))
+            stats[module] = ModuleStats(
+                name, type(module).__name__, work=work if batch == 1 else work.per_sample(batch)
+            )
+        outputs = []
+        for module, shape, index in self.returned:
+            module_stats = stats[module]
+            module_stats.calls += 1
+            module_stats.output = None if shape is None else shape[1:]
+            module_stats.field_source = (self.trace, index, shape) if shape and index >= 0 else None
+            if module_stats.output is not None:
+                outputs.append((module_stats.name, module_stats.output))
+        count_parameters(stats)
+        modules = list(stats.values())
+        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch)
+
+
+def _add(sums: Counts, counts: Counts) -> None:
+    for name, count in counts.items():
+        sums[name] = sums.get(name, 0) + count

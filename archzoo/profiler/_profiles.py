@@ -1,0 +1,149 @@
+"""The result of profiling a model: statistics per module, readable, comparable, and stored as JSON."""
+
+import json
+from dataclasses import dataclass, field
+from fractions import Fraction
+from itertools import groupby
+from typing import Any
+
+from archzoo.errors import ProfileError
+from archzoo.profiler._conventions import CONVENTIONS, Convention
+from archzoo.profiler._intervals import Field, ReceptiveField
+from archzoo.profiler._module_stats import ModuleStats, Shape
+from archzoo.profiler._rendering import as_html, as_text
+from archzoo.profiler._work import Work
+
+
+@dataclass
+class Profile:
+    """The cost of a model for one input of ``input_size``: exact integers, per module.
+
+    Attributes:
+        modules: Statistics of every module; the first is the whole model, named "".
+        depth: Layers with weights on the longest path.
+        outputs: Name and output shape, without the batch, of every module call, in the order in which they finished.
+        uncounted_ops: Operators without a formula, with their number of calls. If not empty, ``macs`` is a lower bound.
+        batch: How many inputs ran together. All counts are for one of them.
+    """
+
+    model: str
+    input_size: Any
+    modules: list[ModuleStats]
+    depth: int = 0
+    outputs: list[tuple[str, Shape]] = field(default_factory=list)
+    uncounted_ops: dict[str, int] = field(default_factory=dict)
+    batch: int = 1
+
+    @property
+    def rows(self) -> list[ModuleStats]:
+        """The same list as ``modules``: one row per module."""
+        return self.modules
+
+    @property
+    def params(self) -> int:
+        """Parameters, shared ones once."""
+        return self.modules[0].params
+
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of the forward pass, for one input."""
+        return self.modules[0].macs
+
+    @property
+    def backward_macs(self) -> int:
+        """Multiply-adds of the backward pass, for one input."""
+        return self.modules[0].backward_macs
+
+    @property
+    def flops(self) -> int:
+        """2 x ``macs``."""
+        return self.modules[0].flops
+
+    @property
+    def other_ops(self) -> int:
+        """Elements normalized, read by pooling windows or computed elementwise, for one input."""
+        return self.modules[0].other_ops
+
+    def under(self, convention: str) -> int:
+        """The cost as another tool or paper counts it: see ``archzoo.profiler.CONVENTIONS``."""
+        return _convention(convention).count(self.modules[0].work)
+
+    def explain(self, convention: str) -> str:
+        """The cost under a convention, with every term of it."""
+        return _convention(convention).explain(self.modules[0].work)
+
+    def at(self, name: str) -> ModuleStats:
+        """The statistics of one module. Raises ProfileError that suggests the nearest names."""
+        for stats in self.modules:
+            if stats.name == name:
+                return stats
+        parts = [stats.name for stats in self.modules if stats.name]
+        end = name.rpartition(".")[2]
+        near = [part for part in parts if part.endswith(end)] or parts
+        raise ProfileError(f"{self.model} has no part {name!r}; it has {', '.join(near[:5])}")
+
+    def sides(self, within: str = "features") -> tuple[int, ...]:
+        """The side lengths of the square feature maps inside one part, in order, without repeats."""
+        sides = [shape[-1] for name, shape in self.outputs if name.startswith(f"{within}.") and len(shape) == 3]
+        return tuple(side for side, _ in groupby(sides))
+
+    def to_json(self) -> str:
+        """The whole profile as JSON; ``from_json`` reads it back."""
+        modules = [stats.as_dict() for stats in self.modules]
+        return json.dumps({"archzoo_profile": 1, **vars(self), "modules": modules}, indent=1, default=str)
+
+    @classmethod
+    def from_json(cls, text: str) -> "Profile":
+        """The profile that ``to_json`` wrote. Raises ProfileError for any other text."""
+        try:
+            values = json.loads(text)
+            version = values.pop("archzoo_profile")
+            if version != 1:
+                raise ProfileError(f"cannot read version {version!r} of a profile, only version 1")
+            modules = [_module_stats(stats) for stats in values.pop("modules")]
+            outputs = [(name, tuple(shape)) for name, shape in values.pop("outputs")]
+            return cls(modules=modules, outputs=outputs, input_size=_sizes(values.pop("input_size")), **values)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProfileError(f"not a profile that archzoo wrote: {type(error).__name__}: {error}") from error
+
+    def __str__(self) -> str:
+        return as_text(self.model, self.modules, self.uncounted_ops)
+
+    def _repr_html_(self) -> str:
+        return as_html(self.model, self.modules, self.uncounted_ops)
+
+
+def _convention(name: str) -> Convention:
+    if name not in CONVENTIONS:
+        raise ProfileError(f"no convention is called {name!r}; there are {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]
+
+
+def _module_stats(values: dict[str, Any]) -> ModuleStats:
+    receptive_field, output = values.pop("receptive_field"), values.pop("output")
+    if receptive_field is not None:
+        receptive_field = ReceptiveField(_axes(receptive_field["axes"]), tuple(receptive_field["shape"]))
+    return ModuleStats(
+        work=Work(**values.pop("work")),
+        output=None if output is None else tuple(output),
+        field_source=receptive_field,
+        **values,
+    )
+
+
+def _axes(axes: Any) -> Field:
+    """Intervals from JSON, where integers are numbers and fractions are text."""
+    return tuple(
+        (dim, tuple((_number(jump), _number(lo), _number(hi)) for jump, lo, hi in intervals)) for dim, intervals in axes
+    )
+
+
+def _number(value: int | str) -> int | Fraction:
+    return value if isinstance(value, int) else Fraction(value)
+
+
+def _sizes(sizes: Any) -> Any:
+    """Tuples from the lists of JSON, inside dicts too."""
+    if isinstance(sizes, dict):
+        return {name: _sizes(size) for name, size in sizes.items()}
+    return tuple(map(_sizes, sizes)) if isinstance(sizes, list) else sizes

@@ -1,0 +1,69 @@
+"""How a recipe turns bytes into the numbers that a network reads. Imports no torch.
+
+``archzoo.data._preprocessing`` fits each to the training set.
+"""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from archzoo.recipes._transforms import require
+
+Scope = Literal["channel", "pixel"]
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """One way to scale and center images."""
+
+
+@dataclass(frozen=True)
+class Normalize(Preprocessing):
+    """Subtract the mean and divide by the standard deviation of each channel of the training set."""
+
+
+@dataclass(frozen=True)
+class SubtractMean(Preprocessing):
+    """Subtract the training set's mean, by channel or by pixel, from values of 0 to 255.
+
+    ``values``, in the order red, green, blue, are used in place of the training set's mean by channel.
+    """
+
+    scope: Scope = "channel"
+    values: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        scopes = get_args(Scope)
+        require(
+            self.scope in scopes, f"scope of SubtractMean must be {' or '.join(map(repr, scopes))}, not {self.scope!r}"
+        )
+        require(
+            not self.values or self.scope == "channel", "values of SubtractMean are by channel: scope must be 'channel'"
+        )
+
+
+@dataclass(frozen=True)
+class Rescale(Preprocessing):
+    """Map a value of 0 to ``low`` and the largest value to ``high``, linearly."""
+
+    low: float = 0.0
+    high: float = 1.0
+
+    def __post_init__(self) -> None:
+        require(self.low < self.high, f"low of Rescale must be less than high, not {self.low} and {self.high}")
+
+
+@dataclass(frozen=True)
+class ZCAWhitening(Preprocessing):
+    """Global contrast normalization to this norm, then ZCA whitening with ``epsilon`` added to the variances.
+
+    The defaults are those of Maxout's released code, which Network in Network refers to.
+    """
+
+    contrast: float = 55.0
+    epsilon: float = 0.1
+
+    def __post_init__(self) -> None:
+        require(self.contrast > 0 and self.epsilon > 0, "contrast and epsilon of ZCAWhitening must be positive")
+
+
+PREPROCESSING: tuple[type[Preprocessing], ...] = (Normalize, Rescale, SubtractMean, ZCAWhitening)

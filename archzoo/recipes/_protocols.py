@@ -1,0 +1,59 @@
+"""Evaluation protocols: which crops of a test image are averaged. Imports no torch.
+
+``archzoo.training._protocols`` makes the crops.
+"""
+
+from dataclasses import dataclass
+
+from archzoo.recipes._transforms import require
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How a network is tested. Softmax outputs are averaged over the crops."""
+
+
+@dataclass(frozen=True)
+class SingleCrop(Protocol):
+    """The center of each image; of ``size`` pixels after the shorter side is scaled to ``resize``, where given."""
+
+    size: int | None = None
+    resize: int | None = None
+
+    def __post_init__(self) -> None:
+        require(
+            (self.size is None) == (self.resize is None),
+            f"SingleCrop takes both size and resize or neither, not {self.size} and {self.resize}",
+        )
+        if self.size is not None and self.resize is not None:
+            require(0 < self.size <= self.resize, f"size of SingleCrop must be from 1 to resize, not {self.size}")
+
+    def __str__(self) -> str:
+        return "single crop" if self.size is None else f"single crop of {self.size} after resizing to {self.resize}"
+
+
+@dataclass(frozen=True)
+class TenCrop(Protocol):
+    """The four corners and the center, and their mirror images (AlexNet, Sec. 4.1)."""
+
+    def __str__(self) -> str:
+        return "ten crops"
+
+
+@dataclass(frozen=True)
+class MultiCrop144(Protocol):
+    """GoogLeNet's 144 crops: 4 scales x 3 squares x 6 crops x 2 mirror images (Sec. 7)."""
+
+    def __str__(self) -> str:
+        return "144 crops"
+
+
+@dataclass(frozen=True)
+class Dense(Protocol):
+    """The fully convolutional network on whole images at three scales, and their mirror images (VGG, Sec. 3.2)."""
+
+    def __str__(self) -> str:
+        return "dense, three scales"
+
+
+PROTOCOLS: tuple[type[Protocol], ...] = (Dense, MultiCrop144, SingleCrop, TenCrop)

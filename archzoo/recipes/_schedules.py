@@ -1,0 +1,227 @@
+"""Learning-rate schedules: the factor of the initial rate at each iteration. Imports no torch."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from archzoo.recipes._transforms import require
+
+Unit = Literal["epochs", "iterations"]
+
+
+@dataclass(frozen=True)
+class Duration:
+    """The length of a run: iterations in all, and in each epoch."""
+
+    iterations: int
+    per_epoch: int
+
+    def position(self, iteration: int, unit: Unit) -> int:
+        """How many whole epochs, or iterations, are done before this iteration."""
+        return iteration // self.per_epoch if unit == "epochs" else iteration
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A learning rate over a run, as a factor of the initial one."""
+
+    def __post_init__(self) -> None:
+        unit = getattr(self, "unit", "epochs")
+        name = type(self).__name__
+        require(unit in get_args(Unit), f"unit of {name} must be 'epochs' or 'iterations', not {unit!r}")
+        for field in ("milestones", "fractions"):
+            values = getattr(self, field, ())
+            require(
+                isinstance(values, tuple) and list(values) == sorted(values) and all(value > 0 for value in values),
+                f"{field} of {name} must be a tuple of increasing positive numbers, not {values!r}",
+            )
+        gamma = getattr(self, "gamma", 0.1)
+        require(0 < gamma <= 1, f"gamma of {name} must be more than 0 and at most 1, not {gamma!r}")
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        """The factor at an iteration, counted from 0."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """The same rate throughout."""
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return 1.0
+
+
+@dataclass(frozen=True)
+class MultiStep(Schedule):
+    """Multiply by ``gamma`` after each milestone, in epochs or iterations."""
+
+    milestones: tuple[int, ...]
+    gamma: float = 0.1
+    unit: Unit = "epochs"
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        position = run.position(iteration, self.unit)
+        return self.gamma ** sum(position >= milestone for milestone in self.milestones)
+
+
+@dataclass(frozen=True)
+class PiecewiseConstant(Schedule):
+    """A factor of its own after each milestone, in epochs or iterations."""
+
+    milestones: tuple[int, ...]
+    factors: tuple[float, ...]
+    unit: Unit = "epochs"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(
+            len(self.milestones) == len(self.factors),
+            f"PiecewiseConstant takes one factor for each milestone, not {len(self.factors)} for "
+            f"{len(self.milestones)}",
+        )
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        position = run.position(iteration, self.unit)
+        passed = sum(position >= milestone for milestone in self.milestones)
+        return self.factors[passed - 1] if passed else 1.0
+
+
+@dataclass(frozen=True)
+class MultiStepFraction(Schedule):
+    """Multiply by ``gamma`` after each of these fractions of the run: (0.5, 0.75)."""
+
+    fractions: tuple[float, ...]
+    gamma: float = 0.1
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return self.gamma ** sum(iteration >= round(fraction * run.iterations) for fraction in self.fractions)
+
+
+@dataclass(frozen=True)
+class StepDecay(Schedule):
+    """Multiply by ``gamma`` every ``step_size`` epochs or iterations."""
+
+    step_size: int
+    gamma: float
+    unit: Unit = "epochs"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.step_size > 0, f"step_size of StepDecay must be positive, not {self.step_size!r}")
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return float(self.gamma ** (run.position(iteration, self.unit) // self.step_size))
+
+
+@dataclass(frozen=True)
+class RemainingHalves(Schedule):
+    """Multiply by ``gamma`` whenever the remaining run has halved, ``times`` times: at 200, 300, 350, 375 of 400."""
+
+    gamma: float = 0.1
+    times: int = 4
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        ends = [run.iterations - run.iterations // 2 ** (time + 1) for time in range(self.times)]
+        return float(self.gamma ** sum(iteration >= end for end in ends))
+
+
+@dataclass(frozen=True)
+class InverseTime(Schedule):
+    """1 / (1 + rate * t), with t in epochs or iterations."""
+
+    rate: float
+    unit: Unit = "iterations"
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return 1 / (1 + self.rate * run.position(iteration, self.unit))
+
+
+@dataclass(frozen=True)
+class LinearDecay(Schedule):
+    """Fall to zero in a straight line."""
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return max(0.0, 1 - iteration / run.iterations)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """Fall to zero along half a cosine, ``restarts`` times (snapshot ensembles restart; Huang et al. 2017)."""
+
+    restarts: int = 1
+
+    def __post_init__(self) -> None:
+        require(self.restarts >= 1, f"restarts of Cosine must be at least 1, not {self.restarts!r}")
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        length = math.ceil(run.iterations / self.restarts)
+        return 0.5 * (1 + math.cos(math.pi * (iteration % length) / length))
+
+
+@dataclass(frozen=True)
+class ReduceOnPlateau(Schedule):
+    """Multiply by ``gamma`` after ``patience`` epochs without a better validation error, at most ``drops`` times.
+
+    The factor depends on the run: ``factor_after`` takes the errors of the epochs that are done.
+    """
+
+    gamma: float = 0.1
+    patience: int = 5
+    drops: int = 3
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return 1.0
+
+    def factor_after(self, errors: Sequence[float]) -> float:
+        """The factor after epochs with these validation errors."""
+        best, waited, dropped = math.inf, 0, 0
+        for error in errors:
+            best, waited = (error, 0) if error < best else (best, waited + 1)
+            if waited == self.patience and dropped < self.drops:
+                dropped, waited = dropped + 1, 0
+        return self.gamma**dropped
+
+
+@dataclass(frozen=True)
+class Warmup(Schedule):
+    """A constant factor for the first ``length`` epochs or iterations, then ``schedule``."""
+
+    initial: float
+    length: int
+    schedule: Schedule
+    unit: Unit = "iterations"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(isinstance(self.schedule, Schedule), f"Warmup is followed by a schedule, not {self.schedule!r}")
+        require(self.length > 0, f"length of Warmup must be positive, not {self.length!r}")
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        if run.position(iteration, self.unit) < self.length:
+            return self.initial
+        return self.schedule.factor(iteration, run)
+
+
+def rate_factor(schedule: Schedule, iteration: int, run: Duration, errors: Sequence[float]) -> float:
+    """The factor of any schedule at an iteration, given the validation errors of the epochs that are done."""
+    if isinstance(schedule, Warmup):
+        if run.position(iteration, schedule.unit) < schedule.length:
+            return schedule.initial
+        return rate_factor(schedule.schedule, iteration, run, errors)
+    return schedule.factor_after(errors) if isinstance(schedule, ReduceOnPlateau) else schedule.factor(iteration, run)
+
+
+SCHEDULES: tuple[type[Schedule], ...] = (
+    Constant,
+    Cosine,
+    InverseTime,
+    LinearDecay,
+    MultiStep,
+    MultiStepFraction,
+    PiecewiseConstant,
+    ReduceOnPlateau,
+    RemainingHalves,
+    StepDecay,
+    Warmup,
+)

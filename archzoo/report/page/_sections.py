@@ -1,0 +1,91 @@
+"""The section of one network: its diagram, claims, published errors, layers and recipe."""
+
+from html import escape
+
+from archzoo.paper import DATA
+from archzoo.recipes import describe
+from archzoo.registry import recipes_of
+from archzoo.report import tables
+from archzoo.report.page._html import html_table
+from archzoo.report.page._network import Network, place
+
+SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
+SHOWN += ("augmentation", "preprocessing", "regularizers", "protocol")
+SHOWN += ("paper_result", "source", "unspecified", "unconfirmed")
+
+
+def section(network: Network) -> str:
+    """The section of a network, which opens on request."""
+    entry = network.entry
+    name, paper = escape(network.name), entry.paper
+    fixed = {option: value for option, value in entry.options.items() if option not in ("in_channels", "num_classes")}
+    call = ", ".join(
+        [repr(network.name), *(f"{key}={value!r}" for key, value in fixed.items() if key not in entry.fixed)]
+    )
+    return (
+        f'<details class="net" id="net-{name}"><summary>{name} <span>{escape(entry.summary)}</span></summary>\n'
+        f'<p><a href="{escape(paper.link)}">{escape(paper.title)}</a>, {escape(paper.authors)}, {paper.year}. '
+        f'<code>archzoo.build({escape(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
+        f"{_claims(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
+    )
+
+
+def _claims(network: Network) -> str:
+    if not network.claims:
+        return "<p>No paper prints a number about this network that a count can meet.</p>\n"
+    rows = []
+    for claim in network.claims:
+        where = tables.place(claim)
+        rows.append(
+            [
+                (f'<span class="{claim.verdict}">{claim.verdict}</span>', ""),
+                (escape(tables.quantity(claim)), ""),
+                (escape(claim.printed), "n"),
+                (escape(claim.ours_text), "n"),
+                (escape(f"{where}: {claim.why}" if claim.why else where), ""),
+            ]
+        )
+    return "<h3>What is printed about it</h3>\n" + html_table(["", "of", "printed n", "ours n", "where"], rows)
+
+
+def _errors(network: Network) -> str:
+    if not network.results:
+        return ""
+    rows = [
+        [
+            (escape(DATA[result.data]), ""),
+            (f"{result.error:g}%", "n"),
+            (escape(result.protocol), ""),
+            (escape(place(result)), ""),
+        ]
+        for result in network.results
+    ]
+    return "<h3>Published error</h3>\n" + html_table(["data", "error n", "protocol", "where"], rows)
+
+
+def _layers(network: Network) -> str:
+    rows = [
+        [
+            (escape(stats.name.removeprefix("features.").removeprefix("classifier.")), ""),
+            ("x".join(map(str, stats.output or ())), ""),
+            (f"{stats.params:,}", "n"),
+            (f"{stats.macs:,}", "n"),
+        ]
+        for stats in network.cost.modules
+        if stats.level == 2 and (stats.params or stats.macs or "pool" in stats.name)
+    ]
+    return "<h3>Layers</h3>\n" + html_table(["part", "maps", "parameters n", "multiply-adds n"], rows)
+
+
+def _recipe(network: Network) -> str:
+    published = recipes_of(network.name)
+    if not published:
+        why = network.entry.paper.without_recipe[network.name]
+        return f"<h3>How it was trained</h3>\n<p>No recipe is published: {escape(why)}.</p>\n"
+    values = describe(published[0])
+    rows = "".join(
+        f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(values[key])}</dd>"
+        for key in SHOWN
+        if values[key] not in ("-", "0.0")
+    )
+    return f"<h3>How it was trained</h3>\n<dl>{rows}</dl>\n"

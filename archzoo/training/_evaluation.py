@@ -1,0 +1,86 @@
+"""Evaluation of a network or an ensemble on images that it was not trained on."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from archzoo.data import Images, ImageSet, Prepared
+from archzoo.errors import DataError
+from archzoo.layers import Net, evaluation_mode
+from archzoo.recipes import Dense, Protocol, SingleCrop
+from archzoo.training._distributed import Distributed
+from archzoo.training._fully_convolutional import fully_convolutional
+from archzoo.training._protocols import Crops, crops_of
+from archzoo.training._scores import Score
+
+ONE_PROCESS = Distributed()
+SINGLE_CROP = SingleCrop()
+
+
+def evaluate(
+    nets: nn.Module | Sequence[nn.Module],
+    images: ImageSet,
+    prepared: Prepared,
+    *,
+    protocol: Protocol = SINGLE_CROP,
+    batch_size: int = 128,
+    distributed: Distributed = ONE_PROCESS,
+) -> Score:
+    """The score of a network, or of an ensemble of several, on these images. Each process evaluates its share.
+
+    Restores train/eval mode. Raises DataError if there are no images, or another number of classes than logits.
+    """
+    if not len(images):
+        raise DataError(f"{images.name} has no images to evaluate")
+    is_dense = isinstance(protocol, Dense)
+    members = [nets] if isinstance(nets, nn.Module) else list(nets)
+    members = [fully_convolutional(net) if is_dense and isinstance(net, Net) else net for net in members]
+    own = torch.arange(len(images))[distributed.rank :: distributed.world_size]
+    sums = _Sums(len(images.classes))
+    with evaluation_mode(*members), torch.inference_mode():
+        for indices in torch.split(own, 1 if is_dense else batch_size):
+            probabilities = predict(members, images.take(indices), prepared, crops_of(protocol), distributed.device)
+            sums.add(probabilities, images.labels[indices], images.name)
+    return sums.score(distributed, str(protocol), images.classes)
+
+
+def predict(nets: Sequence[nn.Module], images: Images, prepared: Prepared, crops: Crops, device: Any) -> Tensor:
+    """The softmax (N, num_classes), averaged over crops and networks."""
+    total, count = torch.zeros(()), 0
+    for batch in crops(images, prepared):
+        for net in nets:
+            total = total + net(batch.to(device)).float().softmax(1).cpu().double()
+            count += 1
+    return total / count
+
+
+class _Sums:
+    """The sums of a score over batches."""
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.confusion = torch.zeros(classes * classes)
+        self.top5_correct = torch.zeros(1)
+        self.loss = torch.zeros(1, dtype=torch.float64)
+
+    def add(self, probabilities: Tensor, labels: Tensor, name: str) -> None:
+        classes = self.classes
+        if probabilities.shape[1] != classes:
+            raise DataError(
+                f"the network has {probabilities.shape[1]} classes, and {name} has {classes}: build it with "
+                f"num_classes={classes}"
+            )
+        self.confusion += torch.bincount(labels * classes + probabilities.argmax(1), minlength=classes * classes)
+        top5 = probabilities.topk(min(5, classes)).indices
+        self.top5_correct += (top5 == labels.unsqueeze(1)).any(1).sum()
+        self.loss += F.nll_loss(probabilities.clamp(min=1e-300).log(), labels, reduction="sum")
+
+    def score(self, distributed: Distributed, protocol: str, classes: Sequence[str]) -> Score:
+        """The score over the images of all processes."""
+        own = torch.cat([self.confusion.double(), self.top5_correct.double(), self.loss]).to(distributed.device)
+        *counts, top5_correct, loss = distributed.all_reduce(own).tolist()
+        confusion = torch.tensor(counts).long().view(self.classes, self.classes)
+        return Score(confusion, round(top5_correct), loss, protocol, tuple(classes))

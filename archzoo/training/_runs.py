@@ -1,0 +1,194 @@
+"""A training run in one call: from names of a network, data and a recipe to a trained network in a directory.
+
+What ``archzoo.transfer.run`` shares with it is here too.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import archzoo
+from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, load, prepare
+from archzoo.layers import Net
+from archzoo.recipes import Recipe
+from archzoo.registry import Entry, find
+from archzoo.training._choosing import choose_recipe
+from archzoo.training._config import RunConfig
+from archzoo.training._distributed import Distributed, join
+from archzoo.training._logs import Log, log_to_stderr, no_log
+from archzoo.training._result import TrainResult
+from archzoo.training._trainer import train
+from archzoo.weights import described_options, save
+
+
+def run(
+    network: str,
+    *,
+    data: str | Path = "digits",
+    recipe: Recipe | str | None = None,
+    changes: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
+    weights: str | Path | None = None,
+    classes: Sequence[int] | None = None,
+    on_corrupt: OnCorrupt = "error",
+    run_dir: str | Path | None = None,
+    config: RunConfig | None = None,
+    device: str | None = None,
+    log: Log = log_to_stderr,
+) -> TrainResult:
+    """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
+
+    Rerun the same call to resume a run that was stopped or killed: the final weights are bit-identical. Under torchrun
+    every process makes the same call.
+
+    Args:
+        network: The name of a network.
+        data: ``digits``, a dataset such as ``cifar10``, ``hub:OWNER/NAME``, or a folder of images.
+        recipe: A recipe or its name. By default the network's own for this data, else for its paper's data.
+        changes: Values of the recipe to change, as in ``Recipe.with_changes``.
+        options: Options of the network. ``in_channels`` and ``num_classes`` are those of the data by default.
+        weights: Pretrained weights to start from: a published set or a file.
+        classes: Train on these classes only, by number.
+        on_corrupt: Whether a corrupt image raises DataError or is skipped.
+        run_dir: Where logs, checkpoints, result.json and net.safetensors are written; ``runs/NETWORK-DATA`` by default.
+        config: Seed, precision and the like.
+        device: ``cpu`` or ``cuda``; the GPU if there is one by default.
+        log: Called with each line for people, in the main process.
+
+    Raises:
+        RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
+        DataError: If the data cannot be read.
+        TrainingError: As in ``archzoo.training._trainer.train``.
+        Stopped: After SIGTERM, with the state saved.
+    """
+    job = Job(
+        find(network),
+        choose_recipe(network, data, recipe).with_changes(**(changes or {})),
+        data,
+        dict(options or {}),
+        weights,
+        classes,
+        on_corrupt,
+        Path(run_dir) if run_dir is not None else default_run_dir(network, data),
+        config or RunConfig(),
+        device,
+        log,
+    )
+    return job.run(job.build, train)
+
+
+def default_run_dir(network: str, data: str | Path, suffix: str = "") -> Path:
+    """The directory of a run that names none: ``runs/NETWORK-DATA``."""
+    return Path("runs") / f"{find(network).name}-{Path(data).name}{suffix}"
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a job has read before it trains."""
+
+    splits: Splits
+    prepared: Prepared
+    options: dict[str, Any]
+    distributed: Distributed
+    log: Log = field(default=no_log)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A request to train: which network, by which recipe, on which data, where."""
+
+    entry: Entry
+    recipe: Recipe
+    data: str | Path
+    options: dict[str, Any]
+    weights: str | Path | None
+    classes: Sequence[int] | None
+    on_corrupt: OnCorrupt
+    run_dir: Path
+    config: RunConfig
+    device: str | None
+    log: Log
+
+    def run(
+        self,
+        build: Callable[[dict[str, Any]], Net],
+        train: Callable[..., TrainResult],
+        write: Callable[[Net, Setup], Sequence[str]] = lambda net, setup: (),
+    ) -> TrainResult:
+        """Read the data, ``build`` the network for these options, ``train`` it, and write it in the main process.
+
+        ``write`` writes further files beside the network, and returns their names.
+        """
+        with self._setup() as setup:
+            torch.manual_seed(self.config.seed)
+            net = build(setup.options)
+            result = train(
+                net,
+                setup.splits,
+                setup.prepared,
+                self.recipe,
+                self.run_dir,
+                self.config,
+                distributed=setup.distributed,
+                description=self._description(setup.options),
+                log=setup.log,
+            )
+            if setup.distributed.is_main:
+                trained = self._write(result, setup.options)
+                files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
+                setup.log(f"wrote {', '.join(files[:-1])} and {files[-1]} to {self.run_dir}")
+        return result
+
+    @contextmanager
+    def _setup(self) -> Iterator[Setup]:
+        splits = self._load()
+        options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
+        with join(self.device) as distributed:
+            prepared = prepare(
+                self.recipe.augmentation,
+                self.recipe.preprocessing,
+                splits.train,
+                self.entry.input_size[1],
+                NORMALIZATION.get(str(self.data)),
+            )
+            yield Setup(splits, prepared, options, distributed, self.log if distributed.is_main else no_log)
+
+    def build(self, options: dict[str, Any]) -> Net:
+        """The network with these options, with pretrained weights where the job names some."""
+        return archzoo.build(self.entry.name, weights=self.weights, **options)
+
+    def _load(self) -> Splits:
+        channels = self.options.get("in_channels", self._pretrained_channels())
+        side = self.entry.input_size[1]
+        splits = load(self.data, side=side, channels=channels, on_corrupt=self.on_corrupt)
+        if self.classes is None:
+            return splits
+        return Splits(**{name: images.select_classes(self.classes) for name, images in vars(splits).items()})
+
+    def _pretrained_channels(self) -> int | None:
+        """The channels that the weights were trained on."""
+        if self.weights is None:
+            return None
+        described = described_options(self.entry, self.weights, self.options)
+        return int(described.get("in_channels", self.entry.options["in_channels"]))
+
+    def _description(self, options: dict[str, Any]) -> dict[str, Any]:
+        return {
+            "network": self.entry.name,
+            "options": options,
+            "weights": None if self.weights is None else str(self.weights),
+            "classes": None if self.classes is None else list(self.classes),
+        }
+
+    def _write(self, result: TrainResult, options: dict[str, Any]) -> Net:
+        """Write net.safetensors, and return the network as it is read from there: without what its training added."""
+        if self.weights is not None:
+            options = described_options(self.entry, self.weights, options)
+        trained = archzoo.build(self.entry.name, device="meta", **options)
+        trained.load_state_dict(result.state, assign=True)
+        save(trained, self.run_dir / "net.safetensors", self.entry.name, **options)
+        return trained

@@ -1,0 +1,75 @@
+"""One iteration of training: rates, forward and backward passes, and the update."""
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.data import Batch, derive_seed
+from archzoo.recipes import Duration, Recipe, rate_factor
+from archzoo.training._averaging import snapshot_interval
+from archzoo.training._losses import main_and_total_loss, main_logits
+from archzoo.training._parallel import gradient_sync
+from archzoo.training._precision import autocast
+from archzoo.training._progress import DeviceSums
+from archzoo.training._regularization import limit_filters
+from archzoo.training._state import TrainState
+
+
+def train_step(state: TrainState, recipe: Recipe, duration: Duration, batch: Batch, sums: DeviceSums) -> None:
+    """One iteration on this process's share of a batch. Adds its loss and errors to ``sums``."""
+    config, distributed = state.config, state.distributed
+    torch.manual_seed(derive_seed("forward", config.seed, state.progress.iteration, distributed.rank))
+    _set_rates(state, recipe, duration)
+    state.parallel.train()
+    count = min(config.accumulate, max(len(batch.labels), 1))
+    parts = list(zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True))
+    for number, (images, labels) in enumerate(parts, 1):
+        with (
+            gradient_sync(state.parallel, config, enabled=number == len(parts)),
+            autocast(config, distributed.device),
+        ):
+            loss = _loss(state, recipe, images, labels, sums)
+            # Each process has its share of the batch, and gradients are averaged over the processes.
+            scaled = loss * distributed.world_size / batch.global_size
+            state.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
+    _update(state, recipe)
+    state.progress.iteration += 1
+    state.progress.images += len(batch.labels)
+    interval = snapshot_interval(recipe, duration.iterations)
+    if interval and state.progress.iteration % interval == 0:
+        state.take_snapshot()
+
+
+def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
+    progress = state.progress
+    factor = rate_factor(recipe.schedule, progress.iteration, duration, progress.validation_errors)
+    for group in state.optimizer.param_groups:
+        group["lr"] = group["initial_lr"] * factor
+
+
+def _loss(state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, sums: DeviceSums) -> Tensor:
+    """The training loss, summed over the images."""
+    labels = labels.to(state.distributed.device)
+    outputs = state.parallel(_to_device(state, images))
+    main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
+    sums.add(main, main_logits(outputs), labels)
+    return total
+
+
+def _to_device(state: TrainState, images: Tensor) -> Tensor:
+    moved = images.to(state.distributed.device, non_blocking=True)
+    if not state.config.channels_last or moved.dim() != 4:  # the classifier of a linear probe reads vectors
+        return moved
+    return moved.to(memory_format=torch.channels_last)
+
+
+def _update(state: TrainState, recipe: Recipe) -> None:
+    if recipe.grad_clip_norm:
+        state.scaler.unscale_(state.optimizer)
+        nn.utils.clip_grad_norm_(state.net.parameters(), recipe.grad_clip_norm)
+    state.scaler.step(state.optimizer)
+    state.scaler.update()
+    state.optimizer.zero_grad(set_to_none=True)
+    if recipe.filter_limit:
+        limit_filters(state.net, recipe.filter_limit)
+    if state.averaged is not None:
+        state.averaged.update_parameters(state.net)

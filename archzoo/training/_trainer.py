@@ -1,0 +1,287 @@
+"""Training by a recipe, in one process or several. A run that was killed resumes, and its weights are bit-identical."""
+
+import math
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
+from archzoo.errors import Stopped, TrainingError
+from archzoo.layers import Net
+from archzoo.recipes import Protocol, Recipe, SingleCrop
+from archzoo.training import _checkpoints as checkpoints
+from archzoo.training._averaging import ensemble_members
+from archzoo.training._config import RunConfig, check_config
+from archzoo.training._distributed import Distributed
+from archzoo.training._evaluation import evaluate
+from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
+from archzoo.training._precision import resolve
+from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
+from archzoo.training._result import TrainResult, describe_result, write_result
+from archzoo.training._run_dir import claim_run_dir, describe_run
+from archzoo.training._scores import Score
+from archzoo.training._state import TrainState
+from archzoo.training._steps import train_step
+from archzoo.training._stopping import on_sigterm
+
+CHECK_INTERVAL = 20  # iterations between two checks of the loss and of signals, on an accelerator
+
+
+def train(
+    net: Net,
+    splits: Splits,
+    prepared: Prepared,
+    recipe: Recipe,
+    run_dir: str | Path,
+    config: RunConfig | None = None,
+    *,
+    distributed: Distributed | None = None,
+    description: dict[str, Any] | None = None,
+    parameter_groups: Sequence[dict[str, Any]] | None = None,
+    log: Log = log_to_stderr,
+) -> TrainResult:
+    """Train a network in place by a recipe, and test it.
+
+    Args:
+        net: The network; its logits have one column for each class of ``splits``.
+        splits: Images to train, to validate after each epoch, and to test once at the end.
+        prepared: Augmentation and preprocessing, from ``archzoo.data._preprocessing.prepare``.
+        recipe: The recipe.
+        run_dir: Where run.json, log.csv, log.jsonl, checkpoints and result.json are written. If it holds checkpoints
+            of the same run, training resumes from the last one, to bit-identical weights.
+        config: Seed, precision and the like.
+        distributed: This process, from ``archzoo.training._distributed.join``; a single process by default.
+        description: What else identifies the run, in plain types.
+        parameter_groups: The optimizer's, each with its own ``lr``; all parameters that require gradients by default.
+        log: Called with each line for people.
+
+    Raises:
+        TrainingError: For a config that does not fit, a run directory of another run, or a loss that is NaN or
+            infinite.
+        Stopped: After SIGTERM, with the state saved.
+        CheckpointError: If a checkpoint cannot be written.
+    """
+    trainer = Trainer(
+        net,
+        splits,
+        prepared,
+        recipe,
+        Path(run_dir),
+        config or RunConfig(),
+        distributed=distributed or Distributed(),
+        description=description or {},
+        parameter_groups=parameter_groups,
+        log=log,
+    )
+    return trainer.run()
+
+
+class Trainer:
+    """One training run. ``train`` makes one and runs it to its end."""
+
+    def __init__(
+        self,
+        net: Net,
+        splits: Splits,
+        prepared: Prepared,
+        recipe: Recipe,
+        run_dir: Path,
+        config: RunConfig,
+        *,
+        distributed: Distributed,
+        description: dict[str, Any],
+        parameter_groups: Sequence[dict[str, Any]] | None,
+        log: Log,
+    ) -> None:
+        check_config(config, recipe, distributed)
+        check_batch_size(recipe.batch_size, splits.train, distributed.world_size)
+        self.splits, self.prepared, self.recipe = splits, prepared, recipe
+        self.run_dir, self.distributed, self.log = run_dir, distributed, log
+        self.config = resolve(config, distributed.device)
+        self.duration = recipe.duration(len(splits.train))
+        self.sums = DeviceSums()
+        self.stop_requested = False
+        self.state = TrainState(net, recipe, self.config, distributed, parameter_groups)
+        claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
+        self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
+
+    def run(self) -> TrainResult:
+        """Resume, train all remaining epochs, and test."""
+        with on_sigterm(self._request_stop):
+            try:
+                self.resume()
+                while not self.is_done:
+                    self.train_epoch()
+                return self.finish()
+            finally:
+                if self.history is not None:
+                    self.history.close()
+
+    def _request_stop(self) -> None:
+        self.stop_requested = True
+
+    @property
+    def progress(self) -> Progress:
+        """Where the run is."""
+        return self.state.progress
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all iterations are done."""
+        return self.progress.iteration >= self.duration.iterations
+
+    def resume(self) -> None:
+        """Load the last checkpoint, if there is one."""
+        if self.state.load_latest(self.run_dir) and self.distributed.is_main:
+            self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+
+    # Training
+
+    def train_epoch(self) -> None:
+        """Train to the end of the epoch, validate, log, and write a checkpoint."""
+        epoch, start = divmod(self.progress.iteration, self.duration.per_epoch)
+        batches = self._batches(epoch)
+        self.splits.train.check_file()
+        end = min(len(batches), self.duration.iterations - epoch * self.duration.per_epoch)
+        began = time.perf_counter()
+        with progress_bar(epoch + 1, start, end, shown=self.distributed.is_main) as bar:
+            for index, batch in zip(range(start, end), load_batches(batches, start, self.config.workers), strict=False):
+                self.step(batch)
+                bar.update()
+                is_last = index + 1 == end
+                if is_last or self.distributed.device.type == "cpu" or index % CHECK_INTERVAL == 0:
+                    self._check(began, is_last=is_last)
+        self._end_epoch(epoch, time.perf_counter() - began)
+        stop = torch.tensor(float(self.stop_requested), device=self.distributed.device)
+        if self.distributed.all_reduce(stop) and not self.is_done:
+            raise self._stopped()
+
+    def _batches(self, epoch: int) -> EpochBatches:
+        return EpochBatches(
+            self.splits.train,
+            self.prepared.train,
+            self.recipe.batch_size,
+            self.config.seed,
+            epoch,
+            self.distributed.rank,
+            self.distributed.world_size,
+        )
+
+    def step(self, batch: Batch) -> None:
+        """One iteration on this process's share of a batch."""
+        train_step(self.state, self.recipe, self.duration, batch, self.sums)
+
+    def _check(self, began: float, *, is_last: bool) -> None:
+        """Read the sums from the device. Raises where the loss is not finite, or where a stop was requested."""
+        loss, errors = self.sums.take()
+        self.progress.loss += loss
+        self.progress.errors += errors
+        flags = [not math.isfinite(loss), self.stop_requested]
+        reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
+        diverged, stop = self.distributed.all_reduce(reduced).tolist()
+        if diverged:
+            raise self._diverged()
+        if stop and not is_last:
+            self.progress.seconds += time.perf_counter() - began
+            self.progress.sums = self._reduced_sums()
+            self.state.save(self.run_dir)
+            raise self._stopped()
+
+    def _diverged(self) -> TrainingError:
+        kept = checkpoints.list_checkpoints(self.run_dir)
+        last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
+        return TrainingError(
+            f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
+            f"(lr {self.state.optimizer.param_groups[-1]['lr']:g}): {last}; try a lower learning rate, such as "
+            f"lr={self.recipe.lr / 10:g}"
+        )
+
+    def _stopped(self) -> Stopped:
+        return Stopped(f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume")
+
+    def _reduced_sums(self) -> list[float]:
+        """Loss, errors and images of this epoch so far, over all processes."""
+        own = torch.tensor(self.progress.sums, dtype=torch.float64, device=self.distributed.device)
+        reduced: list[float] = self.distributed.all_reduce(own).tolist()
+        return reduced
+
+    # Evaluation
+
+    def _end_epoch(self, epoch: int, seconds: float) -> None:
+        row = self._row(epoch, seconds)
+        self.state.progress = self.progress.next_epoch(row)
+        if self.recipe.select == "best":
+            self.state.keep_if_best(row["validation_error"])
+        self.state.save(self.run_dir)
+        if self.history is not None:
+            self.history.write(self.progress.history)
+            self.log(
+                f"epoch {epoch + 1} of {math.ceil(self.duration.iterations / self.duration.per_epoch)}: "
+                f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
+                f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
+                f"{row['images_per_second']:,.0f} images/s"
+            )
+
+    def _row(self, epoch: int, seconds: float) -> Row:
+        progress = self.progress
+        loss, errors, images = self._reduced_sums()
+        validation = self._evaluate([self.state.evaluated_net], self.splits.validation, SingleCrop())
+        return {
+            "epoch": epoch + 1,
+            "iteration": progress.iteration,
+            "lr": self.state.optimizer.param_groups[-1]["lr"],
+            "train_loss": loss / images,
+            "train_error": errors / images,
+            "validation_loss": validation.loss,
+            "validation_error": 1 - validation.top1,
+            "seconds": progress.seconds + seconds,
+            "images_per_second": images / (progress.seconds + seconds),
+        }
+
+    def _evaluate(self, nets: Sequence[nn.Module], images: ImageSet, protocol: Protocol) -> Score:
+        """A score that all processes agree on. A sharded network runs in all of them, on all images."""
+        self.distributed.broadcast_buffers(self.state.net)
+        return evaluate(
+            nets,
+            images,
+            self.prepared,
+            protocol=protocol,
+            batch_size=max(self.recipe.batch_size, 32),
+            distributed=Distributed(device=self.distributed.device) if self.config.sharded else self.distributed,
+        )
+
+    def finish(self) -> TrainResult:
+        """Evaluate the test set once, and write the result."""
+        state, net = self.state, self.state.evaluated_net
+        if state.best_state is not None:
+            net.load_state_dict(state.best_state)
+        test = self._evaluate([net], self.splits.test, self.recipe.protocol)
+        ensemble = None
+        if len(state.snapshots) > 1:
+            members = ensemble_members(state.net, state.snapshots)
+            ensemble = self._evaluate(members, self.splits.test, self.recipe.protocol)
+        result = describe_result(self.run_dir, test, ensemble, self._result_values())
+        if self.distributed.is_main:
+            write_result(self.run_dir, result)
+            self.log(f"test: {test}")
+            if ensemble is not None:
+                self.log(f"test, ensemble of {len(state.snapshots)} snapshots: {ensemble}")
+        self.distributed.barrier()
+        if net is not state.net:
+            state.net.load_state_dict(net.state_dict())
+        state.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it was given
+        return TrainResult(state.net, state.state_dicts()[0], self.progress.history, test, ensemble, result)
+
+    def _result_values(self) -> dict[str, Any]:
+        return {
+            "selected": "best validation" if self.state.best_state is not None else "last epoch",
+            "seed": self.config.seed,
+            "epochs": len(self.progress.history),
+            "processes": self.distributed.world_size,
+            "precision": self.config.precision,
+            "channels_last": self.config.channels_last,
+        }

@@ -1,0 +1,71 @@
+"""Networks with pretrained weights."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from archzoo.errors import WeightsError
+from archzoo.layers import Net
+from archzoo.registry import Entry, find
+from archzoo.weights._download import cached_file
+from archzoo.weights._files import SUFFIXES, read_state
+from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
+from archzoo.weights._libraries import names_in, rename_to_ours
+from archzoo.weights._metadata import options_of_file, read_metadata
+from archzoo.weights._published import choose, required_options
+
+
+def build_pretrained(
+    entry: Entry, weights: str | Path, options: Mapping[str, Any], adapt_input: AdaptInput | None = None
+) -> Net:
+    """A network with the weights of a published set, given by name, or of a file.
+
+    If ``num_classes`` is not that of the weights, the last layer is new, with a warning. If ``in_channels`` is not
+    theirs, ``adapt_input`` must say how the first layer's filters become filters of that many channels: by the "sum"
+    or the "mean" over their channels.
+
+    Raises BadOption for options that contradict the weights, and WeightsError for files that cannot be read or do not
+    fit.
+    """
+    if is_file(weights):
+        source = str(weights)
+        state, metadata = read_state(weights)
+        description = read_metadata(metadata, source)
+        if description is not None:
+            options = options_of_file(entry, description, options, source)
+        return build_filled(entry, options, rename_to_ours(entry, options, state), source, adapt_input)
+    chosen = choose(entry, str(weights), options)
+    options = required_options(entry, chosen, options)
+    state, _ = read_state(cached_file(chosen.url, chosen.file_name, chosen.sha256))
+    names = names_in(chosen.library, entry.family)
+    original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
+    state = chosen.without_extras(state, set(names.of(original).values()), names.current)
+    return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input)
+
+
+def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a network with these weights, beyond its name: those of the weights, and those given.
+
+    Raises BadOption if they contradict each other.
+    """
+    if not is_file(weights):
+        return required_options(entry, choose(entry, str(weights), given), given)
+    description = read_metadata(read_state(weights)[1], str(weights))
+    return dict(given) if description is None else options_of_file(entry, description, given, str(weights))
+
+
+def load(path: str | Path) -> Net:
+    """Rebuild the network of a safetensors file that ``save`` wrote, from the description in its metadata.
+
+    Raises WeightsError if the file has no description or does not fit it.
+    """
+    state, metadata = read_state(path)
+    description = read_metadata(metadata, str(path))
+    if description is None:
+        raise WeightsError(f"{path} does not say which network it is: archzoo.build(name, weights={str(path)!r}) does")
+    return build_filled(find(description.name), description.options, state, str(path))
+
+
+def is_file(weights: str | Path) -> bool:
+    """Whether ``weights`` is a path, and not the name of a published set."""
+    return isinstance(weights, Path) or weights.endswith(SUFFIXES) or Path(weights).is_file()

@@ -1,0 +1,63 @@
+"""Filling a network with a state dict of another number of classes or of input channels."""
+
+import warnings
+from collections.abc import Mapping
+from typing import Any, Literal, cast
+
+import torch
+from torch import Tensor
+
+from archzoo.errors import BadOption
+from archzoo.layers import Net
+from archzoo.registry import Entry
+from archzoo.weights._files import State, load_into
+
+AdaptInput = Literal["sum", "mean"]
+
+
+def build_on_meta(entry: Entry, options: Mapping[str, Any]) -> Net:
+    """The network on the meta device: names and shapes without values."""
+    with torch.device("meta"):
+        return cast(Net, entry.build(**options))
+
+
+def build_filled(
+    entry: Entry, options: Mapping[str, Any], state: State, source: str, adapt_input: AdaptInput | None = None
+) -> Net:
+    """A network with this state. A last layer of another size is new, with a warning.
+
+    Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, and
+    WeightsError for any other misfit.
+    """
+    net = cast(Net, entry.build(**options))
+    own = net.state_dict()
+    classifier = _depends_on(entry, options, "num_classes")
+    keep = frozenset(name for name in classifier if name in state and state[name].shape != own[name].shape)
+    if keep:
+        classes = next(len(state[name]) for name in sorted(keep))
+        message = f"{source} has {classes} classes: the last layer is newly initialized"
+        warnings.warn(message, stacklevel=4)  # the caller of archzoo.build
+    for name in _depends_on(entry, options, "in_channels"):
+        if name in state and state[name].shape[1:2] != own[name].shape[1:2]:
+            state = {**state, name: _adapt(state[name], own[name].shape[1], source, adapt_input)}
+    load_into(net, state, source, keep)
+    return net
+
+
+def _depends_on(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
+    """The names of the tensors whose shape depends on an integer option."""
+    value = options.get(option, entry.options[option])
+    before, after = (build_on_meta(entry, {**options, option: n}).state_dict() for n in (value, value + 1))
+    return [name for name, tensor in before.items() if tensor.shape != after[name].shape]
+
+
+def _adapt(filters: Tensor, channels: int, source: str, adapt_input: AdaptInput | None) -> Tensor:
+    """Filters (O, I, H, W) of the first layer as filters of another number of channels."""
+    if adapt_input not in ("sum", "mean"):
+        raise BadOption(
+            f"{source} has {filters.shape[1]} input channels, not {channels}: give adapt_input='sum' "
+            "(a gray image in every channel gives the same output) or adapt_input='mean'"
+        )
+    if adapt_input == "sum":
+        return filters.sum(1, keepdim=True).expand(-1, channels, -1, -1) / channels
+    return filters.mean(1, keepdim=True).expand(-1, channels, -1, -1)
