@@ -7,8 +7,11 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import archzoo
+from tests.test_layout import PUBLIC
 
 ROOT = Path(__file__).parents[1]
+# What has pages of its own, or no user: models and papers are on the pages of the papers.
+WITHOUT_REFERENCE = {"cli", "files", "models", "options", "papers", "report"}
 
 
 def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
@@ -28,3 +31,9 @@ def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Pa
                 assert anchor in anchors[target], f"{page.relative_to(tmp_path)} links to {link}"
     whole = "".join(pages.values())
     assert not [name for name in archzoo.names() if name not in whole]
+
+
+def test_every_public_module_is_in_the_reference() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in (ROOT / "docs" / "reference").glob("*.md")]
+    listed = [name for page in pages for name in re.findall(r"automodule:: (\S+)", page)]
+    assert sorted(listed) == sorted(PUBLIC - {f"archzoo.{name}" for name in WITHOUT_REFERENCE})

@@ -1,10 +1,15 @@
-"""Every example of README and guide runs as it stands, but for what needs a download."""
+"""Every example of README and guides runs and prints what stands below it, unless it needs a download or much time.
+
+A ``python`` block is followed by a ``text`` block with its output, if it prints any. In a ``console`` block, commands
+follow ``$``, and output follows its command. ``...`` stands for lines that are left out.
+"""
 
 import re
 import runpy
 import shlex
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -20,40 +25,77 @@ ELSEWHERE = (
     "--to torchvision",
     "cifar10",
     "DIR",
+    "photos",
     "mine.nets",
     "--install-completion",
 )
-LONG = ("archzoo train", "archzoo finetune", "archzoo report --html", "archzoo figures", "torchrun", "make ")
+LONG = ("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun")
+# Commands of a shell, which other tests run where they can be run.
+SETUP = ("git ", "cd ", "make ", "pip ", "source ")
+BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
-def blocks(language: str) -> Iterator[tuple[str, str]]:
+def pythons() -> Iterator[tuple[str, str, str]]:
+    """The page, the code, and the output of every block of Python."""
     for path in TEXTS:
-        for written, block in re.findall(r"^```(\w*)\n(.*?)^```$", path.read_text(encoding="utf-8"), re.M | re.S):
-            if written == language:
-                yield path.stem, block
+        blocks = [match.groups() for match in BLOCK.finditer(path.read_text(encoding="utf-8"))]
+        for (language, code), (next_language, output) in pairwise([*blocks, ("", "")]):
+            if language == "python":
+                yield path.stem, code, output if next_language == "text" else ""
 
 
-PYTHON = [pytest.param(code, id=name) for name, code in blocks("python") if not any(text in code for text in ELSEWHERE)]
-LINES = [line for _, block in blocks("") for line in block.splitlines() if line and not line.startswith("make")]
-SHELL = [line for line in LINES if not any(text in line for text in (*ELSEWHERE, *LONG))]
+def commands() -> Iterator[tuple[str, str]]:
+    """Every command of a console block, with its output."""
+    for path in TEXTS:
+        for language, block in BLOCK.findall(path.read_text(encoding="utf-8")):
+            if language == "console":
+                assert block.startswith("$ "), f"{path.name}: a console block starts with a command"
+                for part in re.split(r"^\$ ", block, flags=re.M)[1:]:
+                    command, _, output = part.partition("\n")
+                    yield command, output
 
 
-@pytest.mark.parametrize("code", PYTHON)
-def test_a_block_of_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def needs(text: str, *wanted: tuple[str, ...]) -> bool:
+    return any(word in text for words in wanted for word in words)
+
+
+def assert_printed(printed: str, expected: str) -> None:
+    """Compare line by line, without spaces at the ends of lines and empty lines at the end."""
+    lines = [re.escape(line.rstrip()) for line in expected.rstrip().splitlines()]
+    pattern = "\n".join("(?:.*\n?)*?.*" if line == re.escape("...") else line for line in lines)
+    actual = "\n".join(line.rstrip() for line in printed.rstrip().splitlines())
+    assert re.fullmatch(pattern, actual), f"printed:\n{actual}\nexpected:\n{expected}"
+
+
+PYTHON = [pytest.param(code, output, id=page) for page, code, output in pythons() if not needs(code, ELSEWHERE)]
+COMMANDS = [(command, output) for command, output in commands() if not command.startswith(SETUP)]
+SHELL = [(command, output) for command, output in COMMANDS if not needs(command, ELSEWHERE, LONG)]
+
+
+@pytest.mark.parametrize(("code", "output"), PYTHON)
+def test_a_block_of_python_prints_what_stands_below_it(
+    code: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     exec(compile(code, "example", "exec"), {"__name__": "__main__"})
+    assert_printed(capsys.readouterr().out, output)
 
 
-@pytest.mark.parametrize("line", SHELL)
-def test_a_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Within this process: the command line itself is started by tests of its own."""
-    program, *arguments = shlex.split(line, comments=True)
+@pytest.mark.parametrize(("command", "output"), SHELL)
+def test_a_command_prints_what_stands_below_it(
+    command: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In this process: other tests start the command line itself. A command without output only has to run."""
+    program, *arguments = shlex.split(command, comments=True)
     monkeypatch.chdir(tmp_path)
     if program == "archzoo":
         monkeypatch.setattr(sys, "argv", [program, *arguments])
         with pytest.raises(SystemExit) as done:
             cli.main()
-        assert done.value.code in (0, None)
+        printed = capsys.readouterr()
+        assert done.value.code in (0, None), printed.err
+        if output:
+            assert_printed(printed.out or printed.err, output)
     else:
         assert program == "python"
         script = ROOT / arguments[0]
@@ -63,5 +105,15 @@ def test_a_command_runs(line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_most_examples_are_among_them() -> None:
-    assert len(PYTHON) >= 4
-    assert len(SHELL) >= 8
+    assert len(PYTHON) >= 8
+    assert len(SHELL) >= 15
+    assert sum(bool(output) for _, output in SHELL) >= 8
+
+
+def test_every_command_has_an_example() -> None:
+    named = {command.split()[1] for command, _ in COMMANDS if command.startswith("archzoo ")}
+    registered = {
+        command.name or command.callback.__name__ for command in cli.app.registered_commands if command.callback
+    }
+    groups = {group.name for group in cli.app.registered_groups}
+    assert registered | groups <= named

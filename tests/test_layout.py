@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 import archzoo
+from archzoo import errors
 
 ROOT = Path(archzoo.__file__).parent
 OURS = sorted(ROOT.rglob("*.py"))
@@ -180,3 +181,14 @@ def test_the_public_names_are_these() -> None:
 def test_no_file_takes_the_name_of_a_public_function() -> None:
     """Importing archzoo/audit.py would put that module in the place of the function archzoo.audit."""
     assert not set(archzoo.__all__) & {part(path) for path in OURS}
+
+
+def test_every_error_has_one_base_and_one_home() -> None:
+    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    assert kinds
+    assert all(issubclass(kind, archzoo.ArchzooError) for kind in kinds)
+    nodes = (node for path in OURS for node in ast.walk(ast.parse(path.read_text())))
+    defined = [node for node in nodes if isinstance(node, ast.ClassDef)]
+    bases = {kind.__name__ for kind in kinds} | {"Exception", "ValueError", "RuntimeError"}
+    derived = {node.name for node in defined if {ast.unparse(base) for base in node.bases} & bases}
+    assert derived == {kind.__name__ for kind in kinds}

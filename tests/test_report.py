@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from archzoo.errors import ReportError
+from tools.generate import FILLED
 from tools.readme import fill, shortened, tables
 
 ROOT = Path(__file__).parents[1]
@@ -14,7 +15,7 @@ MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encodin
 
 def test_the_tables_are_what_the_project_prints() -> None:
     generated = tables(MEASURED)
-    texts = [(ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/guide/explained.md")]
+    texts = [file.read_text(encoding="utf-8") for file in FILLED]
     for text in texts:
         assert fill(text, generated) == text, "run python -m tools.generate"
     assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in generated)

@@ -1,4 +1,4 @@
-"""Regenerate the tables of README.md and docs/guide/explained.md, and docs/estimate.md.
+"""Regenerate the tables of README.md and docs, and docs/estimate.md.
 
 python -m tools.generate [--tables]
 """
@@ -13,7 +13,12 @@ from tools.readme import fill, tables
 
 ROOT = Path(__file__).parents[1]
 MEASURED = ROOT / "benchmarks" / "committed.json"
-FILLED = (ROOT / "README.md", ROOT / "docs" / "guide" / "explained.md")
+FILLED = (
+    ROOT / "README.md",
+    ROOT / "docs" / "benchmarks.md",
+    ROOT / "docs" / "libraries.md",
+    ROOT / "docs" / "guide" / "explained.md",
+)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The generated tables of the README and the guide, from the registry, the audit and the benchmarks."""
+"""The generated tables of the README and the documentation, from the registry, the audit and the benchmarks."""
 
 import re
 from collections import Counter
@@ -6,11 +6,19 @@ from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
-from archzoo.auditor import AuditResult, audit
+from archzoo.auditor import AuditResult, audit, profiled
 from archzoo.errors import ReportError
 from archzoo.registry import find, names
-from archzoo.report.tables import markdown_table, place, quantity
+from archzoo.report.tables import markdown_table, place, quantity, short
 from tools.libraries import ELSEWHERE, VERSIONS
+
+# The networks whose counts stand for those of their paper: one for each input size.
+REPRESENTATIVES = (
+    *("lenet5", "alexnet", "zfnet", "nin", "nin_imagenet", "alexnet_one_tower", "vgg_d", "googlenet"),
+    *("resnet50", "resnet110", "squeezenet1_0", "preact_resnet200", "preact_resnet164", "stochastic_depth_152"),
+    *("stochastic_depth_110", "wide_resnet50_2", "wide_resnet_28_10", "fractalnet34", "fractalnet20"),
+    *("densenet121", "densenet_bc", "shufflenet_v2_x1_0"),
+)
 
 
 def tables(measured: Mapping[str, Any]) -> dict[str, str]:
@@ -25,15 +33,35 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
 
 
 def networks(results: list[AuditResult]) -> str:
-    """A row per paper: its networks and the verdicts on its claims, including claims that other papers print."""
+    """A row per paper: its networks, what some of them cost, and the verdicts on its networks by any paper.
+
+    Raises ReportError for a paper without a network in REPRESENTATIVES.
+    """
     verdicts = {name: Counter(r.verdict for r in claims) for name, claims in groupby(results, lambda r: r.name)}
     rows = []
     for paper, group in groupby(map(find, names()), lambda entry: entry.paper):
-        entries = list(group)
-        counts = sum((verdicts.get(entry.name, Counter()) for entry in entries), Counter[str]())
-        listed = " ".join(f"`{name}`" for name in shortened([entry.name for entry in entries]))
-        rows.append([f"[{paper.title}]({paper.link}), {paper.year}", listed, *_counts(counts)])
-    return markdown_table(["paper", "networks", "match", "explained", "mismatch"], rows)
+        members = [entry.name for entry in group]
+        counts = sum((verdicts.get(name, Counter()) for name in members), Counter[str]())
+        listed = " ".join(f"`{name}`" for name in shortened(members))
+        title = paper.title.partition(":")[0]
+        rows.append([f"[{title}]({paper.link}), {paper.year}", listed, *_costs(members, title), *_counts(counts)])
+    return markdown_table(
+        ["paper", "networks", "for example", "parameters", "MACs", "match", "explained", "mismatch"], rows
+    )
+
+
+def _costs(members: Sequence[str], title: str) -> list[str]:
+    """The representatives among the networks of a paper, with their parameters and multiply-adds: a line for each."""
+    chosen = [name for name in REPRESENTATIVES if name in members]
+    if not chosen:
+        raise ReportError(f"{title} has no network in REPRESENTATIVES of tools/readme.py: add one of {members}")
+    costs = [profiled(name) for name in chosen]
+    columns = (
+        [f"`{name}`" for name in chosen],
+        [short(cost.params) for cost in costs],
+        [short(cost.macs) for cost in costs],
+    )
+    return ["<br>".join(column) for column in columns]
 
 
 def shortened(names: Sequence[str], most: int = 12) -> list[str]:

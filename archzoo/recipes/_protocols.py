@@ -1,6 +1,6 @@
 """Evaluation protocols: which crops of a test image are averaged. Imports no torch.
 
-``archzoo.training._evaluation`` makes the crops.
+``archzoo.training._protocols`` makes the crops.
 """
 
 from dataclasses import dataclass

@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 import torch
 
 import archzoo
 from archzoo import cli
+from archzoo import recipes as types
 from archzoo.errors import RecipeError
 from archzoo.recipes import (
     TRAINING_IMAGES,
@@ -23,6 +25,7 @@ from archzoo.recipes import (
     draw_rates,
     read_changes,
 )
+from archzoo.recipes._parsing import FIELDS
 from archzoo.registry import find_recipe, recipes, recipes_of
 from archzoo.training import choose_recipe
 from archzoo.training._optimizer import build_optimizer
@@ -126,6 +129,24 @@ def test_values_are_changed_by_name_and_type() -> None:
     ):
         with pytest.raises(RecipeError, match=message):
             recipe.with_changes(**read_changes(recipe, texts))
+
+
+@pytest.mark.parametrize(
+    ("field", "base"),
+    [
+        ("augmentation", types.Transform),
+        ("preprocessing", types.Preprocessing),
+        ("protocol", types.Protocol),
+        ("regularizers", types.Regularizer),
+        ("schedule", types.Schedule),
+    ],
+)
+def test_every_type_of_a_value_is_exported_and_read_from_the_command_line(field: str, base: Any) -> None:
+    direct: list[type] = base.__subclasses__()
+    names = {kind.__name__ for parent in (base, *direct) for kind in parent.__subclasses__()}
+    kinds = {name for name in names if not name.startswith("_")}
+    assert kinds <= set(types.__all__)
+    assert kinds - {"Lambda"} == FIELDS[field].keys()  # a function cannot be written as text
 
 
 def test_an_unknown_network_or_data_is_refused() -> None:
