@@ -1,4 +1,4 @@
-"""The classic convolutional networks, each as its paper describes it, counted and audited.
+"""Classic convolutional networks, each as its paper describes it: build, profile, audit and train them.
 
 >>> import archzoo
 >>> net = archzoo.build("densenet_bc", k=12)
@@ -35,15 +35,22 @@ def build(
     adapt_input: Literal["sum", "mean"] | None = None,
     **options: Any,
 ) -> "Net":
-    """A new network by name, with its paper's options unless others are given.
+    """A new network by name, with its paper's options by default.
 
-    ``weights`` are trained ones: a library's ("torchvision", "timm", or one of their sets, such as
-    "torchvision:IMAGENET1K_V2"), which set the options that they need, or a file (.safetensors, .pth). For another
-    number of ``in_channels`` than they were trained on, ``adapt_input`` says how the first layer's filters are adapted:
-    by their "sum" or "mean" over channels. For another ``num_classes`` the last layer is new, with a warning.
+    Args:
+        name: A registered name, in any spelling: ``densenet_bc``, ``VGG16``.
+        weights: Pretrained weights: "torchvision", "timm", one of their sets such as "torchvision:IMAGENET1K_V2", or a
+            file (.safetensors, .pth). They set the options that they need. Another ``num_classes`` than theirs gives a
+            new last layer, with a warning.
+        device: Where the parameters are created. On "meta" they have shapes and no values, which takes milliseconds.
+        adapt_input: How the first layer's weights are adapted to another ``in_channels`` than they were trained on: by
+            their "sum" or "mean" over the channels.
+        **options: The options of the network's constructor: see ``archzoo.find(name).options``.
 
-    ``device`` is where its parameters are made; on "meta" they have shapes and no values, which takes milliseconds.
-    Raises UnknownName or BadOption, each with what would be right, and WeightsError for files that do not fit.
+    Raises:
+        UnknownName: If no network has this name.
+        BadOption: If an option does not exist or its value does not fit.
+        WeightsError: If a weights file cannot be read or does not fit.
     """
     entry = find(name)
     if weights is not None:
@@ -68,9 +75,9 @@ def load(path: "str | Path") -> "Net":
 
 
 def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = None) -> "Profile":
-    """What any model costs for one input, (channels, height, width), part by part: see ``archzoo.profiler.profile``.
+    """The costs of any model for one input of size (channels, height, width): see ``archzoo.profiler.profile``.
 
-    Lists of sizes or example tensors are several inputs, dicts are inputs by name. Raises ProfileError, a ValueError.
+    A list of sizes or example tensors stands for several inputs, a dict for inputs by name. Raises ProfileError.
     """
     from archzoo.profiler import profile
 
@@ -78,7 +85,7 @@ def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = No
 
 
 def audit(pattern: str = "*") -> "list[AuditResult]":
-    """One verdict for each number that the papers print about the networks of these names: see ``archzoo.auditor``."""
+    """One verdict for each number that the papers print about matching networks: see ``archzoo.auditor.audit``."""
     from archzoo.auditor import audit
 
     return audit(pattern)

@@ -22,6 +22,10 @@ class RegistrationError(ArchzooError):
     """A paper's file declares a network that cannot be registered: a taken name, an option without a type."""
 
 
+class ClaimError(ArchzooError):
+    """A printed number cannot be read, or a claim is incomplete."""
+
+
 class InputError(ArchzooError):
     """Images of a shape that the network does not take."""
 

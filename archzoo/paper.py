@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from archzoo.claims import Claim
+from archzoo.errors import RegistrationError
 from archzoo.recipes import Recipe
 
 # Columns of errors in percent: what a result is measured on.
@@ -88,7 +89,7 @@ class Paper:
         """Declare a published setting of one of this paper's networks, under a name of its own."""
         family = next((network for network in self.networks if network.name == of), None)
         if family is None:
-            raise ValueError(f"setting {name!r} is of {of!r}, which {self.title!r} does not declare before it")
+            raise RegistrationError(f"setting {name!r} is of {of!r}, which {self.title!r} does not declare before it")
         self.networks.append(Network(name, family.constructor, family.input_size, claims, options, tuple(aliases)))
 
     def prints(self, name: str, *claims: Claim) -> None:
@@ -136,6 +137,6 @@ def _read_row(
 ) -> Iterator[Result]:
     for data, error in zip(columns, row, strict=True):
         if data not in DATA:
-            raise ValueError(f"{where}: no data is called {data!r}; there are {', '.join(DATA)}")
+            raise RegistrationError(f"{where}: no data is called {data!r}; there are {', '.join(DATA)}")
         if error is not None:
             yield Result(name, data, error, protocol, where, options, confirmed)

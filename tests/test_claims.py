@@ -3,8 +3,9 @@ from fractions import Fraction
 import pytest
 
 from archzoo.auditor import judge
-from archzoo.claims import Claim, Count, depth, macs, params, ratio, read_number, size, sizes, weights
+from archzoo.claims import Claim, Count, depth, macs, params, ratio, size, sizes, weights
 from archzoo.paper import Paper
+from archzoo.printed import read_number
 from archzoo.registry import Entry, all_claims
 
 EVERY_CLAIM = [pytest.param(paper, entry, claim, id=f"{entry.name}: {claim}") for paper, entry, claim in all_claims()]
