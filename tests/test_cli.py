@@ -209,6 +209,7 @@ def test_completion_imports_no_torch() -> None:
     assert done.stdout.strip() == "False"
 
 
+@pytest.mark.slow
 def test_a_reader_that_stops_early_gets_no_traceback() -> None:
     command = f"{sys.executable} -m archzoo audit 'densenet*' | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -72,6 +72,7 @@ def test_every_convention_but_the_papers_has_a_witness() -> None:
     assert CONVENTIONS.keys() - {"papers"} == TOOLS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("tool", TOOLS)

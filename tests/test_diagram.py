@@ -46,6 +46,7 @@ def parallels(series: Series) -> list[list[list[str]]]:
     return [[[" ".join(box.notes) for box in boxes_in(branch)] for branch in fork.branches] for fork in forks]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2, None])
 @parametrize(SHALLOW if EVERY_NET else [name for name in KINDS if name in SHALLOW])
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
@@ -56,6 +57,7 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: st
     assert not [item for item in items_in(series) if isinstance(item, LayeredGraph)]
 
 
+@pytest.mark.slow
 @parametrize(NAMES if EVERY_NET else KINDS)
 def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
     size = archzoo.find(name).input_size

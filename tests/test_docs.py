@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from urllib.parse import unquote
 
+import pytest
+
 import archzoo
 from tests.test_layout import PUBLIC
 
@@ -14,6 +16,7 @@ ROOT = Path(__file__).parents[1]
 WITHOUT_REFERENCE = {"cli", "files", "models", "options", "papers", "report"}
 
 
+@pytest.mark.slow
 def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "sphinx", "-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

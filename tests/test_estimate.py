@@ -49,6 +49,7 @@ def test_dropped_blocks_count_by_their_survival() -> None:
     assert estimate("stochastic_depth", depth=110, survival=1.0).active_share == 1
 
 
+@pytest.mark.slow
 def test_with_global_drop_path_a_step_costs_one_column_on_average() -> None:
     options: dict[str, Any] = {"columns": 4, "widths": (16, 32, 64, 128, 128)}
     net = archzoo.build("fractalnet", device="meta", **options)
@@ -79,6 +80,7 @@ def test_hours_fall_with_devices_until_there_is_one_image_for_each() -> None:
             cost.hours(h200, devices, utilization=utilization)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "capacity"), [("resnet20", 2**30), ("vgg_d", 4 * 2**30), ("vgg_d", 2**20)])
 def test_the_largest_batch_fits_and_one_more_does_not(name: str, capacity: int) -> None:
     net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
@@ -159,6 +161,7 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.parametrize("sharded", [False, True])
 def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
@@ -173,6 +176,7 @@ def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
         assert sent_by_ddp(cost, 2) == 4 * sum(given.values()) + 4 * counters
 
 
+@pytest.mark.slow
 def test_the_page_is_what_the_project_prints() -> None:
     """All but memory, whose rows take minutes: two of those."""
     text = (ROOT / "docs" / "estimate.md").read_text(encoding="utf-8")

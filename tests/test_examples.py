@@ -72,6 +72,7 @@ COMMANDS = [(command, output) for command, output in commands() if not command.s
 SHELL = [(command, output) for command, output in COMMANDS if not needs(command, ELSEWHERE, LONG)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "output"), PYTHON)
 def test_a_block_of_python_prints_what_stands_below_it(
     code: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

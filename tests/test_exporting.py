@@ -59,6 +59,7 @@ def conversions(net: nn.Module) -> set[Hashable]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONSTRUCTORS if EVERY_NET else cover(CONSTRUCTORS, conversions, small))
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
@@ -68,6 +69,7 @@ def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: P
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "shufflenet_v2_x0_5", "lenet5"])
 def test_a_pt2_file_is_the_same_function(name: str, tmp_path: Path) -> None:
     net = ready(name).train()
@@ -110,6 +112,7 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypa
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_optimized_network_is_exported_too(tmp_path: Path) -> None:
     assert export(optimize(ready("densenet_bc_40_36")), tmp_path / "net.pt2", "pt2", (3, 16, 16)) <= 1e-4
 

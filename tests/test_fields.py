@@ -99,6 +99,7 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
     return size
 
 
+@pytest.mark.slow
 @every_kind
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size

@@ -76,6 +76,7 @@ def test_optimizers_go_down_a_ravine_and_are_torchs() -> None:
     )  # by hand: minus rate times gradient
 
 
+@pytest.mark.slow
 def test_filters_curves_maps_and_predictions_are_drawn_as_given() -> None:
     assert len(figures.first_filters(archzoo.build("nin")).axes) == 192
     assert len(figures.feature_reuse_map({"denseblock1": torch.rand(4, 4), "denseblock2": torch.rand(3, 3)}).axes) == 3
@@ -97,6 +98,7 @@ def test_filters_curves_maps_and_predictions_are_drawn_as_given() -> None:
     assert "2 of 3 right" in [text.get_text() for text in usage.texts]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["png", "svg", "pdf"])
 def test_the_same_figure_is_the_same_bytes(suffix: str, tmp_path: Path) -> None:
     for name in ("first", "second"):

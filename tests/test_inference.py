@@ -40,6 +40,7 @@ def norms(net: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_the_optimized_network_is_the_same_function(name: str) -> None:
     net, batch, tolerance = with_any_statistics(ready(name)), images(name, 2), 1e-5
@@ -50,6 +51,7 @@ def test_the_optimized_network_is_the_same_function(name: str) -> None:
         assert (optimize(net)(batch) - expected).norm() <= tolerance * expected.norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["resnet18", "preact_resnet110", "densenet_bc", "vgg_a", "googlenet", "shufflenet_v2_x1_0", "fractalnet20"]
 )

@@ -53,6 +53,7 @@ def test_frozen_parameters_have_no_gradient_and_no_state() -> None:
     assert profile.saved < memory(linear_stack(8, 2), (8,), batch=2).saved + 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "shufflenet_v2_x0_5"])
 def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
     net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size

@@ -216,6 +216,7 @@ def _share_a_batch(rank: int, folder: str) -> None:
     dist.destroy_process_group()
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) -> None:
     spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
@@ -246,6 +247,7 @@ def test_costs_are_those_of_the_plain_net() -> None:
     assert (profile.params, profile.macs) == (expected.params, expected.macs)
 
 
+@pytest.mark.slow
 def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() -> None:
     """Pleiss et al. 2017: a plain DenseNet's maps grow with the square of its depth."""
 

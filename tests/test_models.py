@@ -27,6 +27,7 @@ from tests.networks import (
 )
 
 
+@pytest.mark.slow
 @every_kind
 def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) -> None:
     entry = archzoo.find(name)
@@ -39,6 +40,7 @@ def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) ->
         assert net(torch.empty(2, channels, height + 32, width + 64, device="meta")).shape == (2, classes)
 
 
+@pytest.mark.slow
 @every_kind
 def test_channels_and_classes_are_options(name: str) -> None:
     net = archzoo.build(name, in_channels=5, num_classes=7, device="meta").eval()
@@ -46,6 +48,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
     assert net(torch.empty(2, 5, height, width, device="meta")).shape == (2, 7)
 
 
+@pytest.mark.slow
 @every_kind
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
     net = archzoo.build(name, device="meta").eval()
@@ -70,6 +73,7 @@ def smallest_side(net: Net, channels: int) -> int:
     return 1
 
 
+@pytest.mark.slow
 @every_light_kind
 def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     net = copy.deepcopy(ready(name))
@@ -79,6 +83,7 @@ def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
     net, batch = ready(name), images(name, 2)
@@ -88,6 +93,7 @@ def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
         assert trained(images(name, 4)).shape[0] == 4
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str) -> None:
     net, batch = ready(name), images(name, 2)
@@ -101,6 +107,7 @@ def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str)
     assert (single - exact).norm() <= allowed
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_channels_last_gives_the_same_numbers(name: str) -> None:
     net, batch = copy.deepcopy(ready(name)).double(), images(name, 2).double()
@@ -111,6 +118,7 @@ def test_channels_last_gives_the_same_numbers(name: str) -> None:
     assert (out - expected).norm() <= 1e-6 * expected.norm()
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_bfloat16_runs(name: str) -> None:
     with torch.no_grad():
@@ -119,6 +127,7 @@ def test_bfloat16_runs(name: str) -> None:
     assert out.isfinite().all()
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_the_same_seed_builds_the_same_net(name: str) -> None:
     built: list[dict[str, Tensor]] = []
@@ -129,6 +138,7 @@ def test_the_same_seed_builds_the_same_net(name: str) -> None:
     assert all(value.isfinite().all() for value in built[0].values())
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_copies_pickles_and_state_dicts_come_back_equal(name: str) -> None:
     net, batch = ready(name), images(name, 1)
@@ -155,6 +165,7 @@ def test_state_dict_names_are_as_recorded(name: str) -> None:
     assert templates(on_meta(name)) == recorded[archzoo.find(name).name]
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_evaluation_compiles_into_one_graph(name: str) -> None:
     net, batch = ready(name), images(name, 2)
@@ -165,6 +176,7 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
     torch._dynamo.reset()
 
 
+@pytest.mark.slow
 @every_covering_net
 def test_evaluation_exports_for_any_batch(name: str) -> None:
     net = ready(name)
@@ -175,6 +187,7 @@ def test_evaluation_exports_for_any_batch(name: str) -> None:
             assert (exported(batch) - net(batch)).norm() <= 1e-5 * net(batch).norm()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name.endswith(("1202", "1001"))])
 def test_the_deepest_nets_are_counted_too(name: str) -> None:
     entry = archzoo.find(name)

@@ -28,6 +28,7 @@ def test_there_are_six() -> None:
     assert [path.stem[0] for path in NOTEBOOKS] == list("123456")
 
 
+@pytest.mark.slow
 @each_notebook
 @pytest.mark.filterwarnings("default")
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,6 +46,7 @@ def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         plt.close("all")
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not EVERY_NET, reason="in full with EVERY_NET=1")
 @each_notebook
 def test_it_runs_in_full_in_a_kernel_of_its_own(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ import pytest
 
 import archzoo
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 NEEDED_TO_BUILD = ("archzoo", "pyproject.toml", "README.md", "LICENSE")
 # The builds take setuptools from where the tests run, and no network.

@@ -19,6 +19,8 @@ from archzoo.report.page._network import Network
 from archzoo.report.page._overview import row
 from archzoo.report.page._sections import section
 
+pytestmark = pytest.mark.slow
+
 pytestmark = pytest.mark.xdist_group("page")  # made once, for all of these tests
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 

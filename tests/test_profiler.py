@@ -352,6 +352,7 @@ def backward_flops(net: nn.Module, size: tuple[int, ...]) -> int:
     return counter.get_total_flops() - forward
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "vgg_a", "fractalnet20", "squeezenet1_1"])
 def test_backward_is_what_torch_counts_when_it_runs(name: str) -> None:
     net, size = archzoo.build(name, device="meta").eval(), archzoo.find(name).input_size

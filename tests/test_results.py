@@ -11,6 +11,7 @@ def describe(result: Result) -> str:
     return f"{result.name}, {result.data}, {result.where}, {result.protocol}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("result", results(), ids=describe)
 def test_a_result_is_of_a_network_that_can_be_built(result: Result) -> None:
     assert archzoo.find(result.name).name == result.name

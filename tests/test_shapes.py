@@ -146,6 +146,7 @@ CALLS = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=1500, deadline=None)
 @given(CALLS)
 def test_a_rule_returns_what_torch_does_or_leaves_it_to_torch(call: Call) -> None:

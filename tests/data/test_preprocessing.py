@@ -26,6 +26,7 @@ from archzoo.recipes import (
 from archzoo.registry import recipes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
 def test_every_recipe_ends_in_the_input_of_a_network(recipe: Recipe) -> None:
     generator = torch.Generator().manual_seed(0)

@@ -272,6 +272,7 @@ def masked(columns: list[Tensor], plan: Plan | None) -> Tensor:
     return weighed.sum(0) / kept.sum().clamp(min=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("join_first", [False, True])
 @pytest.mark.parametrize("columns", [2, 3, 4])
 def test_running_what_lives_equals_running_everything_and_masking(columns: int, join_first: bool) -> None:
@@ -404,6 +405,7 @@ def test_a_net_that_draws_paths_is_not_compiled_into_one_graph() -> None:
         torch.compile(small().train(), backend="eager", fullgraph=True)(images().float())
 
 
+@pytest.mark.slow
 def test_in_evaluation_it_compiles_into_one_graph_and_exports() -> None:
     net = small(4).eval()
     expected = net(images().float())

@@ -225,6 +225,7 @@ def test_the_cut_net_computes_the_same_without_a_trace_of_auxiliary_classifiers(
     assert kept == set(plain.state_dict())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("auxiliary", [False, True])
 def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
     net = archzoo.build("googlenet", auxiliary=auxiliary, num_classes=3).eval()

@@ -100,6 +100,7 @@ def test_a_class_is_the_average_of_a_map_of_its_own_and_that_takes_no_parameter(
     assert not list(classifier.pool.parameters())
 
 
+@pytest.mark.slow
 @BOTH
 def test_it_compiles_and_exports_in_evaluation_mode(name: str) -> None:
     net = archzoo.build(name).eval()

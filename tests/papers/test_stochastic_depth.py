@@ -114,6 +114,7 @@ def test_the_shortcut_going_down_is_average_pooling_and_zero_maps() -> None:
     assert not any(list(shortcut.parameters()) for shortcut in shortcuts)
 
 
+@pytest.mark.slow
 def test_a_draw_is_not_baked_into_a_graph() -> None:
     net, images = build(), torch.randn(2, 3, 16, 16)
     with pytest.raises(RuntimeError, match=r"draws its blocks anew.*eval\(\)"):

@@ -80,6 +80,7 @@ def test_three_3x3_layers_have_81_percent_fewer_weights_than_one_7x7_and_see_as_
         assert (touched.amax(0) - touched.amin(0) + 1).tolist() == [side, side]
 
 
+@pytest.mark.slow
 def test_a_deeper_net_starts_from_a() -> None:
     # The linear layers are as wide as published; one pair of real nets is enough.
     a, b = (archzoo.build(name, num_classes=2, init="gaussian") for name in ("vgg_a", "vgg_b"))

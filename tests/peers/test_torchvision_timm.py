@@ -95,6 +95,7 @@ SMALLEST = {
 COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "ours", "options", "name"), COMPUTED, ids=lambda value: str(value))
 def test_with_their_weights_we_compute_the_same(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options).eval()
@@ -118,6 +119,7 @@ def test_with_their_weights_we_compute_the_same(library: str, ours: str, options
     assert all(near(mine[part], gradient) for part, gradient in their_gradients.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "ours", "options", "name"), PAIRS, ids=lambda value: str(value))
 def test_our_weights_load_into_theirs(library: str, ours: str, options: dict[str, Any], name: str) -> None:
     net = archzoo.build(ours, device="meta", **options)
@@ -169,6 +171,7 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -
     assert (config.num_classes, tuple(config.input_size)) == (chosen.num_classes, chosen.input_size)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name",
     [

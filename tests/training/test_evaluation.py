@@ -141,6 +141,7 @@ def test_every_recipe_has_a_protocol_that_runs() -> None:
         assert callable(crops_of(recipe.protocol))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vgg_a", "alexnet_one_tower", "resnet18", "lenet5_textbook"])
 def test_linear_layers_as_convolutions_are_the_network_itself_at_its_own_size(name: str) -> None:
     """VGG, Sec. 3.2."""

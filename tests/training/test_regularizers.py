@@ -63,6 +63,7 @@ def test_dropout_stands_before_the_last_linear_layer() -> None:
     assert list(net.state_dict()) == names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "regularizer", "changed"),
     [

@@ -340,6 +340,7 @@ def test_what_cannot_be_done_is_refused_before_training(
     assert not (run.directory / "run").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
     recipe = SHORT.with_changes(optimizer=name, lr=0.05 if name == "sgd" else 0.002, epochs=6, weight_decay=0.0)
@@ -398,6 +399,7 @@ def children(pid: int) -> list[int]:
     return direct + [below for child in direct for below in children(child)]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2])
@@ -423,6 +425,7 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
     assert same(*states)
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
@@ -437,6 +440,7 @@ def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     assert results[0]["test"]["confusion"] == results[1]["test"]["confusion"] == results[2]["test"]["confusion"]
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_sigterm_is_a_clean_stop(tmp_path: Path) -> None:
     run = Command(tmp_path / "run", "epochs=400")

@@ -28,6 +28,7 @@ def states(net: nn.Module) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in net.state_dict().items()}
 
 
+@pytest.mark.slow
 def test_a_linear_probe_changes_no_feature_and_computes_them_once(
     few: Splits, prepared: Prepared, tmp_path: Path
 ) -> None:
@@ -46,6 +47,7 @@ def test_a_linear_probe_changes_no_feature_and_computes_them_once(
     assert (logits.argmax(1) == few.test.labels).float().mean().item() == pytest.approx(result.test.top1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "lenet5_textbook", "nin"])
 def test_cached_features_are_what_the_frozen_network_computes(name: str, few: Splits, prepared: Prepared) -> None:
     net = archzoo.build(name, in_channels=1).eval()
@@ -57,6 +59,7 @@ def test_cached_features_are_what_the_frozen_network_computes(name: str, few: Sp
         torch.testing.assert_close(head(maps), expected)
 
 
+@pytest.mark.slow
 def test_the_head_learns_first_and_stages_at_their_own_rates(
     few: Splits, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +82,7 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     assert len(rates) == 5
 
 
+@pytest.mark.slow
 def test_what_was_frozen_stays_frozen(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("resnet20", in_channels=1)
     freeze(net, "features.conv1", "features.bn1", "features.conv2_x")
@@ -89,6 +93,7 @@ def test_what_was_frozen_stays_frozen(few: Splits, prepared: Prepared, tmp_path:
         assert torch.equal(before[name], value) == kept, name
 
 
+@pytest.mark.slow
 def test_nothing_that_learns_is_refused(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("lenet5_textbook")
     freeze(net)
@@ -96,6 +101,7 @@ def test_nothing_that_learns_is_refused(few: Splits, prepared: Prepared, tmp_pat
         fine_tune(net, few, prepared, SHORT, tmp_path / "run", **QUIET)
 
 
+@pytest.mark.slow
 def test_predictions_are_drawn(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image")
     draw_predictions(archzoo.build("lenet5_textbook"), few.test, prepared, tmp_path / "grid.png", columns=4, rows=2)
@@ -104,6 +110,7 @@ def test_predictions_are_drawn(few: Splits, prepared: Prepared, tmp_path: Path) 
         assert grid.convert("L").getextrema() == (0, 255)
 
 
+@pytest.mark.slow
 def test_digits_0_to_4_help_with_5_to_9(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The example of README, with a smaller network."""
     monkeypatch.chdir(tmp_path)
@@ -126,6 +133,7 @@ def test_digits_0_to_4_help_with_5_to_9(tmp_path: Path, monkeypatch: pytest.Monk
     assert frozen(torch.zeros(1, 1, 32, 32)).shape == (1, 5)
 
 
+@pytest.mark.slow
 def test_a_new_classifier_can_be_probed_with_a_config(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
     net = archzoo.build("resnet20", in_channels=1, num_classes=3)
     replace_classifier(net, 10)

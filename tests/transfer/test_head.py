@@ -13,6 +13,7 @@ from tests.networks import EVERY_NET, KINDS, SHALLOW, image_size, parametrize
 HEADS = [name for name in (SHALLOW if EVERY_NET else KINDS) if name != "lenet5"]
 
 
+@pytest.mark.slow
 @parametrize(HEADS)
 def test_a_new_classifier_has_the_classes_asked_for_and_nothing_else_is_new(name: str) -> None:
     net = archzoo.build(name, device="meta").eval()
