@@ -82,6 +82,7 @@ def test_a_block_of_python_prints_what_stands_below_it(
     assert_printed(capsys.readouterr().out, output)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "output"), SHELL)
 def test_a_command_prints_what_stands_below_it(
     command: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -36,7 +36,8 @@ def info(name: Name) -> None:
     lines += ["", "published errors:", *(errors or ["  none"])]
     recipes = ", ".join(recipe.name for recipe in registry.recipes_of(entry.name))
     reason = entry.paper.without_recipe.get(entry.name, "")
-    lines += ["", f"recipe: {recipes or f'none published ({reason})'}", f"code: {entry.module}"]
+    files = dict.fromkeys((entry.module, entry.module.replace("archzoo.models.", "archzoo.papers.")))
+    lines += ["", f"recipe: {recipes or f'none published ({reason})'}", f"code: {', '.join(files)}"]
     out.print("\n".join(lines), markup=False, highlight=False)
 
 

@@ -122,7 +122,8 @@ def test_values_are_changed_by_name_and_type() -> None:
         ({"batchsize": "3"}, "a recipe has no 'batchsize': did you mean 'batch_size'"),
         ({"batch_size": "0"}, "batch_size must be more than 0, not 0"),
         ({"lr": "fast"}, "lr must be a number, such as 0.1, not 'fast'"),
-        ({"augmentation": "miror"}, "augmentation has no miror: did you mean"),
+        ({"augmentation": "miror"}, "augmentation has no miror: choose from CenterCrop, ColorJitter"),
+        ({"augmentation": "RandomHorizontalFlop"}, "has no RandomHorizontalFlop: did you mean RandomHorizontalFlip"),
         ({"augmentation": "RandomCrop(4, 4, 4, 4)"}, "augmentation: RandomCrop"),
         ({"epochs": "0"}, "epochs must be a positive integer, not 0"),
         ({"epochs": "3", "iterations": "4"}, "exactly one of epochs and iterations"),
@@ -178,10 +179,10 @@ def test_the_command_imports_no_torch() -> None:
 
 
 def test_a_network_without_a_published_recipe_is_not_given_another_ones() -> None:
-    assert choose_recipe("nin_imagenet", "digits").name == "digits"
-    assert choose_recipe("nin_imagenet", "photos", "constant").name == "constant"
-    with pytest.raises(RecipeError, match="no recipe is published for nin_imagenet .*: choose one by name, such as"):
-        choose_recipe("nin_imagenet", "photos")
+    assert choose_recipe("googlenet_bn", "digits").name == "digits"
+    assert choose_recipe("googlenet_bn", "photos", "constant").name == "constant"
+    with pytest.raises(RecipeError, match="no recipe is published for googlenet_bn .*: choose one by name, such as"):
+        choose_recipe("googlenet_bn", "photos")
 
 
 def test_data_that_no_paper_trained_on_takes_the_recipe_of_the_networks_own_paper() -> None:
