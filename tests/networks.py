@@ -99,7 +99,9 @@ SHALLOW = [name for name in NAMES if not name.endswith(("1202", "1001"))]
 LIGHT = [name for name in NETS if parameters(name) <= HEAVY]
 FAMILIES = smallest_of_each_family(NETS)
 # Together they have every layer, in every setting and order, and every constructor is among them.
-COVER = cover(NETS, layer_orders)
+# Those left out have ResNet's stem for ImageNet before blocks that shallower networks have too.
+LONG = ("preact_resnet200", "stochastic_depth_152")
+COVER = [name for name in cover(NETS, layer_orders) if name not in LONG]
 KINDS = [name for name in NETS if name in {*FAMILIES, *COVER}]
 # The same without the gigabytes of AlexNet's and VGG's linear layers, which AlexNet's single tower has too.
 LIGHT_KINDS = [name for name in KINDS if parameters(name) <= HEAVY]
@@ -113,6 +115,8 @@ def parametrize(names: list[str]) -> pytest.MarkDecorator:
 every_net = parametrize(NETS)
 every_kind = parametrize(NETS if EVERY_NET else KINDS)
 every_light_kind = parametrize(LIGHT if EVERY_NET else LIGHT_KINDS)
+# A graph is traced layer by layer, by the code of each class.
+every_class_of_layer = parametrize(LIGHT if EVERY_NET else cover(LIGHT, layer_classes))
 every_covering_net = parametrize(LIGHT if EVERY_NET else [name for name in COVER if parameters(name) <= HEAVY])
 
 # Networks that end in a fully connected layer take images of one size only; the others any that are large enough.

@@ -16,6 +16,7 @@ import archzoo
 from archzoo.layers import Net
 from tests.networks import (
     NAMES,
+    every_class_of_layer,
     every_covering_net,
     every_kind,
     every_light_kind,
@@ -166,7 +167,7 @@ def test_state_dict_names_are_as_recorded(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_evaluation_compiles_into_one_graph(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     torch._dynamo.reset()
@@ -177,7 +178,7 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_evaluation_exports_for_any_batch(name: str) -> None:
     net = ready(name)
     many = {0: torch.export.Dim("batch", min=1, max=64)}

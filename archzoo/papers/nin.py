@@ -6,6 +6,7 @@ The paper itself prints no widths and no size; the network for ImageNet is a rel
 from archzoo.claims import megabytes, ratio
 from archzoo.paper import CIFAR_AND_SVHN, Paper
 from archzoo.recipes import (
+    CenterCrop,
     RandomCrop,
     RandomHorizontalFlip,
     ReduceOnPlateau,
@@ -59,11 +60,11 @@ PAPER.recipe(
     schedule=StepDecay(200_000, gamma=0.1, unit="iterations"),
     weight_decay=0.0005,
     decay_scope="weights",
-    augmentation=(Resize(256), RandomCrop(), RandomHorizontalFlip()),
+    augmentation=(Resize(256), CenterCrop(256), RandomCrop(), RandomHorizontalFlip()),
     preprocessing=SubtractMean("pixel"),
     paper_result="59.36% top-1 accuracy (single crop)",
     unspecified=(
-        "augmentation: the size of the images that are cropped, here a shorter side of 256",
+        "augmentation: the size of the images that are cropped, here the central 256x256 of a shorter side of 256",
         "lr: that of the biases is twice as high in the release, and the same here",
     ),
     unconfirmed=("lr", "iterations", "schedule", "optimizer", "weight_decay", "paper_result"),

@@ -226,9 +226,8 @@ def test_the_cut_net_computes_the_same_without_a_trace_of_auxiliary_classifiers(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("auxiliary", [False, True])
-def test_it_compiles_and_exports_in_evaluation_mode(auxiliary: bool) -> None:
-    net = archzoo.build("googlenet", auxiliary=auxiliary, num_classes=3).eval()
+def test_with_auxiliary_classifiers_it_compiles_and_exports_in_evaluation_mode() -> None:
+    net = archzoo.build("googlenet", auxiliary=True, num_classes=3).eval()
     images = torch.randn(1, 3, 64, 64)
     with torch.no_grad():
         expected = net(images)

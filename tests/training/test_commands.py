@@ -94,7 +94,7 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet21"), "resnet20"),
         (("train", "resnet20", "rate=1"), "neither resnet20 nor recipe digits has 'rate'"),
         (("train", "resnet20", "lr=fast"), "lr must be a number, such as 0.05, not 'fast'"),
-        (("train", "resnet20", "augmentation=miror"), "augmentation has no miror: did you mean"),
+        (("train", "resnet20", "augmentation=miror"), "augmentation has no miror: choose from CenterCrop"),
         (("train", "resnet20", "optimizer=lbfgs"), "optimizer lbfgs cannot be used: its step evaluates the loss"),
         (("train", "resnet20", "--data", "nowhere/at/all"), "nowhere/at/all"),
         (("train", "resnet20", "--recipe", "densenets"), "no recipe is called 'densenets', and no network is called"),
@@ -108,7 +108,7 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet20", "--device", "cuda:99"), "cannot train on device 'cuda:99'"),
         (("train", "resnet20", "--device", "meta"), "cannot train on device 'meta'"),
         (("train", "resnet20", "batch_size=5000"), "images of digits, not 5000"),
-        (("train", "nin_imagenet", "--data", "photos"), "no recipe is published for nin_imagenet"),
+        (("train", "googlenet_bn", "--data", "photos"), "no recipe is published for googlenet_bn"),
         (("finetune", "resnet20", "--weights", "gone.safetensors", "--data", "digits"), "gone.safetensors"),
         (
             ("finetune", "resnet20", "--weights", "x", "--data", "digits", "--freeze", "--decay", "0.5"),

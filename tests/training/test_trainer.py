@@ -27,6 +27,7 @@ from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._logs import no_log
 from archzoo.training._precision import prefers_bfloat16, resolve
 from archzoo.training._trainer import Trainer
+from tests.networks import EVERY_NET
 
 SHORT = find_recipe("digits").with_changes(epochs=3, schedule=Constant(), lr=0.1)
 
@@ -404,10 +405,10 @@ def children(pid: int) -> list[int]:
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2])
 def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(tmp_path: Path, processes: int) -> None:
-    epochs = "epochs=10"
+    epochs = "epochs=5"
     whole = Command(tmp_path / "whole", epochs, processes=processes)
     assert whole.wait() == 0, whole.output.read_text()
-    for after in (40, 100) if processes == 1 else (60,):  # iterations, of 20 an epoch
+    for after in (30, 70) if EVERY_NET and processes == 1 else (30,):  # iterations, of 20 an epoch
         killed = Command(tmp_path / "killed", epochs, processes=processes)
         killed.wait_for(after)
         workers = children(killed.process.pid)
@@ -430,7 +431,7 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
     for name, processes, more in (("one", 1, ()), ("two", 2, ()), ("shared", 2, ("--fsdp",))):
-        run = Command(tmp_path / name, "epochs=3", *more, processes=processes)
+        run = Command(tmp_path / name, "epochs=2", *more, processes=processes)
         assert run.wait() == 0, run.output.read_text()
     states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("one", "two", "shared")]
     for name, value in states[0].items():
