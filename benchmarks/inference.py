@@ -27,7 +27,7 @@ SHORTEST = 0.05  # seconds of one measurement: quick networks run several times
 NOISE = 1.05  # two measurements of one network differ by as much
 BARS = {"resnet50": 0.70, "densenet121": 0.70, "vgg_d": 0.80, "googlenet_bn": 0.45, "squeezenet1_1": 0.50}
 OTHERS = ("resnet50_v1_5", "alexnet", "googlenet", "shufflenet_v2_x1_0", "densenet_bc", "fractalnet20")
-# torchvision's resnet50 is our resnet50_v1_5; both of ours are held against it.
+# torchvision's resnet50 is our resnet50_v1_5; both of ours are compared with it.
 TORCHVISION = {
     "vgg_a": "vgg11",
     "vgg_b": "vgg13",

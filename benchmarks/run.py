@@ -1,4 +1,4 @@
-"""One table of how fast and how small things are, held against the committed one; names what got slower.
+"""Measure speed and memory in one table, compare it with the committed one, and name what got slower.
 
     python benchmarks/run.py [--rounds N] [--write] [--threads N] [PATTERN ...]
 

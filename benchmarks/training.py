@@ -4,7 +4,7 @@
 
 Peaks are of live bytes in PyTorch's own record of every allocation, times medians of interleaved steps, both as shares
 of the first row of each table. DenseNets are measured in both memory formats, and the better one counts; their bars are
-held against the middle of the shares in each round, which a machine that slows down for a while does not move. Exits
+compared with the median share of each round, which a machine that slows down for a while does not move. Exits
 with 1 where a bar is missed. torchvision and pytorchcv are optional; a bar that needs them is then left out.
 """
 

@@ -1,4 +1,4 @@
-"""Verbs about the networks themselves: which there are, what is printed about them, and whether it is met."""
+"""Commands about networks: list them, show what their papers print, and audit it."""
 
 from collections.abc import Iterator
 from enum import Enum

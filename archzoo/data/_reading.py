@@ -67,7 +67,7 @@ def _pillow() -> Any:
         from PIL import Image
     except ImportError as error:
         raise MissingDependency(
-            "reading images needs Pillow, which is not installed: pip install 'archzoo[pictures]'"
+            "reading images needs Pillow, which is not installed: pip install 'archzoo[images]'"
         ) from error
     return Image
 

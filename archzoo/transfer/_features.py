@@ -70,7 +70,7 @@ def extract_features(
 
     The file holds ``features`` (N, channels), one row for each image, feature maps averaged over their positions, and
     in its metadata the names of the images. The shorter side of an image is scaled to that of ``size``
-    (C, H, W), and its center is cropped. Needs Pillow: ``pip install 'archzoo[pictures]'``.
+    (C, H, W), and its center is cropped. Needs Pillow: ``pip install 'archzoo[images]'``.
 
     Raises DataError if there are no images or one is corrupt, and writes nothing then; ``on_corrupt="skip"`` leaves
     corrupt images out. Raises UnknownPart for a part that does not exist.

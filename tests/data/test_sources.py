@@ -288,7 +288,7 @@ def test_every_image_is_read_upright_in_the_channels_that_are_asked_for(tmp_path
 def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for package in ("sklearn", "PIL", "datasets"):
         monkeypatch.setitem(sys.modules, package, None)
-    for source, extra in (("digits", "train"), (folder, "pictures"), ("cifar10", "data")):
+    for source, extra in (("digits", "train"), (folder, "images"), ("cifar10", "data")):
         with pytest.raises(MissingDependency, match=rf"not installed: pip install 'archzoo\[{extra}\]'"):
             load(source)
 
