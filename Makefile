@@ -9,13 +9,16 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 CHECK_TESTS ?= -m "not slow"
 
 .DEFAULT_GOAL := help
-.PHONY: help report lint check test test-all coverage format hooks docs build clean
+.PHONY: help audit report lint check test test-all coverage format hooks docs build clean
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-report: $(VENV)/installed  ## every printed number of every paper beside what was built
+audit: $(VENV)/installed  ## every printed number of every paper beside ours
 	$(BIN)/archzoo audit
+
+report: $(VENV)/installed  ## a page of HTML with every network, archzoo-report.html
+	$(BIN)/archzoo report
 
 lint: $(VENV)/installed-test  ## style and types
 	$(BIN)/ruff check .
@@ -50,7 +53,7 @@ build: $(VENV)/installed-release  ## the source archive and the wheel, in dist
 	$(BIN)/twine check --strict dist/*
 
 clean:  ## remove the virtual environment and all that is generated
-	rm -rf $(VENV) build dist *.egg-info docs/_build docs/papers .coverage coverage.xml
+	rm -rf $(VENV) build dist *.egg-info docs/_build docs/papers archzoo-report.html .coverage coverage.xml
 	rm -rf .hypothesis .mypy_cache .pytest_cache .ruff_cache
 
 $(BIN)/python:
