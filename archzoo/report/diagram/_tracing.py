@@ -9,6 +9,7 @@ import torch
 from torch import fx, nn
 
 from archzoo.errors import ReportError
+from archzoo.layers import evaluation_mode
 from archzoo.profiler import Profile
 from archzoo.report.diagram._boxes import Box
 from archzoo.report.diagram._descriptions import describe
@@ -57,20 +58,16 @@ class TracedGraph:
     def __init__(self, net: nn.Module, counted: Profile, input_size: tuple[int, ...], depth: int | None) -> None:
         self.net, self.counted, self.depth = net, counted, depth
         self.levels: dict[str, int] = {}
-        modes = {module: module.training for module in net.modules()}
         tracer = _Tracer(self._closed)
         try:
-            net.eval()
-            traced = tracer.trace(net)
+            with evaluation_mode(net):
+                traced = tracer.trace(net)
         except Exception as error:
             where = tracer.within[-1] or "the network itself"
             raise ReportError(
                 f"the graph of {type(net).__name__} cannot be traced within {where}: {error}; a smaller depth leaves "
                 "that part closed"
             ) from error
-        finally:
-            for module, training in modes.items():
-                module.training = training
         self.boxes: dict[str, Box] = {}
         self.before: dict[str, list[str]] = {}
         self._read(traced, input_size)
