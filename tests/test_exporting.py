@@ -47,14 +47,9 @@ def small(name: str) -> nn.Module:
 
 
 def conversions(net: nn.Module) -> set[Hashable]:
-    """What an exporter tells apart: classes of layers, groups, biases, rounding; not their sizes."""
+    """What an exporter tells apart: classes of layers, groups, rounding; not their sizes."""
     return {
-        (
-            type(module),
-            getattr(module, "groups", 1) > 1,
-            getattr(module, "bias", None) is not None,
-            getattr(module, "ceil_mode", False),
-        )
+        (type(module), getattr(module, "groups", 1) > 1, getattr(module, "ceil_mode", False))
         for module in net.modules()
     }
 

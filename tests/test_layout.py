@@ -3,6 +3,7 @@
 import ast
 import subprocess
 import sys
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -78,6 +79,7 @@ MAY_IMPORT = {
 }
 
 
+@cache
 def imports(path: Path, *, top_level: bool = False) -> set[str]:
     tree = ast.parse(path.read_text())
     guarded = {id(node) for test in tree.body if isinstance(test, ast.If) for node in ast.walk(test)}

@@ -50,7 +50,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_kind
+@every_covering_net
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
     net = archzoo.build(name, device="meta").eval()
     channels, height, width = archzoo.find(name).input_size

@@ -32,8 +32,9 @@ def test_there_are_six() -> None:
 @each_notebook
 @pytest.mark.filterwarnings("default")
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In this process, with one epoch of training."""
+    """In this process, with one epoch of training, on smaller images where the notebook allows it."""
     monkeypatch.setenv("EPOCHS", "1")
+    monkeypatch.setenv("SIDE", "16")
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("MPLBACKEND", "agg")
     monkeypatch.chdir(tmp_path)

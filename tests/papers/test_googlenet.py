@@ -17,6 +17,7 @@ from archzoo.models.googlenet import (
     without_auxiliary,
 )
 from archzoo.training._losses import training_loss
+from tests.networks import EVERY_NET
 
 BOTH = pytest.mark.parametrize("name", ["googlenet", "googlenet_bn"])
 
@@ -225,7 +226,7 @@ def test_the_cut_net_computes_the_same_without_a_trace_of_auxiliary_classifiers(
     assert kept == set(plain.state_dict())
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(not EVERY_NET, reason="with EVERY_NET=1: in evaluation mode it is the plain network")
 def test_with_auxiliary_classifiers_it_compiles_and_exports_in_evaluation_mode() -> None:
     net = archzoo.build("googlenet", auxiliary=True, num_classes=3).eval()
     images = torch.randn(1, 3, 64, 64)

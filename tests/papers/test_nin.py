@@ -9,6 +9,7 @@ import archzoo
 from archzoo.layers import Net
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
+from tests.networks import EVERY_NET
 
 BOTH = pytest.mark.parametrize("name", ["nin", "nin_imagenet"])
 
@@ -100,7 +101,7 @@ def test_a_class_is_the_average_of_a_map_of_its_own_and_that_takes_no_parameter(
     assert not list(classifier.pool.parameters())
 
 
-@pytest.mark.slow
+@pytest.mark.skipif(not EVERY_NET, reason="with EVERY_NET=1: its layers are those of others, which are asked")
 @BOTH
 def test_it_compiles_and_exports_in_evaluation_mode(name: str) -> None:
     net = archzoo.build(name).eval()
