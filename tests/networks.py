@@ -52,10 +52,11 @@ def layer_kinds(net: nn.Module) -> set[Hashable]:
     """The layers of a network in any number and width: classes and settings."""
     kinds: set[Hashable] = set()
     for module in net.modules():
-        groups = getattr(module, "groups", 1)
-        grouping = "depthwise" if groups == getattr(module, "in_channels", 1) > 1 else groups
-        biased = getattr(module, "bias", None) is not None
-        kinds.add((type(module), grouping, biased, *(str(getattr(module, setting, None)) for setting in SETTINGS)))
+        attributes = vars(module)  # a module takes long to say that it has no such attribute
+        groups = attributes.get("groups", 1)
+        grouping = "depthwise" if groups == attributes.get("in_channels", 1) > 1 else groups
+        biased = module._parameters.get("bias") is not None
+        kinds.add((type(module), grouping, biased, *(str(attributes.get(setting)) for setting in SETTINGS)))
     return kinds
 
 

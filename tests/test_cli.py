@@ -217,6 +217,7 @@ def test_a_reader_that_stops_early_gets_no_traceback() -> None:
     assert done.stdout.startswith("verdict")
 
 
+@pytest.mark.slow
 def test_a_usage_error_exits_with_2_and_a_piped_table_is_not_cut() -> None:
     assert run("no_such_command").returncode == 2
     assert run("audit", "densenet264").stdout.count("by the rule that gives the names of 121, 161, 169 and 201") == 1
@@ -235,6 +236,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
         assert "0.27M" in (tmp_path / form).read_text()
 
 
+@pytest.mark.slow
 def test_the_audit_in_json_has_numbers(shell: Shell) -> None:
     results = json.loads(shell("audit", "--format", "json")[1])
     assert {type(result["ours"]) for result in results} == {int, float, list}

@@ -112,6 +112,7 @@ def test_an_optimized_network_is_exported_too(tmp_path: Path) -> None:
     assert export(optimize(ready("densenet_bc_40_36")), tmp_path / "net.pt2", "pt2", (3, 16, 16)) <= 1e-4
 
 
+@pytest.mark.slow
 def test_a_network_is_exported_in_its_own_type_and_left_in_its_own_modes(tmp_path: Path) -> None:
     net = archzoo.build("resnet20").double().train()
     net.classifier.eval()

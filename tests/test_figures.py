@@ -21,6 +21,7 @@ def points(axis: Any) -> set[tuple[float, float]]:
     return {(float(x), float(y)) for line in axis.lines for x, y in zip(*line.get_data(), strict=True)}
 
 
+@pytest.mark.slow
 def test_points_are_our_counts_and_the_papers_errors() -> None:
     params, macs = figures.cost_against_error("imagenet top-1", "single crop").axes
     error = {
@@ -123,6 +124,7 @@ def test_bad_input_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_the_command_writes_what_is_asked_for(shell: Shell, tmp_path: Path) -> None:
     run = tmp_path / "run"
     run.mkdir()

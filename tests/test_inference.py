@@ -78,6 +78,7 @@ def test_the_original_is_not_touched() -> None:
     assert not any(isinstance(module, nn.Identity) for name, module in net.named_modules() if "bn" in name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "left"),
     [

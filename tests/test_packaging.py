@@ -14,14 +14,12 @@ import pytest
 
 import archzoo
 
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parents[1]
 NEEDED_TO_BUILD = ("archzoo", "pyproject.toml", "README.md", "LICENSE")
 # The builds take setuptools from where the tests run, and no network.
 PIP_OFFLINE = ("--quiet", "--no-deps", "--no-build-isolation", "--no-index", "--disable-pip-version-check")
 
-pytestmark = pytest.mark.xdist_group("packaging")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("packaging")]
 
 
 def files_of_a_clone() -> list[Path]:

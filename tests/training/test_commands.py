@@ -80,6 +80,7 @@ def test_a_run_writes_a_network_its_recipe_and_its_result(shell: Shell, tmp_path
     assert {"protocol", "seed", "versions"} <= result.keys() | result["test"].keys()
 
 
+@pytest.mark.slow
 def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("train", "lenet5_textbook", *QUICK, "--seed", "0,1", "--output", "runs")
     assert code == 0
@@ -145,6 +146,7 @@ def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -
     assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'runs' / 'library'}"
 
 
+@pytest.mark.slow
 def test_importing_training_and_transfer_brings_no_torch() -> None:
     code = (
         "import sys, archzoo.training, archzoo.transfer; print('torch' in sys.modules)\n"

@@ -74,6 +74,7 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
+@pytest.mark.slow
 def test_a_run_learns_and_writes_what_it_did(run: Runs, tmp_path: Path) -> None:
     result = run(SHORT.with_changes(epochs=25), seed=1)
     assert result.history[-1]["train_error"] < 0.2 < result.history[0]["train_error"]
@@ -119,6 +120,7 @@ def test_accumulation_is_the_same_batch_in_parts(run: Runs) -> None:
         torch.testing.assert_close(parts.state[name], value, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_bfloat16_and_channels_last_train_too(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=2)
     plain = run(recipe, "plain", channels_last=False).history[-1]["train_loss"]
@@ -187,6 +189,7 @@ def test_a_plateau_lowers_the_rate_when_validation_stalls(run: Runs) -> None:
     assert rates == pytest.approx([1e-9, 1e-9, 1e-9, 1e-10, 1e-10, 1e-11])
 
 
+@pytest.mark.slow
 def test_the_best_epoch_is_tested_where_the_recipe_says_so(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=8, lr=0.4, momentum=0.95, select="best")
     result = run(recipe)
@@ -403,7 +406,7 @@ def children(pid: int) -> list[int]:
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
-@pytest.mark.parametrize("processes", [1, 2])
+@pytest.mark.parametrize("processes", [1, 2] if EVERY_NET else [2])
 def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(tmp_path: Path, processes: int) -> None:
     epochs = "epochs=5"
     whole = Command(tmp_path / "whole", epochs, processes=processes)
