@@ -1,3 +1,4 @@
+import gc
 import importlib.util
 import os
 from pathlib import Path
@@ -15,6 +16,8 @@ from archzoo.recipes import Normalize, RandomCrop
 from tests.shell import Shell, call
 
 torch.set_num_threads(1)  # pytest runs one worker a core
+# A network is thousands of small objects that stay: looking through them for cycles took a quarter of building one.
+gc.set_threshold(100_000, 50, 100)
 
 if importlib.util.find_spec("torchvision"):
     # There is no torchvision for a CPU build of torch. Its import asks for two operators that its own library would

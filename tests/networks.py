@@ -1,14 +1,14 @@
 """The networks that laws are asked of, and one copy of each for a worker process.
 
-A law about layers is asked of a cover: the smallest networks that together have every layer, in every setting and
-order, that any network has. What remains has the same layers, only more of them or wider. With EVERY_NET=1 in the
-environment (``make test-all``) every network is asked, but for the heavy ones (over 100M parameters, see EVERY).
+A law about layers is asked of a cover: networks that together have every layer, in every setting and order, that any
+network has. What remains has the same layers, only more of them or wider. ``tests/test_cover.py`` holds that these
+are such covers. With EVERY_NET=1 in the environment (``make test-all``) every network is asked, in its full depth, but
+for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
-from collections.abc import Callable, Hashable
 from functools import cache
-from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -19,13 +19,30 @@ from archzoo.layers import Net
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
-SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
-Kinds = Callable[[nn.Module], set[Hashable]]
+
+
+# Of a hundred layers, and with the same layers in the same order: one block after another in each stage.
+SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
+    "preact_resnet164": ("preact_resnet", {"depth": 20}),
+    "preact_resnet110": ("preact_resnet", {"depth": 14, "block": "basic"}),
+    "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
+    "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
+    "densenet_bc": ("densenet_bc", {"depth": 22}),
+    "densenet_c": ("densenet_c", {"depth": 16}),
+}
+
+
+def build(name: str, **options: Any) -> Net:
+    """The network, with fewer blocks where it has a hundred layers and only a cover is asked."""
+    if EVERY_NET:
+        return archzoo.build(name, **options)
+    family, shallower = SHALLOWER.get(name, (name, {}))
+    return archzoo.build(family, **shallower, **options)
 
 
 @cache
 def on_meta(name: str) -> Net:
-    """The network without values."""
+    """The network in full depth, without values."""
     return archzoo.build(name, device="meta")
 
 
@@ -43,71 +60,68 @@ def distinct(names: list[str]) -> list[str]:
     return list(by_options.values())
 
 
-def layer_classes(net: nn.Module) -> set[Hashable]:
-    """The classes of the layers of a network."""
-    return set(map(type, net.modules()))
-
-
-def layer_kinds(net: nn.Module) -> set[Hashable]:
-    """The layers of a network in any number and width: classes and settings."""
-    kinds: set[Hashable] = set()
-    for module in net.modules():
-        attributes = vars(module)  # a module takes long to say that it has no such attribute
-        groups = attributes.get("groups", 1)
-        grouping = "depthwise" if groups == attributes.get("in_channels", 1) > 1 else groups
-        biased = module._parameters.get("bias") is not None
-        kinds.add((type(module), grouping, biased, *(str(attributes.get(setting)) for setting in SETTINGS)))
-    return kinds
-
-
-def layer_orders(net: nn.Module) -> set[Hashable]:
-    """The layers of a network as above, and which class of layer follows which inside which."""
-    orders: set[Hashable] = {
-        (type(module), *map(type, pair)) for module in net.modules() for pair in pairwise(module.children())
-    }
-    return layer_kinds(net) | orders
-
-
-def cover(names: list[str], kinds: Kinds, built: Callable[[str], nn.Module] = on_meta) -> list[str]:
-    """The smallest networks that together have every kind that any of these has."""
-    kinds_of = {name: kinds(built(name)) for name in names}
-    covered: set[Hashable] = set()
-    chosen = []
-    for name in sorted(names, key=lambda name: sum(parameter.numel() for parameter in built(name).parameters())):
-        if not kinds_of[name] <= covered:
-            covered |= kinds_of[name]
-            chosen.append(name)
-    # A network that only came first, and adds nothing to those chosen after it, is not needed.
-    for name in list(chosen):
-        others = set[Hashable]().union(*(kinds_of[other] for other in chosen if other != name))
-        if kinds_of[name] <= others:
-            chosen.remove(name)
-    return [name for name in names if name in chosen]
-
-
-def smallest_of_each_family(names: list[str]) -> list[str]:
-    """The smallest network of each constructor."""
-    by_family: dict[str, str] = {}
-    for name in sorted(names, key=parameters):
-        by_family.setdefault(archzoo.find(name).target, name)
-    return [name for name in names if name in by_family.values()]
-
-
 NAMES = archzoo.names()
 NETS = distinct(NAMES)
 # A thousand layers and more take several seconds each.
 SHALLOW = [name for name in NAMES if not name.endswith(("1202", "1001"))]
-LIGHT = [name for name in NETS if parameters(name) <= HEAVY]
 # VGG has no lighter network, and FractalNet none for ImageNet: these two are asked with EVERY_NET=1 although heavy.
-EVERY = [name for name in NETS if name in {*LIGHT, "vgg_a", "fractalnet34"}]
-FAMILIES = smallest_of_each_family(NETS)
-# ResNet's stem for ImageNet before blocks that shallower networks have too: too long to be in the cover.
-LONG = ("preact_resnet200", "stochastic_depth_152")
-# Together they have every layer, in every setting and order; with FAMILIES, every constructor is among them.
-COVER = [name for name in cover(NETS, layer_orders) if name not in LONG]
-KINDS = [name for name in NETS if name in {*FAMILIES, *COVER}]
-# The same without the gigabytes of AlexNet's and VGG's linear layers, which AlexNet's single tower has too.
-LIGHT_KINDS = [name for name in KINDS if parameters(name) <= HEAVY]
+EVERY = [name for name in NETS if name in {"vgg_a", "fractalnet34"} or parameters(name) <= HEAVY] if EVERY_NET else []
+# Together they have every class of layer.
+CLASSES = [
+    "lenet5",
+    "lenet5_textbook",
+    "alexnet",
+    "googlenet",
+    "resnet20",
+    "squeezenet1_1",
+    "preact_resnet164",
+    "stochastic_depth_110",
+    "wide_resnet_40_1",
+    "fractalnet_5_16",
+    "densenet_c",
+    "shufflenet_v2_x0_5",
+]
+# Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
+COVER = [
+    "lenet5",
+    "lenet5_textbook",
+    "alexnet",
+    "zfnet",
+    "nin_imagenet",
+    "alexnet_one_tower",
+    "googlenet",
+    "googlenet_bn",
+    "resnet20",
+    "squeezenet1_0",
+    "squeezenet1_1",
+    "preact_resnet164",
+    "preact_resnet110",
+    "stochastic_depth_110",
+    "wide_resnet18",
+    "wide_resnet_40_1",
+    "fractalnet_10_16",
+    "densenet_bc",
+    "shufflenet_v2_x0_5",
+]
+# ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
+LONG = ["preact_resnet200", "stochastic_depth_152", "fractalnet34"]
+# The smallest network of every other constructor.
+CONSTRUCTORS = [
+    "nin",
+    "resnet50_v1_5",
+    "plain20",
+    "plain18",
+    "resnet18",
+    "wide_resnet34",
+    "wide_resnet50_2",
+    "fractalnet_5_16",
+    "densenet",
+    "densenet_b",
+    "densenet_c",
+    "densenet121",
+]
+LIGHT_KINDS = [*COVER, *CONSTRUCTORS, *LONG[:2]]
+KINDS = [*LIGHT_KINDS, "vgg_a", "fractalnet34"]
 
 
 def parametrize(names: list[str]) -> pytest.MarkDecorator:
@@ -119,8 +133,8 @@ every_net = parametrize(NETS)
 every_kind = parametrize(NETS if EVERY_NET else KINDS)
 every_light_kind = parametrize(EVERY if EVERY_NET else LIGHT_KINDS)
 # A graph is traced layer by layer, by the code of each class.
-every_class_of_layer = parametrize(EVERY if EVERY_NET else cover(LIGHT, layer_classes))
-every_covering_net = parametrize(EVERY if EVERY_NET else [name for name in COVER if parameters(name) <= HEAVY])
+every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
+every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 
 # Networks that end in a fully connected layer take images of one size only; the others any that are large enough.
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")
@@ -150,7 +164,7 @@ def ready(name: str) -> Net:
     if name not in CACHE:
         CACHE.clear()
         torch.manual_seed(0)
-        net: Net = archzoo.build(name).eval()
+        net: Net = build(name).eval()
         norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
         for norm in norms:
             norm.train()

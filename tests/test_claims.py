@@ -11,6 +11,7 @@ from archzoo.registry import Entry, all_claims
 EVERY_CLAIM = [pytest.param(paper, entry, claim, id=f"{entry.name}: {claim}") for paper, entry, claim in all_claims()]
 
 
+@pytest.mark.xdist_group("profiles")  # one process counts every network
 @pytest.mark.parametrize(("paper", "entry", "claim"), EVERY_CLAIM)
 def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -> None:
     finding = judge(paper, entry, claim)

@@ -237,6 +237,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("profiles")
 def test_the_audit_in_json_has_numbers(shell: Shell) -> None:
     results = json.loads(shell("audit", "--format", "json")[1])
     assert {type(result["ours"]) for result in results} == {int, float, list}

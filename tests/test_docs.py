@@ -16,7 +16,7 @@ WITHOUT_REFERENCE = {"cli", "files", "models", "options", "papers", "report"}
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("page")  # in the process that has the profiles
+@pytest.mark.xdist_group("profiles")  # in the process that has the profiles
 @pytest.mark.filterwarnings("ignore")
 def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
     assert build_main(["-q", "-W", "--keep-going", str(ROOT / "docs"), str(tmp_path)]) == 0

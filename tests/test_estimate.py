@@ -22,6 +22,7 @@ from archzoo.registry import find_recipe
 from archzoo.report.tables import markdown_row
 from archzoo.training import Distributed, RunConfig
 from archzoo.training._parallel import parallelize
+from tests.networks import EVERY_NET
 from tests.shell import Shell
 from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 
@@ -135,10 +136,19 @@ WHOLE = {"gloo:all_reduce": 0, "gloo:broadcast": 0}
 WHOLE_SHARDED = {"c10d::_allgather_base_": 0, "c10d::_reduce_scatter_base_": 1}
 
 
-def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
-    """One of two processes: how many numbers its collectives exchange in a step, by their names."""
+def _train(rank: int, folder: str) -> None:
+    """One of two processes."""
     torch.set_num_threads(1)
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
+    for sharded in (False, True):
+        given = _exchanged_in_a_step(rank, sharded)
+        if rank == 0:
+            Path(folder, f"{sharded}.json").write_text(json.dumps(given))
+    dist.destroy_process_group()
+
+
+def _exchanged_in_a_step(rank: int, sharded: bool) -> dict[str, int]:
+    """How many numbers the collectives of a process exchange, by their names."""
     net = archzoo.build("resnet20")
     model = parallelize(net, RunConfig(sharded=sharded), Distributed(rank, 2, torch.device("cpu")))
     images, labels = torch.randn(4, 3, 32, 32), torch.zeros(4, dtype=torch.int64)
@@ -156,30 +166,30 @@ def _train_a_step(rank: int, folder: str, sharded: bool) -> None:
         place = (WHOLE_SHARDED if sharded else WHOLE).get(event.name)
         if place is not None:
             given[event.name] = given.get(event.name, 0) + torch.Size(event.input_shapes[place]).numel()
-    if rank == 0:
-        Path(folder, "given.json").write_text(json.dumps(given))
-    dist.destroy_process_group()
+    return given
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-@pytest.mark.parametrize("sharded", [False, True])
-def test_processes_exchange_what_is_said(tmp_path: Path, sharded: bool) -> None:
-    spawn(_train_a_step, args=(str(tmp_path), sharded), nprocs=2)
-    given = json.loads((tmp_path / "given.json").read_text())
+def test_processes_exchange_what_is_said(tmp_path: Path) -> None:
+    spawn(_train, args=(str(tmp_path),), nprocs=2)
     cost = estimate("resnet20")
-    if sharded:  # each gathers or scatters one half of two
-        assert sent_by_fsdp(cost, 2) == 4 * sum(given.values()) // 2
-        assert 4 * given["c10d::_reduce_scatter_base_"] == cost.parameters
-    else:  # buffers are float32 but for batch norm's counters of batches, in int64
-        counters = sum(isinstance(module, nn.BatchNorm2d) for module in archzoo.build("resnet20").modules())
-        assert sent_by_ddp(cost, 2) == 4 * sum(given.values()) + 4 * counters
+    whole, sharded = (json.loads((tmp_path / f"{sharded}.json").read_text()) for sharded in (False, True))
+    # Buffers are float32 but for batch norm's counters of batches, in int64.
+    counters = sum(isinstance(module, nn.BatchNorm2d) for module in archzoo.build("resnet20").modules())
+    assert sent_by_ddp(cost, 2) == 4 * sum(whole.values()) + 4 * counters
+    # Each gathers or scatters one half of two.
+    assert sent_by_fsdp(cost, 2) == 4 * sum(sharded.values()) // 2
+    assert 4 * sharded["c10d::_reduce_scatter_base_"] == cost.parameters
 
 
 @pytest.mark.slow
 def test_the_page_is_what_the_project_prints() -> None:
-    """All but memory, whose rows take minutes: two of those."""
+    """Every line but those of memory, which take minutes: two of them. And of networks whose drop-path is sampled."""
     text = (ROOT / "docs" / "estimate.md").read_text(encoding="utf-8")
+    names = [name for name in archzoo.names() if EVERY_NET or not name.startswith("fractalnet")]
     rows = markdown_row(memory_row("lenet5")), markdown_row(memory_row("vgg_d"))
-    for part in (*parts(Measured.read(ROOT / "benchmarks" / "committed.json"), networks=()), *rows):
-        assert part in text, "run python -m tools.generate"
+    for part in (*parts(Measured.read(ROOT / "benchmarks" / "committed.json"), names, memory_of=()), *rows):
+        for line in part.splitlines():
+            assert line in text.splitlines(), "run python -m tools.generate"
+    assert all(f"`{name}`" in text for name in archzoo.names())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import ProfileError
 from archzoo.profiler import ReceptiveField
-from tests.networks import every_kind
+from tests.networks import build, every_kind
 
 PUBLISHED = {
     "alexnet": 195,
@@ -103,7 +103,7 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
 @every_kind
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size
-    net = archzoo.build(name).eval()
+    net = build(name).eval()
     size = field_of(net.features, (channels, height, width), "").size[0]
     side = -(-min(size + 64, 1408) // 64) * 64
     tall = narrowest(net.features, (channels, max(height, side), width))

@@ -16,6 +16,7 @@ import archzoo
 from archzoo.layers import Net
 from tests.networks import (
     NAMES,
+    build,
     every_class_of_layer,
     every_covering_net,
     every_kind,
@@ -32,7 +33,7 @@ from tests.networks import (
 @every_kind
 def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) -> None:
     entry = archzoo.find(name)
-    net = archzoo.build(name, device="meta").eval()
+    net = build(name, device="meta").eval()
     channels, height, width = entry.input_size
     classes = entry.options["num_classes"]
     for batch in (1, 3):
@@ -44,7 +45,7 @@ def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) ->
 @pytest.mark.slow
 @every_kind
 def test_channels_and_classes_are_options(name: str) -> None:
-    net = archzoo.build(name, in_channels=5, num_classes=7, device="meta").eval()
+    net = build(name, in_channels=5, num_classes=7, device="meta").eval()
     _, height, width = archzoo.find(name).input_size
     assert net(torch.empty(2, 5, height, width, device="meta")).shape == (2, 7)
 
@@ -52,7 +53,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
 @pytest.mark.slow
 @every_covering_net
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
-    net = archzoo.build(name, device="meta").eval()
+    net = build(name, device="meta").eval()
     channels, height, width = archzoo.find(name).input_size
     with pytest.raises(ValueError, match=f"of {channels} channels, not {channels + 1}"):
         net(torch.empty(1, channels + 1, height, width, device="meta"))
@@ -134,7 +135,7 @@ def test_the_same_seed_builds_the_same_net(name: str) -> None:
     built: list[dict[str, Tensor]] = []
     for _ in range(2):
         torch.manual_seed(3)
-        built.append(archzoo.build(name).state_dict())
+        built.append(build(name).state_dict())
     assert all(torch.equal(built[0][part], built[1][part]) for part in built[0])
     assert all(value.isfinite().all() for value in built[0].values())
 
@@ -146,7 +147,7 @@ def test_copies_pickles_and_state_dicts_come_back_equal(name: str) -> None:
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
     file.seek(0)
-    loaded = archzoo.build(name).eval()
+    loaded = build(name).eval()
     loaded.load_state_dict(torch.load(file, weights_only=True))
     with torch.no_grad():
         logits = net(batch)

@@ -21,7 +21,7 @@ from archzoo.report.page._sections import section
 from tests.networks import EVERY_NET
 
 # The page is made once, for all of these tests.
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("page")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("profiles")]
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 
 

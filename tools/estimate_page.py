@@ -77,13 +77,17 @@ class Measured:
 
 def page(measured: Measured) -> str:
     """The page as Markdown. Takes three minutes, mostly for memory."""
-    return "\n".join(parts(measured))
+    return "\n".join(parts(measured, archzoo.names()))
 
 
-def parts(measured: Measured, networks: Sequence[tuple[str, dict[str, Any]]] = REPRESENTATIVES) -> Iterator[str]:
-    """The sections of the page, with the memory of ``networks``, each a name and options."""
-    costs = [estimate(name) for name in archzoo.names() if recipes_of(name)]
-    yield from (_head(), _machines(), *_trained(costs, measured), *_memory(networks), *_exchanged(costs))
+def parts(
+    measured: Measured,
+    names: Sequence[str],
+    memory_of: Sequence[tuple[str, dict[str, Any]]] = REPRESENTATIVES,
+) -> Iterator[str]:
+    """The sections of the page on these networks, with the memory of some, each a name and options."""
+    costs = [estimate(name) for name in names if recipes_of(name)]
+    yield from (_head(), _machines(), *_trained(costs, measured), *_memory(memory_of), *_exchanged(costs))
 
 
 def reached() -> float:

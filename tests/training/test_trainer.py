@@ -8,8 +8,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -363,6 +364,9 @@ def test_tensorboard_reads_what_was_logged(run: Runs) -> None:
 # The command, in processes that are killed
 
 
+EPOCHS = "epochs=3"
+
+
 class Command:
     """``archzoo train`` of LeNet-5 on the digits, in a process of its own; what it says goes to a file."""
 
@@ -403,16 +407,29 @@ def children(pid: int) -> list[int]:
     return direct + [below for child in direct for below in children(child)]
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
+    """The directory of a run of so many processes that nobody stopped."""
+    directory = tmp_path_factory.mktemp("whole")
+
+    @cache
+    def run(processes: int) -> Path:
+        command = Command(directory / str(processes), EPOCHS, processes=processes)
+        assert command.wait() == 0, command.output.read_text()
+        return command.folder
+
+    return run
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2] if EVERY_NET else [2])
-def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(tmp_path: Path, processes: int) -> None:
-    epochs = "epochs=5"
-    whole = Command(tmp_path / "whole", epochs, processes=processes)
-    assert whole.wait() == 0, whole.output.read_text()
-    for after in (30, 70) if EVERY_NET and processes == 1 else (30,):  # iterations, of 20 an epoch
-        killed = Command(tmp_path / "killed", epochs, processes=processes)
+def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
+    tmp_path: Path, processes: int, whole: Callable[[int], Path]
+) -> None:
+    for after in (10, 30) if EVERY_NET and processes == 1 else (10,):  # iterations, of 20 an epoch
+        killed = Command(tmp_path / "killed", EPOCHS, processes=processes)
         killed.wait_for(after)
         workers = children(killed.process.pid)
         killed.process.kill()
@@ -422,25 +439,25 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
             time.sleep(0.05)
         assert not alive(workers)  # they end with their launcher, which could not tell them
         assert not (tmp_path / "killed" / "result.json").exists()
-    last = Command(tmp_path / "killed", epochs, processes=processes)
+    last = Command(tmp_path / "killed", EPOCHS, processes=processes)
     assert last.wait() == 0, last.output.read_text()
     assert "resuming from iteration" in last.output.read_text()
-    states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("whole", "killed")]
+    states = [archzoo.load(path / "net.safetensors").state_dict() for path in (whole(processes), last.folder)]
     assert same(*states)
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
-def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(tmp_path: Path, whole: Callable[[int], Path]) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
-    for name, processes, more in (("one", 1, ()), ("two", 2, ()), ("shared", 2, ("--fsdp",))):
-        run = Command(tmp_path / name, "epochs=2", *more, processes=processes)
-        assert run.wait() == 0, run.output.read_text()
-    states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("one", "two", "shared")]
+    sharded = Command(tmp_path / "sharded", EPOCHS, "--fsdp", processes=2)
+    assert sharded.wait() == 0, sharded.output.read_text()
+    directories = [whole(1), whole(2), sharded.folder]
+    states = [archzoo.load(directory / "net.safetensors").state_dict() for directory in directories]
     for name, value in states[0].items():
         torch.testing.assert_close(states[1][name], value, atol=1e-4, rtol=1e-3)
         torch.testing.assert_close(states[2][name], value, atol=1e-4, rtol=1e-3)
-    results = [json.loads((tmp_path / name / "result.json").read_text()) for name in ("one", "two", "shared")]
+    results = [json.loads((directory / "result.json").read_text()) for directory in directories]
     assert results[0]["test"]["confusion"] == results[1]["test"]["confusion"] == results[2]["test"]["confusion"]
 
 

@@ -1,0 +1,56 @@
+"""The networks of ``tests/networks.py`` have, together, every layer that any network has: they stand for all."""
+
+from collections.abc import Callable, Hashable
+from itertools import pairwise
+
+import pytest
+from torch import nn
+
+import archzoo
+from tests.networks import CLASSES, COVER, HEAVY, KINDS, LONG, NETS, build, on_meta, parameters
+
+SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
+
+
+def layer_classes(net: nn.Module) -> set[Hashable]:
+    """The classes of the layers of a network."""
+    return set(map(type, net.modules()))
+
+
+def layer_kinds(net: nn.Module) -> set[Hashable]:
+    """The layers of a network in any number and width: classes and settings."""
+    kinds: set[Hashable] = set()
+    for module in net.modules():
+        attributes = vars(module)  # a module takes long to say that it has no such attribute
+        groups = attributes.get("groups", 1)
+        grouping = "depthwise" if groups == attributes.get("in_channels", 1) > 1 else groups
+        biased = module._parameters.get("bias") is not None
+        kinds.add((type(module), grouping, biased, *(str(attributes.get(setting)) for setting in SETTINGS)))
+    return kinds
+
+
+def layer_orders(net: nn.Module) -> set[Hashable]:
+    """The layers of a network as above, and which class of layer follows which inside which."""
+    orders: set[Hashable] = {
+        (type(module), *map(type, pair)) for module in net.modules() for pair in pairwise(module.children())
+    }
+    return layer_kinds(net) | orders
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("chosen", "left_out", "kinds"),
+    [(CLASSES, [], layer_classes), (COVER, LONG, layer_orders)],
+    ids=["classes", "orders"],
+)
+def test_a_cover_has_what_every_network_has(
+    chosen: list[str], left_out: list[str], kinds: Callable[[nn.Module], set[Hashable]]
+) -> None:
+    covered = set[Hashable]().union(*(kinds(build(name, device="meta")) for name in chosen))
+    asked = [name for name in NETS if name not in left_out and parameters(name) <= HEAVY]
+    missing = {name: kinds(on_meta(name)) - covered for name in asked}
+    assert not {name: lacking for name, lacking in missing.items() if lacking}, "add one of these networks to the cover"
+
+
+def test_every_constructor_is_among_the_kinds() -> None:
+    assert {archzoo.find(name).target for name in NETS} == {archzoo.find(name).target for name in KINDS}
