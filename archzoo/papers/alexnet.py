@@ -148,7 +148,7 @@ PAPER.recipe(
     paper_result="40.7% top-1, 18.2% top-5 on the validation set (5 networks: 38.1%, 16.4%)",
     unspecified=(
         "schedule: the paper divides the rate by 10 when the validation error stalls; these are the epochs of the log "
-        "that the released parameters of this network end with, without its pause for conv1",
+        "at the end of this network's released parameters, where conv1 slows down from epoch 67 on",
         "lr: the same for all parameters, as printed; in the release that of the biases is 0.02 throughout",
         "augmentation: in the release images are also divided by 1.1 where colors are added, which ends at epoch 67",
     ),
