@@ -156,7 +156,7 @@ def test_layers_start_as_in_the_authors_code_and_by_torch7s_defaults() -> None:
     """main.lua: nninit.kaiming, by fan-in; nothing for nn.Linear and the batch norms."""
     torch.manual_seed(0)
     net: Any = archzoo.build("stochastic_depth_110")
-    going_down = blocks(net)[36].layers.get_submodule("conv1")  # from 32 to 64 maps: fan-in and fan-out differ
+    going_down: Any = blocks(net)[36].layers.get_submodule("conv1")  # from 32 to 64 maps: fan-in and fan-out differ
     assert going_down.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.03)
     for parameter in net.classifier.fc.parameters():
         assert 0.5 / 8 < parameter.abs().max() <= 1 / 8  # 64 inputs
