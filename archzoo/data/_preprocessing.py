@@ -12,7 +12,16 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._fitting import ChannelStatistics, Fitted, fit
 from archzoo.data._images import Images
 from archzoo.errors import DataError
-from archzoo.recipes import CenterCrop, Preprocessing, RandomResizedCrop, Resize, SubtractMean, Transform, ZCAWhitening
+from archzoo.recipes import (
+    Bytes,
+    CenterCrop,
+    Preprocessing,
+    RandomResizedCrop,
+    Resize,
+    SubtractMean,
+    Transform,
+    ZCAWhitening,
+)
 
 # The shorter side that test images are resized to, over the side of a crop, as 256 is to 224 in the papers on ImageNet.
 RESIZE_RATIO = 256 / 224
@@ -118,8 +127,10 @@ def _fit_to_side(images: ImageSet, side: int) -> tuple[Step, ...]:
 
 
 def _normalization(preprocessing: Preprocessing, fitted: Fitted) -> tuple[Step, tuple[Step, ...]]:
-    """The normalization, and what comes last: SubtractMean gives values on the scale of 0 to 255."""
+    """The normalization, and what comes last: SubtractMean and Bytes give values on the scale of 0 to 255."""
     if isinstance(preprocessing, ZCAWhitening):
         return steps.ZCAWhitening(fitted["mean"], fitted["matrix"], preprocessing.contrast), ()
-    last = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean) else ()
+    last: tuple[Step, ...] = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean | Bytes) else ()
+    if isinstance(preprocessing, Bytes) and preprocessing.order == "BGR":
+        last = (*last, steps.ReverseChannels())
     return steps.Normalize(fitted["mean"], fitted["std"]), last

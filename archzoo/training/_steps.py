@@ -49,13 +49,14 @@ def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
 def _loss(state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, sums: DeviceSums) -> Tensor:
     """The training loss, summed over the images."""
     labels = labels.to(state.distributed.device)
-    outputs = state.parallel(_to_device(state, images))
+    outputs = state.parallel(to_device(state, images))
     main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
     sums.add(main, main_logits(outputs), labels)
     return total
 
 
-def _to_device(state: TrainState, images: Tensor) -> Tensor:
+def to_device(state: TrainState, images: Tensor) -> Tensor:
+    """Images on the device of a run, in its memory format."""
     moved = images.to(state.distributed.device, non_blocking=True)
     if not state.config.channels_last or moved.dim() != 4:  # the classifier of a linear probe reads vectors
         return moved
