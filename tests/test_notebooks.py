@@ -24,8 +24,8 @@ def without_magics(source: str) -> str:
     return "\n".join(line for line in source.splitlines() if not line.startswith("%"))
 
 
-def test_there_are_six() -> None:
-    assert [path.stem[0] for path in NOTEBOOKS] == list("123456")
+def test_there_are_seven() -> None:
+    assert [path.stem[0] for path in NOTEBOOKS] == list("1234567")
 
 
 @pytest.mark.slow
