@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import nn
 
 import archzoo
@@ -237,6 +238,11 @@ def test_the_command_draws_augmentation_of_any_recipe_and_pictures(shell: Shell,
     code, _, err = shell("figures", "augmentation", "--recipe", "digits", "--recipe", "wide_resnet_cifar", *arguments)
     assert (code, err.count("wrote")) == (0, 2)
     code, _, _ = shell("figures", "augmentation", "--recipe", "lenet5_textbook", "--data", "digits", *arguments)
+    assert code == 0
+    folder = tmp_path / "mnist"  # named as a dataset of one channel, but with pictures in color
+    folder.mkdir()
+    Image.linear_gradient("L").convert("RGB").save(folder / "gradient.png")
+    code, _, _ = shell("figures", "augmentation", "--recipe", "digits", "--data", str(folder), *arguments)
     assert code == 0
     names = [f"augmentation-{name}.png" for name in ("digits", "lenet5_textbook", "wide_resnet_cifar")]
     assert sorted(path.name for path in out.iterdir()) == names

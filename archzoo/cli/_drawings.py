@@ -130,7 +130,7 @@ def _save(draw: "Callable[[], Figure]", path: Path, *, required: bool = True) ->
 
 def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -> "Figure":
     """What a recipe makes of pictures, by default of digits or photographs, whichever is nearer to its own data."""
-    from archzoo.data import load_pictures
+    from archzoo.data import NORMALIZATION, load_pictures
     from archzoo.registry import find_recipe
     from archzoo.report import figures
 
@@ -138,7 +138,10 @@ def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -
     side = figures.input_side(recipe)
     source = data or ("digits" if recipe.data in ("digits", "mnist") else "photographs")
     images = load_pictures(source, side=side)
-    return figures.augmentation(recipe, images, side=side, pictures=pictures, epochs=epochs, seed=seed)
+    constants = NORMALIZATION.get(source)
+    return figures.augmentation(
+        recipe, images, side=side, pictures=pictures, epochs=epochs, seed=seed, constants=constants
+    )
 
 
 def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":

@@ -1,13 +1,14 @@
 """What the augmentation of a recipe makes of pictures."""
 
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from archzoo.data import NORMALIZATION, ImageSet, augmented_views
+from archzoo.data import ImageSet, augmented_views
 from archzoo.errors import ReportError
 from archzoo.recipes import Recipe, describe
 from archzoo.registry import find, find_recipe, names
@@ -25,6 +26,7 @@ def augmentation(
     pictures: int = 3,
     epochs: int = 6,
     seed: int = 0,
+    constants: tuple[Sequence[float], Sequence[float]] | None = None,
 ) -> Figure:
     """Pictures as they are, and as the augmentation of a recipe feeds them to a network in each epoch.
 
@@ -37,6 +39,7 @@ def augmentation(
         pictures: The number of pictures, one row each, evenly spaced among the images.
         epochs: The number of epochs, one column each.
         seed: The seed of the run.
+        constants: Known means and standard deviations by channel, such as those of ``archzoo.data.NORMALIZATION``.
 
     Raises:
         RecipeError: For a recipe that does not exist.
@@ -55,7 +58,7 @@ def augmentation(
         indices.tolist(),
         epochs=epochs,
         seed=seed,
-        constants=NORMALIZATION.get(images.name),
+        constants=constants,
     )
     labels = [images.classes[label] if len(images.classes) > 1 else "" for label in images.labels[indices].tolist()]
     return _grid(list(images.take(indices)), views, labels, f"{chosen.name}: {_steps(chosen)}")
