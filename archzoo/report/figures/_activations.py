@@ -12,7 +12,7 @@ from archzoo.report.figures._style import COLORS, LINE, canvas
 
 Activation = Callable[[Tensor], Tensor]
 SATURATED = 0.05  # the absolute derivative below which a unit is called saturated
-# Slope and intercept of the pieces of one maxout unit: tangents of a parabola (Goodfellow et al. 2013, Fig. 1).
+# Slope and intercept of the pieces of one maxout unit: tangents of a parabola (Goodfellow et al. 2013).
 MAXOUT_PIECES = ((-1.5, -1.125), (-0.5, -0.125), (0.5, -0.125), (1.5, -1.125))
 
 
