@@ -64,6 +64,7 @@ MAY_IMPORT = {
     "report": {
         "auditor",
         "claims",
+        "data",
         "files",
         "layers",
         "paper",

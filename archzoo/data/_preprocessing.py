@@ -95,7 +95,7 @@ def prepare(
     if fitted is None:
         fitted = fit(preprocessing, images, Pipeline((*frame, CenterCrop(side)) if draws_size else frame), constants)
     normalize, last = _normalization(preprocessing, fitted)
-    if _is_by_pixel(preprocessing) and not draws_size:
+    if is_by_pixel(preprocessing) and not draws_size:
         train = (*frame, normalize, *transforms[fixed:], *last)
         return Prepared(side, Pipeline(train), Pipeline((*frame, normalize)), Pipeline(last), fitted)
     place = next((at for at, step in enumerate(transforms) if getattr(step, "fills", False)), len(transforms))
@@ -112,7 +112,8 @@ def _is_fixed(step: Step) -> bool:
     return isinstance(step, Resize | CenterCrop | steps.Pad) and step.draws == 0
 
 
-def _is_by_pixel(preprocessing: Preprocessing) -> bool:
+def is_by_pixel(preprocessing: Preprocessing) -> bool:
+    """Whether it has a mean for each pixel, which belongs to one frame."""
     by_pixel = isinstance(preprocessing, SubtractMean) and preprocessing.scope == "pixel"
     return by_pixel or isinstance(preprocessing, ZCAWhitening)
 
