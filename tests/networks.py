@@ -110,6 +110,9 @@ AGAIN = ["alexnet_cuda_convnet2"]
 # The smallest network of every other constructor.
 CONSTRUCTORS = [
     "nin",
+    "nin_cifar100",
+    "nin_svhn",
+    "nin_mnist",
     "resnet50_v1_5",
     "plain20",
     "plain18",
