@@ -17,7 +17,7 @@ class OwnOptimizer(Optimizer):
     """An optimizer that updates every parameter by itself, in ``update``."""
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:  # type: ignore[override]
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update every parameter that has a gradient; return what ``closure`` returns, the loss."""
         with torch.enable_grad():
             loss = None if closure is None else closure()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 import archzoo
 from archzoo.errors import RecipeError, TrainingError
@@ -149,7 +149,7 @@ def test_own_optimizers_step_by_the_loss_of_a_closure_and_leave_out_what_has_no_
     before = layer.bias.item()
     optimizer = build_optimizer(layer, DIGITS.with_changes(optimizer=name))
 
-    def closure() -> Tensor:
+    def closure() -> Any:
         loss = layer.weight.square().sum()
         loss.backward()
         return loss

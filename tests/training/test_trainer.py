@@ -361,7 +361,9 @@ def test_what_cannot_be_done_is_refused_before_training(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam", "almost_adam", "caffe_sgd"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
-    recipe = SHORT.with_changes(optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=6, weight_decay=0.0)
+    recipe = SHORT.with_changes(
+        optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=6, weight_decay=0.0
+    )
     history = run(recipe).history
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
