@@ -44,6 +44,15 @@ class ReverseChannels:
 
 
 @dataclass(frozen=True)
+class Rotate:
+    """Subtract the mean (D,) of images from 0 to 1 as rows, and multiply by the matrix (D, D)."""
+
+    mean: Tensor
+    matrix: Tensor
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
 class ZCAWhitening:
     """Normalize the contrast of each image to a norm, subtract the mean (D,) and multiply by the matrix (D, D)."""
 
@@ -78,6 +87,12 @@ def _scale(step: Scale, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _reverse(step: ReverseChannels, images: Images, numbers: Tensor) -> Images:
     return stack(images).flip(1)
+
+
+@apply.register
+def _rotate(step: Rotate, images: Images, numbers: Tensor) -> Images:
+    batch = to_float(stack(images))
+    return ((batch.flatten(1) - step.mean) @ step.matrix).view(batch.shape)
 
 
 @apply.register

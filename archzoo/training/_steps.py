@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.data import Batch, derive_seed
-from archzoo.recipes import Duration, Recipe, rate_factor
+from archzoo.recipes import Duration, Recipe
 from archzoo.training._averaging import snapshot_interval
 from archzoo.training._losses import main_and_total_loss, main_logits
 from archzoo.training._parallel import gradient_sync
@@ -41,7 +41,7 @@ def train_step(state: TrainState, recipe: Recipe, duration: Duration, batch: Bat
 
 def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
     progress = state.progress
-    factor = rate_factor(recipe.schedule, progress.iteration, duration, progress.validation_errors)
+    factor = progress.rate_factor(recipe.schedule, duration, progress.iteration)
     for group in state.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 

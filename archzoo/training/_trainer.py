@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
-from archzoo.recipes import Protocol, Recipe, SingleCrop, rate_factor
+from archzoo.recipes import Protocol, Recipe, SingleCrop
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
 from archzoo.training._batch_norms import check_has_batch_norm, estimate_batch_norms
@@ -206,8 +206,8 @@ class Trainer:
 
     def _lr(self) -> float:
         """The recipe's rate in the last iteration, without the factors of parameter groups."""
-        errors = self.progress.validation_errors
-        return self.recipe.lr * rate_factor(self.recipe.schedule, self.progress.iteration - 1, self.duration, errors)
+        last = self.progress.iteration - 1
+        return self.recipe.lr * self.progress.rate_factor(self.recipe.schedule, self.duration, last)
 
     def _stopped(self) -> Stopped:
         return Stopped(f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume")

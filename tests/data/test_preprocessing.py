@@ -14,6 +14,7 @@ from archzoo.errors import DataError
 from archzoo.recipes import (
     Bytes,
     Normalize,
+    PCADecorrelation,
     Preprocessing,
     RandomCrop,
     RandomErasing,
@@ -103,6 +104,25 @@ def test_each_preprocessing_does_what_it_says(few: Splits) -> None:
     variances = torch.linalg.eigvalsh(covariance)
     assert variances.max() < 1.01
     assert variances[-5] > 0.9
+
+
+def test_decorrelated_images_have_no_covariance_and_whitened_ones_have_unit_variances(few: Splits) -> None:
+    """CS231n: zero-center, decorrelate by the components of the covariance, divide by the roots of its variances."""
+    images = few.train.take(torch.arange(256))
+    small = Resize(8)
+    rotated = prepare((small,), PCADecorrelation(), few.train, 8).center_crop(images).flatten(1).double()
+    plain = prepare((small,), Rescale(), few.train, 8).center_crop(images).flatten(1).double()
+    torch.testing.assert_close(rotated.mean(0), torch.zeros(64, dtype=torch.float64), atol=1e-6, rtol=0)
+    covariance = torch.cov(rotated.T, correction=0)
+    variances = covariance.diagonal()
+    torch.testing.assert_close(covariance, torch.diag(variances), atol=1e-6, rtol=0)
+    assert (variances.diff() < 1e-6).all()  # the largest first
+    expected = torch.linalg.svdvals(plain - plain.mean(0)).square() / 256  # as the course computes them
+    torch.testing.assert_close(variances, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.cdist(rotated, rotated), torch.cdist(plain, plain), atol=1e-5, rtol=1e-5)
+    whitened = prepare((small,), PCADecorrelation(whiten=True), few.train, 8).center_crop(images).flatten(1).double()
+    unit = torch.diag(variances / (variances + 1e-5))
+    torch.testing.assert_close(torch.cov(whitened.T, correction=0), unit, atol=1e-5, rtol=0)
 
 
 def test_bytes_keep_their_values_and_turn_to_the_order_of_channels() -> None:

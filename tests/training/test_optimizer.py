@@ -1,6 +1,7 @@
 """Optimizers of torch.optim by a recipe: every option, weight decay, and the ones that are refused."""
 
 import copy
+import inspect
 from typing import Any
 
 import pytest
@@ -9,8 +10,8 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import RecipeError, TrainingError
-from archzoo.recipes import Optimizer, ParameterGroup, Recipe, read_changes
-from archzoo.recipes._optimizers import REFUSED
+from archzoo.recipes import Optimizer, ParameterGroup, Recipe, optimizer_class, read_changes
+from archzoo.recipes._optimizers import KNOWN_OPTIONS, OWN, REFUSED, SGD_OPTIONS
 from archzoo.registry import find_recipe
 from archzoo.training._optimizer import build_optimizer
 
@@ -72,6 +73,89 @@ def test_every_optimizer_of_torch_is_built_or_refused_with_a_reason(name: str) -
     else:
         recipe = DIGITS.with_changes(optimizer=Optimizer(name), weight_decay=0.0)
         assert type(build_optimizer(nn.Linear(2, 2), recipe)).__name__ == name
+
+
+class Constant(torch.optim.SGD):
+    """An optimizer of a module that is not the project's."""
+
+
+def test_an_optimizer_of_any_module_is_named_by_its_module_and_class() -> None:
+    name = f"{__name__}:Constant"
+    recipe = changed(optimizer=name, momentum="0.5")
+    assert type(build_optimizer(nn.Linear(2, 2), recipe)) is Constant
+    assert str(recipe.optimizer) == f"{name}(momentum=0.5)"
+    assert changed(optimizer=str(recipe.optimizer)).optimizer == recipe.optimizer
+    for wrong, message in (
+        ("no_such_module:Lion", "cannot be imported as MODULE:CLASS: No module named 'no_such_module'"),
+        ("torch.optim:Lion", "cannot be imported as MODULE:CLASS: module 'torch.optim' has no attribute 'Lion'"),
+        ("torch.nn:Linear", "must be a subclass of torch.optim.Optimizer, not <class 'torch.nn.*Linear'>"),
+        ("almost_adm", "did you mean 'almost_adam'"),
+        ("almost_adam(betas=(1.0, 0.9))", "betas must be two numbers of at least 0 and less than 1"),
+    ):
+        with pytest.raises(RecipeError, match=message):
+            changed(optimizer=wrong)
+
+
+def test_known_options_are_those_of_the_classes() -> None:
+    for name, options in KNOWN_OPTIONS.items():
+        kind: Any = torch.optim.SGD if name == "sgd" else optimizer_class(name)
+        parameters = inspect.signature(kind).parameters
+        assert {option: parameters[option].default for option in options} == options
+        assert {*parameters} - {*options} == {"params", "lr", "weight_decay"}
+    assert KNOWN_OPTIONS["sgd"] is SGD_OPTIONS
+
+
+def steps_of(recipe: Recipe, gradients: list[float], rates: list[float]) -> list[float]:
+    """How far one weight moves in each step, from 1."""
+    weight = nn.Parameter(torch.ones(1, dtype=torch.float64))
+    net = nn.Module()
+    net.register_parameter("weight", weight)
+    optimizer = build_optimizer(net, recipe)
+    moved = []
+    for gradient, rate in zip(gradients, rates, strict=True):
+        before = float(weight.detach())
+        weight.grad = torch.full_like(weight, gradient)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.step()
+        moved.append(float(weight.detach()) - before)
+    return moved
+
+
+def test_almost_adam_corrects_no_bias() -> None:
+    """By hand: m is 0.1 x 2, then 0.9 x 0.2 - 0.1 x 1; v is 0.001 x 4, then 0.999 x 0.004 + 0.001 x 1."""
+    recipe = DIGITS.with_changes(optimizer="almost_adam", weight_decay=0.0)
+    first, second = -0.2 / 0.004**0.5, -0.08 / 0.004996**0.5
+    assert steps_of(recipe, [2, -1], [0.1, 0.01]) == pytest.approx([0.1 * first, 0.01 * second], rel=1e-5)
+    # Adam's first step is the rate itself. The one without correction is 0.1 / sqrt(0.001) as long.
+    adam = steps_of(recipe.with_changes(optimizer="adam"), [2], [0.1])
+    assert 0.1 * first / adam[0] == pytest.approx(0.1 / 0.001**0.5, rel=1e-5)
+
+
+def test_caffe_sgd_has_the_rate_in_its_momentum() -> None:
+    """AlexNet, Sec. 5: v = 0.9 v - 0.0005 x rate x w - rate x gradient; w = w + v."""
+    recipe = DIGITS.with_changes(optimizer="caffe_sgd", momentum=0.9, weight_decay=0.0005)
+    first = -0.0005 * 0.1 * 1 - 0.1 * 2
+    second = 0.9 * first - 0.0005 * 0.01 * (1 + first) - 0.01 * 3
+    assert steps_of(recipe, [2, 3], [0.1, 0.01]) == pytest.approx([first, second])
+    # At one rate torch's own SGD makes the same steps.
+    same = recipe.with_changes(optimizer="sgd", momentum=0.9)
+    assert steps_of(recipe, [2, 3, 1], [0.1] * 3) == pytest.approx(steps_of(same, [2, 3, 1], [0.1] * 3))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_own_optimizers_step_by_the_loss_of_a_closure_and_leave_out_what_has_no_gradient(name: str) -> None:
+    layer = nn.Linear(1, 1)
+    layer.bias.grad = None
+    before = layer.bias.item()
+    optimizer = build_optimizer(layer, DIGITS.with_changes(optimizer=name))
+
+    def closure() -> Any:
+        loss = layer.weight.square().sum()
+        loss.backward()
+        return loss
+
+    assert optimizer.step(closure) > 0
+    assert layer.bias.item() == before
 
 
 def test_a_group_has_its_own_initial_rate_and_frozen_parameters_are_in_none() -> None:

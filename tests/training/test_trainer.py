@@ -342,6 +342,8 @@ def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path
         ({"batch_size": 300}, {}, "batch_size must be at most the 256 images of digits, not 300"),
         ({"regularizers": ("dropin",)}, {}, "regularizers must be a tuple of regularizers, not"),
         ({"decay_scope": "some"}, {}, "decay_scope must be 'all' or 'weights', not 'some'"),
+        ({"groups": (ParameterGroup("*.biass"),)}, {}, "no parameter of the network matches '.*.biass' of groups"),
+        ({"batch_norm_images": 64}, {}, "batch_norm_images is for networks with batch norm"),
         ({"protocol": "twice"}, {}, "protocol must be a protocol, not 'twice'"),
         ({"optimizer": "rprop"}, {}, "optimizer rprop takes no weight decay: set weight_decay=0"),
         ({}, {"accumulate": 0}, "accumulate must be at least 1"),
@@ -358,9 +360,11 @@ def test_what_cannot_be_done_is_refused_before_training(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam"])
+@pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam", "almost_adam", "caffe_sgd"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
-    recipe = SHORT.with_changes(optimizer=name, lr=0.05 if name == "sgd" else 0.002, epochs=6, weight_decay=0.0)
+    recipe = SHORT.with_changes(
+        optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=6, weight_decay=0.0
+    )
     history = run(recipe).history
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
@@ -376,7 +380,8 @@ def test_tensorboard_reads_what_was_logged(run: Runs) -> None:
 # The command, in processes that are killed
 
 
-EPOCHS = "epochs=3"
+# Biases as Caffe and cuda-convnet have them: at twice the rate, without decay.
+CHANGES = ("epochs=3", "groups=ParameterGroup('*.bias', lr_mult=2, decay_mult=0)")
 
 
 class Command:
@@ -426,7 +431,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
     @cache
     def run(processes: int) -> Path:
-        command = Command(directory / str(processes), EPOCHS, processes=processes)
+        command = Command(directory / str(processes), *CHANGES, processes=processes)
         assert command.wait() == 0, command.output.read_text()
         return command.folder
 
@@ -441,7 +446,7 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
     tmp_path: Path, processes: int, whole: Callable[[int], Path]
 ) -> None:
     for after in (10, 30) if EVERY_NET and processes == 1 else (10,):  # iterations, of 20 an epoch
-        killed = Command(tmp_path / "killed", EPOCHS, processes=processes)
+        killed = Command(tmp_path / "killed", *CHANGES, processes=processes)
         killed.wait_for(after)
         workers = children(killed.process.pid)
         killed.process.kill()
@@ -451,7 +456,7 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
             time.sleep(0.05)
         assert not alive(workers)  # they end with their launcher, which could not tell them
         assert not (tmp_path / "killed" / "result.json").exists()
-    last = Command(tmp_path / "killed", EPOCHS, processes=processes)
+    last = Command(tmp_path / "killed", *CHANGES, processes=processes)
     assert last.wait() == 0, last.output.read_text()
     assert "resuming from iteration" in last.output.read_text()
     states = [archzoo.load(path / "net.safetensors").state_dict() for path in (whole(processes), last.folder)]
@@ -462,7 +467,7 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
 @pytest.mark.xdist_group("processes")
 def test_two_processes_train_as_one_does(tmp_path: Path, whole: Callable[[int], Path]) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
-    sharded = Command(tmp_path / "sharded", EPOCHS, "--fsdp", processes=2)
+    sharded = Command(tmp_path / "sharded", *CHANGES, "--fsdp", processes=2)
     assert sharded.wait() == 0, sharded.output.read_text()
     directories = [whole(1), whole(2), sharded.folder]
     states = [archzoo.load(directory / "net.safetensors").state_dict() for directory in directories]
