@@ -17,6 +17,7 @@ from archzoo.printed import COUNTING, WORDS, read_number, read_ratio, read_sides
 Count = int | Fraction | tuple[int, ...]
 
 MATCH, EXPLAINED, MISMATCH = "match", "explained", "mismatch"
+UNCONFIRMED = "quoted from memory, not read in the paper"
 
 
 @dataclass(frozen=True)

@@ -169,9 +169,9 @@ def test_literals_are_read_as_what_they_are() -> None:
 
 def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:
     code, out, _ = shell("audit", "densenet*", "--format", "json")
-    results = json.loads(out)
+    results = json.loads(out)["claims"]
     assert code == 0
-    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why"} <= results[0].keys()
+    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why", "confirmed"} <= results[0].keys()
     assert {result["verdict"] for result in results} == {"match", "explained"}
     assert len(results) == len(archzoo.audit("densenet*"))
 
@@ -179,7 +179,8 @@ def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:
 def test_csv_and_markdown_have_every_claim(shell: Shell) -> None:
     results = archzoo.audit("resnet20")
     rows = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))
-    assert [row["printed"] for row in rows] == [result.printed for result in results]
+    claims = [row for row in rows if row["verdict"] != "differs"]
+    assert [row["printed"] for row in claims] == [result.printed for result in results]
     table = shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
     assert sum(line.startswith("| match") for line in table) == len(results)
 
@@ -194,6 +195,86 @@ def test_a_mismatch_exits_with_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) 
     code, out, _ = shell("audit", "resnet20")
     assert code == 1
     assert "mismatch" in out
+
+
+FORMATS = ("table", "markdown", "latex", "csv")
+DIFFERENCE = "Batch-norm scales start at 1. The released code draws them from U(0, 1)."
+
+
+@pytest.fixture
+def unlike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """resnet20 and its family, as if they differed from the release."""
+    constructor = archzoo.find("resnet20").constructor
+    monkeypatch.setattr(constructor, "__doc__", f"A network.\n\nDiffers from the release:\n    - {DIFFERENCE}\n")
+
+
+@pytest.mark.usefixtures("unlike")
+def test_differences_from_the_release_come_after_the_claims_in_every_format(shell: Shell, tmp_path: Path) -> None:
+    table = [line.rstrip() for line in shell("audit", "resnet20")[1].splitlines()]
+    assert table[-4].split(maxsplit=1) == ["network", "differs from the release"]
+    assert table[-3].split(maxsplit=1) == ["resnet20", DIFFERENCE]
+    assert table[-1].startswith("3 claims: 3 match")
+    shell("audit", "resnet20", "--output", str(tmp_path / "audit.txt"))
+    written = [line.rstrip() for line in (tmp_path / "audit.txt").read_text().splitlines()]
+    assert written[:-1] == table[:-1]
+    assert f"| resnet20 | {DIFFERENCE} |" in shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
+    assert rf"resnet20 & {DIFFERENCE} \\" in shell("audit", "resnet20", "--format", "latex")[1].splitlines()
+    row = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))[-1]
+    assert {key: value for key, value in row.items() if value} == {
+        "name": "resnet20",
+        "paper": "Deep Residual Learning for Image Recognition",
+        "verdict": "differs",
+        "why": DIFFERENCE,
+    }
+    [difference] = json.loads(shell("audit", "resnet20", "--format", "json")[1])["differences"]
+    assert (difference["names"], difference["sentences"]) == (["resnet20"], [DIFFERENCE])
+    assert f"differs from the release:\n  - {DIFFERENCE}\n" in shell("info", "resnet20")[1]
+
+
+@pytest.mark.usefixtures("unlike")
+def test_networks_that_share_a_constructor_share_a_line_on_differences(shell: Shell) -> None:
+    lines = [line.strip() for line in shell("audit", "resnet[25]*")[1].splitlines() if DIFFERENCE in line]
+    assert lines == [f"resnet20, resnet56  {DIFFERENCE}"]
+    [line] = [line for line in shell("audit", "resnet*")[1].splitlines() if DIFFERENCE in line]
+    assert line.startswith("resnet_cifar, resnet20, resnet32 and 4 more  ")
+
+
+def test_a_network_that_follows_the_release_prints_nothing_about_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archzoo.find("resnet20").constructor, "__doc__", "A network.")
+    for command in (("info", "resnet20"), *(("audit", "resnet20", "--format", form) for form in FORMATS)):
+        out = shell(*command)[1]
+        assert "differs" not in out.lower()
+    assert json.loads(shell("audit", "resnet20", "--format", "json")[1])["differences"] == []
+
+
+def test_unconfirmed_claims_are_marked_in_every_format_and_counted_with_the_meaning(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archzoo import auditor as module
+    from archzoo.claims import params
+
+    entry = archzoo.find("resnet20")
+    claims = [params("0.27M", "Table 6", confirmed=False), params("269,722", "Sec. 9")]
+    monkeypatch.setattr(module, "all_claims", lambda pattern: [(entry.paper, entry, claim) for claim in claims])
+    for form in ("table", "markdown", "latex"):
+        out = shell("audit", "resnet20", "--format", form)[1]
+        assert (
+            "2 claims: 2 match, 0 explained, 0 mismatch. 1 is unconfirmed: quoted from memory, not read in the" in out
+        )
+        assert "Table 6, unconfirmed" in out
+        assert "Sec. 9, unconfirmed" not in out
+    rows = csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1]))
+    assert [(row["where"], row["confirmed"]) for row in rows if row["verdict"] == "match"] == [
+        ("Table 6", "False"),
+        ("Sec. 9", "True"),
+    ]
+    results = json.loads(shell("audit", "resnet20", "--format", "json")[1])["claims"]
+    assert [(result["where"], result["confirmed"]) for result in results] == [("Table 6", False), ("Sec. 9", True)]
+    monkeypatch.setattr(module, "all_claims", lambda pattern: [(entry.paper, entry, claims[1])])
+    assert "1 claim: 1 match, 0 explained, 0 mismatch. " in shell("audit", "resnet20")[1]
+    assert "unconfirmed" not in shell("audit", "resnet20")[1]
 
 
 def test_what_is_not_audited_is_listed_with_the_reason(shell: Shell) -> None:
@@ -227,7 +308,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
     target = tmp_path / "audit.json"
     code, out, _ = shell("audit", "resnet20", "--format", "json", "--output", str(target))
     assert (code, out) == (0, "")
-    assert [result["name"] for result in json.loads(target.read_text())] == ["resnet20"] * 3
+    assert [result["name"] for result in json.loads(target.read_text())["claims"]] == ["resnet20"] * 3
     assert list(tmp_path.iterdir()) == [target]
     code, _, err = shell("audit", "resnet20", "--output", str(tmp_path / "no" / "audit.txt"))
     assert (code, "cannot be written" in err) == (2, True)
@@ -238,7 +319,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
 
 @pytest.mark.slow
 def test_the_audit_in_json_has_numbers(shell: Shell) -> None:
-    results = json.loads(shell("audit", "--format", "json")[1])
+    results = json.loads(shell("audit", "--format", "json")[1])["claims"]
     assert {type(result["ours"]) for result in results} == {int, float, list}
     for result in results:
         assert isinstance(result["ours"], list) == (result["quantity"] in ("size", "sizes")), result

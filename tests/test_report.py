@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from archzoo.auditor import Differences
 from archzoo.errors import ReportError
 from tools.generate import FILLED
+from tools.paper_pages import _differences
 from tools.readme import fill, shortened, tables
 
 ROOT = Path(__file__).parents[1]
@@ -37,3 +39,13 @@ def test_a_marker_that_is_wrong_is_refused(text: str, message: str) -> None:
 def test_names_are_written_together_by_what_they_share() -> None:
     assert shortened(["plain", "plain20", "plain56", "plain_b"]) == ["plain", "plain20/56", "plain_b"]
     assert shortened(["x1_0", "x1_5", "x2_0"], most=2) == ["x1_0/1_5/... (3)"]
+
+
+def test_a_papers_page_lists_the_differences_from_the_release() -> None:
+    group = Differences(("nin", "nin_imagenet"), "Network In Network", ("`lr_mult` is 1 in <all> layers.",))
+    assert list(_differences([group])) == [
+        "\n## Differs from the release\n",
+        "- `nin`, `nin_imagenet`:",
+        r"  - `lr_mult` is 1 in \<all\> layers.",
+    ]
+    assert list(_differences([])) == []

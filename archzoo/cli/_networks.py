@@ -34,6 +34,8 @@ def info(name: Name) -> None:
     lines += ["", "printed:", *(claims or ["  nothing"])]
     errors = [f"  {_describe_result(result)}" for result in registry.results(entry.name)]
     lines += ["", "published errors:", *(errors or ["  none"])]
+    if entry.differences:
+        lines += ["", "differs from the release:", *(f"  - {sentence}" for sentence in entry.differences)]
     recipes = ", ".join(recipe.name for recipe in registry.recipes_of(entry.name))
     reason = entry.paper.without_recipe.get(entry.name, "")
     files = dict.fromkeys((entry.module, entry.module.replace("archzoo.models.", "archzoo.papers.")))
@@ -82,12 +84,16 @@ def audit(
     from archzoo.cli._drawings import write
     from archzoo.report import tables
 
-    results = auditor.audit(pattern)
+    results, differences = auditor.audit(pattern), auditor.differences(pattern)
     if form is AuditFormat.table and output is None:
-        console().print(tables.audit_table(results))
+        out = console()
+        out.print(tables.audit_table(results))
+        if differences:
+            out.print()
+            out.print(tables.differences_table(differences))
         rest = len(registry.not_countable())
         print(f"\n{tables.summary(results)}. {rest} printed numbers cannot be counted: archzoo audit --not-countable")
     else:
-        write(tables.write_audit(results, form.value), output)
+        write(tables.write_audit(results, form.value, differences), output)
     if any(result.verdict == "mismatch" for result in results):
         raise typer.Exit(1)

@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from archzoo.auditor import AuditResult
+from archzoo.auditor import AuditResult, Differences
+from archzoo.claims import UNCONFIRMED
+from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
 from archzoo.report.tables._text import csv_table, escape_latex, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
@@ -19,38 +21,54 @@ HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
 COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
 
 
-def write_audit(results: Sequence[AuditResult], form: Format) -> str:
-    """The results in one of the formats, with a line break at the end."""
+def write_audit(results: Sequence[AuditResult], form: Format, differences: Sequence[Differences] = ()) -> str:
+    """The results and the differences from the released code in one of the formats, with a line break at the end."""
     writers = {"table": as_text, "json": as_json, "csv": as_csv, "markdown": as_markdown, "latex": as_latex}
-    return writers[form](results)
+    return writers[form](results, differences)
 
 
-def as_text(results: Sequence[AuditResult]) -> str:
-    """The terminal table without colors, followed by the number of claims per verdict."""
+def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """The terminal tables without colors, followed by the number of claims per verdict."""
     out = io.StringIO()
-    Console(file=out, width=1000, soft_wrap=True).print(audit_table(results))
-    return f"{out.getvalue()}\n{summary(results)}\n"
+    console = Console(file=out, width=1000, soft_wrap=True)
+    console.print(audit_table(results))
+    if differences:
+        console.print()
+        console.print(differences_table(differences))
+    return f"{out.getvalue()}\n{summary(results)}.\n"
 
 
-def as_json(results: Sequence[AuditResult]) -> str:
-    """A list of objects, one per claim; ``ours`` is a number, or a list of integers for a size."""
-    return json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False) + "\n"
+def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """An object with two lists: ``claims`` and ``differences``. ``ours`` is a number, or a list of them for a size."""
+    written = {"claims": list(map(asdict, results)), "differences": list(map(asdict, differences))}
+    return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_csv(results: Sequence[AuditResult]) -> str:
-    """A header and one line per claim; ``ours`` is written like the printed number."""
+def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """A header and one line per claim; ``ours`` is written like the printed number.
+
+    A line whose verdict is "differs" has a difference from the released code, under ``why``.
+    """
+    head = list(AuditResult.__dataclass_fields__)
     rows = [{**asdict(result), "ours": result.ours_text} for result in results]
-    return csv_table(list(AuditResult.__dataclass_fields__), [list(row.values()) for row in rows])
+    rows += [
+        {"name": name, "paper": entry.paper, "verdict": "differs", "why": sentence}
+        for entry in differences
+        for name in entry.names
+        for sentence in entry.sentences
+    ]
+    return csv_table(head, [[row.get(column, "") for column in head] for row in rows])
 
 
-def as_markdown(results: Sequence[AuditResult]) -> str:
-    """A table of all claims, followed by the number of claims per verdict."""
+def as_markdown(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """A table of all claims, one of the differences, and the number of claims per verdict."""
     rows = [[r.verdict, f"`{r.name}`", quantity(r), r.printed, r.ours_text, place(r), r.why] for r in results]
-    return "\n".join([markdown_table(HEAD, rows), "", summary(results), ""])
+    second = [differences_markdown(differences), ""] if differences else []
+    return "\n".join([markdown_table(HEAD, rows), "", *second, f"{summary(results)}.", ""])
 
 
-def as_latex(results: Sequence[AuditResult]) -> str:
-    """A longtable with booktabs rules, for a document that loads both packages."""
+def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """Longtables with booktabs rules, for a document that loads both packages."""
     rows = [
         [
             r.verdict,
@@ -69,6 +87,7 @@ def as_latex(results: Sequence[AuditResult]) -> str:
         r"\bottomrule",
         rf"\caption{{{escape_latex(summary(results))}.}}",
         r"\end{longtable}",
+        *([differences_latex(differences)] if differences else []),
     ]
     return "\n".join(lines) + "\n"
 
@@ -81,14 +100,22 @@ def quantity(result: AuditResult) -> str:
 
 
 def place(result: AuditResult) -> str:
-    """Where the number is printed, and the paper's counting convention if it has its own."""
-    return f"{result.where}, {result.counting}" if result.counting else result.where
+    """Where the number is printed, the paper's counting convention if it has its own, and "unconfirmed" if it is."""
+    return ", ".join(filter(None, (result.where, result.counting, "" if result.confirmed else "unconfirmed")))
 
 
 def summary(results: Sequence[AuditResult]) -> str:
-    """The number of claims per verdict: "124 claims: 120 match, 4 explained, 0 mismatch"."""
+    """The number of claims per verdict, and of those that are unconfirmed, with what that means.
+
+    "124 claims: 120 match, 4 explained, 0 mismatch. 2 are unconfirmed: quoted from memory, not read in the paper".
+    """
     counts = Counter(result.verdict for result in results)
-    return f"{len(results)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLORS)
+    claims = "1 claim" if len(results) == 1 else f"{len(results)} claims"
+    verdicts = f"{claims}: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLORS)
+    unconfirmed = sum(not result.confirmed for result in results)
+    if not unconfirmed:
+        return verdicts
+    return f"{verdicts}. {unconfirmed} {'is' if unconfirmed == 1 else 'are'} unconfirmed: {UNCONFIRMED}"
 
 
 def audit_table(results: Sequence[AuditResult]) -> Table:
