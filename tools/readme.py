@@ -93,12 +93,12 @@ def explained(results: list[AuditResult]) -> str:
 
 def libraries() -> str:
     """A row per network: what other libraries have under its name."""
+    libraries = [library.rpartition(" ")[0] for library in VERSIONS.split(", ")]
     rows = [
-        [row.network, " ".join(f"`{find(name).name}`" for name in row.ours), row.torchvision, row.timm, row.pytorchcv]
+        [row.network, " ".join(f"`{find(name).name}`" for name in row.ours), *(row.text(name) for name in libraries)]
         for row in ELSEWHERE
     ]
-    head = ["network", "here", *(library.rpartition(" ")[0] for library in VERSIONS.split(", "))]
-    return markdown_table(head, [[cell or "-" for cell in row] for row in rows])
+    return markdown_table(["network", "here", *libraries], rows)
 
 
 def benchmarks(measured: Mapping[str, Any]) -> str:
