@@ -18,8 +18,8 @@ class AuditResult:
     """The verdict on one claim about one network.
 
     ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size. ``why`` explains
-    an "explained" claim or a mismatch. ``confirmed`` is whether the printed number was read in the paper; otherwise it
-    was quoted from memory.
+    an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference. ``confirmed`` is whether
+    the printed number was read in the paper; otherwise it was quoted from memory.
     """
 
     name: str
@@ -33,6 +33,7 @@ class AuditResult:
     at: str = ""
     counting: str = ""
     setting: str = ""
+    to: str = ""
     confirmed: bool = True
 
     @property
@@ -44,10 +45,10 @@ class AuditResult:
 def audit(pattern: str = "*") -> list[AuditResult]:
     """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
 
-    Raises ArchzooError if no name matches.
+    Raises UnknownName if no name matches.
     """
     if not names(pattern):
-        raise ArchzooError(f"no network is called {pattern!r}; archzoo.names() lists what there is")
+        find(pattern)  # raises UnknownName with the nearest names
     return [judge(paper, entry, claim) for paper, entry, claim in all_claims(pattern)]
 
 
@@ -66,9 +67,14 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
         why=_reason(claim, verdict, count),
         at=claim.at,
         counting=claim.counting,
-        setting=", ".join(f"{name}={value}" for name, value in claim.options.items()),
+        setting=_spell_options(claim.options),
+        to=f"{claim.to} ({_spell_options(claim.to_options)})" if claim.to_options else claim.to,
         confirmed=claim.confirmed,
     )
+
+
+def _spell_options(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
 
 
 @dataclass(frozen=True)

@@ -89,10 +89,11 @@ class Claim:
     def __str__(self) -> str:
         of = f" of {self.of}" if self.of else ""
         at = f" at {self.at}" if self.at else ""
+        to = f" to {self.to}" if self.to else ""
         setting = "".join(f", {key}={value}" for key, value in self.options.items())
         counting = f", {self.counting}" if self.counting else ""
         unconfirmed = "" if self.confirmed else ", unconfirmed"
-        return f"{self.quantity}{of}{at} {self.printed} ({self.where}{setting}{counting}{unconfirmed})"
+        return f"{self.quantity}{of}{at}{to} {self.printed} ({self.where}{setting}{counting}{unconfirmed})"
 
     @property
     def conventions(self) -> frozenset[str]:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,32 @@ def test_list_prints_what_the_registry_has(shell: Shell) -> None:
 def test_info_prints_paper_options_and_claims(shell: Shell) -> None:
     code, out, _ = shell("info", "DenseNet-BC-250-24")
     assert code == 0
-    for expected in ("Densely Connected", "depth = 250", "(fixed", "theta = 0.5", "params 15.3M (Table 2)"):
+    for expected in ("Densely Connected", "depth = 250  (fixed", "theta = 0.5", "  params 15.3M (Table 2)\n"):
         assert expected in out
+
+
+def test_info_names_each_paper_once_above_what_it_prints(shell: Shell) -> None:
+    out = shell("info", "resnet50")[1]
+    headings = [line for line in out.splitlines() if line.startswith("printed in ")]
+    assert headings == [
+        "printed in Deep Residual Learning for Image Recognition:",
+        "printed in ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design:",
+        "printed in Wide Residual Networks:",
+    ]
+    assert "no paper prints a number about it" in shell("info", "densenet_b")[1]
+
+
+@pytest.mark.parametrize("spelling", ["VGG16", "vgg-d", "vgg_d"])
+def test_list_and_audit_take_a_name_in_any_spelling(shell: Shell, spelling: str) -> None:
+    assert shell("list", spelling)[1] == "vgg_d\n"
+    assert {row["name"] for row in csv.DictReader(io.StringIO(shell("audit", spelling, "--format", "csv")[1]))} == {
+        "vgg_d"
+    }
+
+
+def test_the_version_is_printed(shell: Shell) -> None:
+    assert shell("--version") == (0, f"archzoo {archzoo.__version__}\n", "")
+    assert shell("list", "-h")[0] == 0
 
 
 def test_profile_counts_with_options(shell: Shell) -> None:
@@ -281,6 +306,33 @@ def test_what_is_not_audited_is_listed_with_the_reason(shell: Shell) -> None:
     code, out, _ = shell("audit", "--not-countable")
     assert code == 0
     assert "74 epochs" in out
+    lines = shell("audit", "vgg_d", "--not-countable")[1].splitlines()
+    assert lines
+    assert all(line.startswith("Very Deep Convolutional Networks") for line in lines)
+    last = shell("audit", "vgg_d")[1].splitlines()[-1]
+    assert last.endswith(f"{len(lines)} printed numbers are not countable: archzoo audit --not-countable vgg_d")
+
+
+def test_a_ratio_names_the_network_that_it_is_to(shell: Shell) -> None:
+    assert "ratio of params to alexnet" in shell("audit", "vgg_d")[1]
+    assert "difference of layers (option=C) to resnet34 (option=B)" in shell("audit", "resnet34")[1]
+    assert "ratio of params to alexnet about 3x more" in shell("info", "vgg_d")[1]
+
+
+def test_a_piped_table_has_no_spaces_at_the_ends_of_lines(shell: Shell) -> None:
+    out = shell("audit", "vgg_d")[1] + shell("profile", "lenet5")[1] + shell("compare", "vgg_a", "vgg_b")[1]
+    assert not [line for line in out.splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("width", [80, 110, 150])
+def test_in_a_terminal_of_any_width_an_audit_leaves_nothing_out(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    words = re.sub(r"\x1b\[[\d;]*m", "", shell("audit", "lenet5")[1]).split()
+    assert {"28-14-10-5-1", "unconfirmed", "332,824", "subsampling,", "--not-countable"} <= set(words)
+    assert not [word for word in words if "\N{HORIZONTAL ELLIPSIS}" in word]
 
 
 def test_completion_imports_no_torch() -> None:

@@ -122,6 +122,8 @@ def test_names_come_oldest_paper_first_and_match_a_pattern() -> None:
     assert archzoo.names()[0] == "lenet5"
     assert archzoo.names("VGG-*")[0] == "vgg_a"
     assert archzoo.names("nothing*") == []
+    assert archzoo.names("nothing") == []
+    assert archzoo.names("VGG16") == ["vgg_d"]
 
 
 def test_a_name_is_taken_once_in_any_spelling(loaded: _loading.Registry) -> None:

@@ -34,9 +34,12 @@ def find(name: str) -> Entry:
 
 
 def names(pattern: str = "*") -> list[str]:
-    """The registered names that match a shell pattern, oldest paper first."""
+    """The registered names that match a shell pattern, oldest paper first. A name in any spelling matches itself."""
+    registry = _loading.loaded()
+    if not set(pattern) & set("*?["):
+        return [registry.spellings[plain] for plain in [_loading.plain(pattern)] if plain in registry.spellings]
     patterns = {pattern.lower(), pattern.lower().replace("-", "_")}
-    entries = _loading.loaded().entries.values()
+    entries = registry.entries.values()
     matching = [entry for entry in entries if any(fnmatchcase(entry.name, spelling) for spelling in patterns)]
     # Within a year by link, which on arXiv is by month: never by which file happened to be imported first.
     return [entry.name for entry in sorted(matching, key=lambda entry: (entry.paper.year, entry.paper.link))]
@@ -57,10 +60,18 @@ def all_claims(pattern: str = "*") -> Iterator[tuple[Paper, Entry, Claim]]:
         yield from ((paper, entry, claim) for paper, about, claim in stated if about == name)
 
 
-def not_countable() -> list[tuple[Paper, NotCountable]]:
-    """The printed numbers that no count can check, oldest paper first."""
-    ordered = sorted(_loading.loaded().papers, key=lambda paper: paper.year)
-    return [(paper, statement) for paper in ordered for statement in paper.uncountable]
+def not_countable(pattern: str = "*") -> list[tuple[Paper, NotCountable]]:
+    """The printed numbers that no count can check, oldest paper first.
+
+    With a pattern, those in the papers of the matching networks.
+    """
+    titles = {find(name).paper.title for name in names(pattern)}
+    return [
+        (paper, statement)
+        for paper in papers()
+        if pattern == "*" or paper.title in titles
+        for statement in paper.uncountable
+    ]
 
 
 def results(pattern: str = "*", data: str = "") -> list[Result]:

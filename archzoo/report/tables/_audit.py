@@ -1,23 +1,23 @@
 """The verdicts of an audit as JSON, CSV, Markdown, LaTeX, and as a table for a terminal."""
 
-import io
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import UNCONFIRMED
 from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
-from archzoo.report.tables._text import csv_table, escape_latex, latex_row, markdown_table
+from archzoo.report.tables._text import as_plain_text, csv_table, escape_latex, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
+PARTS = r"\b(features|classifier)\.(?=\w)"
 COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
 
 
@@ -29,13 +29,9 @@ def write_audit(results: Sequence[AuditResult], form: Format, differences: Seque
 
 def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
     """The terminal tables without colors, followed by the number of claims per verdict."""
-    out = io.StringIO()
-    console = Console(file=out, width=1000, soft_wrap=True)
-    console.print(audit_table(results))
-    if differences:
-        console.print()
-        console.print(differences_table(differences))
-    return f"{out.getvalue()}\n{summary(results)}.\n"
+    tables = [audit_table(results)] if results else []
+    tables += [differences_table(differences)] if differences else []
+    return "".join(f"{as_plain_text(table)}\n" for table in tables) + f"{summary(results)}.\n"
 
 
 def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
@@ -93,10 +89,11 @@ def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences])
 
 
 def quantity(result: AuditResult) -> str:
-    """What was counted, of which part, in which setting."""
-    at = f" of {result.at.replace('features.', '')}" if result.at else ""
+    """What was counted, of which part, in which setting, and to which other network it is related."""
+    at = f" of {re.sub(PARTS, '', result.at)}" if result.at else ""
     setting = f" ({result.setting})" if result.setting else ""
-    return f"{result.quantity}{at}{setting}"
+    to = f" to {result.to}" if result.to else ""
+    return f"{result.quantity}{at}{setting}{to}"
 
 
 def place(result: AuditResult) -> str:
@@ -118,16 +115,19 @@ def summary(results: Sequence[AuditResult]) -> str:
     return f"{verdicts}. {unconfirmed} {'is' if unconfirmed == 1 else 'are'} unconfirmed: {UNCONFIRMED}"
 
 
-def audit_table(results: Sequence[AuditResult]) -> Table:
-    """One line per claim, in sections by paper."""
+def audit_table(results: Sequence[AuditResult], *, why: bool = True) -> Table:
+    """One line per claim; ``why=False`` leaves the reasons out, which need a wide terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in HEAD:
-        table.add_column(column, justify="right" if column in ("printed", "ours") else "left")
-    paper = None
+    for column in HEAD if why else HEAD[:-1]:
+        number = column in ("printed", "ours")
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for r in results:
-        if r.paper != paper:
-            table.add_section()
-            paper = r.paper
         verdict = Text(r.verdict, style=COLORS[r.verdict])
-        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r), r.why)))
+        reason = [Text(r.why)] if why else []
+        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
     return table
+
+
+def reasons(results: Sequence[AuditResult]) -> list[str]:
+    """A line for each claim with a reason: "alexnet, params, 60 million: cut off, not rounded"."""
+    return [f"{r.name}, {quantity(r)}, {r.printed}: {r.why}" for r in results if r.why]
