@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import archzoo
 from archzoo.auditor import Differences
 from archzoo.errors import ReportError
 from tools.generate import FILLED
 from tools.paper_pages import _differences
-from tools.readme import fill, shortened, tables
+from tools.readme import fill, tables
 
 ROOT = Path(__file__).parents[1]
 MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encoding="utf-8"))
@@ -23,6 +24,11 @@ def test_the_tables_are_what_the_project_prints() -> None:
     assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in generated)
 
 
+def test_every_network_is_in_the_readme_under_its_full_name() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in archzoo.names() if f"`{name}`" not in text] == []
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -34,11 +40,6 @@ def test_the_tables_are_what_the_project_prints() -> None:
 def test_a_marker_that_is_wrong_is_refused(text: str, message: str) -> None:
     with pytest.raises(ReportError, match=message):
         fill(text, {"a": "| |"})
-
-
-def test_names_are_written_together_by_what_they_share() -> None:
-    assert shortened(["plain", "plain20", "plain56", "plain_b"]) == ["plain", "plain20/56", "plain_b"]
-    assert shortened(["x1_0", "x1_5", "x2_0"], most=2) == ["x1_0/1_5/... (3)"]
 
 
 def test_a_papers_page_lists_the_differences_from_the_release() -> None:
