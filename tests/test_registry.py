@@ -210,6 +210,7 @@ def unlike(*, in_channels: int = 3, num_classes: int = 10) -> Net:
           from U(0, 1).
 
         - ``alpha`` is not divided by the window.
+        - conv10 is not padded.
 
     Raises:
         Nothing.
@@ -220,6 +221,7 @@ def unlike(*, in_channels: int = 3, num_classes: int = 10) -> Net:
 DIFFERENCES = (
     "Batch-norm scales start at 1. The released code draws them from U(0, 1).",
     "`alpha` is not divided by the window.",
+    "conv10 is not padded.",
 )
 
 

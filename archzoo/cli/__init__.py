@@ -11,7 +11,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from archzoo import __version__
+import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
@@ -50,7 +50,7 @@ app.add_typer(checkpoints.weights, name="weights")
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        print(f"archzoo {__version__}")
+        print(f"archzoo {package.__version__}")
         raise typer.Exit
 
 

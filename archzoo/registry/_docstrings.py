@@ -12,7 +12,7 @@ from archzoo.errors import RegistrationError
 
 HEADING = "Differs from the release:"
 LIKE_HEADING = re.compile(r"[\s*#]*Differ(s|ences?|ent) (from|to|with) .*:.*")
-SENTENCES = re.compile(r"[A-Z0-9`]\S* \S.*\.")
+SENTENCES = re.compile(r"([A-Z`]|\w*[0-9_])\S* \S.*\.")  # or the name of a layer: conv10 is ...
 
 
 def differences_in(docstring: str) -> tuple[str, ...]:
