@@ -18,7 +18,8 @@ class AuditResult:
     """The verdict on one claim about one network.
 
     ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size. ``why`` explains
-    an "explained" claim or a mismatch.
+    an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference. ``confirmed`` is whether
+    the printed number was read in the paper; otherwise it was quoted from memory.
     """
 
     name: str
@@ -32,6 +33,8 @@ class AuditResult:
     at: str = ""
     counting: str = ""
     setting: str = ""
+    to: str = ""
+    confirmed: bool = True
 
     @property
     def ours_text(self) -> str:
@@ -42,10 +45,10 @@ class AuditResult:
 def audit(pattern: str = "*") -> list[AuditResult]:
     """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
 
-    Raises ArchzooError if no name matches.
+    Raises UnknownName if no name matches.
     """
     if not names(pattern):
-        raise ArchzooError(f"no network is called {pattern!r}; archzoo.names() lists what there is")
+        find(pattern)  # raises UnknownName with the nearest names
     return [judge(paper, entry, claim) for paper, entry, claim in all_claims(pattern)]
 
 
@@ -57,15 +60,48 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
         name=entry.name,
         paper=paper.title,
         quantity=f"{claim.quantity} of {claim.of}" if claim.of else claim.quantity,
-        where=claim.where if claim.confirmed else f"{claim.where} (unconfirmed)",
+        where=claim.where,
         printed=claim.printed,
         ours=float(count) if isinstance(count, Fraction) else count,
         verdict=verdict,
         why=_reason(claim, verdict, count),
         at=claim.at,
         counting=claim.counting,
-        setting=", ".join(f"{name}={value}" for name, value in claim.options.items()),
+        setting=_spell_options(claim.options),
+        to=f"{claim.to} ({_spell_options(claim.to_options)})" if claim.to_options else claim.to,
+        confirmed=claim.confirmed,
     )
+
+
+def _spell_options(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How networks differ from their authors' released code: ``sentences``, one or more for each difference.
+
+    ``names`` are the networks of one constructor, whose docstring says so.
+    """
+
+    names: tuple[str, ...]
+    paper: str
+    sentences: tuple[str, ...]
+
+
+def differences(pattern: str = "*") -> list[Differences]:
+    """What the networks whose names match ``pattern`` do differently from the released code, oldest paper first.
+
+    A network that follows the release is not among them. Raises RegistrationError where a docstring is malformed.
+    """
+    families: dict[str, list[Entry]] = {}
+    for entry in map(find, names(pattern)):
+        families.setdefault(entry.target, []).append(entry)
+    return [
+        Differences(tuple(entry.name for entry in entries), entries[0].paper.title, entries[0].differences)
+        for entries in families.values()
+        if entries[0].differences
+    ]
 
 
 def measure(entry: Entry, claim: Claim) -> Count:

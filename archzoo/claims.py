@@ -5,6 +5,7 @@ and only 60,000 meets "60,000". A claim that no faithful network can meet is *ex
 faithful network counts instead.
 """
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -13,11 +14,12 @@ from math import prod
 from typing import Any
 
 from archzoo.errors import ClaimError
-from archzoo.printed import COUNTING, WORDS, read_number, read_ratio, read_sides
+from archzoo.printed import COUNTING, WORDS, check_form, read_number, read_ratio, read_sides
 
 Count = int | Fraction | tuple[int, ...]
 
 MATCH, EXPLAINED, MISMATCH = "match", "explained", "mismatch"
+UNCONFIRMED = "quoted from memory, not read in the paper"
 
 
 @dataclass(frozen=True)
@@ -81,17 +83,18 @@ class Claim:
             raise ClaimError(f"{self}: a ratio or a difference, and nothing else, says of= which quantity it is")
         for convention in self.conventions - COUNTING.keys():
             raise ClaimError(f"{self}: counting={convention!r} is unknown; known: {', '.join(COUNTING)}")
-        self.agrees_with(self.printed)(1)
-        if self.ours:
-            self.agrees_with(self.ours)(1)
+        for printed in (self.printed, *filter(None, [self.ours])):
+            self.agrees_with(printed)(1)
+            check_form(self.quantity if self.quantity != "difference" else self.of, WORDS.get(printed, printed))
 
     def __str__(self) -> str:
         of = f" of {self.of}" if self.of else ""
         at = f" at {self.at}" if self.at else ""
+        to = f" to {self.to}" if self.to else ""
         setting = "".join(f", {key}={value}" for key, value in self.options.items())
         counting = f", {self.counting}" if self.counting else ""
         unconfirmed = "" if self.confirmed else ", unconfirmed"
-        return f"{self.quantity}{of}{at} {self.printed} ({self.where}{setting}{counting}{unconfirmed})"
+        return f"{self.quantity}{of}{at}{to} {self.printed} ({self.where}{setting}{counting}{unconfirmed})"
 
     @property
     def conventions(self) -> frozenset[str]:
@@ -127,7 +130,8 @@ def _rounds_to(value: Fraction, step: Fraction, follow: Callable[[Fraction], Fra
 
 
 def _same_sides(sides: tuple[int, ...], count: Count) -> bool:
-    return isinstance(count, tuple) and count[: len(sides)] == sides
+    """Whether all sides agree; of height, width and channels, the first two may be printed alone."""
+    return isinstance(count, tuple) and (count == sides or (len(count) == 3 and count[:2] == sides))
 
 
 def _agrees_as_number(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
@@ -148,6 +152,10 @@ def _same_volume(sides: tuple[int, ...], count: Count) -> bool:
 
 def _agrees_as_volume(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
     return partial(_same_volume, read_sides(printed))
+
+
+def _agrees_as_list(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
+    return partial(operator.eq, read_sides(printed))
 
 
 def _sum_over_parts(count: Callable[[Any, frozenset[str]], int]) -> Callable[[Any, str, frozenset[str]], Count]:
@@ -209,7 +217,7 @@ QUANTITIES: Mapping[str, Quantity] = {
             "sizes",
             "sides of the maps that the features pass through, in order, without repeats",
             lambda profile, at, _: profile.sides(at or "features"),
-            _agrees_as_sides,
+            _agrees_as_list,
             separator="-",
         ),
         Quantity("ratio", "this network's quantity divided by another's", None, _agrees_as_ratio),

@@ -17,6 +17,15 @@ UNITS = {
     "MB": 10**6,
     "C^2": 1,
 }
+# How a printed number of a quantity looks, as a pattern and an example. The other quantities are counts, none in MB.
+FORMS = {
+    "bytes": (r".*MB", "4.8MB"),
+    "depth": (r"\D*\d+", "34"),
+    "layers": (r"\D*\d+", "13"),
+    "size": (r"\d+(x\d+)*", "28x28x256"),
+    "sizes": (r"\d+(-\d+)*", "112-56-28"),
+}
+COUNT = (r"(?!.*MB).*", "60,000 or 0.8M")
 # Conventions of papers that differ from ours, by name. The first two change what is counted, the others how the printed
 # unit is read.
 COUNTING = {
@@ -27,6 +36,13 @@ COUNTING = {
 }
 WORDS = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
 HEDGES = ("about ", "approximately ", "~", "-")
+
+
+def check_form(quantity: str, printed: str) -> None:
+    """Raise ClaimError for a printed number that is of another kind than the quantity: bytes for parameters."""
+    pattern, example = FORMS.get(quantity, COUNT)
+    if not re.fullmatch(pattern, printed):
+        raise ClaimError(f"a number of the quantity {quantity!r} is printed like {example}, not {printed!r}")
 
 
 def read_number(printed: str, conventions: frozenset[str] = frozenset(), unit: int = 1) -> tuple[Fraction, Fraction]:

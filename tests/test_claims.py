@@ -1,9 +1,30 @@
+import re
+from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
+from math import prod
 
 import pytest
 
 from archzoo.auditor import judge, profiled
-from archzoo.claims import QUANTITIES, Claim, Count, depth, kernel, kernels, macs, params, ratio, size, sizes, weights
+from archzoo.claims import (
+    QUANTITIES,
+    Claim,
+    Count,
+    depth,
+    difference,
+    kernel,
+    kernels,
+    macs,
+    megabytes,
+    neurons,
+    params,
+    ratio,
+    size,
+    sizes,
+    weights,
+)
+from archzoo.errors import ClaimError
 from archzoo.paper import Paper
 from archzoo.printed import read_number
 from archzoo.registry import Entry, all_claims
@@ -16,6 +37,57 @@ EVERY_CLAIM = [pytest.param(paper, entry, claim, id=f"{entry.name}: {claim}") fo
 def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -> None:
     finding = judge(paper, entry, claim)
     assert finding.verdict == ("explained" if claim.why else "match"), finding
+    assert_like_with_like(claim, finding.ours)
+
+
+SPELLED = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
+SPELLED |= {"no extra": "0", "exactly the same": "0"}
+SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "million": 1e6, "billion": 1e9, "MB": 1e6, "C^2": 1.0}
+RATIOS: dict[str, Callable[[float], float]] = {
+    "%": lambda ratio: 100 * ratio,
+    "% fewer": lambda ratio: 100 * (1 - ratio),
+    "% more": lambda ratio: 100 * (ratio - 1),
+    "x": lambda ratio: ratio,
+    "x fewer": lambda ratio: 1 / ratio,
+    "x more": lambda ratio: ratio,
+}
+
+
+def assert_like_with_like(claim: Claim, ours: float | tuple[int, ...]) -> None:
+    """A second reading of the printed text, by rules of its own: the kind that is counted, and equal in every digit."""
+    printed = SPELLED.get(claim.ours or claim.printed, claim.ours or claim.printed)
+    if isinstance(ours, tuple):
+        whole = ("-" if claim.quantity == "sizes" else "x").join(map(str, ours))
+        assert printed == whole or (claim.quantity == "size" and f"{printed}x{ours[2]}" == whole), claim
+        return
+    if re.fullmatch(r"\d+(x\d+)+", printed):  # the size of a kernel
+        assert prod(map(int, printed.split("x"))) == ours, claim
+        return
+    at_least = printed.startswith("more than ")
+    number = printed.removeprefix("more than ").removeprefix("about ").removeprefix("~")
+    parsed = re.fullmatch(r"([\d,]+)(?:\.(\d+))?(?:x10\^(\d+))?(\D.*)?", number)
+    assert parsed is not None, claim
+    digits, decimals, unit = float(f"{parsed[1].replace(',', '')}.{parsed[2] or 0}"), parsed[2] or "", parsed[4] or ""
+    if claim.quantity == "ratio":
+        counted = RATIOS[unit](ours)
+        assert counted > 0, claim  # "fewer" are fewer, and "more" are more
+    else:
+        assert (unit == "MB") == (claim.counted.name == "bytes"), claim
+        binary = {"K": "K = 1024", "MB": "MB = 2^20"}.get(unit.strip()) in claim.conventions
+        scale = {"K": 1024.0, "MB": 2.0**20}[unit.strip()] if binary else SCALES[unit.strip()]
+        counted = ours / (scale * 10 ** int(parsed[3] or 0) * claim.unit)
+    if at_least:
+        assert digits < counted < 1.5 * digits, claim  # a bound far from the count says nothing about it
+    else:
+        assert abs(counted - digits) <= 0.5 * 10 ** -len(decimals) + 1e-9, claim
+
+
+def test_what_a_printed_unit_stands_for_is_in_the_text() -> None:
+    """27C^2 names its unit, and "on each of two GPUs" how often it counts. 96 kernels are not 34,848 weights."""
+    multiples = [(entry.name, claim) for _, entry, claim in all_claims() if claim.unit != 1]
+    named = ("C^2" in claim.printed or " each of " in claim.where for _, claim in multiples)
+    unlike = [f"{name}: {claim}" for (name, claim), is_named in zip(multiples, named, strict=True) if not is_named]
+    assert not unlike, f"these count something else than what is printed: {unlike}"
 
 
 @pytest.mark.parametrize(
@@ -68,6 +140,9 @@ def test_a_k_is_1024_where_the_paper_counts_so() -> None:
         (kernel("5x5x48", "x"), 5 * 5 * 96, "mismatch"),
         (sizes("32-16-8", "x"), (32, 16, 8), "match"),
         (sizes("32-16-8", "x"), (32, 16), "mismatch"),
+        (sizes("32-16", "x"), (32, 16, 8), "mismatch"),
+        (size("28", "x"), (28, 28, 256), "mismatch"),
+        (size("28x28", "x"), (28, 28), "match"),
     ],
 )
 def test_the_printed_digits_are_the_tolerance(claim: Claim, count: Count, verdict: str) -> None:
@@ -99,6 +174,23 @@ def test_an_explanation_is_whole_or_refused() -> None:
 def test_a_print_that_cannot_be_read_is_refused(printed: str) -> None:
     with pytest.raises(ValueError, match="cannot read the printed number"):
         params(printed, "Table 1")
+
+
+@pytest.mark.parametrize(
+    ("claim", "printed"),
+    [
+        (params, "29MB"),
+        (neurons, "29MB"),
+        (megabytes, "29M"),
+        (depth, "22M"),
+        (size, "112-56"),
+        (sizes, "28x28"),
+        (partial(difference, of="layers", to="vgg_e"), "13M"),
+    ],
+)
+def test_a_print_of_another_kind_than_what_is_counted_is_refused(claim: Callable[..., Claim], printed: str) -> None:
+    with pytest.raises(ClaimError, match=f"is printed like .*, not '{printed}'"):
+        claim(printed, "Table 1")
 
 
 def test_an_unknown_convention_is_refused_with_the_known_ones() -> None:

@@ -1,6 +1,7 @@
 import csv
 import io
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -26,8 +27,32 @@ def test_list_prints_what_the_registry_has(shell: Shell) -> None:
 def test_info_prints_paper_options_and_claims(shell: Shell) -> None:
     code, out, _ = shell("info", "DenseNet-BC-250-24")
     assert code == 0
-    for expected in ("Densely Connected", "depth = 250", "(fixed", "theta = 0.5", "params 15.3M (Table 2)"):
+    for expected in ("Densely Connected", "depth = 250  (fixed", "theta = 0.5", "  params 15.3M (Table 2)\n"):
         assert expected in out
+
+
+def test_info_names_each_paper_once_above_what_it_prints(shell: Shell) -> None:
+    out = shell("info", "resnet50")[1]
+    headings = [line for line in out.splitlines() if line.startswith("printed in ")]
+    assert headings == [
+        "printed in Deep Residual Learning for Image Recognition:",
+        "printed in ShuffleNet V2: Practical Guidelines for Efficient CNN Architecture Design:",
+        "printed in Wide Residual Networks:",
+    ]
+    assert "no paper prints a number about it" in shell("info", "densenet_b")[1]
+
+
+@pytest.mark.parametrize("spelling", ["VGG16", "vgg-d", "vgg_d"])
+def test_list_and_audit_take_a_name_in_any_spelling(shell: Shell, spelling: str) -> None:
+    assert shell("list", spelling)[1] == "vgg_d\n"
+    assert {row["name"] for row in csv.DictReader(io.StringIO(shell("audit", spelling, "--format", "csv")[1]))} == {
+        "vgg_d"
+    }
+
+
+def test_the_version_is_printed(shell: Shell) -> None:
+    assert shell("--version") == (0, f"archzoo {archzoo.__version__}\n", "")
+    assert shell("list", "-h")[0] == 0
 
 
 def test_profile_counts_with_options(shell: Shell) -> None:
@@ -172,9 +197,9 @@ def test_literals_are_read_as_what_they_are() -> None:
 
 def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:
     code, out, _ = shell("audit", "densenet*", "--format", "json")
-    results = json.loads(out)
+    results = json.loads(out)["claims"]
     assert code == 0
-    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why"} <= results[0].keys()
+    assert {"name", "paper", "quantity", "where", "printed", "ours", "verdict", "why", "confirmed"} <= results[0].keys()
     assert {result["verdict"] for result in results} == {"match", "explained"}
     assert len(results) == len(archzoo.audit("densenet*"))
 
@@ -182,7 +207,8 @@ def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:
 def test_csv_and_markdown_have_every_claim(shell: Shell) -> None:
     results = archzoo.audit("resnet20")
     rows = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))
-    assert [row["printed"] for row in rows] == [result.printed for result in results]
+    claims = [row for row in rows if row["verdict"] != "differs"]
+    assert [row["printed"] for row in claims] == [result.printed for result in results]
     table = shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
     assert sum(line.startswith("| match") for line in table) == len(results)
 
@@ -199,10 +225,117 @@ def test_a_mismatch_exits_with_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) 
     assert "mismatch" in out
 
 
+FORMATS = ("table", "markdown", "latex", "csv")
+DIFFERENCE = "Batch-norm scales start at 1. The released code draws them from U(0, 1)."
+
+
+@pytest.fixture
+def unlike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """resnet20 and its family, as if they differed from the release."""
+    constructor = archzoo.find("resnet20").constructor
+    monkeypatch.setattr(constructor, "__doc__", f"A network.\n\nDiffers from the release:\n    - {DIFFERENCE}\n")
+
+
+@pytest.mark.usefixtures("unlike")
+def test_differences_from_the_release_come_after_the_claims_in_every_format(shell: Shell, tmp_path: Path) -> None:
+    table = [line.rstrip() for line in shell("audit", "resnet20")[1].splitlines()]
+    assert table[-4].split(maxsplit=1) == ["network", "differs from the release"]
+    assert table[-3].split(maxsplit=1) == ["resnet20", DIFFERENCE]
+    assert table[-1].startswith("3 claims: 3 match")
+    shell("audit", "resnet20", "--output", str(tmp_path / "audit.txt"))
+    written = [line.rstrip() for line in (tmp_path / "audit.txt").read_text().splitlines()]
+    assert written[:-1] == table[:-1]
+    assert f"| resnet20 | {DIFFERENCE} |" in shell("audit", "resnet20", "--format", "markdown")[1].splitlines()
+    assert rf"resnet20 & {DIFFERENCE} \\" in shell("audit", "resnet20", "--format", "latex")[1].splitlines()
+    row = list(csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1])))[-1]
+    assert {key: value for key, value in row.items() if value} == {
+        "name": "resnet20",
+        "paper": "Deep Residual Learning for Image Recognition",
+        "verdict": "differs",
+        "why": DIFFERENCE,
+    }
+    [difference] = json.loads(shell("audit", "resnet20", "--format", "json")[1])["differences"]
+    assert (difference["names"], difference["sentences"]) == (["resnet20"], [DIFFERENCE])
+    assert f"differs from the release:\n  - {DIFFERENCE}\n" in shell("info", "resnet20")[1]
+
+
+@pytest.mark.usefixtures("unlike")
+def test_networks_that_share_a_constructor_share_a_line_on_differences(shell: Shell) -> None:
+    lines = [line.strip() for line in shell("audit", "resnet[25]*")[1].splitlines() if DIFFERENCE in line]
+    assert lines == [f"resnet20, resnet56  {DIFFERENCE}"]
+    [line] = [line for line in shell("audit", "resnet*")[1].splitlines() if DIFFERENCE in line]
+    assert line.startswith("resnet_cifar, resnet20, resnet32 and 4 more  ")
+
+
+def test_a_network_that_follows_the_release_prints_nothing_about_it(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(archzoo.find("resnet20").constructor, "__doc__", "A network.")
+    for command in (("info", "resnet20"), *(("audit", "resnet20", "--format", form) for form in FORMATS)):
+        out = shell(*command)[1]
+        assert "differs" not in out.lower()
+    assert json.loads(shell("audit", "resnet20", "--format", "json")[1])["differences"] == []
+
+
+def test_unconfirmed_claims_are_marked_in_every_format_and_counted_with_the_meaning(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from archzoo import auditor as module
+    from archzoo.claims import params
+
+    entry = archzoo.find("resnet20")
+    claims = [params("0.27M", "Table 6", confirmed=False), params("269,722", "Sec. 9")]
+    monkeypatch.setattr(module, "all_claims", lambda pattern: [(entry.paper, entry, claim) for claim in claims])
+    for form in ("table", "markdown", "latex"):
+        out = shell("audit", "resnet20", "--format", form)[1]
+        assert (
+            "2 claims: 2 match, 0 explained, 0 mismatch. 1 is unconfirmed: quoted from memory, not read in the" in out
+        )
+        assert "Table 6, unconfirmed" in out
+        assert "Sec. 9, unconfirmed" not in out
+    rows = csv.DictReader(io.StringIO(shell("audit", "resnet20", "--format", "csv")[1]))
+    assert [(row["where"], row["confirmed"]) for row in rows if row["verdict"] == "match"] == [
+        ("Table 6", "False"),
+        ("Sec. 9", "True"),
+    ]
+    results = json.loads(shell("audit", "resnet20", "--format", "json")[1])["claims"]
+    assert [(result["where"], result["confirmed"]) for result in results] == [("Table 6", False), ("Sec. 9", True)]
+    monkeypatch.setattr(module, "all_claims", lambda pattern: [(entry.paper, entry, claims[1])])
+    assert "1 claim: 1 match, 0 explained, 0 mismatch. " in shell("audit", "resnet20")[1]
+    assert "unconfirmed" not in shell("audit", "resnet20")[1]
+
+
 def test_what_is_not_audited_is_listed_with_the_reason(shell: Shell) -> None:
     code, out, _ = shell("audit", "--not-countable")
     assert code == 0
     assert "74 epochs" in out
+    lines = shell("audit", "vgg_d", "--not-countable")[1].splitlines()
+    assert lines
+    assert all(line.startswith("Very Deep Convolutional Networks") for line in lines)
+    last = shell("audit", "vgg_d")[1].splitlines()[-1]
+    assert last.endswith(f"{len(lines)} printed numbers are not countable: archzoo audit --not-countable vgg_d")
+
+
+def test_a_ratio_names_the_network_that_it_is_to(shell: Shell) -> None:
+    assert "ratio of params to alexnet" in shell("audit", "vgg_d")[1]
+    assert "difference of layers (option=C) to resnet34 (option=B)" in shell("audit", "resnet34")[1]
+    assert "ratio of params to alexnet about 3x more" in shell("info", "vgg_d")[1]
+
+
+def test_a_piped_table_has_no_spaces_at_the_ends_of_lines(shell: Shell) -> None:
+    out = shell("audit", "vgg_d")[1] + shell("profile", "lenet5")[1] + shell("compare", "vgg_a", "vgg_b")[1]
+    assert not [line for line in out.splitlines() if line != line.rstrip()]
+
+
+@pytest.mark.parametrize("width", [80, 110, 150])
+def test_in_a_terminal_of_any_width_an_audit_leaves_nothing_out(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    words = re.sub(r"\x1b\[[\d;]*m", "", shell("audit", "lenet5")[1]).split()
+    assert {"28-14-10-5-1", "unconfirmed", "332,824", "subsampling,", "--not-countable"} <= set(words)
+    assert not [word for word in words if "\N{HORIZONTAL ELLIPSIS}" in word]
 
 
 def test_completion_imports_no_torch() -> None:
@@ -230,7 +363,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
     target = tmp_path / "audit.json"
     code, out, _ = shell("audit", "resnet20", "--format", "json", "--output", str(target))
     assert (code, out) == (0, "")
-    assert [result["name"] for result in json.loads(target.read_text())] == ["resnet20"] * 3
+    assert [result["name"] for result in json.loads(target.read_text())["claims"]] == ["resnet20"] * 3
     assert list(tmp_path.iterdir()) == [target]
     code, _, err = shell("audit", "resnet20", "--output", str(tmp_path / "no" / "audit.txt"))
     assert (code, "cannot be written" in err) == (2, True)
@@ -242,7 +375,7 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
 @pytest.mark.slow
 @pytest.mark.xdist_group("profiles")
 def test_the_audit_in_json_has_numbers(shell: Shell) -> None:
-    results = json.loads(shell("audit", "--format", "json")[1])
+    results = json.loads(shell("audit", "--format", "json")[1])["claims"]
     assert {type(result["ours"]) for result in results} == {int, float, list}
     for result in results:
         assert isinstance(result["ours"], list) == (result["quantity"] in ("size", "sizes")), result

@@ -60,7 +60,7 @@ MAY_IMPORT = {
     "printed": set(),
     "profiler": {"profiler"},
     "recipes": {"recipes"},
-    "registry": {"claims", "options", "paper", "papers", "recipes"},
+    "registry": {"claims", "options", "paper", "papers", "recipes", "registry"},
     "report": {
         "auditor",
         "claims",

@@ -102,7 +102,8 @@ def test_what_comes_from_a_registered_name_is_escaped() -> None:
     entry = archzoo.find("lenet5_textbook")
     evil = '<img src=x onerror="alert(1)">'
     paper = replace(entry.paper, title=evil, authors=evil)
-    fields = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "options": {evil: evil}, "fixed": {}}
+    fields: dict[str, Any] = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "differences": (evil,)}
+    fields |= {"options": {evil: evil}, "fixed": {}}
     cost = profile(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
     evil_name: Any = SimpleNamespace(name=evil, **fields)
     registered_name: Any = SimpleNamespace(name="lenet5_textbook", **fields)

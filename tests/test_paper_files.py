@@ -97,6 +97,22 @@ def test_every_option_of_a_setting_exists_and_fits(name: str) -> None:
         assert is_of_type(value, signature[option].annotation)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_every_difference_from_a_release_is_a_full_sentence(name: str) -> None:
+    """A malformed section raises; a heading that stands in no constructor's docstring would never be printed."""
+    for difference in archzoo.find(name).differences:
+        first = difference.split()[0]
+        assert first[0] in "`" or first[0].isupper() or any(letter.isdigit() for letter in first)
+        assert difference.endswith(".")
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_differences_from_a_release_stand_in_the_docstrings_of_constructors(stem: str) -> None:
+    constructors = {entry.constructor for entry in map(archzoo.find, NAMES) if entry.module == f"archzoo.models.{stem}"}
+    printed = sum(bool(archzoo.find(name).differences) for name in {entry.__name__ for entry in constructors})
+    assert (ROOT / "models" / f"{stem}.py").read_text().count("Differs from the release:") == printed
+
+
 def test_every_option_that_a_claim_names_exists() -> None:
     for _, entry, claim in registry.all_claims():
         for network, options in ((entry, claim.options), (archzoo.find(claim.to or entry.name), claim.to_options)):

@@ -14,6 +14,7 @@ from archzoo.errors import BadOption, RegistrationError, UnknownName
 from archzoo.layers import Net, sequence
 from archzoo.options import signature_of
 from archzoo.paper import Paper
+from archzoo.registry import _loading
 
 
 def tiny(width: int = 2, *, mode: Literal["a", "b"] = "a", in_channels: int = 3, num_classes: int = 10) -> Net:
@@ -34,11 +35,11 @@ def a_paper_with_tiny() -> Paper:
 
 
 @pytest.fixture
-def loaded(monkeypatch: pytest.MonkeyPatch) -> registry._Registry:
+def loaded(monkeypatch: pytest.MonkeyPatch) -> _loading.Registry:
     """A copy of the registry, which forgets what a test adds."""
-    original = registry._loaded()
-    copy = registry._Registry(list(original.papers), dict(original.entries), dict(original.spellings), {})
-    monkeypatch.setattr(registry, "_loaded", lambda: copy)
+    original = _loading.loaded()
+    copy = _loading.Registry(list(original.papers), dict(original.entries), dict(original.spellings), {})
+    monkeypatch.setattr(_loading, "loaded", lambda: copy)
     return copy
 
 
@@ -121,9 +122,11 @@ def test_names_come_oldest_paper_first_and_match_a_pattern() -> None:
     assert archzoo.names()[0] == "lenet5"
     assert archzoo.names("VGG-*")[0] == "vgg_a"
     assert archzoo.names("nothing*") == []
+    assert archzoo.names("nothing") == []
+    assert archzoo.names("VGG16") == ["vgg_d"]
 
 
-def test_a_name_is_taken_once_in_any_spelling(loaded: registry._Registry) -> None:
+def test_a_name_is_taken_once_in_any_spelling(loaded: _loading.Registry) -> None:
     loaded.add(a_paper_with_tiny())
     for name, aliases, taken in (
         ("tiny", (), "'tiny' is taken: tiny"),
@@ -136,7 +139,7 @@ def test_a_name_is_taken_once_in_any_spelling(loaded: registry._Registry) -> Non
             loaded.add(paper)
 
 
-def test_a_name_has_lower_case_letters_digits_and_underscores(loaded: registry._Registry) -> None:
+def test_a_name_has_lower_case_letters_digits_and_underscores(loaded: _loading.Registry) -> None:
     paper = a_paper()
     paper.network("Tiny-4", input_size=(3, 8, 8))
     with pytest.raises(RegistrationError, match="'Tiny-4' cannot name a network"):
@@ -165,7 +168,7 @@ def test_options_are_spelled_out_or_refused() -> None:
             signature_of(constructor)
 
 
-def test_a_setting_is_of_a_declared_network_and_has_its_options(loaded: registry._Registry) -> None:
+def test_a_setting_is_of_a_declared_network_and_has_its_options(loaded: _loading.Registry) -> None:
     with pytest.raises(ValueError, match="setting 'tiny4' is of 'tiny', which 'A test' does not declare"):
         a_paper().setting("tiny4", of="tiny", width=4)
     paper = a_paper_with_tiny()
@@ -175,7 +178,7 @@ def test_a_setting_is_of_a_declared_network_and_has_its_options(loaded: registry
         archzoo.build("tiny4")
 
 
-def test_a_network_without_a_constructor_is_refused_by_name(loaded: registry._Registry) -> None:
+def test_a_network_without_a_constructor_is_refused_by_name(loaded: _loading.Registry) -> None:
     paper = a_paper()
     paper.network("tinny", input_size=(3, 8, 8))
     loaded.add(paper)
@@ -183,13 +186,13 @@ def test_a_network_without_a_constructor_is_refused_by_name(loaded: registry._Re
         archzoo.build("tinny")
 
 
-def test_a_constructors_own_refusal_names_the_network(loaded: registry._Registry) -> None:
+def test_a_constructors_own_refusal_names_the_network(loaded: _loading.Registry) -> None:
     loaded.add(a_paper_with_tiny())
     with pytest.raises(BadOption, match="tiny: width must be even, not 3: 2 or 4"):
         archzoo.build("tiny", width=3)
 
 
-def test_a_paper_prints_numbers_about_the_networks_of_another(loaded: registry._Registry) -> None:
+def test_a_paper_prints_numbers_about_the_networks_of_another(loaded: _loading.Registry) -> None:
     loaded.add(a_paper_with_tiny())
     other = Paper("Another", "T. Ester", 2021, "https://example.org/2")
     other.prints("Tiny", params("8", "Table 9"))
@@ -197,6 +200,63 @@ def test_a_paper_prints_numbers_about_the_networks_of_another(loaded: registry._
     assert [(paper.title, str(claim)) for paper, _, claim in registry.all_claims("tiny")] == [
         ("Another", "params 8 (Table 9)")
     ]
+
+
+def unlike(*, in_channels: int = 3, num_classes: int = 10) -> Net:
+    """A network for these tests.
+
+    Differs from the release:
+        - Batch-norm scales start at 1. The released code draws them
+          from U(0, 1).
+
+        - ``alpha`` is not divided by the window.
+        - conv10 is not padded.
+
+    Raises:
+        Nothing.
+    """
+    return tiny(in_channels=in_channels, num_classes=num_classes)
+
+
+DIFFERENCES = (
+    "Batch-norm scales start at 1. The released code draws them from U(0, 1).",
+    "`alpha` is not divided by the window.",
+    "conv10 is not padded.",
+)
+
+
+def test_an_entry_says_how_it_differs_from_the_release(loaded: _loading.Registry) -> None:
+    paper = a_paper_with_tiny()
+    paper.network("unlike", input_size=(3, 8, 8))
+    paper.setting("unlike4", of="unlike", num_classes=4)
+    loaded.add(paper)
+    assert archzoo.find("unlike").differences == archzoo.find("unlike4").differences == DIFFERENCES
+    assert archzoo.find("tiny").differences == ()
+
+
+@pytest.mark.parametrize(
+    ("docstring", "message"),
+    [
+        ("Differs from the release:", "nothing is indented below"),
+        ("Differs from the release:\n- A scale starts at 1.", "nothing is indented below"),
+        ("Differs from the release:\n    A scale starts at 1.", "start each paragraph with '- ', not 'A scale starts"),
+        ("Differs from the release:\n    - A scale starts at 1.\n    It is so.", "start each paragraph with '- '"),
+        ("Differs from the release:\n    - scales start at 1.", "needs full sentences, not 'scales start at 1.'"),
+        ("Differs from the release:\n    - Scales start at 1", "needs full sentences, not 'Scales start at 1'"),
+        ("Differs from the release:\n    - Scales.", "needs full sentences, not 'Scales.'"),
+        ("Differs from the release: scales start at 1.", "needs one section 'Differs from the release:', not indented"),
+        ("Differs from the released code:\n    - Scales start at 1.", "instead of 'Differs from the released code:'"),
+        ("Differences from the release:\n    - Scales start at 1.", "instead of 'Differences from the release:'"),
+        (2 * "Differs from the release:\n    - Scales start at 1.\n\n", "instead of .*release:', 'Differs from"),
+    ],
+)
+def test_a_malformed_section_on_differences_is_refused_with_what_would_be_right(
+    monkeypatch: pytest.MonkeyPatch, loaded: _loading.Registry, docstring: str, message: str
+) -> None:
+    loaded.add(a_paper_with_tiny())
+    monkeypatch.setattr(tiny, "__doc__", f"A network.\n\n{docstring}")
+    with pytest.raises(RegistrationError, match=f"tiny: .*{message}"):
+        _ = archzoo.find("tiny").differences
 
 
 class Plugin:
@@ -231,8 +291,8 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
         Plugin("good_zoo", lambda: module_with(good)),
         Plugin("paper_itself", lambda: Paper("A third", "T. Ester", 2022, "https://example.org/3")),
     ]
-    monkeypatch.setattr(registry, "plugins", lambda: plugins)
-    registry._loaded.cache_clear()
+    monkeypatch.setattr(_loading, "plugins", lambda: plugins)
+    _loading.loaded.cache_clear()
     try:
         assert archzoo.find("tiny").paper is good
         assert archzoo.find("resnet50").paper.year == 2015
@@ -243,15 +303,15 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
         with pytest.raises(UnknownName):
             archzoo.find("fine_name")  # a package is added as a whole or not at all
     finally:
-        registry._loaded.cache_clear()
+        _loading.loaded.cache_clear()
 
 
 def test_a_broken_package_is_reported_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     point = importlib.metadata.EntryPoint("lost_zoo", "no_such_package_at_all", registry.PLUGINS)
-    monkeypatch.setattr(registry, "plugins", lambda: [point])
-    registry._loaded.cache_clear()
+    monkeypatch.setattr(_loading, "plugins", lambda: [point])
+    _loading.loaded.cache_clear()
     try:
         with pytest.warns(UserWarning, match="could not load 'lost_zoo'"):
             archzoo.names()
     finally:
-        registry._loaded.cache_clear()
+        _loading.loaded.cache_clear()

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+import archzoo
+from archzoo.auditor import Differences
 from archzoo.errors import ReportError
 from tools.generate import FILLED
-from tools.readme import fill, shortened, tables
+from tools.paper_pages import _differences
+from tools.readme import fill, tables
 
 ROOT = Path(__file__).parents[1]
 MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encoding="utf-8"))
@@ -19,6 +22,11 @@ def test_the_tables_are_what_the_project_prints() -> None:
     for text in texts:
         assert fill(text, generated) == text, "run python -m tools.generate"
     assert all("".join(texts).count(f"<!-- {name} -->") == 1 for name in generated)
+
+
+def test_every_network_is_in_the_readme_under_its_full_name() -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in archzoo.names() if f"`{name}`" not in text] == []
 
 
 @pytest.mark.parametrize(
@@ -34,6 +42,11 @@ def test_a_marker_that_is_wrong_is_refused(text: str, message: str) -> None:
         fill(text, {"a": "| |"})
 
 
-def test_names_are_written_together_by_what_they_share() -> None:
-    assert shortened(["plain", "plain20", "plain56", "plain_b"]) == ["plain", "plain20/56", "plain_b"]
-    assert shortened(["x1_0", "x1_5", "x2_0"], most=2) == ["x1_0/1_5/... (3)"]
+def test_a_papers_page_lists_the_differences_from_the_release() -> None:
+    group = Differences(("nin", "nin_imagenet"), "Network In Network", ("`lr_mult` is 1 in <all> layers.",))
+    assert list(_differences([group])) == [
+        "\n## Differs from the release\n",
+        "- `nin`, `nin_imagenet`:",
+        r"  - `lr_mult` is 1 in \<all\> layers.",
+    ]
+    assert list(_differences([])) == []

@@ -1,51 +1,313 @@
-"""Which public library has which network as its paper describes it, read from their code at the versions named.
+"""Which public library has which network as its paper describes it, and how to see that.
 
-``exact`` is the paper's network; any other text says what stands under the name instead; empty where there is none.
+The table of docs/libraries.md is made from these rows, and tests/peers/test_libraries.py asks the libraries about each
+of its cells.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 VERSIONS = "torchvision 0.28, timm 1.0.31, pytorchcv 0.0.74"
-EXACT = "exact"
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The networks of a row, under their names: as many parameters and multiply-adds, and the same logits.
+
+    The logits are compared with equal weights. ``note`` is what the library leaves out.
+    """
+
+    theirs: tuple[str, ...]
+    note: str = ""
+
+    @property
+    def text(self) -> str:
+        """The cell of the table."""
+        return f"exact, {self.note}" if self.note else "exact"
+
+
+@dataclass(frozen=True)
+class Another:
+    """Another network under the name, and ``difference``, which the other fields show.
+
+    ``ours`` is what it is among our networks: names with options, which equal theirs as an exact network does.
+    ``params`` are those that the library states itself, and ``macs`` follow from the difference. ``layers`` are parts
+    of the first network, each with a pattern that its text matches.
+    """
+
+    theirs: tuple[str, ...]
+    difference: str
+    ours: tuple[tuple[str, Mapping[str, Any]], ...] = ()
+    params: tuple[int, ...] = ()
+    macs: tuple[int, ...] = ()
+    layers: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The cell of the table."""
+        return self.difference
+
+
+@dataclass(frozen=True)
+class Layer:
+    """No network, but a layer for it: a class of ``module:name``."""
+
+    path: str
+    text: str
+
+
+Cell = Exact | Another | Layer | None
 
 
 @dataclass(frozen=True)
 class Elsewhere:
-    """One network, or a family of them, in other libraries; ``ours`` are our names for it."""
+    """A network, or a family of them, in other libraries.
+
+    ``ours`` are our names, to which those of a cell correspond in order. ``named`` is a pattern of the names that a
+    library would give it: where a cell is None, the library has no such name.
+    """
 
     network: str
     ours: tuple[str, ...]
-    torchvision: str = ""
-    timm: str = ""
-    pytorchcv: str = ""
+    named: str
+    torchvision: Cell = None
+    timm: Cell = None
+    pytorchcv: Cell = None
 
+    def cell(self, library: str) -> Cell:
+        """What a library has."""
+        return {"torchvision": self.torchvision, "timm": self.timm, "pytorchcv": self.pytorchcv}[library]
+
+    def text(self, library: str) -> str:
+        """The cell of the table."""
+        cell = self.cell(library)
+        return "-" if cell is None else cell.text
+
+
+def option_b(*names: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Our networks with projections where the number of maps changes."""
+    return tuple((name, {"option": "B"}) for name in names)
+
+
+def symmetric(*names: str) -> tuple[tuple[str, Mapping[str, Any]], ...]:
+    """Our networks with the unit of other libraries, and a bias in the last layer."""
+    return tuple((name, {"down": "symmetric"}) for name in names)
+
+
+VGG = Exact(("vgg11", "vgg13", "vgg16", "vgg19"))
+RESNET_18_34 = Another(("resnet18", "resnet34"), "option B", ours=option_b("resnet18", "resnet34"))
+RESNET_V1_5 = Another(
+    ("resnet50", "resnet101", "resnet152"),
+    "stride in the 3x3",
+    ours=(("resnet50_v1_5", {}), ("resnet101_v1_5", {}), ("resnet152_v1_5", {})),
+)
+DENSENET = Exact(("densenet121", "densenet201"))
 
 ELSEWHERE = (
-    Elsewhere("LeNet-5, 60,000 parameters", ("lenet5",)),
-    Elsewhere("AlexNet 2012", ("alexnet",), "one tower", "", "no groups, other LRN"),
-    Elsewhere("ZFNet", ("zfnet",), "", "", "nearly"),
-    Elsewhere("Network in Network, CIFAR-10", ("nin",), "", "", EXACT),
-    Elsewhere("VGG A, B, D, E", ("vgg_a", "vgg_b", "vgg_d", "vgg_e"), EXACT, EXACT, EXACT),
-    Elsewhere("VGG C, A-LRN", ("vgg_c", "vgg_a_lrn")),
-    Elsewhere("GoogLeNet", ("googlenet",), "batch norm, 3x3 for 5x5"),
-    Elsewhere("ResNet-18/34 of Table 1", ("resnet18", "resnet34"), "option B", "option B", "option B"),
+    Elsewhere("LeNet-5, 60,000 parameters", ("lenet5",), r"^lenet"),
     Elsewhere(
-        "ResNet-50/101/152", ("resnet50", "resnet101", "resnet152"), "stride in the 3x3", "stride in the 3x3", EXACT
+        "AlexNet 2012",
+        ("alexnet",),
+        r"alexnet",
+        torchvision=Another(("alexnet",), "one tower", ours=(("alexnet_one_tower", {}),)),
+        pytorchcv=Another(
+            ("alexnet",),
+            "no groups, weaker response norm",
+            params=(62_378_344,),
+            layers=(("features.stage2.unit1.conv", r"^Conv2d\(96, 256, (?!.*groups)"),),
+        ),
     ),
-    Elsewhere("ResNet for CIFAR", ("resnet20", "resnet110", "resnet1202"), "", "", "option B"),
-    Elsewhere("pre-activation ResNet-164/1001", ("preact_resnet164", "preact_resnet1001"), "", "", EXACT),
-    Elsewhere("stochastic depth", ("stochastic_depth_110",), "an operator", "an operator", "depth 20"),
-    Elsewhere("Wide ResNet for CIFAR", ("wide_resnet_28_10",), "", "", "no dropout"),
-    Elsewhere("WRN-50-2", ("wide_resnet50_2",), EXACT, EXACT, "another net"),
-    Elsewhere("DenseNet, plain", ("densenet", "densenet_100_24"), "", "", "theta = 0.5, 2k stem"),
-    Elsewhere("DenseNet-B, DenseNet-C", ("densenet_b", "densenet_c")),
-    Elsewhere("DenseNet-BC for CIFAR", ("densenet_bc",), "", "", EXACT),
-    Elsewhere("DenseNet-BC for ImageNet", ("densenet121", "densenet201"), EXACT, EXACT, EXACT),
-    Elsewhere("FractalNet", ("fractalnet20",), "", "", "another net"),
-    Elsewhere("SqueezeNet 1.0", ("squeezenet1_0",), EXACT, "", EXACT),
-    Elsewhere("ShuffleNet V2 0.5x", ("shufflenet_v2_x0_5",), EXACT, "", EXACT),
-    Elsewhere("ShuffleNet V2 1x", ("shufflenet_v2_x1_0",), "symmetric unit", "", EXACT),
     Elsewhere(
-        "ShuffleNet V2 1.5x, 2x", ("shufflenet_v2_x1_5", "shufflenet_v2_x2_0"), "symmetric unit", "", "another net"
+        "ZFNet",
+        ("zfnet",),
+        r"zfnet",
+        pytorchcv=Another(
+            ("zfnet",),
+            "weaker response norm, before pooling",
+            params=(62_357_608,),
+            layers=(("features.stage1", r"(?s)unit1.*AlexConv.*pool1"),),
+        ),
+    ),
+    Elsewhere(
+        "Network in Network, CIFAR-10",
+        ("nin",),
+        r"^nin(_|$)",
+        pytorchcv=Another(
+            ("nin_cifar10",),
+            "average for second max pooling, padded",
+            params=(966_986,),
+            layers=(
+                ("features.stage2.pool2", r"MaxPool2d\(kernel_size=3, stride=2, padding=1"),
+                ("features.stage3.pool3", r"AvgPool2d\(kernel_size=3, stride=2, padding=1"),
+            ),
+        ),
+    ),
+    Elsewhere(
+        "VGG A, B, D, E",
+        ("vgg_a", "vgg_b", "vgg_d", "vgg_e"),
+        r"^vgg1[1369]$",
+        torchvision=VGG,
+        timm=VGG,
+        pytorchcv=VGG,
+    ),
+    Elsewhere("VGG C, A-LRN", ("vgg_c", "vgg_a_lrn"), r"vgg.*(lrn|c$)"),
+    Elsewhere(
+        "GoogLeNet",
+        ("googlenet",),
+        r"googlenet|inception_?v1$",
+        torchvision=Another(("googlenet",), "batch norm, 3x3 for 5x5", ours=(("googlenet_bn", {"auxiliary": True}),)),
+    ),
+    Elsewhere(
+        "ResNet-18/34 of Table 1",
+        ("resnet18", "resnet34"),
+        r"^resnet(18|34)$",
+        torchvision=RESNET_18_34,
+        timm=RESNET_18_34,
+        pytorchcv=RESNET_18_34,
+    ),
+    Elsewhere(
+        "ResNet-50/101/152",
+        ("resnet50", "resnet101", "resnet152"),
+        r"^resnet(50|101|152)$",
+        torchvision=RESNET_V1_5,
+        timm=RESNET_V1_5,
+        pytorchcv=Exact(("resnet50", "resnet101", "resnet152")),
+    ),
+    Elsewhere(
+        "ResNet for CIFAR",
+        ("resnet20", "resnet110", "resnet1202"),
+        r"^resnet_?(20|32|44|56|110|1202)(_cifar.*|$)",
+        pytorchcv=Another(
+            ("resnet20_cifar10", "resnet110_cifar10", "resnet1202_cifar10"),
+            "option B",
+            ours=option_b("resnet20", "resnet110", "resnet1202"),
+        ),
+    ),
+    Elsewhere(
+        "pre-activation ResNet-164/1001",
+        ("preact_resnet164", "preact_resnet1001"),
+        r"preact|preresnet|resnet.*(164|1001)",
+        pytorchcv=Another(
+            ("preresnet164bn_cifar10", "preresnet1001_cifar10"),
+            "stride in the 3x3",
+            # The first 1x1 convolutions of two stages run on four times as many positions: 3,145,728 more than ours.
+            macs=(247_646_720, 1_490_995_712),
+            layers=(("features.stage2.unit1.body.conv2.conv", r"kernel_size=\(3, 3\), stride=\(2, 2\)"),),
+        ),
+    ),
+    Elsewhere(
+        "stochastic depth",
+        ("stochastic_depth_110",),
+        r"stoch|resdrop",
+        torchvision=Layer("torchvision.ops:StochasticDepth", "a layer"),
+        timm=Layer("timm.layers:DropPath", "a layer"),
+        pytorchcv=Another(("resdropresnet20_cifar10",), "depth 20, option B", params=(272_474,)),
+    ),
+    Elsewhere(
+        "Wide ResNet for CIFAR",
+        ("wide_resnet_28_10",),
+        r"(wrn|wide_?resnet)_?(16|22|28|40)",
+        pytorchcv=Exact(("wrn28_10_cifar10",), "without dropout"),
+    ),
+    Elsewhere(
+        "WRN-50-2",
+        ("wide_resnet50_2",),
+        r"(wrn|wide_?resnet)_?50_2",
+        torchvision=Exact(("wide_resnet50_2",)),
+        timm=Exact(("wide_resnet50_2",)),
+        pytorchcv=Another(
+            ("wrn50_2",),
+            "biases, no batch norm",
+            params=(68_849_128,),
+            layers=(("features", r"(?s)\A(?!.*BatchNorm)(?!.*bias=False)"),),
+        ),
+    ),
+    Elsewhere(
+        "DenseNet, plain",
+        ("densenet", "densenet_100_24"),
+        r"densenet_?(40|100)",
+        pytorchcv=Another(
+            ("densenet40_k12_cifar10", "densenet100_k24_cifar10"),
+            "theta = 0.5, 2k stem",
+            params=(599_050, 16_114_138),
+            layers=(("features.init_block", r"Conv2d\(3, 24,"), ("features.stage2.trans2", r"Conv2d\(168, 84,")),
+        ),
+    ),
+    Elsewhere("DenseNet-B, DenseNet-C", ("densenet_b", "densenet_c"), r"densenet\d+_k\d+_[bc]_|densenet_?[bc](_|$)"),
+    Elsewhere(
+        "DenseNet-BC for CIFAR",
+        ("densenet_bc",),
+        r"densenet_?(40|100|190|250).*bc",
+        pytorchcv=Exact(("densenet100_k12_bc_cifar10",)),
+    ),
+    Elsewhere(
+        "DenseNet-BC for ImageNet",
+        ("densenet121", "densenet201"),
+        r"^densenet(121|201)$",
+        torchvision=DENSENET,
+        timm=DENSENET,
+        pytorchcv=DENSENET,
+    ),
+    Elsewhere(
+        "FractalNet",
+        ("fractalnet20",),
+        r"fractal",
+        pytorchcv=Another(
+            ("fractalnet_cifar10",),
+            "batch norm with scale and shift, no biases",
+            params=(33_724_618,),
+            layers=(
+                ("features.unit1.block.blocks.block1.subblock1.conv", r"bias=False"),
+                ("features.unit1.block.blocks.block1.subblock1.bn", r"affine=True"),
+            ),
+        ),
+    ),
+    Elsewhere(
+        "SqueezeNet 1.0",
+        ("squeezenet1_0",),
+        r"squeezenet",
+        torchvision=Exact(("squeezenet1_0",)),
+        pytorchcv=Exact(("squeezenet_v1_0",)),
+    ),
+    Elsewhere(
+        "ShuffleNet V2 0.5x",
+        ("shufflenet_v2_x0_5",),
+        r"shufflenet_?v2",
+        torchvision=Another(
+            ("shufflenet_v2_x0_5",), "bias in the last layer", ours=symmetric("shufflenet_v2_x0_5"), params=(1_366_792,)
+        ),
+        pytorchcv=Another(
+            ("shufflenetv2b_wd2",), "bias in the last layer", ours=symmetric("shufflenet_v2_x0_5"), params=(1_366_792,)
+        ),
+    ),
+    Elsewhere(
+        "ShuffleNet V2 1x",
+        ("shufflenet_v2_x1_0",),
+        r"shufflenet_?v2",
+        torchvision=Another(("shufflenet_v2_x1_0",), "symmetric unit", ours=symmetric("shufflenet_v2_x1_0")),
+        pytorchcv=Another(
+            ("shufflenetv2b_w1",),
+            "bias in the last layer",
+            params=(2_279_760,),
+            macs=(145_814_296,),
+            layers=(("output", r"bias=True"),),
+        ),
+    ),
+    Elsewhere(
+        "ShuffleNet V2 1.5x, 2x",
+        ("shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+        r"shufflenet_?v2",
+        torchvision=Another(
+            ("shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+            "symmetric unit",
+            ours=symmetric("shufflenet_v2_x1_5", "shufflenet_v2_x2_0"),
+        ),
+        pytorchcv=Another(
+            ("shufflenetv2b_w3d2", "shufflenetv2b_w2"),
+            "wider last convolution",
+            params=(4_410_194, 7_611_290),
+            layers=(("features.final_block.conv", r"^Conv2d\(704, 1553,"),),
+        ),
     ),
 )

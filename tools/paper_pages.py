@@ -6,7 +6,7 @@ from pathlib import Path
 
 import archzoo
 from archzoo import registry
-from archzoo.auditor import AuditResult, audit, profiled
+from archzoo.auditor import AuditResult, Differences, audit, differences, profiled
 from archzoo.files import write_text
 from archzoo.paper import Paper
 from archzoo.recipes import describe
@@ -18,7 +18,7 @@ from archzoo.report.tables import markdown_table, place, quantity, summary
 def write_pages(folder: Path) -> list[Path]:
     """Write a Markdown page for each paper, oldest first, and a diagram of its first network. Returns the pages."""
     folder.mkdir(parents=True, exist_ok=True)
-    results = audit()
+    results, differing = audit(), differences()
     written = []
     for paper, entries in papers():
         page = folder / f"{module(entries[0]).rpartition('.')[2]}.md"
@@ -27,7 +27,8 @@ def write_pages(folder: Path) -> list[Path]:
         drawn = diagram(archzoo.build(name, device="meta"), size, depth=2, title=name, counted=profiled(name))
         write_text(drawing, drawn)
         claims = [result for result in results if result.name in {entry.name for entry in entries}]
-        write_text(page, "\n".join(_page(paper, entries, claims, drawing.name)))
+        unlike = [group for group in differing if archzoo.find(group.names[0]) in entries]
+        write_text(page, "\n".join(_page(paper, entries, claims, unlike, drawing.name)))
         written.append(page)
     return written
 
@@ -47,7 +48,13 @@ def module(entry: Entry) -> str:
     return entry.module
 
 
-def _page(paper: Paper, entries: Sequence[Entry], results: Sequence[AuditResult], drawing: str) -> Iterator[str]:
+def _page(
+    paper: Paper,
+    entries: Sequence[Entry],
+    results: Sequence[AuditResult],
+    differing: Sequence[Differences],
+    drawing: str,
+) -> Iterator[str]:
     yield f"# {paper.title}"
     yield f"\n{paper.authors}, {paper.year}. [{paper.link}]({paper.link})\n"
     yield f"The networks are in {{py:mod}}`{module(entries[0])}`, to be read beside the paper.\n"
@@ -73,6 +80,7 @@ def _page(paper: Paper, entries: Sequence[Entry], results: Sequence[AuditResult]
     if rest:
         yield "\nNo count can speak of these:\n"
         yield from (f"- {_plain(item.printed)} ({_plain(item.where)}): {_plain(item.why)}" for item in rest)
+    yield from _differences(differing)
     yield f"\n## `{entries[0].name}`\n\n![Diagram of {entries[0].name}]({drawing})\n"
     yield "## How they were trained\n"
     for recipe in {recipe.name: recipe for entry in entries for recipe in recipes_of(entry.name)[:1]}.values():
@@ -83,6 +91,14 @@ def _page(paper: Paper, entries: Sequence[Entry], results: Sequence[AuditResult]
         if why := paper.without_recipe.get(entry.name):
             yield f"\nNo recipe is published for `{entry.name}`: {_plain(why)}.\n"
     yield f"\n## {module(entries[0])}\n\n```{{eval-rst}}\n.. automodule:: {module(entries[0])}\n   :members:\n```\n"
+
+
+def _differences(differing: Sequence[Differences]) -> Iterator[str]:
+    if differing:
+        yield "\n## Differs from the release\n"
+    for group in differing:
+        yield f"- {', '.join(f'`{name}`' for name in group.names)}:"
+        yield from (f"  - {_plain(sentence)}" for sentence in group.sentences)
 
 
 def _counted(entry: Entry) -> list[str]:
@@ -96,5 +112,5 @@ def _table(head: Sequence[str], rows: Iterator[list[str]]) -> Iterator[str]:
 
 
 def _plain(text: str) -> str:
-    """A text with Markdown's special characters escaped."""
-    return text if re.fullmatch(r"`\w+`", text) else re.sub(r"([*_\[\]<>])", r"\\\1", text)
+    """A text with Markdown's special characters escaped, outside of code."""
+    return re.sub(r"(`[^`]*`)|([*_\[\]<>])", lambda match: match[1] or f"\\{match[2]}", text)

@@ -42,7 +42,7 @@ def networks(results: list[AuditResult]) -> str:
     for paper, group in groupby(map(find, names()), lambda entry: entry.paper):
         members = [entry.name for entry in group]
         counts = sum((verdicts.get(name, Counter()) for name in members), Counter[str]())
-        listed = " ".join(f"`{name}`" for name in shortened(members))
+        listed = " ".join(f"`{name}`" for name in members)
         title = paper.title.partition(":")[0]
         rows.append([f"[{title}]({paper.link}), {paper.year}", listed, *_costs(members, title), *_counts(counts)])
     return markdown_table(
@@ -64,19 +64,6 @@ def _costs(members: Sequence[str], title: str) -> list[str]:
     return ["<br>".join(column) for column in columns]
 
 
-def shortened(names: Sequence[str], most: int = 12) -> list[str]:
-    """Names that differ only in their final numbers, written together, ``most`` at most: resnet18/34/50."""
-    groups: dict[tuple[str, bool], list[str]] = {}
-    for name in names:
-        numbers = re.search(r"\d+(_\d+)*$", name)
-        end = numbers[0] if numbers else ""
-        groups.setdefault((name.removesuffix(end), bool(end)), []).append(end)
-    return [
-        start + "/".join(ends[:most]) + (f"/... ({len(ends)})" if len(ends) > most else "")
-        for (start, _), ends in groups.items()
-    ]
-
-
 def _counts(counts: Counter[str]) -> list[str]:
     return [str(counts[verdict]) for verdict in ("match", "explained", "mismatch")]
 
@@ -93,12 +80,12 @@ def explained(results: list[AuditResult]) -> str:
 
 def libraries() -> str:
     """A row per network: what other libraries have under its name."""
+    libraries = [library.rpartition(" ")[0] for library in VERSIONS.split(", ")]
     rows = [
-        [row.network, " ".join(f"`{find(name).name}`" for name in row.ours), row.torchvision, row.timm, row.pytorchcv]
+        [row.network, " ".join(f"`{find(name).name}`" for name in row.ours), *(row.text(name) for name in libraries)]
         for row in ELSEWHERE
     ]
-    head = ["network", "here", *(library.rpartition(" ")[0] for library in VERSIONS.split(", "))]
-    return markdown_table(head, [[cell or "-" for cell in row] for row in rows])
+    return markdown_table(["network", "here", *libraries], rows)
 
 
 def benchmarks(measured: Mapping[str, Any]) -> str:

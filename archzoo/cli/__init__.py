@@ -7,10 +7,11 @@ Any other exception is a bug and shows its traceback.
 import os
 import sys
 import warnings
-from typing import NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 
+import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
@@ -36,14 +37,29 @@ COMMANDS = (
     training.finetune,
 )
 
-app = typer.Typer(no_args_is_help=True, add_completion=True, pretty_exceptions_enable=False)
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 for _command in COMMANDS:
     app.command(_command.__name__.removesuffix("_networks"))(_command)
 app.add_typer(checkpoints.weights, name="weights")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"archzoo {package.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def archzoo() -> None:
+def archzoo(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Classic convolutional networks, each as its paper describes it: build, profile, audit and train them."""
 
 

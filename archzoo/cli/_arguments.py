@@ -15,6 +15,7 @@ from archzoo.errors import ArchzooError, BadOption
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
     from torch import nn
 
 
@@ -37,6 +38,10 @@ Name = Annotated[
 ]
 Pattern = Annotated[str, typer.Argument(help="A shell pattern: 'resnet*'.", autocompletion=complete_name)]
 Options = Annotated[list[str] | None, typer.Argument(help="Options of the network, as key=value.")]
+RecipeValues = Annotated[list[str] | None, typer.Argument(help="Values of the recipe to change, as key=value.")]
+Changes = Annotated[
+    list[str] | None, typer.Argument(help="Options of the network, or values of the recipe to change, as key=value.")
+]
 
 
 def read_options(entry: Entry, given: list[str]) -> dict[str, Any]:
@@ -158,6 +163,16 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
+
+
+def print_table(table: "Table") -> None:
+    """Print a table, cut to the width of a terminal; when piped, in full and without spaces at the ends of lines."""
+    if sys.stdout.isatty():
+        console().print(table)
+        return
+    from archzoo.report.tables import as_plain_text
+
+    print(as_plain_text(table), end="")
 
 
 def log(message: str) -> None:

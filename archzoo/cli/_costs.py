@@ -8,13 +8,14 @@ import typer
 
 import archzoo
 from archzoo.cli._arguments import (
+    Changes,
     Format,
     Name,
     Options,
     build_target,
     complete_name,
-    console,
     log,
+    print_table,
     read_options,
     read_sizes,
 )
@@ -59,7 +60,7 @@ def profile(
     elif conventions:
         print("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
     elif form is Format.table:
-        console().print(tables.profile_table(counted, shown, depth, sort))
+        print_table(tables.profile_table(counted, shown, depth, sort))
     else:
         print(tables.write_profile(counted, form.value, shown, depth, sort), end="")
     for operator, calls in counted.uncounted_ops.items():
@@ -89,7 +90,7 @@ def compare(
         sizes = read_sizes(size, default_size), read_sizes(size, other_default_size)
         comparison = profiler.compare(net, other, *sizes, names=(first, second))
     if form is Format.table:
-        console().print(tables.comparison_table(comparison))
+        print_table(tables.comparison_table(comparison))
         print("\n".join(["", *comparison.totals()]))
     else:
         print(tables.write_comparison(comparison, form.value), end="")
@@ -118,7 +119,7 @@ class Precision(str, Enum):
 
 def estimate(
     name: Name,
-    changes: Options = None,
+    changes: Changes = None,
     *,
     recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own by default.")] = "",
     accelerator: Annotated[
@@ -128,7 +129,7 @@ def estimate(
     precision: Annotated[Precision, typer.Option(help="The precision of multiplications.")] = Precision.bfloat16,
     utilization: Annotated[float, typer.Option(help="The utilization: above 0 and at most 1, the bound.")] = 1.0,
 ) -> None:
-    """Estimate the training cost of a recipe. key=value changes an option of the network or of the recipe."""
+    """Estimate the training cost of a recipe."""
     import archzoo.estimate
     from archzoo.cli._training import sort_changes
     from archzoo.recipes import read_changes

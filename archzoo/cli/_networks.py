@@ -1,26 +1,29 @@
 """Commands about networks: list them, show what their papers print, and audit it."""
 
-from collections.abc import Iterator
+import shlex
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 import archzoo
 from archzoo import registry
-from archzoo.cli._arguments import Name, Pattern, console
-from archzoo.errors import UnknownName
+from archzoo.cli._arguments import Name, Pattern, console, print_table
 from archzoo.options import describe_type
 from archzoo.paper import DATA, Result
+
+if TYPE_CHECKING:
+    from archzoo.auditor import AuditResult, Differences
+
+WIDE = 120  # columns of a terminal in which reasons stand beside their claims
 
 
 def list_networks(pattern: Pattern = "*") -> None:
     """List the networks, oldest paper first."""
-    matching = archzoo.names(pattern)
-    if not matching:
-        raise UnknownName(f"no network is called {pattern!r}; 'archzoo list' shows all")
-    print("\n".join(matching))
+    print("\n".join(archzoo.names(pattern) or [archzoo.find(pattern).name]))
 
 
 def info(name: Name) -> None:
@@ -30,10 +33,11 @@ def info(name: Name) -> None:
     out.print(f"[bold]{entry.name}[/]  {'x'.join(map(str, entry.input_size))}", highlight=False)
     lines = [entry.summary, "", entry.paper.title, f"{entry.paper.authors}, {entry.paper.year}", entry.paper.link]
     lines += ["", "options:", *(f"  {line}" for line in _describe_options(entry))]
-    claims = [f"  {claim}  [{paper.title}]" for paper, _, claim in registry.all_claims(entry.name)]
-    lines += ["", "printed:", *(claims or ["  nothing"])]
+    lines += ["", *_describe_claims(entry)]
     errors = [f"  {_describe_result(result)}" for result in registry.results(entry.name)]
     lines += ["", "published errors:", *(errors or ["  none"])]
+    if entry.differences:
+        lines += ["", "differs from the release:", *(f"  - {sentence}" for sentence in entry.differences)]
     recipes = ", ".join(recipe.name for recipe in registry.recipes_of(entry.name))
     reason = entry.paper.without_recipe.get(entry.name, "")
     files = dict.fromkeys((entry.module, entry.module.replace("archzoo.models.", "archzoo.papers.")))
@@ -44,8 +48,18 @@ def info(name: Name) -> None:
 def _describe_options(entry: archzoo.Entry) -> Iterator[str]:
     types = entry.types
     for option, default in entry.options.items():
-        fixed = "  (fixed: part of what this name means)" if option in entry.fixed else ""
-        yield f"{option} = {default!r}  {describe_type(types[option])}{fixed}"
+        values = "fixed: part of what the name means" if option in entry.fixed else describe_type(types[option])
+        yield f"{option} = {default!r}  ({values})"
+
+
+def _describe_claims(entry: archzoo.Entry) -> Iterator[str]:
+    """What each paper prints about a network."""
+    claims = list(registry.all_claims(entry.name))
+    if not claims:
+        yield "no paper prints a number about it that can be counted"
+    for paper, group in groupby(claims, lambda claim: claim[0].title):
+        yield f"printed in {paper}:"
+        yield from (f"  {claim}" for _, _, claim in group)
 
 
 def _describe_result(result: Result) -> str:
@@ -75,19 +89,37 @@ def audit(
 ) -> None:
     """Check every number that the papers print. Exits with 1 if there is a mismatch."""
     if not_countable:
-        for paper, statement in registry.not_countable():
+        for paper, statement in registry.not_countable(pattern):
             print(f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}")
         return
     from archzoo import auditor
     from archzoo.cli._drawings import write
     from archzoo.report import tables
 
-    results = auditor.audit(pattern)
+    results, differences = auditor.audit(pattern), auditor.differences(pattern)
     if form is AuditFormat.table and output is None:
-        console().print(tables.audit_table(results))
-        rest = len(registry.not_countable())
-        print(f"\n{tables.summary(results)}. {rest} printed numbers cannot be counted: archzoo audit --not-countable")
+        _print_audit(results, differences, pattern)
     else:
-        write(tables.write_audit(results, form.value), output)
+        write(tables.write_audit(results, form.value, differences), output)
     if any(result.verdict == "mismatch" for result in results):
         raise typer.Exit(1)
+
+
+def _print_audit(results: "Sequence[AuditResult]", differences: "Sequence[Differences]", pattern: str) -> None:
+    """The tables; in a narrow terminal, the reasons below them. Then the numbers of claims, and of what is no claim."""
+    from archzoo.report import tables
+
+    out = console()
+    wide = out.width >= WIDE
+    if results:
+        print_table(tables.audit_table(results, why=wide))
+        print()
+    for reason in [] if wide else tables.reasons(results):
+        out.print(reason, "", sep="\n", markup=False, highlight=False)
+    if differences:
+        print_table(tables.differences_table(differences))
+        print()
+    rest = len(registry.not_countable(pattern))
+    command = "archzoo audit --not-countable" + ("" if pattern == "*" else f" {shlex.quote(pattern)}")
+    uncounted = f" {rest} printed number{' is' if rest == 1 else 's are'} not countable: {command}" if rest else ""
+    out.print(f"{tables.summary(results)}.{uncounted}", markup=False, highlight=False)

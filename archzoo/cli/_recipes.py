@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from archzoo.cli._arguments import Format, Options, complete_name, split_option
+from archzoo.cli._arguments import Format, RecipeValues, complete_name, split_option
 from archzoo.errors import RecipeError
 from archzoo.recipes import TRAINING_IMAGES, describe, draw_rates, read_changes
 from archzoo.registry import find_recipe
@@ -13,12 +13,12 @@ from archzoo.registry import find_recipe
 
 def recipe(
     name: Annotated[str, typer.Argument(help="A network, or the name of a recipe.", autocompletion=complete_name)],
-    changes: Options = None,
+    changes: RecipeValues = None,
     *,
     data: Annotated[str, typer.Option(help="The dataset, for a network with several recipes.")] = "",
     form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
 ) -> None:
-    """Print how a paper trained a network, and draw its learning rate. key=value changes a value."""
+    """Print how a paper trained a network, and draw its learning rate."""
     published = find_recipe(name, data)
     texts = dict(split_option(change) for change in changes or [])
     changed = published.with_changes(**read_changes(published, texts))

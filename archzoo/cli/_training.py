@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archzoo import Entry, find
-from archzoo.cli._arguments import Name, Options, log, read_options, split_option
+from archzoo.cli._arguments import Changes, Name, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
 from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes
 
@@ -61,7 +61,7 @@ Classes = Annotated[str, typer.Option(help="Use these classes only, by number: 0
 
 def train(
     name: Name,
-    changes: Options = None,
+    changes: Changes = None,
     *,
     data: Data = "digits",
     recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own for this data by default.")] = "",
@@ -81,7 +81,7 @@ def train(
     classes: Classes = "",
     device: Device = "",
 ) -> None:
-    """Train a network by its paper's recipe. key=value changes an option of the network or a value of the recipe.
+    """Train a network by its paper's recipe.
 
     Rerun the command to resume a run that was stopped or killed. The test set is evaluated once, at the end.
     """
@@ -114,7 +114,7 @@ def train(
 
 def finetune(
     name: Name,
-    changes: Options = None,
+    changes: Changes = None,
     *,
     weights: Annotated[str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")],
     data: Data,

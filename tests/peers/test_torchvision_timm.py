@@ -16,6 +16,7 @@ import archzoo
 from archzoo.weights import PUBLISHED, PublishedWeights
 from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
+from tests.peers.witnesses import randomize, theirs
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 timm = pytest.importorskip("timm", reason="timm is not installed")
@@ -43,35 +44,6 @@ TORCHVISION: list[Pair] = [
 TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resnet", "wide", "densenet"))]
 PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for pair in TIMM]
 ONE_SIZE = ("vgg", "alexnet", "googlenet")
-
-
-def theirs(library: str, name: str) -> nn.Module:
-    """Their network on paper, without a download."""
-    with torch.device("meta"):
-        if library == "timm":
-            return timm.create_model(name, pretrained=False)
-        options = {"init_weights": False} if name == "googlenet" else {}
-        return torchvision.models.get_model(name, weights=None, **options)
-
-
-def randomize(net: nn.Module) -> None:
-    """Weights that keep maps near one in size, and batch statistics of anything."""
-    net.to_empty(device="cpu")
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, nn.Conv2d | nn.Linear):
-                nn.init.kaiming_uniform_(module.weight, nonlinearity="relu")
-                if module.bias is not None:
-                    module.bias.normal_(0, 0.1)
-            elif isinstance(module, nn.BatchNorm2d):
-                assert module.running_mean is not None
-                assert module.running_var is not None
-                assert module.num_batches_tracked is not None
-                module.weight.uniform_(0.5, 1.0)
-                module.running_var.uniform_(0.5, 2.0)
-                module.bias.normal_(0, 0.1)
-                module.running_mean.normal_(0, 0.1)
-                module.num_batches_tracked.zero_()
 
 
 def logits_and_gradients(net: nn.Module, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:

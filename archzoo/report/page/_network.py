@@ -54,4 +54,4 @@ def _drawing(name: str) -> str:
 def place(result: Result) -> str:
     """Where an error is printed, with the options of the network and whether it was confirmed."""
     setting = ", ".join(f"{key}={value}" for key, value in result.options.items())
-    return result.where + (f", {setting}" if setting else "") + ("" if result.confirmed else " (unconfirmed)")
+    return ", ".join(filter(None, (result.where, setting, "" if result.confirmed else "unconfirmed")))

@@ -6,6 +6,7 @@ from html import escape
 from typing import Any
 
 from archzoo.auditor import AuditResult
+from archzoo.claims import UNCONFIRMED
 from archzoo.paper import DATA, Result
 from archzoo.report.page._html import attribute
 from archzoo.report.page._network import Network, place
@@ -34,7 +35,8 @@ def head(networks: Sequence[Network], audited: Sequence[AuditResult]) -> str:
         f"<p>{len(networks)} networks of {papers} papers, each written by hand exactly as its paper describes it, and "
         f"every number that the papers print checked against the networks: {summary(audited)}.</p>\n"
         '<p class="soft">A multiply-add is one multiplication and one addition, counted for one image of the given '
-        "size. An explained claim is a printed number that a faithful network cannot meet, with the reason.</p>"
+        "size. An explained claim is a printed number that a faithful network cannot meet, with the reason. "
+        f"An unconfirmed number was {UNCONFIRMED}.</p>"
         "</header>\n"
     )
 

@@ -26,7 +26,7 @@ def section(network: Network) -> str:
         f'<details class="net" id="net-{name}"><summary>{name} <span>{escape(entry.summary)}</span></summary>\n'
         f'<p><a href="{escape(paper.link)}">{escape(paper.title)}</a>, {escape(paper.authors)}, {paper.year}. '
         f'<code>archzoo.build({escape(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
-        f"{_claims(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
+        f"{_claims(network)}{_differences(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
     )
 
 
@@ -46,6 +46,11 @@ def _claims(network: Network) -> str:
             ]
         )
     return "<h3>What is printed about it</h3>\n" + html_table(["", "of", "printed n", "ours n", "where"], rows)
+
+
+def _differences(network: Network) -> str:
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in network.entry.differences)
+    return f"<h3>Differs from the release</h3>\n<ul>{items}</ul>\n" if items else ""
 
 
 def _errors(network: Network) -> str:

@@ -1,56 +1,70 @@
 """The verdicts of an audit as JSON, CSV, Markdown, LaTeX, and as a table for a terminal."""
 
-import io
 import json
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Literal
 
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from archzoo.auditor import AuditResult
-from archzoo.report.tables._text import csv_table, escape_latex, latex_row, markdown_table
+from archzoo.auditor import AuditResult, Differences
+from archzoo.claims import UNCONFIRMED
+from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
+from archzoo.report.tables._text import as_plain_text, csv_table, escape_latex, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
+PARTS = r"\b(features|classifier)\.(?=\w)"
 COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
 
 
-def write_audit(results: Sequence[AuditResult], form: Format) -> str:
-    """The results in one of the formats, with a line break at the end."""
+def write_audit(results: Sequence[AuditResult], form: Format, differences: Sequence[Differences] = ()) -> str:
+    """The results and the differences from the released code in one of the formats, with a line break at the end."""
     writers = {"table": as_text, "json": as_json, "csv": as_csv, "markdown": as_markdown, "latex": as_latex}
-    return writers[form](results)
+    return writers[form](results, differences)
 
 
-def as_text(results: Sequence[AuditResult]) -> str:
-    """The terminal table without colors, followed by the number of claims per verdict."""
-    out = io.StringIO()
-    Console(file=out, width=1000, soft_wrap=True).print(audit_table(results))
-    return f"{out.getvalue()}\n{summary(results)}\n"
+def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """The terminal tables without colors, followed by the number of claims per verdict."""
+    tables = [audit_table(results)] if results else []
+    tables += [differences_table(differences)] if differences else []
+    return "".join(f"{as_plain_text(table)}\n" for table in tables) + f"{summary(results)}.\n"
 
 
-def as_json(results: Sequence[AuditResult]) -> str:
-    """A list of objects, one per claim; ``ours`` is a number, or a list of integers for a size."""
-    return json.dumps([asdict(result) for result in results], indent=2, ensure_ascii=False) + "\n"
+def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """An object with two lists: ``claims`` and ``differences``. ``ours`` is a number, or a list of them for a size."""
+    written = {"claims": list(map(asdict, results)), "differences": list(map(asdict, differences))}
+    return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
 
 
-def as_csv(results: Sequence[AuditResult]) -> str:
-    """A header and one line per claim; ``ours`` is written like the printed number."""
+def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """A header and one line per claim; ``ours`` is written like the printed number.
+
+    A line whose verdict is "differs" has a difference from the released code, under ``why``.
+    """
+    head = list(AuditResult.__dataclass_fields__)
     rows = [{**asdict(result), "ours": result.ours_text} for result in results]
-    return csv_table(list(AuditResult.__dataclass_fields__), [list(row.values()) for row in rows])
+    rows += [
+        {"name": name, "paper": entry.paper, "verdict": "differs", "why": sentence}
+        for entry in differences
+        for name in entry.names
+        for sentence in entry.sentences
+    ]
+    return csv_table(head, [[row.get(column, "") for column in head] for row in rows])
 
 
-def as_markdown(results: Sequence[AuditResult]) -> str:
-    """A table of all claims, followed by the number of claims per verdict."""
+def as_markdown(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """A table of all claims, one of the differences, and the number of claims per verdict."""
     rows = [[r.verdict, f"`{r.name}`", quantity(r), r.printed, r.ours_text, place(r), r.why] for r in results]
-    return "\n".join([markdown_table(HEAD, rows), "", summary(results), ""])
+    second = [differences_markdown(differences), ""] if differences else []
+    return "\n".join([markdown_table(HEAD, rows), "", *second, f"{summary(results)}.", ""])
 
 
-def as_latex(results: Sequence[AuditResult]) -> str:
-    """A longtable with booktabs rules, for a document that loads both packages."""
+def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
+    """Longtables with booktabs rules, for a document that loads both packages."""
     rows = [
         [
             r.verdict,
@@ -69,38 +83,51 @@ def as_latex(results: Sequence[AuditResult]) -> str:
         r"\bottomrule",
         rf"\caption{{{escape_latex(summary(results))}.}}",
         r"\end{longtable}",
+        *([differences_latex(differences)] if differences else []),
     ]
     return "\n".join(lines) + "\n"
 
 
 def quantity(result: AuditResult) -> str:
-    """What was counted, of which part, in which setting."""
-    at = f" of {result.at.replace('features.', '')}" if result.at else ""
+    """What was counted, of which part, in which setting, and to which other network it is related."""
+    at = f" of {re.sub(PARTS, '', result.at)}" if result.at else ""
     setting = f" ({result.setting})" if result.setting else ""
-    return f"{result.quantity}{at}{setting}"
+    to = f" to {result.to}" if result.to else ""
+    return f"{result.quantity}{at}{setting}{to}"
 
 
 def place(result: AuditResult) -> str:
-    """Where the number is printed, and the paper's counting convention if it has its own."""
-    return f"{result.where}, {result.counting}" if result.counting else result.where
+    """Where the number is printed, the paper's counting convention if it has its own, and "unconfirmed" if it is."""
+    return ", ".join(filter(None, (result.where, result.counting, "" if result.confirmed else "unconfirmed")))
 
 
 def summary(results: Sequence[AuditResult]) -> str:
-    """The number of claims per verdict: "124 claims: 120 match, 4 explained, 0 mismatch"."""
+    """The number of claims per verdict, and of those that are unconfirmed, with what that means.
+
+    "124 claims: 120 match, 4 explained, 0 mismatch. 2 are unconfirmed: quoted from memory, not read in the paper".
+    """
     counts = Counter(result.verdict for result in results)
-    return f"{len(results)} claims: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLORS)
+    claims = "1 claim" if len(results) == 1 else f"{len(results)} claims"
+    verdicts = f"{claims}: " + ", ".join(f"{counts[verdict]} {verdict}" for verdict in COLORS)
+    unconfirmed = sum(not result.confirmed for result in results)
+    if not unconfirmed:
+        return verdicts
+    return f"{verdicts}. {unconfirmed} {'is' if unconfirmed == 1 else 'are'} unconfirmed: {UNCONFIRMED}"
 
 
-def audit_table(results: Sequence[AuditResult]) -> Table:
-    """One line per claim, in sections by paper."""
+def audit_table(results: Sequence[AuditResult], *, why: bool = True) -> Table:
+    """One line per claim; ``why=False`` leaves the reasons out, which need a wide terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in HEAD:
-        table.add_column(column, justify="right" if column in ("printed", "ours") else "left")
-    paper = None
+    for column in HEAD if why else HEAD[:-1]:
+        number = column in ("printed", "ours")
+        table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for r in results:
-        if r.paper != paper:
-            table.add_section()
-            paper = r.paper
         verdict = Text(r.verdict, style=COLORS[r.verdict])
-        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r), r.why)))
+        reason = [Text(r.why)] if why else []
+        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
     return table
+
+
+def reasons(results: Sequence[AuditResult]) -> list[str]:
+    """A line for each claim with a reason: "alexnet, params, 60 million: cut off, not rounded"."""
+    return [f"{r.name}, {quantity(r)}, {r.printed}: {r.why}" for r in results if r.why]

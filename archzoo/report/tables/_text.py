@@ -4,8 +4,18 @@ import csv
 import io
 from collections.abc import Iterable, Sequence
 
+from rich.console import Console
+from rich.table import Table
+
 LATEX = {character: rf"\{character}" for character in "&%$#_{}"}
 LATEX |= {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "\\": r"\textbackslash{}", "<": "$<$", ">": "$>$"}
+
+
+def as_plain_text(table: Table) -> str:
+    """A terminal's table without colors, as wide as it is, with a line break at the end."""
+    out = io.StringIO()
+    Console(file=out, width=10_000).print(table)
+    return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
 def markdown_row(cells: Sequence[str]) -> str:

@@ -1,0 +1,52 @@
+"""Recipes by name, by network, and by dataset."""
+
+from fnmatch import fnmatchcase
+
+from archzoo.errors import RecipeError, UnknownName
+from archzoo.recipes import DEFAULT_RECIPES, Recipe
+from archzoo.registry._networks import find, papers
+
+
+def recipes() -> list[Recipe]:
+    """Every recipe: those of the papers, oldest first, then this project's own."""
+    return [*(recipe for paper in papers() for recipe in paper.recipes), *DEFAULT_RECIPES]
+
+
+def find_recipe(name: str, data: str = "") -> Recipe:
+    """The recipe of this name, or the one that trains a network (on some data, where there are several).
+
+    Without ``data`` it is the network's paper that decides. Raises RecipeError where there is none, with those there
+    are, and where no recipe is published for a network.
+    """
+    for recipe in recipes():
+        if recipe.name == name:
+            return recipe
+    try:
+        entry = find(name)
+    except UnknownName as error:
+        raise RecipeError(f"no recipe is called {name!r}, and {error}") from error
+    published = recipes_of(entry.name)
+    candidates = [*published, *DEFAULT_RECIPES] if data else published
+    for recipe in candidates:
+        if data in ("", recipe.data):
+            return recipe
+    own = ", ".join(recipe.name for recipe in DEFAULT_RECIPES)
+    if not published:
+        raise RecipeError(
+            f"no recipe is published for {entry.name} ({entry.paper.without_recipe[entry.name]}): choose one by name, "
+            f"such as {own}"
+        )
+    known = ", ".join(recipe.name for recipe in candidates)
+    raise RecipeError(f"no recipe for {entry.name!r} on {data!r}; there are {known}")
+
+
+def recipes_of(network: str) -> list[Recipe]:
+    """The papers' recipes for a network; those that name it come before those whose pattern matches it."""
+    published = [recipe for paper in papers() for recipe in paper.recipes]
+    named = [recipe for recipe in published if network in recipe.networks]
+    matching = [
+        recipe
+        for recipe in published
+        if recipe not in named and any(fnmatchcase(network, pattern) for pattern in recipe.networks)
+    ]
+    return [*named, *matching]
