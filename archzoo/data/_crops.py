@@ -46,13 +46,14 @@ def random_resized_crop(transform: RandomResizedCrop, images: Images, numbers: T
     crops = []
     for image, drawn in zip(images, numbers.tolist(), strict=True):
         top, left, height, width = draw_crop_box(transform, image.shape[1], image.shape[2], drawn)
-        crops.append(resize(image[:, top : top + height, left : left + width], side, side))
+        part = image[:, top : top + height, left : left + width]
+        crops.append(resize(part, side, side, transform.interpolation))
     return torch.stack(crops)
 
 
 def draw_crop_box(transform: RandomResizedCrop, height: int, width: int, drawn: Sequence[float]) -> Box:
     """The box that 22 numbers from 0 to 1 draw in an image of this size."""
-    size = draw_box_size(height, width, drawn[:-2], transform.scale, transform.ratio)
+    size = draw_box_size(height, width, drawn[:-2], transform.scale, transform.ratio, log_ratio=transform.log_ratio)
     if size is None:
         square = min(height, width)
         return (height - square) // 2, (width - square) // 2, square, square
@@ -60,20 +61,31 @@ def draw_crop_box(transform: RandomResizedCrop, height: int, width: int, drawn: 
 
 
 def draw_box_size(
-    height: int, width: int, drawn: Sequence[float], scale: Range, ratio: Range
+    height: int, width: int, drawn: Sequence[float], scale: Range, ratio: Range, *, log_ratio: bool = True
 ) -> tuple[int, int] | None:
     """The first drawn height and width that fit in an image; None where none does.
 
-    Each pair of numbers draws an area, as a share of the image, and the logarithm of width / height, both uniform.
+    Each pair of numbers draws an area, as a share of the image, and width / height, both uniform: see
+    ``RandomResizedCrop`` for what is uniform of the second.
     """
-    low, high = math.log(ratio[0]), math.log(ratio[1])
     for area_number, ratio_number in zip(drawn[::2], drawn[1::2], strict=True):
         area = height * width * (scale[0] + area_number * (scale[1] - scale[0]))
-        aspect = math.exp(low + ratio_number * (high - low))
+        aspect = (_draw_log_ratio if log_ratio else _draw_ratio)(ratio, ratio_number)
         box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < box_width <= width and 0 < box_height <= height:
             return box_height, box_width
     return None
+
+
+def _draw_log_ratio(ratio: Range, number: float) -> float:
+    low, high = math.log(ratio[0]), math.log(ratio[1])
+    return math.exp(low + number * (high - low))
+
+
+def _draw_ratio(ratio: Range, number: float) -> float:
+    """A ratio, which the first bit of the number inverts or not, and the rest draws."""
+    aspect = ratio[0] + (2 * number % 1) * (ratio[1] - ratio[0])
+    return 1 / aspect if number < 0.5 else aspect
 
 
 def random_horizontal_flip(transform: RandomHorizontalFlip, images: Images, numbers: Tensor) -> Images:

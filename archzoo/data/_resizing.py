@@ -8,14 +8,14 @@ from torch import Tensor
 
 from archzoo.data._images import Images
 from archzoo.errors import DataError
-from archzoo.recipes import CenterCrop, RandomCrop, RandomResizedCrop, RandomTenCrop, Resize
+from archzoo.recipes import CenterCrop, Interpolation, RandomCrop, RandomResizedCrop, RandomTenCrop, Resize
 
 
-def resize(image: Tensor, height: int, width: int) -> Tensor:
-    """Resize an image (C, h, w) of any dtype, bilinear with antialiasing."""
+def resize(image: Tensor, height: int, width: int, interpolation: Interpolation = "bilinear") -> Tensor:
+    """Resize an image (C, h, w) of any dtype, with antialiasing."""
     if image.shape[1:] == (height, width):
         return image
-    return F.interpolate(image.unsqueeze(0), (height, width), mode="bilinear", antialias=True).squeeze(0)
+    return F.interpolate(image.unsqueeze(0), (height, width), mode=interpolation, antialias=True).squeeze(0)
 
 
 def resize_shorter_side(image: Tensor, size: int) -> Tensor:

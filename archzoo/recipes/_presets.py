@@ -19,5 +19,11 @@ CIFAR_AUGMENTATION = (RandomCrop(padding=4), RandomHorizontalFlip())
 # ImageNet: crops and mirror images of the central 256x256 pixels (AlexNet, Sec. 2 and 4.1).
 ALEXNET_AUGMENTATION = (Resize(256), CenterCrop(256), RandomCrop(), RandomHorizontalFlip())
 
-# ImageNet: the defaults of fb.resnet.torch, which several later papers train with.
-FB_RESNET_TORCH_AUGMENTATION = (RandomResizedCrop(), ColorJitter(), PCALighting(), RandomHorizontalFlip())
+# ImageNet: the transforms of fb.resnet.torch (datasets/imagenet.lua), with which several later papers train. Its
+# bicubic resizing has no antialiasing.
+FB_RESNET_TORCH_AUGMENTATION = (
+    RandomResizedCrop(log_ratio=False, interpolation="bicubic"),
+    ColorJitter(),
+    PCALighting(),
+    RandomHorizontalFlip(),
+)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 from archzoo.errors import RecipeError
 
 PaddingMode = Literal["constant", "reflect"]
+Interpolation = Literal["bilinear", "bicubic"]
 Range = tuple[float, float]
 
 
@@ -109,19 +110,27 @@ class RandomCrop(Transform):
 class RandomResizedCrop(Transform):
     """Cut out a part of random area and aspect ratio and scale it to a square (GoogLeNet, Sec. 6).
 
-    Areas, as shares of the image, and the logarithms of aspect ratios are uniform. After ten parts that do not fit,
-    the central square is taken.
+    Areas, as shares of the image, and the logarithms of aspect ratios are uniform. With ``log_ratio=False`` the ratios
+    themselves are, and half of them are inverted (fb.resnet.torch). After ten parts that do not fit, the central square
+    is taken.
     """
 
     size: int | None = None
     scale: Range = (0.08, 1.0)
     ratio: Range = (3 / 4, 4 / 3)
+    log_ratio: bool = True
+    interpolation: Interpolation = "bilinear"
     draws: ClassVar[int] = 22
 
     def __post_init__(self) -> None:
         _check_side(self, "size", self.size)
         _check_range(self, "scale", self.scale, most=1.0)
         _check_range(self, "ratio", self.ratio, most=float("inf"))
+        kinds = get_args(Interpolation)
+        require(
+            self.interpolation in kinds,
+            f"interpolation of RandomResizedCrop must be {' or '.join(map(repr, kinds))}, not {self.interpolation!r}",
+        )
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from archzoo.data import ImageSet, Pipeline, derive_seed, multi_crop_144, resize_shorter_side, stack, ten_crops
@@ -95,6 +96,34 @@ def test_resized_crops_have_the_areas_and_ratios_of_the_paper() -> None:
     assert 1.32 < ratio.max() < 1.345
     assert abs(ratio.log().mean()) < 0.02
     assert ((height - 400 * 0.4).abs() > 0).any()
+
+
+def test_resized_crops_of_fb_resnet_torch_have_a_uniform_ratio_that_a_coin_inverts() -> None:
+    """datasets/transforms.lua, RandomSizedCrop: uniform from 3/4 to 4/3, then width and height change places or not."""
+    transform = RandomResizedCrop(16, log_ratio=False)
+    boxes = [draw_crop_box(transform, 4000, 4000, drawn) for drawn in seeded(20_000, 22).tolist()]
+    ratios = torch.tensor([width / height for _, _, height, width in boxes], dtype=torch.float64)
+    # 3/7 of the uniform ratios are below 1, and 4/7 of the inverted ones.
+    assert (ratios < 1).double().mean().item() == pytest.approx(0.5, abs=0.015)
+    # The mean of a uniform ratio is 25/24, and of an inverted one 12/7 times the logarithm of 16/9.
+    mean = (25 / 24 + 12 / 7 * math.log(16 / 9)) / 2
+    assert ratios.mean().item() == pytest.approx(mean, abs=0.004)
+    assert 0.745 < ratios.min() < 0.755
+    assert 1.325 < ratios.max() < 1.34
+
+
+def test_resized_crops_are_bilinear_or_bicubic() -> None:
+    images, numbers = torch.rand(2, 3, 20, 20), seeded(2, 22)
+    linear, cubic = (
+        batch(RandomResizedCrop(8, interpolation=interpolation), images, numbers)
+        for interpolation in ("bilinear", "bicubic")
+    )
+    top, left, height, width = draw_crop_box(RandomResizedCrop(8), 20, 20, numbers[0].tolist())
+    part = images[:1, :, top : top + height, left : left + width]
+    torch.testing.assert_close(cubic[:1], F.interpolate(part, (8, 8), mode="bicubic", antialias=True))
+    assert not torch.allclose(linear, cubic)
+    with pytest.raises(ValueError, match="interpolation of RandomResizedCrop must be 'bilinear' or 'bicubic', not 'ne"):
+        RandomResizedCrop(8, interpolation="nearest")  # type: ignore[arg-type]
 
 
 def test_jitter_of_no_strength_changes_nothing_and_strength_changes_what_it_says() -> None:
