@@ -14,7 +14,7 @@ import typer
 from archzoo import Entry, find
 from archzoo.cli._arguments import Name, Options, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
-from archzoo.recipes import Recipe, defaults_of, read_changes
+from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +42,7 @@ class OnCorrupt(str, Enum):
 
 Data = Annotated[
     str,
-    typer.Option("--data", help="digits, cifar10, cifar100, svhn, mnist, imagenet, hub:OWNER/NAME, or a folder."),
+    typer.Option("--data", help=f"{', '.join(TRAINING_IMAGES)}, hub:OWNER/NAME, or a folder."),
 ]
 Output = Annotated[Path | None, typer.Option(help="The run directory; runs/NAME-DATA by default.")]
 Workers = Annotated[int, typer.Option(help="Processes that prepare batches, beside each process that trains.")]

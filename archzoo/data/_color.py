@@ -1,4 +1,4 @@
-"""Changes of color: jitter of brightness, contrast and saturation, and PCA lighting."""
+"""Changes of color: jitter of brightness, contrast, saturation and hue, and PCA lighting."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
@@ -14,9 +14,9 @@ Adjustment = Callable[[Tensor, Tensor], Tensor]
 
 
 def _blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
-    """``factors`` (N,) times the images plus the rest of the other, clamped to 0 to 1."""
+    """``factors`` (N,) times the images plus the rest of the other."""
     factors = factors.view(-1, 1, 1, 1)
-    return (factors * images + (1 - factors) * other).clamp_(0, 1)
+    return factors * images + (1 - factors) * other
 
 
 def to_grayscale(images: Tensor) -> Tensor:
@@ -42,19 +42,44 @@ def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
     return _blend(images, to_grayscale(images).expand_as(images), factors)
 
 
+def adjust_hue(images: Tensor, shares: Tensor) -> Tensor:
+    """Turn the circle of colors (HSV) by a share of it for each image (C, H, W); lightness and saturation stay.
+
+    Values are from 0 to 1. Images of one channel are returned as they are.
+    """
+    if images.shape[1] == 1:
+        return images
+    value = images.amax(1, keepdim=True)
+    chroma = value - images.amin(1, keepdim=True)
+    hue = _sixths(images, value, chroma) + 6 * shares.view(-1, 1, 1, 1)
+    # Each channel is value - chroma x (0 to 1): a trapezoid around the circle, its middle at red, green or blue.
+    starts = torch.tensor([5.0, 3.0, 1.0], device=images.device, dtype=images.dtype).view(1, 3, 1, 1)
+    place = (starts + hue) % 6
+    return value - chroma * torch.minimum(place, 4 - place).clamp(0, 1)
+
+
+def _sixths(images: Tensor, value: Tensor, chroma: Tensor) -> Tensor:
+    """The hue of images (N, 3, H, W) in sixths of the circle, red at 0, green at 2, blue at 4: (N, 1, H, W)."""
+    red, green, blue = images.chunk(3, 1)
+    divisor = torch.where(chroma == 0, torch.ones_like(chroma), chroma)
+    from_red, from_green, from_blue = (green - blue) / divisor, (blue - red) / divisor + 2, (red - green) / divisor + 4
+    return torch.where(value == red, from_red, torch.where(value == green, from_green, from_blue))
+
+
 ADJUSTMENTS: Mapping[str, Adjustment] = {
     "brightness": adjust_brightness,
     "contrast": adjust_contrast,
     "saturation": adjust_saturation,
+    "hue": adjust_hue,
 }
-ORDERS = tuple(permutations(ADJUSTMENTS))
 
 
 def color_jitter(transform: ColorJitter, images: Images, numbers: Tensor) -> Tensor:
-    """Adjust each image in the order that its fourth number draws; number k draws the factor of adjustment k."""
+    """Adjust each image in the order that its last number draws; number k draws the factor of the k-th adjustment."""
     batch = to_float(stack(images)).clone()
-    drawn = (numbers[:, 3] * len(ORDERS)).long()
-    for index, order in enumerate(ORDERS):
+    orders = tuple(permutations(list(ADJUSTMENTS)[: transform.draws - 1]))
+    drawn = (numbers[:, -1] * len(orders)).long()
+    for index, order in enumerate(orders):
         members = torch.nonzero(drawn == index).flatten()
         if len(members):
             batch[members] = _adjust(transform, batch[members], numbers[members], order)
@@ -63,8 +88,10 @@ def color_jitter(transform: ColorJitter, images: Images, numbers: Tensor) -> Ten
 
 def _adjust(transform: ColorJitter, images: Tensor, numbers: Tensor, order: Sequence[str]) -> Tensor:
     for place, name in enumerate(order):
-        factors = 1 + getattr(transform, name) * (2 * numbers[:, place] - 1)
-        images = ADJUSTMENTS[name](images, factors)
+        offsets = getattr(transform, name) * (2 * numbers[:, place] - 1)
+        images = ADJUSTMENTS[name](images, offsets if name == "hue" else 1 + offsets)
+        if transform.clamp:
+            images = images.clamp(0, 1)
     return images
 
 
@@ -74,6 +101,6 @@ def pca_lighting(transform: PCALighting, images: Images, numbers: Tensor) -> Ten
     if batch.shape[1] != 3:
         raise DataError(f"PCALighting takes images of 3 channels, not {batch.shape[1]}")
     gaussians = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * transform.std
-    colors = (gaussians * torch.tensor(transform.deviations)) @ torch.tensor(transform.components).T
+    colors = (gaussians * torch.tensor(transform.eigenvalues)) @ torch.tensor(transform.components).T
     lit: Tensor = batch + colors.view(-1, 3, 1, 1)
     return lit

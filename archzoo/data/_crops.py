@@ -46,14 +46,14 @@ def random_resized_crop(transform: RandomResizedCrop, images: Images, numbers: T
     crops = []
     for image, drawn in zip(images, numbers.tolist(), strict=True):
         top, left, height, width = draw_crop_box(transform, image.shape[1], image.shape[2], drawn)
-        part = image[:, top : top + height, left : left + width]
-        crops.append(resize(part, side, side, transform.interpolation))
+        crops.append(resize(image[:, top : top + height, left : left + width], side, side, transform.interpolation))
     return torch.stack(crops)
 
 
 def draw_crop_box(transform: RandomResizedCrop, height: int, width: int, drawn: Sequence[float]) -> Box:
     """The box that 22 numbers from 0 to 1 draw in an image of this size."""
-    size = draw_box_size(height, width, drawn[:-2], transform.scale, transform.ratio, log_ratio=transform.log_ratio)
+    is_log = transform.aspect == "log_uniform"
+    size = draw_box_size(height, width, drawn[:-2], transform.scale, transform.ratio, is_log=is_log)
     if size is None:
         square = min(height, width)
         return (height - square) // 2, (width - square) // 2, square, square
@@ -61,31 +61,32 @@ def draw_crop_box(transform: RandomResizedCrop, height: int, width: int, drawn: 
 
 
 def draw_box_size(
-    height: int, width: int, drawn: Sequence[float], scale: Range, ratio: Range, *, log_ratio: bool = True
+    height: int, width: int, drawn: Sequence[float], scale: Range, ratio: Range, *, is_log: bool = True
 ) -> tuple[int, int] | None:
     """The first drawn height and width that fit in an image; None where none does.
 
-    Each pair of numbers draws an area, as a share of the image, and width / height, both uniform: see
-    ``RandomResizedCrop`` for what is uniform of the second.
+    Each pair of numbers draws an area, as a share of the image, and the logarithm of width / height, both uniform; or
+    without ``is_log``, width / height itself, which a coin turns round.
     """
+    draw_aspect = _log_uniform if is_log else _uniform_either_way
     for area_number, ratio_number in zip(drawn[::2], drawn[1::2], strict=True):
         area = height * width * (scale[0] + area_number * (scale[1] - scale[0]))
-        aspect = (_draw_log_ratio if log_ratio else _draw_ratio)(ratio, ratio_number)
+        aspect = draw_aspect(ratio_number, *ratio)
         box_width, box_height = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
         if 0 < box_width <= width and 0 < box_height <= height:
             return box_height, box_width
     return None
 
 
-def _draw_log_ratio(ratio: Range, number: float) -> float:
-    low, high = math.log(ratio[0]), math.log(ratio[1])
-    return math.exp(low + number * (high - low))
+def _log_uniform(number: float, low: float, high: float) -> float:
+    return math.exp(math.log(low) + number * (math.log(high) - math.log(low)))
 
 
-def _draw_ratio(ratio: Range, number: float) -> float:
-    """A ratio, which the first bit of the number inverts or not, and the rest draws."""
-    aspect = ratio[0] + (2 * number % 1) * (ratio[1] - ratio[0])
-    return 1 / aspect if number < 0.5 else aspect
+def _uniform_either_way(number: float, low: float, high: float) -> float:
+    """The first bit of the number is the coin, and the others are the ratio."""
+    turned, share = divmod(2 * number, 1)
+    aspect = low + share * (high - low)
+    return 1 / aspect if turned else aspect
 
 
 def random_horizontal_flip(transform: RandomHorizontalFlip, images: Images, numbers: Tensor) -> Images:

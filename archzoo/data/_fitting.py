@@ -11,7 +11,7 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._images import stack, to_float
 from archzoo.data._steps import normalize_contrast
 from archzoo.errors import DataError
-from archzoo.recipes import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes import Bytes, Normalize, PCADecorrelation, Preprocessing, Rescale, SubtractMean, ZCAWhitening
 
 ChannelStatistics = tuple[Sequence[float], Sequence[float]]  # means and standard deviations, of values from 0 to 1
 Fitted = Mapping[str, Tensor]
@@ -40,10 +40,20 @@ def _fit_rescale(
 
 
 @fit.register
+def _fit_bytes(
+    preprocessing: Bytes, images: ImageSet, frame: Pipeline, constants: ChannelStatistics | None
+) -> dict[str, Tensor]:
+    if preprocessing.order == "BGR" and images.channels not in (1, 3):
+        raise DataError(f"Bytes('BGR') takes images of 3 channels, or of 1, not the {images.channels} of {images.name}")
+    return {"mean": torch.zeros(images.channels, 1, 1), "std": torch.ones(images.channels, 1, 1)}
+
+
+@fit.register
 def _fit_normalize(
     preprocessing: Normalize, images: ImageSet, frame: Pipeline, constants: ChannelStatistics | None
 ) -> dict[str, Tensor]:
-    mean, std = _channel_constants(images, constants)
+    known = (preprocessing.mean, preprocessing.std) if preprocessing.mean else constants
+    mean, std = _channel_constants(images, known)
     if not bool((std > 0).all()):
         raise DataError(
             f"a channel of {images.name} has the same value everywhere, and a std of 0 cannot divide it: use "
@@ -72,10 +82,27 @@ def _fit_whitening(
 ) -> dict[str, Tensor]:
     batches = _batches(images, frame)
     rows = torch.cat([normalize_contrast(batch, preprocessing.contrast) for batch in batches]).double()
-    mean = rows.mean(0)
-    variances, components = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    mean, variances, components = _principal_axes(rows)
     matrix = (components / (variances.clamp(min=0) + preprocessing.epsilon).sqrt()) @ components.T
     return {"mean": mean.float(), "matrix": matrix.float()}
+
+
+@fit.register
+def _fit_decorrelation(
+    preprocessing: PCADecorrelation, images: ImageSet, frame: Pipeline, constants: ChannelStatistics | None
+) -> dict[str, Tensor]:
+    mean, variances, components = _principal_axes(torch.cat([batch.flatten(1) for batch in _batches(images, frame)]))
+    if preprocessing.whiten:
+        components = components / (variances.clamp(min=0) + preprocessing.epsilon).sqrt()
+    return {"mean": mean.float(), "matrix": components.flip(1).float()}
+
+
+def _principal_axes(rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The mean of rows (N, D), the variances along their principal components, and these as columns: in float64."""
+    rows = rows.double()
+    mean = rows.mean(0)
+    variances, components = torch.linalg.eigh((rows - mean).T @ (rows - mean) / len(rows))
+    return mean, variances, components
 
 
 def _check_channels(images: ImageSet, means: Sequence[float]) -> None:
@@ -100,13 +127,16 @@ def channel_statistics(images: ImageSet) -> tuple[list[float], list[float]]:
 
 
 def principal_components(images: ImageSet) -> tuple[tuple[float, ...], tuple[tuple[float, ...], ...]]:
-    """Standard deviations and components (as columns) of RGB, for PCALighting; the largest first."""
+    """Eigenvalues and components (as columns) of RGB's covariance, for PCALighting; the largest first.
+
+    Eigenvalues are the variances along the components, of values from 0 to 1.
+    """
     total, products, count = torch.zeros(3, dtype=torch.float64), torch.zeros(3, 3, dtype=torch.float64), 0
     for values in _values(images):
         total, products, count = total + values.sum(1), products + values @ values.T, count + values.shape[1]
     mean = total / count
     variances, components = torch.linalg.eigh(products / count - torch.outer(mean, mean))
-    return tuple(variances.clamp(min=0).sqrt().flip(0).tolist()), tuple(map(tuple, components.flip(1).tolist()))
+    return tuple(variances.clamp(min=0).flip(0).tolist()), tuple(map(tuple, components.flip(1).tolist()))
 
 
 def _values(images: ImageSet) -> Iterator[Tensor]:

@@ -12,7 +12,17 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._fitting import ChannelStatistics, Fitted, fit
 from archzoo.data._images import Images
 from archzoo.errors import DataError
-from archzoo.recipes import CenterCrop, Preprocessing, RandomResizedCrop, Resize, SubtractMean, Transform, ZCAWhitening
+from archzoo.recipes import (
+    Bytes,
+    CenterCrop,
+    PCADecorrelation,
+    Preprocessing,
+    RandomResizedCrop,
+    Resize,
+    SubtractMean,
+    Transform,
+    ZCAWhitening,
+)
 
 # The shorter side that test images are resized to, over the side of a crop, as 256 is to 224 in the papers on ImageNet.
 RESIZE_RATIO = 256 / 224
@@ -45,7 +55,7 @@ class Prepared:
 
         Raises DataError where the mean is by pixel, since it belongs to one frame.
         """
-        if any(isinstance(step, steps.Normalize | steps.ZCAWhitening) for step in self.frame.steps):
+        if any(isinstance(step, steps.Normalize | steps.Rotate | steps.ZCAWhitening) for step in self.frame.steps):
             raise DataError(
                 "the mean is by pixel, of one size and place: use a protocol with a single crop or ten crops, or a "
                 "mean by channel"
@@ -82,7 +92,7 @@ def prepare(
         transforms = (*_fit_to_side(images, side), *transforms)
     fixed = next((at for at, step in enumerate(transforms) if not _is_fixed(step)), len(transforms))
     draws_size = any(map(_resizes, transforms[fixed:]))
-    frame: tuple[Step, ...] = (Resize(round(side * RESIZE_RATIO)),) if draws_size else transforms[:fixed]
+    frame: tuple[Step, ...] = (_resize_for_tests(transforms, side),) if draws_size else transforms[:fixed]
     if fitted is None:
         fitted = fit(preprocessing, images, Pipeline((*frame, CenterCrop(side)) if draws_size else frame), constants)
     normalize, last = _normalization(preprocessing, fitted)
@@ -98,6 +108,12 @@ def _resizes(step: Step) -> bool:
     return isinstance(step, Resize | RandomResizedCrop)
 
 
+def _resize_for_tests(transforms: Sequence[Step], side: int) -> Resize:
+    """Test images are resized by the interpolation of training images."""
+    drawing = next(step for step in transforms if isinstance(step, Resize | RandomResizedCrop))
+    return Resize(round(side * RESIZE_RATIO), interpolation=drawing.interpolation)
+
+
 def _is_fixed(step: Step) -> bool:
     """Whether a step brings images to a size without a draw."""
     return isinstance(step, Resize | CenterCrop | steps.Pad) and step.draws == 0
@@ -105,7 +121,7 @@ def _is_fixed(step: Step) -> bool:
 
 def _is_by_pixel(preprocessing: Preprocessing) -> bool:
     by_pixel = isinstance(preprocessing, SubtractMean) and preprocessing.scope == "pixel"
-    return by_pixel or isinstance(preprocessing, ZCAWhitening)
+    return by_pixel or isinstance(preprocessing, ZCAWhitening | PCADecorrelation)
 
 
 def _fit_to_side(images: ImageSet, side: int) -> tuple[Step, ...]:
@@ -118,8 +134,12 @@ def _fit_to_side(images: ImageSet, side: int) -> tuple[Step, ...]:
 
 
 def _normalization(preprocessing: Preprocessing, fitted: Fitted) -> tuple[Step, tuple[Step, ...]]:
-    """The normalization, and what comes last: SubtractMean gives values on the scale of 0 to 255."""
+    """The normalization, and what comes last: SubtractMean and Bytes give values on the scale of 0 to 255."""
     if isinstance(preprocessing, ZCAWhitening):
         return steps.ZCAWhitening(fitted["mean"], fitted["matrix"], preprocessing.contrast), ()
-    last = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean) else ()
+    if isinstance(preprocessing, PCADecorrelation):
+        return steps.Rotate(fitted["mean"], fitted["matrix"]), ()
+    last: tuple[Step, ...] = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean | Bytes) else ()
+    if isinstance(preprocessing, Bytes) and preprocessing.order == "BGR":
+        last = (*last, steps.ReverseChannels())
     return steps.Normalize(fitted["mean"], fitted["std"]), last

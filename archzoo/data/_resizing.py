@@ -6,21 +6,57 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from archzoo.data._images import Images
+from archzoo.data._images import Images, to_float
 from archzoo.errors import DataError
 from archzoo.recipes import CenterCrop, Interpolation, RandomCrop, RandomResizedCrop, RandomTenCrop, Resize
 
 
 def resize(image: Tensor, height: int, width: int, interpolation: Interpolation = "bilinear") -> Tensor:
-    """Resize an image (C, h, w) of any dtype, with antialiasing."""
-    if image.shape[1:] == (height, width):
+    """Resize images (C, h, w) or (N, C, h, w) of any dtype; see ``archzoo.recipes.Resize`` for the interpolations."""
+    if image.shape[-2:] == (height, width):
         return image
-    return F.interpolate(image.unsqueeze(0), (height, width), mode=interpolation, antialias=True).squeeze(0)
+    batch = image if image.dim() == 4 else image.unsqueeze(0)
+    if interpolation == "torch7_bicubic":
+        resized = resize_by_spline(resize_by_spline(to_float(batch), 3, width), 2, height)
+    elif interpolation == "opencv_bilinear":
+        resized = F.interpolate(batch, (height, width), mode="bilinear")
+    else:
+        resized = F.interpolate(batch, (height, width), mode=interpolation, antialias=True)
+    return resized if image.dim() == 4 else resized.squeeze(0)
 
 
-def resize_shorter_side(image: Tensor, size: int) -> Tensor:
+def resize_by_spline(images: Tensor, dim: int, size: int) -> Tensor:
+    """Resize one dimension by Catmull and Rom's splines through four neighbors: torch7's image.scale, "bicubic".
+
+    The first and the last values stay in place, and beyond them values go on in a straight line. No antialiasing.
+    """
+    length = images.shape[dim]
+    shape = [size if place == dim else 1 for place in range(images.dim())]
+    if length == 1:
+        return images.repeat(shape)
+    images = torch.cat([_beyond(images, dim, 0, 1), images, _beyond(images, dim, -1, -2)], dim)
+    places = torch.linspace(0, length - 1, size, dtype=torch.float64)
+    starts = places.long().clamp(max=length - 2)
+    t = (places - starts).to(images.dtype)
+    weights = (
+        ((2 - t) * t - 1) * t / 2,
+        ((3 * t - 5) * t * t + 2) / 2,
+        ((4 - 3 * t) * t + 1) * t / 2,
+        (t - 1) * t * t / 2,
+    )
+    parts = [images.index_select(dim, starts + at) * weight.view(shape) for at, weight in enumerate(weights)]
+    return torch.stack(parts).sum(0)
+
+
+def _beyond(images: Tensor, dim: int, edge: int, inner: int) -> Tensor:
+    """The values beyond an edge, in a straight line through the last two."""
+    at_edge, before = images.select(dim, edge), images.select(dim, inner)
+    return (2 * at_edge - before).unsqueeze(dim)
+
+
+def resize_shorter_side(image: Tensor, size: int, interpolation: Interpolation = "bilinear") -> Tensor:
     """Resize an image (C, h, w) so that its shorter side is ``size``; the longer side is rounded down."""
-    return resize(image, *_scaled_size(image.shape[1:], size))
+    return resize(image, *_scaled_size(image.shape[1:], size), interpolation)
 
 
 def _scaled_size(shape: Sequence[int], size: int) -> tuple[int, int]:
@@ -57,10 +93,11 @@ def apply_resize(transform: Resize, images: Images, numbers: Tensor) -> Images:
         choices = transform.max_size + 1 - transform.size
         sizes = (transform.size + (numbers[:, 0] * choices).long()).tolist()
     elif isinstance(images, Tensor):
-        return F.interpolate(images, _scaled_size(images.shape[-2:], transform.size), mode="bilinear", antialias=True)
+        return resize(images, *_scaled_size(images.shape[-2:], transform.size), transform.interpolation)
     else:
         sizes = [transform.size] * len(images)
-    return [resize_shorter_side(image, size) for image, size in zip(images, sizes, strict=True)]
+    by = transform.interpolation
+    return [resize_shorter_side(image, size, by) for image, size in zip(images, sizes, strict=True)]
 
 
 def apply_center_crop(transform: CenterCrop, images: Images, numbers: Tensor) -> Tensor:

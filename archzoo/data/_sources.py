@@ -18,7 +18,8 @@ from archzoo.errors import DataError
 # From name, input side, channels (None: those of the dataset) and on_corrupt to training and test images.
 Loader = Callable[[str, int, int | None, OnCorrupt], tuple[ImageSet, ImageSet]]
 
-# Mean and standard deviation by channel of the training set, of values from 0 to 1.
+# Mean and standard deviation by channel of the training set, of values from 0 to 1. ImageNet's deviations are averages
+# of those of single images, as fb.resnet.torch and all after it have them (github.com/pytorch/vision/pull/1965).
 NORMALIZATION: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),

@@ -37,6 +37,22 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class ReverseChannels:
+    """Channels in the opposite order: RGB becomes BGR."""
+
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
+class Rotate:
+    """Subtract the mean (D,) of images from 0 to 1 as rows, and multiply by the matrix (D, D)."""
+
+    mean: Tensor
+    matrix: Tensor
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
 class ZCAWhitening:
     """Normalize the contrast of each image to a norm, subtract the mean (D,) and multiply by the matrix (D, D)."""
 
@@ -66,6 +82,17 @@ def _normalize(step: Normalize, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _scale(step: Scale, images: Images, numbers: Tensor) -> Images:
     return to_float(stack(images)) * step.factor
+
+
+@apply.register
+def _reverse(step: ReverseChannels, images: Images, numbers: Tensor) -> Images:
+    return stack(images).flip(1)
+
+
+@apply.register
+def _rotate(step: Rotate, images: Images, numbers: Tensor) -> Images:
+    batch = to_float(stack(images))
+    return ((batch.flatten(1) - step.mean) @ step.matrix).view(batch.shape)
 
 
 @apply.register

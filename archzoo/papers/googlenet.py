@@ -9,6 +9,7 @@ from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import (
     ColorJitter,
     MultiCrop144,
+    Optimizer,
     ParameterGroup,
     PCALighting,
     PolynomialDecay,
@@ -206,6 +207,7 @@ CAFFE.recipe(
     batch_size=32,
     iterations=2_400_000,
     schedule=PolynomialDecay(power=0.5),
+    optimizer=Optimizer("caffe_sgd", {"momentum": 0.9}),
     weight_decay=0.0002,
     groups=(ParameterGroup("*.bias", lr_mult=2, decay_mult=0),),
     augmentation=(Resize(256), RandomCrop(), RandomHorizontalFlip()),

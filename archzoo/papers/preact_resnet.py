@@ -6,6 +6,7 @@ from archzoo.recipes import (
     CIFAR_AUGMENTATION,
     NESTEROV_SGD,
     MultiStep,
+    Optimizer,
     PCALighting,
     RandomCrop,
     RandomHorizontalFlip,
@@ -57,6 +58,8 @@ PAPER.results(
     "Table 5, scale and aspect ratio augmentation", TOP_1_AND_5, "320x320 crop", {"preact_resnet200": (20.1, 4.8)}
 )
 
+# The paper's experiments ran in Caffe (README of resnet-1k-layers).
+CAFFE_SGD = Optimizer("caffe_sgd", {"momentum": 0.9})
 DECAYED = "what decays: weights alone, which fb.resnet.torch says of ResNet's training"
 
 PAPER.recipe(
@@ -68,6 +71,7 @@ PAPER.recipe(
     batch_size=128,
     iterations=64_000,
     schedule=Warmup(0.1, 400, MultiStep((32_000, 48_000), unit="iterations")),
+    optimizer=CAFFE_SGD,
     weight_decay=0.0001,
     decay_scope="weights",
     augmentation=CIFAR_AUGMENTATION,
@@ -98,6 +102,7 @@ PAPER.recipe(
     batch_size=256,
     epochs=90,
     schedule=MultiStep((30, 60)),
+    optimizer=CAFFE_SGD,
     weight_decay=0.0001,
     decay_scope="weights",
     augmentation=(Resize(256, 480), RandomCrop(), RandomHorizontalFlip(), PCALighting()),

@@ -8,8 +8,10 @@ from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import (
     CIFAR_AUGMENTATION,
     FB_RESNET_TORCH_AUGMENTATION,
+    IMAGENET_NORMALIZATION,
     NESTEROV_SGD,
     MultiStep,
+    Optimizer,
     PCALighting,
     RandomCrop,
     RandomHorizontalFlip,
@@ -186,6 +188,8 @@ PAPER.results(
     },
 )
 
+# "v := momentum*v + lr*g", says the release, with a warning to whoever ports it.
+CAFFE_SGD = Optimizer("caffe_sgd", {"momentum": 0.9})
 # fb.resnet.torch names it as a difference that it decays "all weights and biases instead of just the weights".
 DECAYED = "what decays: weights alone, which fb.resnet.torch says of the paper"
 
@@ -201,6 +205,7 @@ PAPER.recipe(
     batch_size=128,
     iterations=64_000,
     schedule=MultiStep((32_000, 48_000), unit="iterations"),
+    optimizer=CAFFE_SGD,
     weight_decay=0.0001,
     decay_scope="weights",
     augmentation=CIFAR_AUGMENTATION,
@@ -218,6 +223,7 @@ PAPER.recipe(
     batch_size=128,
     iterations=64_000,
     schedule=Warmup(0.1, 400, MultiStep((32_000, 48_000), unit="iterations")),
+    optimizer=CAFFE_SGD,
     weight_decay=0.0001,
     decay_scope="weights",
     augmentation=CIFAR_AUGMENTATION,
@@ -237,6 +243,7 @@ PAPER.recipe(
     batch_size=256,
     iterations=600_000,
     schedule=ReduceOnPlateau(drops=2),
+    optimizer=CAFFE_SGD,
     weight_decay=0.0001,
     decay_scope="weights",
     batch_norm_images=50_000,
@@ -246,6 +253,7 @@ PAPER.recipe(
     paper_result="22.85% top-1, 6.71% top-5 (resnet50, ten crops)",
     unspecified=(
         "patience of the plateau: 5 epochs",
+        "which error's plateau: that of validation",
         "number of drops",
         DECAYED,
         "images for the batch-norm statistics: the release says a sufficiently large training batch",
@@ -263,6 +271,7 @@ FB_RESNET_TORCH.recipe(
     optimizer=NESTEROV_SGD,
     weight_decay=0.0001,
     augmentation=FB_RESNET_TORCH_AUGMENTATION,
+    preprocessing=IMAGENET_NORMALIZATION,
     paper_result="22.44% top-1, 6.21% top-5 (resnet101_v1_5, single crop)",
 )
 

@@ -2,7 +2,16 @@
 
 from archzoo.claims import depth, params, weights
 from archzoo.paper import TOP_1_AND_5, Paper
-from archzoo.recipes import Dense, PCALighting, RandomCrop, RandomHorizontalFlip, ReduceOnPlateau, Resize, SubtractMean
+from archzoo.recipes import (
+    Dense,
+    Optimizer,
+    PCALighting,
+    RandomCrop,
+    RandomHorizontalFlip,
+    ReduceOnPlateau,
+    Resize,
+    SubtractMean,
+)
 
 PAPER = Paper(
     "Very Deep Convolutional Networks for Large-Scale Image Recognition",
@@ -99,6 +108,9 @@ for name, values in STAGES.items():
         batch_size=256,
         epochs=74,
         schedule=ReduceOnPlateau(drops=3),
+        optimizer=Optimizer(
+            "caffe_sgd", {"momentum": 0.9}
+        ),  # "derived from the publicly available C++ Caffe" (Sec. 3.3)
         weight_decay=0.0005,
         preprocessing=SubtractMean("channel"),
         **values,

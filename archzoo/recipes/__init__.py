@@ -7,11 +7,20 @@ from archzoo.recipes._defaults import DEFAULT_RECIPES
 from archzoo.recipes._optimizers import Optimizer, defaults_of, optimizer_class, sgd
 from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._parsing import read_changes
-from archzoo.recipes._preprocessing import Bytes, Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes._preprocessing import (
+    Bytes,
+    Normalize,
+    PCADecorrelation,
+    Preprocessing,
+    Rescale,
+    SubtractMean,
+    ZCAWhitening,
+)
 from archzoo.recipes._presets import (
     ALEXNET_AUGMENTATION,
     CIFAR_AUGMENTATION,
     FB_RESNET_TORCH_AUGMENTATION,
+    IMAGENET_NORMALIZATION,
     NESTEROV_SGD,
 )
 from archzoo.recipes._protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
@@ -32,6 +41,7 @@ from archzoo.recipes._schedules import (
     Schedule,
     StepDecay,
     Warmup,
+    WarmupUntil,
     rate_factor,
 )
 from archzoo.recipes._text import describe, draw_rates
@@ -56,6 +66,7 @@ __all__ = [
     "CIFAR_AUGMENTATION",
     "DEFAULT_RECIPES",
     "FB_RESNET_TORCH_AUGMENTATION",
+    "IMAGENET_NORMALIZATION",
     "NESTEROV_SGD",
     "TRAINING_IMAGES",
     "Bytes",
@@ -78,6 +89,7 @@ __all__ = [
     "MultiStepFraction",
     "Normalize",
     "Optimizer",
+    "PCADecorrelation",
     "PCALighting",
     "ParameterGroup",
     "PiecewiseConstant",
@@ -103,6 +115,7 @@ __all__ = [
     "TenCrop",
     "Transform",
     "Warmup",
+    "WarmupUntil",
     "ZCAWhitening",
     "defaults_of",
     "describe",

@@ -1,9 +1,13 @@
-"""An optimizer of torch.optim by name, with any of its options. Imports torch only to check one that is not SGD."""
+"""An optimizer by name, with any of its options: of torch.optim, of this project, or of any module.
+
+Imports torch only to check one that is not SGD.
+"""
 
 import difflib
 import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import Any
 
 from archzoo.errors import RecipeError
@@ -18,6 +22,13 @@ SGD_OPTIONS: Mapping[str, Any] = {
     "differentiable": False,
     "fused": None,
 }
+# Optimizers that torch.optim does not have, and where they are.
+OWN: Mapping[str, str] = {
+    "almost_adam": "archzoo.training._own_optimizers:AlmostAdam",
+    "caffe_sgd": "archzoo.training._own_optimizers:CaffeSGD",
+}
+# Options and defaults of those that the papers use.
+KNOWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {"sgd": SGD_OPTIONS, "caffe_sgd": {"momentum": 0.0}}
 # The recipe has these itself.
 OF_THE_RECIPE = ("params", "lr", "weight_decay")
 REFUSED = {
@@ -29,25 +40,26 @@ REFUSED = {
 
 @dataclass(frozen=True)
 class Optimizer:
-    """``torch.optim``'s optimizer of this name, in any case, with these options; the others keep torch's defaults.
+    """An optimizer of ``torch.optim`` or of ``OWN``, by its name in any case, or any other one as ``MODULE:CLASS``.
 
-    Raises RecipeError for a name or an option that torch.optim does not have, and for optimizers that cannot train a
-    network here (LBFGS, SparseAdam, Muon), with the reason.
+    Options that are not given keep the defaults of its class. Raises RecipeError for a name or an option that there is
+    not, and for optimizers that cannot train a network here (LBFGS, SparseAdam, Muon), with the reason.
     """
 
     name: str = "sgd"
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "name", self.name.lower())
+        if ":" not in self.name:
+            object.__setattr__(self, "name", self.name.lower())
         known = defaults_of(self.name)
         for option in self.options:
             if option not in known:
                 near = difflib.get_close_matches(option, known, n=1)
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
                 raise RecipeError(f"optimizer {self.name} has no option {option!r}: {hint}")
-        if self.name == "sgd":
-            _check_sgd({**known, **self.options})
+        if self.name in KNOWN_OPTIONS:
+            _check_sgd(self.name, {**SGD_OPTIONS, **self.options})
         else:
             self._try()
 
@@ -62,13 +74,13 @@ class Optimizer:
 
     @property
     def defaults(self) -> dict[str, Any]:
-        """Torch's own default of every option."""
+        """The class's own default of every option."""
         return defaults_of(self.name)
 
     @property
     def takes_weight_decay(self) -> bool:
         """Whether it has torch's option ``weight_decay``."""
-        return self.name == "sgd" or "weight_decay" in inspect.signature(optimizer_class(self.name)).parameters
+        return self.name in KNOWN_OPTIONS or "weight_decay" in inspect.signature(optimizer_class(self.name)).parameters
 
     def with_options(self, **options: Any) -> "Optimizer":
         """The same optimizer with other values of some options."""
@@ -83,23 +95,23 @@ def sgd(momentum: float = 0.9, **options: Any) -> Optimizer:
     return Optimizer("sgd", {"momentum": momentum, **options})
 
 
-def _check_sgd(options: Mapping[str, Any]) -> None:
+def _check_sgd(name: str, options: Mapping[str, Any]) -> None:
     """Raise RecipeError for values that torch.optim.SGD refuses."""
-    for name in ("momentum", "dampening"):
-        value = options[name]
+    for option in ("momentum", "dampening"):
+        value = options[option]
         if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise RecipeError(f"{name} of sgd must be a number of at least 0, not {value!r}")
-    for name in ("nesterov", "maximize"):
-        if not isinstance(options[name], bool):
-            raise RecipeError(f"{name} of sgd must be True or False, not {options[name]!r}")
+            raise RecipeError(f"{option} of {name} must be a number of at least 0, not {value!r}")
+    for option in ("nesterov", "maximize"):
+        if not isinstance(options[option], bool):
+            raise RecipeError(f"{option} of {name} must be True or False, not {options[option]!r}")
     if options["nesterov"] and (options["momentum"] <= 0 or options["dampening"] != 0):
         raise RecipeError("nesterov=True of sgd needs a momentum above 0 and a dampening of 0")
 
 
 def defaults_of(name: str) -> dict[str, Any]:
-    """The options of an optimizer of torch.optim, with their defaults. Raises RecipeError where there is none."""
-    if name == "sgd":
-        return dict(SGD_OPTIONS)
+    """The options of an optimizer, with their defaults. Raises RecipeError where there is none."""
+    if name in KNOWN_OPTIONS:
+        return dict(KNOWN_OPTIONS[name])
     if name in REFUSED:
         raise RecipeError(f"optimizer {name} cannot be used: {REFUSED[name]}; sgd and adamw are common choices")
     return {
@@ -110,17 +122,33 @@ def defaults_of(name: str) -> dict[str, Any]:
 
 
 def optimizer_class(name: str) -> Any:
-    """The class of torch.optim with this name in lower case. Raises RecipeError with the nearest names."""
+    """The class of an optimizer: a name in lower case, or MODULE:CLASS. Raises RecipeError with the nearest names."""
     import torch
 
+    if name in OWN or ":" in name:
+        return _imported(OWN.get(name, name))
     classes = {
         key.lower(): value
         for key, value in vars(torch.optim).items()
         if isinstance(value, type) and issubclass(value, torch.optim.Optimizer) and value is not torch.optim.Optimizer
     }
     if name not in classes:
-        usable = sorted(classes.keys() - REFUSED.keys())
+        usable = sorted({*classes, *OWN} - REFUSED.keys())
         near = difflib.get_close_matches(name, usable, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(usable)}"
         raise RecipeError(f"torch.optim has no optimizer {name!r}: {hint}")
     return classes[name]
+
+
+def _imported(name: str) -> Any:
+    """The class that ``MODULE:CLASS`` names. Raises RecipeError unless it is an optimizer."""
+    import torch
+
+    module, _, attribute = name.partition(":")
+    try:
+        kind = getattr(import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise RecipeError(f"optimizer {name!r} cannot be imported as MODULE:CLASS: {error}") from error
+    if not (isinstance(kind, type) and issubclass(kind, torch.optim.Optimizer)):
+        raise RecipeError(f"optimizer {name!r} must be a subclass of torch.optim.Optimizer, not {kind!r}")
+    return kind

@@ -117,14 +117,15 @@ def _read_optimizer(text: str) -> Optimizer | str:
     """A name alone, or a call: ``AdamW(betas=(0.9, 0.95))``."""
     if "(" not in text:
         return text
+    name, _, arguments = text.partition("(")
     try:
-        node = ast.parse(text, mode="eval").body
+        node = ast.parse(f"optimizer({arguments}", mode="eval").body
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Name) or node.args:
             raise ValueError("expected a name with options")
         options = {keyword.arg or "": ast.literal_eval(keyword.value) for keyword in node.keywords}
     except (SyntaxError, ValueError) as error:
         raise RecipeError(f"optimizer cannot be read: {text!r}; write adamw or AdamW(betas=(0.9, 0.95))") from error
-    return Optimizer(node.func.id, options)
+    return Optimizer(name.strip(), options)
 
 
 def _example(name: str) -> str:

@@ -19,7 +19,19 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class Normalize(Preprocessing):
-    """Subtract the mean and divide by the standard deviation of each channel of the training set."""
+    """Subtract the mean and divide by the standard deviation of each channel, of values from 0 to 1.
+
+    ``mean`` and ``std``, in the order red, green, blue, are used in place of the training set's.
+    """
+
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        require(
+            len(self.mean) == len(self.std) and all(value > 0 for value in self.std),
+            f"Normalize takes as many means as positive deviations, or neither, not {self.mean} and {self.std}",
+        )
 
 
 @dataclass(frozen=True)
@@ -68,6 +80,23 @@ class ZCAWhitening(Preprocessing):
 
 
 @dataclass(frozen=True)
+class PCADecorrelation(Preprocessing):
+    """Subtract the mean by pixel and rotate images to the principal components of the training set.
+
+    Values are from 0 to 1, and the components are in the order of their variances, the largest first: an image becomes
+    a vector in the layout of one. With ``whiten``, each component is divided by the root of its variance plus
+    ``epsilon`` (CS231n, "Neural Networks Part 2": zero-center, decorrelate, whiten).
+    """
+
+    whiten: bool = False
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        require(isinstance(self.whiten, bool), f"whiten of PCADecorrelation must be True or False, not {self.whiten!r}")
+        require(self.epsilon > 0, f"epsilon of PCADecorrelation must be positive, not {self.epsilon!r}")
+
+
+@dataclass(frozen=True)
 class Bytes(Preprocessing):
     """Values from 0 to 255, with neither mean nor deviation; the channels in this order."""
 
@@ -78,4 +107,11 @@ class Bytes(Preprocessing):
         require(self.order in orders, f"order of Bytes must be {' or '.join(map(repr, orders))}, not {self.order!r}")
 
 
-PREPROCESSING: tuple[type[Preprocessing], ...] = (Bytes, Normalize, Rescale, SubtractMean, ZCAWhitening)
+PREPROCESSING: tuple[type[Preprocessing], ...] = (
+    Bytes,
+    Normalize,
+    PCADecorrelation,
+    Rescale,
+    SubtractMean,
+    ZCAWhitening,
+)

@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-from archzoo.recipes._transforms import require
+from archzoo.recipes._transforms import Interpolation, check_choice, require
 
 
 @dataclass(frozen=True)
@@ -15,10 +15,14 @@ class Protocol:
 
 @dataclass(frozen=True)
 class SingleCrop(Protocol):
-    """The center of each image; of ``size`` pixels after the shorter side is scaled to ``resize``, where given."""
+    """The center of each image; of ``size`` pixels after the shorter side is scaled to ``resize``, where given.
+
+    ``interpolation`` is that of this resizing, as in ``Resize``. Without a size, images are resized as in training.
+    """
 
     size: int | None = None
     resize: int | None = None
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         require(
@@ -27,6 +31,7 @@ class SingleCrop(Protocol):
         )
         if self.size is not None and self.resize is not None:
             require(0 < self.size <= self.resize, f"size of SingleCrop must be from 1 to resize, not {self.size}")
+        check_choice(self, "interpolation", Interpolation)
 
     def __str__(self) -> str:
         return "single crop" if self.size is None else f"single crop of {self.size} after resizing to {self.resize}"

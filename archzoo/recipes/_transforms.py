@@ -11,8 +11,9 @@ from typing import Any, ClassVar, Literal, get_args
 from archzoo.errors import RecipeError
 
 PaddingMode = Literal["constant", "reflect"]
-Interpolation = Literal["bilinear", "bicubic"]
 Range = tuple[float, float]
+Interpolation = Literal["bilinear", "bicubic", "opencv_bilinear", "torch7_bicubic"]
+Aspect = Literal["log_uniform", "uniform"]
 
 
 def require(condition: bool, message: str) -> None:
@@ -30,6 +31,13 @@ def check_probability(owner: object, p: Any) -> None:
     """Raise RecipeError unless ``p`` is a number from 0 to 1."""
     is_number = isinstance(p, int | float) and not isinstance(p, bool)
     require(is_number and 0 <= p <= 1, f"p of {type(owner).__name__} must be from 0 to 1, not {p!r}")
+
+
+def check_choice(owner: object, name: str, choices: Any) -> None:
+    """Raise RecipeError unless the attribute of this name is one of the values of a Literal type."""
+    value, values = getattr(owner, name), get_args(choices)
+    listed = f"{', '.join(map(repr, values[:-1]))} or {values[-1]!r}"
+    require(value in values, f"{name} of {type(owner).__name__} must be {listed}, not {value!r}")
 
 
 def _check_range(transform: "Transform", name: str, values: Sequence[float], *, most: float) -> None:
@@ -55,10 +63,15 @@ class Transform:
 
 @dataclass(frozen=True)
 class Resize(Transform):
-    """Scale the shorter side to ``size``, or to a side drawn from ``size`` to ``max_size`` (scale jittering)."""
+    """Scale the shorter side to ``size``, or to a side drawn from ``size`` to ``max_size`` (scale jittering).
+
+    ``interpolation`` is "bilinear" or "bicubic" with antialiasing, as Pillow and torchvision have them, or what papers'
+    code has without it: "opencv_bilinear", or "torch7_bicubic", a spline through the four nearest pixels each way.
+    """
 
     size: int
     max_size: int | None = None
+    interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
         _check_side(self, "size", self.size)
@@ -66,6 +79,7 @@ class Resize(Transform):
         require(self.size is not None, "Resize needs a size, such as Resize(256)")
         if self.max_size is not None:
             require(self.max_size >= self.size, f"max_size of Resize must be at least {self.size}, not {self.max_size}")
+        check_choice(self, "interpolation", Interpolation)
 
     @property
     def draws(self) -> int:  # type: ignore[override]
@@ -95,11 +109,7 @@ class RandomCrop(Transform):
         _check_side(self, "size", self.size)
         valid = isinstance(self.padding, int) and not isinstance(self.padding, bool) and self.padding >= 0
         require(valid, f"padding of RandomCrop must be a non-negative integer, not {self.padding!r}")
-        modes = get_args(PaddingMode)
-        require(
-            self.padding_mode in modes,
-            f"padding_mode of RandomCrop must be {' or '.join(map(repr, modes))}, not {self.padding_mode!r}",
-        )
+        check_choice(self, "padding_mode", PaddingMode)
 
     @property
     def fills(self) -> bool:
@@ -110,15 +120,15 @@ class RandomCrop(Transform):
 class RandomResizedCrop(Transform):
     """Cut out a part of random area and aspect ratio and scale it to a square (GoogLeNet, Sec. 6).
 
-    Areas, as shares of the image, and the logarithms of aspect ratios are uniform. With ``log_ratio=False`` the ratios
-    themselves are, and half of them are inverted (fb.resnet.torch). After ten parts that do not fit, the central square
-    is taken.
+    Areas, as shares of the image, and the logarithms of aspect ratios are uniform; with ``aspect="uniform"``, the
+    aspect ratios themselves, and a coin exchanges height and width (fb.resnet.torch). After ten parts that do not fit,
+    the central square is taken.
     """
 
     size: int | None = None
     scale: Range = (0.08, 1.0)
     ratio: Range = (3 / 4, 4 / 3)
-    log_ratio: bool = True
+    aspect: Aspect = "log_uniform"
     interpolation: Interpolation = "bilinear"
     draws: ClassVar[int] = 22
 
@@ -126,11 +136,8 @@ class RandomResizedCrop(Transform):
         _check_side(self, "size", self.size)
         _check_range(self, "scale", self.scale, most=1.0)
         _check_range(self, "ratio", self.ratio, most=float("inf"))
-        kinds = get_args(Interpolation)
-        require(
-            self.interpolation in kinds,
-            f"interpolation of RandomResizedCrop must be {' or '.join(map(repr, kinds))}, not {self.interpolation!r}",
-        )
+        check_choice(self, "aspect", Aspect)
+        check_choice(self, "interpolation", Interpolation)
 
 
 @dataclass(frozen=True)
@@ -157,22 +164,38 @@ class RandomTenCrop(Transform):
 
 @dataclass(frozen=True)
 class ColorJitter(Transform):
-    """Scale brightness, contrast and saturation, in random order, each by a factor from 1 - x to 1 + x."""
+    """Scale brightness, contrast and saturation, in random order, each by a factor from 1 - x to 1 + x.
+
+    ``hue`` turns the circle of colors by a share from -hue to hue. Each result is limited to values from 0 to 1, or
+    with ``clamp=False`` none is (fb.resnet.torch).
+    """
 
     brightness: float = 0.4
     contrast: float = 0.4
     saturation: float = 0.4
-    draws: ClassVar[int] = 4
+    hue: float = 0.0
+    clamp: bool = True
+
+    @property
+    def draws(self) -> int:  # type: ignore[override]
+        return 5 if self.hue else 4
 
     def __post_init__(self) -> None:
+        require(0 <= self.hue <= 0.5, f"hue of ColorJitter must be from 0 to 0.5, not {self.hue!r}")
+        require(
+            self.clamp or not self.hue,
+            "hue of ColorJitter is of values from 0 to 1: it cannot be used with clamp=False",
+        )
         for name in ("brightness", "contrast", "saturation"):
             value = getattr(self, name)
             require(0 <= value <= 1, f"{name} of ColorJitter must be from 0 to 1, not {value!r}")
 
 
-# Of ImageNet's training set, of values from 0 to 1: standard deviations along the principal components of RGB, and
-# the components as columns.
-IMAGENET_DEVIATIONS = (0.2175, 0.0188, 0.0045)
+# Principal components of RGB in ImageNet, as columns, and the variances along them, of values from 0 to 1:
+# fb.resnet.torch's datasets/imagenet.lua. The channels' deviations that follow, 0.284, 0.276 and 0.290, are those of
+# all pixels. The better known 0.229, 0.224 and 0.225 beside them there are averages of the deviations of single images
+# (github.com/pytorch/vision/pull/1965).
+IMAGENET_EIGENVALUES = (0.2175, 0.0188, 0.0045)
 IMAGENET_COMPONENTS = (
     (-0.5675, 0.7192, 0.4009),
     (-0.5808, -0.0045, -0.8140),
@@ -182,10 +205,14 @@ IMAGENET_COMPONENTS = (
 
 @dataclass(frozen=True)
 class PCALighting(Transform):
-    """Add a color to the whole image: each principal component of RGB times a Gaussian of ``std`` (AlexNet, 4.1)."""
+    """Add a color to the whole image (AlexNet, Sec. 4.1).
+
+    It is the sum of the principal components of RGB, each times its eigenvalue, which is the variance along it, and
+    times a Gaussian of ``std``.
+    """
 
     std: float = 0.1
-    deviations: tuple[float, ...] = IMAGENET_DEVIATIONS
+    eigenvalues: tuple[float, ...] = IMAGENET_EIGENVALUES
     components: tuple[tuple[float, ...], ...] = IMAGENET_COMPONENTS
     draws: ClassVar[int] = 3
 

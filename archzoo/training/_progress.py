@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from archzoo.errors import MissingDependency
+from archzoo.recipes import Duration, Schedule, rate_factor
 
 Row = dict[str, float]
 
@@ -39,6 +40,15 @@ class Progress:
     def validation_errors(self) -> list[float]:
         """Of each epoch that is done."""
         return [row["validation_error"] for row in self.history]
+
+    @property
+    def training_errors(self) -> list[float]:
+        """Of each epoch that is done."""
+        return [row["train_error"] for row in self.history]
+
+    def rate_factor(self, schedule: Schedule, run: Duration, iteration: int) -> float:
+        """The factor of a schedule at an iteration, after the errors so far."""
+        return rate_factor(schedule, iteration, run, self.validation_errors, self.training_errors)
 
     def next_epoch(self, row: Row) -> "Progress":
         """The progress at the start of the next epoch, with this epoch's row in the history."""

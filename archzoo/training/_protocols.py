@@ -17,7 +17,7 @@ from archzoo.data import (
     ten_crops,
 )
 from archzoo.errors import RecipeError
-from archzoo.recipes import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
+from archzoo.recipes import Dense, Interpolation, MultiCrop144, Protocol, SingleCrop, TenCrop
 
 Crops = Callable[[Images, Prepared], Iterator[Tensor]]
 # GoogLeNet's shorter sides (Sec. 7).
@@ -29,7 +29,7 @@ def crops_of(protocol: Protocol) -> Crops:
     if isinstance(protocol, SingleCrop):
         if protocol.size is None or protocol.resize is None:
             return single_crop
-        return _resized_single_crop(protocol.size, protocol.resize)
+        return _resized_single_crop(protocol.size, protocol.resize, protocol.interpolation)
     if isinstance(protocol, Dense):
         return partial(dense, sides=protocol.sides)
     by_type: dict[type[Protocol], Crops] = {TenCrop: ten_crop, MultiCrop144: multi_crop}
@@ -44,11 +44,12 @@ def single_crop(images: Images, prepared: Prepared) -> Iterator[Tensor]:
     yield prepared.center_crop(images)
 
 
-def _resized_single_crop(size: int, resize: int) -> Crops:
+def _resized_single_crop(size: int, resize: int, interpolation: Interpolation) -> Crops:
     """The center of each image after its shorter side is resized, for networks that take any size."""
 
     def crops(images: Images, prepared: Prepared) -> Iterator[Tensor]:
-        centers = [center_crop(resize_shorter_side(image, resize), size, size) for image in images]
+        resized = [resize_shorter_side(image, resize, interpolation) for image in images]
+        centers = [center_crop(image, size, size) for image in resized]
         yield prepared.normalize_crops(torch.stack(centers))
 
     return crops

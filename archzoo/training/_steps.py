@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.data import Batch, derive_seed
-from archzoo.recipes import Duration, Recipe, rate_factor
+from archzoo.recipes import Duration, Recipe
 from archzoo.training._averaging import snapshot_interval
 from archzoo.training._losses import main_and_total_loss, main_logits
 from archzoo.training._parallel import gradient_sync
@@ -41,7 +41,7 @@ def train_step(state: TrainState, recipe: Recipe, duration: Duration, batch: Bat
 
 def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
     progress = state.progress
-    factor = rate_factor(recipe.schedule, progress.iteration, duration, progress.validation_errors)
+    factor = progress.rate_factor(recipe.schedule, duration, progress.iteration)
     for group in state.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
 
@@ -49,13 +49,14 @@ def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
 def _loss(state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, sums: DeviceSums) -> Tensor:
     """The training loss, summed over the images."""
     labels = labels.to(state.distributed.device)
-    outputs = state.parallel(_to_device(state, images))
+    outputs = state.parallel(to_device(state, images))
     main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
     sums.add(main, main_logits(outputs), labels)
     return total
 
 
-def _to_device(state: TrainState, images: Tensor) -> Tensor:
+def to_device(state: TrainState, images: Tensor) -> Tensor:
+    """Images on the device of a run, in its memory format."""
     moved = images.to(state.distributed.device, non_blocking=True)
     if not state.config.channels_last or moved.dim() != 4:  # the classifier of a linear probe reads vectors
         return moved

@@ -4,14 +4,14 @@ import math
 
 import pytest
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from archzoo.data import ImageSet, Pipeline, derive_seed, multi_crop_144, resize_shorter_side, stack, ten_crops
 from archzoo.data._augmentation import FUNCTIONS, apply, resolve
-from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_saturation
-from archzoo.data._crops import draw_crop_box
+from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
+from archzoo.data._crops import draw_box_size, draw_crop_box
 from archzoo.data._fitting import principal_components
+from archzoo.data._resizing import resize
 from archzoo.errors import DataError
 from archzoo.recipes import (
     CenterCrop,
@@ -26,7 +26,7 @@ from archzoo.recipes import (
     Resize,
     Transform,
 )
-from archzoo.recipes._transforms import IMAGENET_COMPONENTS, IMAGENET_DEVIATIONS, TRANSFORMS
+from archzoo.recipes._transforms import IMAGENET_COMPONENTS, IMAGENET_EIGENVALUES, TRANSFORMS
 
 
 def numbered(count: int, channels: int = 3, side: int = 8) -> Tensor:
@@ -98,34 +98,6 @@ def test_resized_crops_have_the_areas_and_ratios_of_the_paper() -> None:
     assert ((height - 400 * 0.4).abs() > 0).any()
 
 
-def test_resized_crops_of_fb_resnet_torch_have_a_uniform_ratio_that_a_coin_inverts() -> None:
-    """datasets/transforms.lua, RandomSizedCrop: uniform from 3/4 to 4/3, then width and height change places or not."""
-    transform = RandomResizedCrop(16, log_ratio=False)
-    boxes = [draw_crop_box(transform, 4000, 4000, drawn) for drawn in seeded(20_000, 22).tolist()]
-    ratios = torch.tensor([width / height for _, _, height, width in boxes], dtype=torch.float64)
-    # 3/7 of the uniform ratios are below 1, and 4/7 of the inverted ones.
-    assert (ratios < 1).double().mean().item() == pytest.approx(0.5, abs=0.015)
-    # The mean of a uniform ratio is 25/24, and of an inverted one 12/7 times the logarithm of 16/9.
-    mean = (25 / 24 + 12 / 7 * math.log(16 / 9)) / 2
-    assert ratios.mean().item() == pytest.approx(mean, abs=0.004)
-    assert 0.745 < ratios.min() < 0.755
-    assert 1.325 < ratios.max() < 1.34
-
-
-def test_resized_crops_are_bilinear_or_bicubic() -> None:
-    images, numbers = torch.rand(2, 3, 20, 20), seeded(2, 22)
-    linear, cubic = (
-        batch(RandomResizedCrop(8, interpolation=interpolation), images, numbers)
-        for interpolation in ("bilinear", "bicubic")
-    )
-    top, left, height, width = draw_crop_box(RandomResizedCrop(8), 20, 20, numbers[0].tolist())
-    part = images[:1, :, top : top + height, left : left + width]
-    torch.testing.assert_close(cubic[:1], F.interpolate(part, (8, 8), mode="bicubic", antialias=True))
-    assert not torch.allclose(linear, cubic)
-    with pytest.raises(ValueError, match="interpolation of RandomResizedCrop must be 'bilinear' or 'bicubic', not 'ne"):
-        RandomResizedCrop(8, interpolation="nearest")  # type: ignore[arg-type]
-
-
 def test_jitter_of_no_strength_changes_nothing_and_strength_changes_what_it_says() -> None:
     images = torch.rand(12, 3, 4, 4)
     numbers = torch.rand(12, 4)
@@ -138,12 +110,33 @@ def test_jitter_of_no_strength_changes_nothing_and_strength_changes_what_it_says
     torch.testing.assert_close(gray[:, 0], gray[:, 2])
 
 
+def test_jitter_without_a_limit_goes_beyond_white() -> None:
+    """fb.resnet.torch limits no value; torchvision does after each adjustment."""
+    images, numbers = torch.full((1, 3, 2, 2), 0.9), torch.tensor([[0.75, 0.75, 0.75, 0.0]])
+    torch.testing.assert_close(batch(ColorJitter(clamp=False), images, numbers), images * 1.2)
+    torch.testing.assert_close(batch(ColorJitter(), images, numbers), torch.ones(1, 3, 2, 2))
+
+
+def test_hue_turns_the_circle_of_colors() -> None:
+    red, green, cyan, gray = (
+        torch.tensor(color).view(1, 3, 1, 1) for color in ([1.0, 0, 0], [0, 1.0, 0], [0, 1.0, 1.0], [0.3, 0.3, 0.3])
+    )
+    torch.testing.assert_close(adjust_hue(red, torch.tensor([1 / 3])), green)
+    torch.testing.assert_close(adjust_hue(green, torch.tensor([-1 / 3])), red)
+    torch.testing.assert_close(adjust_hue(red, torch.tensor([0.5])), cyan)
+    torch.testing.assert_close(adjust_hue(gray, torch.tensor([0.2])), gray)
+    jitter = ColorJitter(0, 0, 0, hue=0.5)
+    assert (ColorJitter().draws, jitter.draws) == (4, 5)
+    turned = batch(jitter, red.repeat(24, 1, 1, 1), torch.cat([torch.full((24, 4), 5 / 6), torch.rand(24, 1)], 1))
+    torch.testing.assert_close(turned, green.repeat(24, 1, 1, 1))  # 5/6 draws a share of 1/3, in any order
+
+
 def test_jitter_scales_each_property_by_its_own_strength() -> None:
     images, numbers = torch.rand(6, 3, 4, 4) / 4, torch.full((6, 4), 0.75)
     torch.testing.assert_close(batch(ColorJitter(0.4, 0, 0), images, numbers), images * 1.2)
-    contrasts = adjust_contrast(images, torch.full((6,), 1.2))
+    contrasts = adjust_contrast(images, torch.full((6,), 1.2)).clamp(0, 1)
     torch.testing.assert_close(batch(ColorJitter(0, 0.4, 0), images, numbers), contrasts)
-    saturations = adjust_saturation(images, torch.full((6,), 1.2))
+    saturations = adjust_saturation(images, torch.full((6,), 1.2)).clamp(0, 1)
     torch.testing.assert_close(batch(ColorJitter(0, 0, 0.4), images, numbers), saturations)
 
 
@@ -153,7 +146,14 @@ def test_pca_lighting_has_the_deviation_of_the_paper_along_each_component() -> N
     torch.testing.assert_close(components.T @ components, torch.eye(3), atol=2e-3, rtol=0)
     colors = batch(PCALighting(0.1), torch.zeros(50_000, 3, 1, 1), seeded(50_000, 3))
     along = (colors.view(-1, 3) @ components).std(0)
-    torch.testing.assert_close(along, 0.1 * torch.tensor(IMAGENET_DEVIATIONS), rtol=0.02, atol=0)
+    torch.testing.assert_close(along, 0.1 * torch.tensor(IMAGENET_EIGENVALUES), rtol=0.02, atol=0)
+
+
+def test_eigenvalues_of_imagenet_are_variances_along_its_components() -> None:
+    """Deviations of all pixels by channel, as pytorch/vision measured them on the whole training set (issue 1439)."""
+    components, variances = torch.tensor(IMAGENET_COMPONENTS), torch.tensor(IMAGENET_EIGENVALUES)
+    deviations = (components.square() @ variances).sqrt()
+    torch.testing.assert_close(deviations, torch.tensor([0.2806, 0.2736, 0.2877]), rtol=0.015, atol=0)
 
 
 def test_principal_components_are_found() -> None:
@@ -161,8 +161,8 @@ def test_principal_components_are_found() -> None:
     colors = 0.5 + 0.1 * torch.randn(4000, 1, generator=torch.Generator().manual_seed(0)) * direction
     pixels = (colors * 255).round().clamp(0, 255).to(torch.uint8).view(40, 10, 10, 3).permute(0, 3, 1, 2)
     images = ImageSet.from_tensor("flat", pixels, torch.zeros(40, dtype=torch.long), ["class"])
-    deviations, components = principal_components(images)
-    assert deviations[0] == pytest.approx(0.1, rel=0.05)
+    variances, components = principal_components(images)
+    assert variances[0] == pytest.approx(0.1**2, rel=0.1)
     first = torch.tensor(components)[:, 0]
     assert abs(float(first @ direction)) == pytest.approx(1, abs=1e-3)
 
@@ -178,6 +178,36 @@ def test_erasing_leaves_zeros_in_one_box_for_its_share_of_images() -> None:
         rows, columns = (image == 0).any(1), (image == 0).any(0)
         assert (image[rows][:, columns] == 0).all()
     assert torch.equal(images, torch.ones_like(images))
+
+
+def test_aspects_of_fb_resnet_torch_are_uniform_and_turned_by_a_coin() -> None:
+    """RandomSizedCrop of datasets/transforms.lua: width / height from 3/4 to 4/3, then exchanged for one in two."""
+    half = 3 / 4 + 0.5 * (4 / 3 - 3 / 4)
+    for number, aspect in ((0.0, 3 / 4), (0.25, half), (0.5, 4 / 3), (0.75, 1 / half)):
+        box = draw_box_size(1000, 1000, [0.25, number], (0.0, 1.0), (3 / 4, 4 / 3), is_log=False)
+        assert box is not None
+        assert box[1] / box[0] == pytest.approx(aspect, abs=0.005)
+        assert box[0] * box[1] == pytest.approx(250_000, rel=0.005)
+    logs = draw_box_size(1000, 1000, [0.25, 0.25], (0.0, 1.0), (3 / 4, 4 / 3))
+    assert logs is not None
+    assert logs[1] / logs[0] == pytest.approx((3 / 4) ** 0.5, abs=0.005)
+
+
+def test_splines_of_torch7_are_as_by_hand() -> None:
+    """Half-way between two pixels the weights are -1/16, 9/16, 9/16, -1/16; corners stay; edges go on straight."""
+    line = torch.tensor([0.0, 0.0, 1.0, 0.0, 0.0]).view(1, 1, 5)
+    expected = [0, -1 / 16, 0, 9 / 16, 1, 9 / 16, 0, -1 / 16, 0]
+    torch.testing.assert_close(resize(line, 1, 9, "torch7_bicubic").flatten(), torch.tensor(expected))
+    ramp = torch.linspace(0, 1, 7).view(1, 7, 1).expand(1, 7, 4)
+    for size in (3, 5, 20):
+        torch.testing.assert_close(resize(ramp, size, 9, "torch7_bicubic")[0, :, 4], torch.linspace(0, 1, size))
+    assert resize(torch.full((3, 1, 1), 0.5), 2, 3, "torch7_bicubic").unique().tolist() == [0.5]
+
+
+def test_opencv_reads_the_four_nearest_pixels_alone() -> None:
+    """A side of 8 to 2: positions 1.5 and 5.5, whatever lies between them."""
+    image = torch.tensor([0, 40, 80, 0, 255, 20, 60, 255], dtype=torch.uint8).view(1, 1, 8).expand(1, 8, 8)
+    assert resize(image, 2, 2, "opencv_bilinear").tolist() == [[[60, 40], [60, 40]]]
 
 
 def test_a_shorter_side_keeps_proportions() -> None:

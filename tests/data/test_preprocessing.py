@@ -12,7 +12,9 @@ from archzoo.data._augmentation import apply
 from archzoo.data._fitting import channel_statistics
 from archzoo.errors import DataError
 from archzoo.recipes import (
+    Bytes,
     Normalize,
+    PCADecorrelation,
     Preprocessing,
     RandomCrop,
     RandomErasing,
@@ -100,6 +102,38 @@ def test_each_preprocessing_does_what_it_says(few: Splits) -> None:
     variances = torch.linalg.eigvalsh(covariance)
     assert variances.max() < 1.01
     assert variances[-5] > 0.9
+
+
+def test_decorrelated_images_have_no_covariance_and_whitened_ones_have_unit_variances(few: Splits) -> None:
+    """CS231n: zero-center, decorrelate by the components of the covariance, divide by the roots of its variances."""
+    images = few.train.take(torch.arange(256))
+    small = Resize(8)
+    rotated = prepare((small,), PCADecorrelation(), few.train, 8).center_crop(images).flatten(1).double()
+    plain = prepare((small,), Rescale(), few.train, 8).center_crop(images).flatten(1).double()
+    torch.testing.assert_close(rotated.mean(0), torch.zeros(64, dtype=torch.float64), atol=1e-6, rtol=0)
+    covariance = torch.cov(rotated.T, correction=0)
+    variances = covariance.diagonal()
+    torch.testing.assert_close(covariance, torch.diag(variances), atol=1e-6, rtol=0)
+    assert (variances.diff() < 1e-6).all()  # the largest first
+    expected = torch.linalg.svdvals(plain - plain.mean(0)).square() / 256  # as the course computes them
+    torch.testing.assert_close(variances, expected, atol=1e-6, rtol=0)
+    torch.testing.assert_close(torch.cdist(rotated, rotated), torch.cdist(plain, plain), atol=1e-5, rtol=1e-5)
+    whitened = prepare((small,), PCADecorrelation(whiten=True), few.train, 8).center_crop(images).flatten(1).double()
+    unit = torch.diag(variances / (variances + 1e-5))
+    torch.testing.assert_close(torch.cov(whitened.T, correction=0), unit, atol=1e-5, rtol=0)
+
+
+def test_bytes_keep_their_values_and_turn_to_the_order_of_channels() -> None:
+    """ShuffleNet V2's released script: BGR from 0 to 255, no mean, no deviation."""
+    pixels = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    images = ImageSet.from_tensor("some", pixels, torch.zeros(4, dtype=torch.int64), ["class"])
+    for preprocessing, order in ((Bytes(), [0, 1, 2]), (Bytes("BGR"), [2, 1, 0])):
+        prepared = prepare((), preprocessing, images, 8)
+        torch.testing.assert_close(prepared.center_crop(pixels), pixels[:, order].float())
+        torch.testing.assert_close(prepared.train(pixels), pixels[:, order].float())
+    pairs = ImageSet.from_tensor("pairs", pixels[:, :2], torch.zeros(4, dtype=torch.int64), ["class"])
+    with pytest.raises(DataError, match=r"Bytes\('BGR'\) takes images of 3 channels, or of 1, not the 2 of pairs"):
+        prepare((), Bytes("BGR"), pairs, 8)
 
 
 def test_fitted_tensors_can_be_used_again(few: Splits) -> None:

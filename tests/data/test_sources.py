@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,6 +23,8 @@ from archzoo.data._reading import read_pixels
 from archzoo.data._sources import SOURCES
 from archzoo.data._splits import split
 from archzoo.errors import DataError, MissingDependency
+from archzoo.recipes import TRAINING_IMAGES
+from tests.shell import Shell
 
 Image = pytest.importorskip("PIL.Image")
 
@@ -90,6 +93,14 @@ def test_normalization_constants_are_those_of_the_training_images(name: str, mon
         pytest.skip(f"{name} is not downloaded: {str(error)[:80]}")
     for ours, computed in zip(NORMALIZATION[name], channel_statistics(train), strict=True):
         assert ours == pytest.approx(computed, abs=6e-5)
+
+
+def test_the_datasets_of_recipes_and_of_the_commands_are_those_that_can_be_loaded(shell: Shell) -> None:
+    assert TRAINING_IMAGES.keys() == SOURCES.keys()
+    for command in ("train", "finetune"):
+        _, out, _ = shell(command, "--help")
+        text = " ".join(re.findall(r"[\w:/,.]+", out))
+        assert f"{', '.join(TRAINING_IMAGES)}, hub:OWNER/NAME, or a folder" in text
 
 
 def test_folders_are_classes_and_images_keep_their_sizes(folder: Path) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 
 import archzoo
 from archzoo.layers import Net, Padded, Residual
-from archzoo.recipes import RandomResizedCrop
+from archzoo.recipes import FB_RESNET_TORCH_AUGMENTATION, IMAGENET_NORMALIZATION
 from archzoo.registry import all_claims, find_recipe
 
 
@@ -143,7 +143,8 @@ def test_v1_5_is_trained_as_by_fb_resnet_torch() -> None:
         run = recipe.duration(1_281_167)
         rates = [recipe.lr * recipe.schedule.factor(epoch * run.per_epoch, run) for epoch in (29, 30, 60, 89)]
         assert rates == pytest.approx([0.1, 0.01, 0.001, 0.001])
-        assert recipe.augmentation[0] == RandomResizedCrop(log_ratio=False, interpolation="bicubic")
+        assert recipe.augmentation == FB_RESNET_TORCH_AUGMENTATION
+        assert recipe.preprocessing == IMAGENET_NORMALIZATION
 
 
 @pytest.mark.parametrize("name", ["resnet20", "resnet110", "resnet50", "plain18", "preact_resnet164"])
@@ -155,3 +156,10 @@ def test_weights_alone_decay(name: str) -> None:
 def test_batch_norm_statistics_are_averages_after_training() -> None:
     """README.md of deep-residual-networks: "strictly computed using average ... after the training procedure"."""
     assert find_recipe("resnet50").batch_norm_images > 0
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet110", "resnet50", "preact_resnet164", "preact_resnet200", "vgg_d"])
+def test_the_momentum_is_caffes(name: str) -> None:
+    """README.md of deep-residual-networks: "v := momentum*v + lr*g"; the others ran in Caffe too."""
+    assert find_recipe(name).optimizer.name == "caffe_sgd"
+    assert find_recipe(name).optimizer.options == {"momentum": 0.9}

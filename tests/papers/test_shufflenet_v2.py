@@ -5,8 +5,13 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo.data import ImageSet, prepare
 from archzoo.layers import Net
 from archzoo.models.shufflenet_v2 import DownUnit, Unit, shuffle
+from archzoo.recipes import ColorJitter, RandomHorizontalFlip, RandomResizedCrop
+from archzoo.registry import find_recipe
+from archzoo.training._optimizer import build_optimizer
+from archzoo.training._protocols import crops_of
 
 
 def build(name: str, **options: Any) -> Net:
@@ -51,6 +56,28 @@ def test_the_stages_have_four_eight_and_four_units() -> None:
     features: Any = build("shufflenet_v2_x1_0").features
     assert [len(features.get_submodule(f"stage{n}")) for n in (2, 3, 4)] == [4, 8, 4]
     assert (features.conv1.out_channels, features.conv1.stride) == (24, (2, 2))
+
+
+def test_the_recipe_is_the_released_script() -> None:
+    """megvii-model/ShuffleNet-Series, ShuffleNetV2/train.py: arguments and transforms; utils.py: get_parameters."""
+    recipe = find_recipe("shufflenet_v2_imagenet")
+    assert (recipe.batch_size, recipe.iterations, recipe.lr, recipe.weight_decay) == (1024, 300_000, 0.5, 4e-5)
+    assert (recipe.label_smoothing, recipe.optimizer.options) == (0.1, {"momentum": 0.9})
+    assert recipe.rates(1_281_167, 2) == pytest.approx([0.5, 0.5 / 300_000])
+    assert recipe.batch_norm_images // recipe.batch_size == 1_280_000 // 1024  # iterations of the last call of train
+    crop, jitter, flip = recipe.augmentation
+    assert (crop, flip) == (RandomResizedCrop(scale=(0.08, 1.0), ratio=(3 / 4, 4 / 3)), RandomHorizontalFlip(0.5))
+    assert jitter == ColorJitter(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.0)
+    net = build("shufflenet_v2_x0_5")
+    for group in build_optimizer(net, recipe).param_groups:
+        assert {parameter.dim() > 1 for parameter in group["params"]} == {group["weight_decay"] == 4e-5}
+    image = torch.zeros(3, 256, 320, dtype=torch.uint8)
+    image[0], image[2] = 250, 10  # RGB
+    images = ImageSet.from_tensor("one", image.unsqueeze(0), torch.zeros(1, dtype=torch.int64), ["class"])
+    prepared = prepare(recipe.augmentation, recipe.preprocessing, images, 224)
+    (center,) = crops_of(recipe.protocol)(images.take(torch.arange(1)), prepared)
+    assert center.shape == (1, 3, 224, 224)
+    assert center.mean((0, 2, 3)).tolist() == [10, 0, 250]  # BGR, from 0 to 255
 
 
 def test_only_the_widest_net_has_dropout() -> None:

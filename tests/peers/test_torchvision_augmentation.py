@@ -9,7 +9,7 @@ from torch import Tensor
 from archzoo.data import Pipeline, center_crop, multi_crop_144, resize_shorter_side, stack, ten_crops
 from archzoo.data import _steps as steps
 from archzoo.data._augmentation import apply
-from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_saturation
+from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 from archzoo.data._crops import draw_crop_box
 from archzoo.data._resizing import resize
 from archzoo.recipes import Lambda, RandomCrop, RandomErasing, RandomHorizontalFlip, RandomResizedCrop
@@ -82,10 +82,29 @@ def test_a_pipeline_of_cifar_is_theirs_with_the_same_numbers() -> None:
 @pytest.mark.parametrize("factor", [0.0, 0.6, 1.0, 1.4])
 def test_colors_are_theirs(factor: float) -> None:
     images, factors = random_images().float() / 255, torch.full((4,), factor)
-    torch.testing.assert_close(adjust_brightness(images, factors), theirs.adjust_brightness(images, factor))
+    torch.testing.assert_close(adjust_brightness(images, factors).clamp(0, 1), theirs.adjust_brightness(images, factor))
     # Their weights of red, green and blue have four digits, ITU-R 601's three.
     for ours, other in ((adjust_contrast, theirs.adjust_contrast), (adjust_saturation, theirs.adjust_saturation)):
-        torch.testing.assert_close(ours(images, factors), other(images, factor), atol=2e-4, rtol=0)
+        torch.testing.assert_close(ours(images, factors).clamp(0, 1), other(images, factor), atol=2e-4, rtol=0)
+
+
+@pytest.mark.parametrize("share", [-0.5, -0.13, 0.0, 0.02, 0.4, 0.5])
+def test_hues_are_theirs(share: float) -> None:
+    images = random_images().float() / 255
+    images[0, :, :3] = 0.5  # grays have no hue
+    images[1, :, :3] = torch.tensor([1.0, 0.0, 1.0]).view(3, 1, 1)  # two channels are the largest
+    ours = adjust_hue(images, torch.full((4,), share))
+    torch.testing.assert_close(ours, theirs.adjust_hue(images, share), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("height", "width"), [(32, 32), (20, 70), (80, 104)])
+def test_bicubic_and_bilinear_without_antialiasing_are_theirs(height: int, width: int) -> None:
+    cubic, linear = v2.InterpolationMode.BICUBIC, v2.InterpolationMode.BILINEAR
+    for image in random_images().float() / 255:
+        bicubic = theirs.resize(image, [height, width], cubic, antialias=True)
+        torch.testing.assert_close(resize(image, height, width, "bicubic"), bicubic)
+        plain = theirs.resize(image, [height, width], linear, antialias=False)
+        torch.testing.assert_close(resize(image, height, width, "opencv_bilinear"), plain)
 
 
 def gap(ours: Tensor, others: Tensor) -> float:

@@ -18,6 +18,7 @@ from archzoo.recipes import (
     Cosine,
     Duration,
     InverseTime,
+    MultiStep,
     ParameterGroup,
     PolynomialDecay,
     RandomCrop,
@@ -25,13 +26,15 @@ from archzoo.recipes import (
     Recipe,
     ReduceOnPlateau,
     Warmup,
+    WarmupUntil,
     describe,
     draw_rates,
+    rate_factor,
     read_changes,
 )
 from archzoo.recipes._parsing import FIELDS
 from archzoo.registry import find_recipe, recipes, recipes_of
-from archzoo.training import choose_recipe
+from archzoo.training import check_groups, choose_recipe
 from archzoo.training._optimizer import build_optimizer
 
 
@@ -84,13 +87,40 @@ def test_every_network_has_a_recipe_of_its_own_paper_or_says_why_none_is_publish
 
 @pytest.mark.parametrize("recipe", recipes(), ids=lambda recipe: recipe.name)
 def test_a_recipe_makes_an_optimizer_and_a_rate_that_is_never_negative(recipe: Recipe) -> None:
-    optimizer = build_optimizer(torch.nn.Linear(2, 2), recipe)
+    optimizer = build_optimizer(torch.nn.Linear(2, 2), recipe.with_changes(groups=()))
     assert optimizer.defaults["lr"] == recipe.lr
     rates = recipe.rates(TRAINING_IMAGES.get(recipe.data, 1000))
     assert max(rates) == pytest.approx(recipe.lr)
     assert min(rates) >= 0
     assert json.loads(json.dumps(recipe.to_dict()))["schedule"]["type"]
     assert draw_rates(recipe, TRAINING_IMAGES.get(recipe.data, 1000)).count("*") == 60
+
+
+def test_ants_and_bees_are_trained_as_the_tutorial_trains_them() -> None:
+    """pytorch/tutorials, beginner_source/transfer_learning_tutorial.py, whose batches are of 4."""
+    recipe = find_recipe("ants_and_bees")
+    assert (recipe.batch_size, recipe.epochs, recipe.lr, recipe.weight_decay) == (4, 25, 0.001, 0)
+    assert (recipe.optimizer, recipe.select) == (types.sgd(0.9), "best")
+    assert [rate(recipe, epoch, 244) for epoch in (6, 7, 14, 21)] == pytest.approx([1e-3, 1e-4, 1e-5, 1e-6])
+    assert recipe.augmentation == (types.RandomResizedCrop(), RandomHorizontalFlip())
+    assert recipe.preprocessing == types.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    assert recipe.protocol == types.SingleCrop(224, resize=256)
+    frozen, course = find_recipe("ants_and_bees_frozen"), find_recipe("ants_and_bees_32")
+    differences = [
+        {name for name, value in vars(recipe).items() if getattr(other, name) != value} - {"name", "source"}
+        for other in (frozen, course)
+    ]
+    assert differences == [{"groups"}, {"batch_size", "unconfirmed"}]
+    assert course.batch_size == 32
+
+
+@pytest.mark.parametrize("recipe", [recipe for recipe in recipes() if recipe.groups], ids=lambda recipe: recipe.name)
+def test_the_groups_of_a_recipe_name_parameters_of_all_its_networks(recipe: Recipe) -> None:
+    of_any = recipe.networks == ("*",)
+    names = ["resnet20"] if of_any else [name for name in archzoo.names() if recipe in recipes_of(name)]
+    assert names
+    for name in names:
+        check_groups(archzoo.build(name, device="meta"), recipe.groups)
 
 
 def test_names_are_distinct() -> None:
@@ -104,6 +134,29 @@ def test_a_plateau_drops_when_nothing_improves_and_not_more_often_than_it_may() 
     assert plateau.factor_after([5, 4, 4, 4, 4]) == pytest.approx(0.1)
     assert plateau.factor_after([5] + [4] * 9) == pytest.approx(0.01)
     assert plateau.factor_after([5, 4, 4.5, 3, 3.5, 2]) == 1
+
+
+def test_a_plateau_of_the_training_error_is_nins() -> None:
+    """NiN, Sec. 4: the rate falls when the accuracy on the training set stops improving."""
+    run, flat, falling = Duration(100, 10), [5.0] * 9, [9.0, 8, 7, 6, 5, 4, 3, 2, 1]
+    plateau = ReduceOnPlateau(patience=2, drops=1, measure="training")
+    assert rate_factor(plateau, 90, run, falling, flat) == pytest.approx(0.1)
+    assert rate_factor(plateau, 90, run, flat, falling) == 1
+    assert rate_factor(Warmup(0.5, 1, plateau, "epochs"), 90, run, falling, flat) == pytest.approx(0.1)
+    with pytest.raises(RecipeError, match="measure of ReduceOnPlateau must be 'validation' or 'training', not 'test'"):
+        ReduceOnPlateau(measure="test")  # type: ignore[arg-type]
+
+
+def test_resnet_110_warms_up_until_the_training_error_is_below_80_percent() -> None:
+    """ResNet, Sec. 4.2."""
+    run = Duration(100, 10)
+    schedule = WarmupUntil(0.1, 0.8, MultiStep((2,)))
+    assert [rate_factor(schedule, 9, run, [], errors) for errors in ([], [0.85], [0.8])] == [0.1, 0.1, 0.1]
+    assert rate_factor(schedule, 10, run, [0.9], [0.79]) == 1
+    assert rate_factor(schedule, 30, run, [0.9] * 3, [0.85, 0.79, 0.9]) == pytest.approx(0.1)
+    assert [schedule.factor(at, run) for at in (0, 19, 20)] == pytest.approx([1, 1, 0.1])
+    with pytest.raises(RecipeError, match="error of WarmupUntil must be more than 0 and at most 1, not 80"):
+        WarmupUntil(0.1, 80, MultiStep((2,)))
 
 
 def test_cosines_restart_and_inverse_time_falls_as_its_name() -> None:

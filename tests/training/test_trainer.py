@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.data import EpochBatches, Prepared, Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
-from archzoo.recipes import Constant, Cosine, MultiStepFraction, Recipe, ReduceOnPlateau
+from archzoo.recipes import Constant, Cosine, MultiStepFraction, ParameterGroup, Recipe, ReduceOnPlateau, StepDecay
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, TrainResult, prefers_channels_last, train
 from archzoo.training import _checkpoints as checkpoints
@@ -183,6 +183,18 @@ def test_snapshots_at_the_end_of_each_cosine_are_an_ensemble(run: Runs) -> None:
     assert rates[2] == pytest.approx(rates[0])
 
 
+def test_a_schedule_keeps_the_factors_of_groups(run: Runs) -> None:
+    groups = (ParameterGroup("*.bias", lr_mult=2), ParameterGroup("classifier.*", lr_mult=0.1))
+    recipe = SHORT.with_changes(schedule=StepDecay(1, gamma=0.1), groups=groups)
+    stopped_at(13, run, recipe)
+    result = run(recipe)
+    assert [row["lr"] for row in result.history] == pytest.approx([0.1, 0.01, 0.001])
+    saved = torch.load(next((run.directory / "run").glob("checkpoint-*24-*.pt")), weights_only=True)
+    rates = [group["lr"] for group in saved["optimizer"]["param_groups"]]
+    assert rates == pytest.approx([0.001, 0.002, 0.0001, 0.0002])
+    assert same(result.state, run(recipe, name="whole").state)
+
+
 def test_a_plateau_lowers_the_rate_when_validation_stalls(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=6, lr=1e-9, schedule=ReduceOnPlateau(gamma=0.1, patience=2, drops=2))
     rates = [row["lr"] for row in run(recipe).history]
@@ -329,6 +341,8 @@ def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path
         ({"batch_size": 300}, {}, "batch_size must be at most the 256 images of digits, not 300"),
         ({"regularizers": ("dropin",)}, {}, "regularizers must be a tuple of regularizers, not"),
         ({"decay_scope": "some"}, {}, "decay_scope must be 'all' or 'weights', not 'some'"),
+        ({"groups": (ParameterGroup("*.biass"),)}, {}, "no parameter of the network matches '.*.biass' of groups"),
+        ({"batch_norm_images": 64}, {}, "batch_norm_images is for networks with batch norm"),
         ({"protocol": "twice"}, {}, "protocol must be a protocol, not 'twice'"),
         ({"optimizer": "rprop"}, {}, "optimizer rprop takes no weight decay: set weight_decay=0"),
         ({}, {"accumulate": 0}, "accumulate must be at least 1"),
@@ -345,9 +359,11 @@ def test_what_cannot_be_done_is_refused_before_training(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam"])
+@pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam", "almost_adam", "caffe_sgd"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
-    recipe = SHORT.with_changes(optimizer=name, lr=0.05 if name == "sgd" else 0.002, epochs=6, weight_decay=0.0)
+    recipe = SHORT.with_changes(
+        optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=6, weight_decay=0.0
+    )
     history = run(recipe).history
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
@@ -433,8 +449,9 @@ def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
 @pytest.mark.xdist_group("processes")
 def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
+    groups = "groups=ParameterGroup('*.bias', lr_mult=2, decay_mult=0)"
     for name, processes, more in (("one", 1, ()), ("two", 2, ()), ("shared", 2, ("--fsdp",))):
-        run = Command(tmp_path / name, "epochs=2", *more, processes=processes)
+        run = Command(tmp_path / name, "epochs=2", groups, *more, processes=processes)
         assert run.wait() == 0, run.output.read_text()
     states = [archzoo.load(tmp_path / name / "net.safetensors").state_dict() for name in ("one", "two", "shared")]
     for name, value in states[0].items():

@@ -11,7 +11,8 @@ from torch import nn
 import archzoo
 from archzoo import cli
 from archzoo.data import Prepared, Splits
-from archzoo.errors import TrainingError
+from archzoo.errors import RecipeError, TrainingError
+from archzoo.recipes import ParameterGroup
 from archzoo.registry import find_recipe
 from archzoo.training import RunConfig, train
 from archzoo.training._logs import no_log
@@ -80,6 +81,39 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     rates = [group["initial_lr"] for group in saved["optimizer"]["param_groups"]]
     assert rates == pytest.approx([SHORT.lr * 0.5**distance for distance in range(len(rates))][::-1])
     assert len(rates) == 5
+
+
+@pytest.mark.slow
+def test_a_rate_of_zero_is_the_tutorials_fixed_feature_extractor(
+    few: Splits, prepared: Prepared, tmp_path: Path
+) -> None:
+    """No parameter of the features changes. Batch statistics do, which the tutorial leaves in train mode."""
+    net = archzoo.build("resnet_cifar", depth=8, in_channels=1)
+    before = states(net)
+    recipe = SHORT.with_changes(groups=find_recipe("ants_and_bees_frozen").groups)
+    fine_tune(net, few, prepared, recipe, tmp_path / "run", **QUIET)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(before[name], value)}
+    parameters = {name for name, _ in net.named_parameters()}
+    assert changed & parameters == {"classifier.fc.weight", "classifier.fc.bias"}
+    assert changed - parameters == {name for name, _ in net.named_buffers()}
+
+
+@pytest.mark.slow
+def test_groups_of_a_recipe_name_the_classifier_of_a_linear_probe_as_in_the_network(
+    few: Splits, prepared: Prepared, tmp_path: Path
+) -> None:
+    recipe = SHORT.with_changes(
+        groups=(ParameterGroup("features.*", lr_mult=3), ParameterGroup("classifier.fc.bias", lr_mult=0)),
+        batch_norm_images=64,
+    )
+    net = archzoo.build("resnet_cifar", depth=8, in_channels=1)
+    before = states(net)
+    linear_probe(net, few, prepared, recipe, tmp_path / "run", **QUIET)
+    changed = {name for name, value in net.state_dict().items() if not torch.equal(before[name], value)}
+    assert changed == {"classifier.fc.weight"}
+    wrong = recipe.with_changes(groups=(ParameterGroup("classifier.bias"),))
+    with pytest.raises(RecipeError, match="did you mean 'classifier.fc.bias'"):
+        linear_probe(net, few, prepared, wrong, tmp_path / "wrong", **QUIET)
 
 
 @pytest.mark.slow
