@@ -190,46 +190,41 @@ PAPER.results(
 
 # "v := momentum*v + lr*g", says the release, with a warning to whoever ports it.
 CAFFE_SGD = Optimizer("caffe_sgd", {"momentum": 0.9})
-# fb.resnet.torch names it as a difference that it decays "all weights and biases instead of just the weights".
-DECAYED = "what decays: weights alone, which fb.resnet.torch says of the paper"
+# README of fb.resnet.torch: "all weights and biases instead of just the weights of the convolution layers".
+DECAYED = "what decays: weights alone, of which fb.resnet.torch says that the paper means those of convolutions"
 
+CIFAR = {
+    "data": "cifar10",
+    "source": "Sec. 4.2",
+    "lr": 0.1,
+    "batch_size": 128,
+    "iterations": 64_000,
+    "optimizer": CAFFE_SGD,
+    "weight_decay": 0.0001,
+    "decay_scope": "weights",
+    "augmentation": CIFAR_AUGMENTATION,
+    "preprocessing": SubtractMean("pixel"),
+}
+CIFAR_STEPS = MultiStep((32_000, 48_000), unit="iterations")
 PAPER.recipe(
     "resnet_cifar10",
     networks=(
         *("resnet_cifar", "resnet20", "resnet32", "resnet44", "resnet56", "resnet1202"),
         *("plain_cifar", "plain20", "plain32", "plain44", "plain56", "plain110"),
     ),
-    data="cifar10",
-    source="Sec. 4.2",
-    lr=0.1,
-    batch_size=128,
-    iterations=64_000,
-    schedule=MultiStep((32_000, 48_000), unit="iterations"),
-    optimizer=CAFFE_SGD,
-    weight_decay=0.0001,
-    decay_scope="weights",
-    augmentation=CIFAR_AUGMENTATION,
-    preprocessing=SubtractMean("pixel"),
+    schedule=CIFAR_STEPS,
     validation="5,000 of the 50,000, to choose the schedule",
     paper_result="8.75% (resnet20), 6.97% (resnet56) on CIFAR-10",
     unspecified=(DECAYED, "warm-up of resnet1202 and plain110: none, as for 20 to 56 layers"),
+    **CIFAR,
 )
 PAPER.recipe(
     "resnet110_cifar10",
     networks=("resnet110",),
-    data="cifar10",
-    source="Sec. 4.2",
-    lr=0.1,
-    batch_size=128,
-    iterations=64_000,
-    schedule=Warmup(0.1, 400, MultiStep((32_000, 48_000), unit="iterations")),
-    optimizer=CAFFE_SGD,
-    weight_decay=0.0001,
-    decay_scope="weights",
-    augmentation=CIFAR_AUGMENTATION,
-    preprocessing=SubtractMean("pixel"),
+    schedule=Warmup(0.1, 400, CIFAR_STEPS),
     paper_result="6.43% (6.61 +- 0.16%) on CIFAR-10",
     unspecified=("warm-up of 400 iterations: printed as until the training error is below 80%, about 400", DECAYED),
+    **CIFAR,
 )
 PAPER.recipe(
     "resnet_imagenet",
