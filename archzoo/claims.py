@@ -187,6 +187,11 @@ def _size_of(profile: Any, at: str, conventions: frozenset[str]) -> tuple[int, .
     return (*output[1:], output[0]) if output else ()
 
 
+def _depth(profile: Any, at: str) -> int:
+    """Of the whole network, or the sum over the named parts."""
+    return sum(profile.at(part).depth for part in at.split(" + ")) if at else int(profile.depth)
+
+
 def _total(name: str, description: str, count: Callable[[Any, frozenset[str]], int]) -> Quantity:
     return Quantity(name, description, _sum_over_parts(count), _agrees_as_number)
 
@@ -210,7 +215,10 @@ QUANTITIES: Mapping[str, Quantity] = {
             _agrees_as_volume,
         ),
         Quantity(
-            "depth", "layers with weights on the longest path", lambda profile, *_: profile.depth, _agrees_as_number
+            "depth",
+            "layers with weights on the longest path",
+            lambda profile, at, _: _depth(profile, at),
+            _agrees_as_number,
         ),
         Quantity("size", "a part's output, height x width (x channels)", _size_of, _agrees_as_sides),
         Quantity(

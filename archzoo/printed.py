@@ -34,7 +34,14 @@ COUNTING = {
     "K = 1024": "a printed K is 1,024",
     "MB = 2^20": "a printed MB is 1,048,576 bytes",
 }
-WORDS = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
+WORDS = {
+    "twice": "2x",
+    "doubled": "2x",
+    "one eighth": "0.125x",
+    "thirteen": "13",
+    "no extra": "0",
+    "exactly the same": "0",
+}
 HEDGES = ("about ", "approximately ", "~", "-")
 
 

@@ -68,6 +68,12 @@ def train(
     weights: Annotated[
         str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")
     ] = "",
+    init_from: Annotated[
+        Path | None, typer.Option(help="A weights file of another network, from which some layers start.")
+    ] = None,
+    init_layers: Annotated[
+        str, typer.Option(help="These layers: names or patterns with commas between; all that fit by default.")
+    ] = "",
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -101,6 +107,8 @@ def train(
             entry.name,
             data=data,
             weights=weights or None,
+            init_from=init_from,
+            init_layers=[pattern.strip() for pattern in init_layers.split(",") if pattern.strip()],
             run_dir=directory / f"seed-{number}" if len(seeds) > 1 else directory,
             config=config,
             on_corrupt=on_corrupt.value,

@@ -4,6 +4,7 @@
 """
 
 from archzoo.layers._checks import at_least, probability, repeats
+from archzoo.layers._copying import copy_layers
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -33,6 +34,7 @@ __all__ = [
     "at_least",
     "conv1x1",
     "conv3x3",
+    "copy_layers",
     "evaluation_mode",
     "gaussian",
     "glorot_uniform",

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import InputError
-from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
+from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence, xavier_fan_in
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,21 @@ class Spec:
     initialize: Initialize
 
 
-# The paper does not state its initialization. Glorot's was usual at the time, and its first loss is that of chance.
+AUXILIARY_INPUTS = 128 * 4 * 4  # of the first linear layer of an auxiliary classifier
+
+
+def xavier_biased(layer: nn.Module) -> None:
+    """Caffe's "xavier", with biases of 0.2 before a ReLU and of 0 before a softmax.
+
+    The paper does not state its initialization. This is that of Caffe's replication, whose readme calls the authors'
+    "gaussian" and names no deviation.
+    """
+    xavier_fan_in(layer)
+    rectified = isinstance(layer, nn.Conv2d) or (isinstance(layer, nn.Linear) and layer.in_features == AUXILIARY_INPUTS)
+    if rectified and isinstance(layer.bias, Tensor):
+        nn.init.constant_(layer.bias, 0.2)
+
+
 PUBLISHED = Spec(
     conv_relu,
     lrn=True,
@@ -93,7 +107,7 @@ PUBLISHED = Spec(
     pool4=3,
     drop=0.4,
     auxiliary_pool=partial(nn.AvgPool2d, 5, stride=3),
-    initialize=glorot_uniform,
+    initialize=xavier_biased,
 )
 BATCH_NORMALIZED = Spec(
     conv_bn_relu,
@@ -200,7 +214,7 @@ class AuxiliaryClassifier(nn.Sequential):
             "pool": spec.auxiliary_pool(),
             **spec.layer("conv", inputs, 128, 1),
             "flatten": nn.Flatten(),
-            "fc": Linear(128 * 4 * 4, 1024),
+            "fc": Linear(AUXILIARY_INPUTS, 1024),
             "fc_relu": nn.ReLU(inplace=True),
             "drop": nn.Dropout(0.7),
             "linear": Linear(1024, num_classes),
@@ -278,6 +292,9 @@ def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int
     With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training._losses.training_loss``,
     and raises InputError for images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does
     without. ``without_auxiliary`` removes the auxiliary classifiers.
+
+    The authors released no code. Where the paper is silent, layers are those of Caffe's replication, bvlc_googlenet:
+    the constants of local response normalization, the initialization, and poolings that keep incomplete windows.
     """
     return inception_net(PUBLISHED, auxiliary, in_channels, num_classes)
 

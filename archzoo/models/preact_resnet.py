@@ -58,7 +58,7 @@ class Unit(nn.Module):
 
 @dataclass(frozen=True)
 class Basic:
-    """BN-ReLU-3x3-BN-ReLU-3x3, with option A shortcuts as in ResNet-110 (Sec. 3)."""
+    """BN-ReLU-3x3-BN-ReLU-3x3, with option A shortcuts, which read the input, as in ResNet-110 (Sec. 3)."""
 
     expansion: int = 1
 
@@ -123,7 +123,14 @@ def preact_resnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """For CIFAR: 9n + 2 layers in bottlenecks, or 6n + 2 in basic blocks, of 16, 32 and 64 inner maps (Sec. 4)."""
+    """For CIFAR: 9n + 2 layers in bottlenecks, or 6n + 2 in basic blocks, of 16, 32 and 64 inner maps (Sec. 4).
+
+    The authors released the network of bottlenecks (resnet-1k-layers). That of basic blocks is in fb.resnet.torch.
+
+    Differs from the release:
+        - The two option A shortcuts of basic blocks read the input of their unit, as Eq. 4 has it. In fb.resnet.torch
+          they read its activation, as projections do; the paper says that of projections alone (Appendix).
+    """
     unit, layers = (Bottleneck(stride_in_3x3=False), 9) if block == "bottleneck" else (Basic(), 6)
     stem: dict[str, nn.Module] = {
         "conv1": conv3x3(in_channels, 16),

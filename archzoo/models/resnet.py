@@ -102,7 +102,16 @@ def resnet(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """ResNet for ImageNet. By default, shortcuts are option A up to 34 layers and option B from 50 on (Table 1)."""
+    """ResNet for ImageNet. By default, shortcuts are option A up to 34 layers and option B from 50 on (Table 1).
+
+    The authors released the networks of 50, 101 and 152 layers, without code that trains them.
+
+    Differs from the release:
+        - The first pooling is padded by one pixel on every side, as in fb.resnet.torch and torchvision. The released
+          one is not padded and keeps the incomplete windows at the right and lower edge. Both return 56x56 maps.
+        - The first convolution of ResNet-50 has no bias. The released one has one of 64 numbers, which the batch
+          normalization after it cancels.
+    """
     shortcut = SHORTCUTS[option or published_option(depth)]
     block = Basic(shortcut) if depth < 50 else Bottleneck(shortcut)
     return imagenet_net(block, TABLE_1[depth], in_channels, num_classes)

@@ -5,11 +5,19 @@ K. Simonyan, A. Zisserman, "Very Deep Convolutional Networks for Large-Scale Ima
 
 from typing import Literal
 
-import torch
 from torch import nn
 
-from archzoo.errors import TransferError
-from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, glorot_uniform, sequence
+from archzoo.layers import (
+    Conv2d,
+    Initialize,
+    Linear,
+    Net,
+    ResponseNorm,
+    copy_layers,
+    gaussian,
+    glorot_uniform,
+    sequence,
+)
 
 # Table 1: kernel sizes of the convolutions in each stage, column by column.
 TABLE_1 = {
@@ -67,15 +75,7 @@ def init_from(net: Net, shallower: Net) -> list[str]:
     Copies them from ``shallower`` into ``net`` and returns their names. Raises TransferError, and copies nothing, if
     one of the networks lacks a layer or the shapes differ.
     """
-    source, target = dict(shallower.named_parameters()), dict(net.named_parameters())
-    copied = [f"{layer}.{kind}" for layer in FROM_A for kind in ("weight", "bias")]
-    for name in copied:
-        ours, theirs = (tuple(side[name].shape) if name in side else None for side in (target, source))
-        if theirs is None or theirs != ours:
-            raise TransferError(f"{name} is {theirs} in the shallower net and {ours} in the deeper one")
-    with torch.no_grad():
-        for name in copied:
-            target[name].copy_(source[name])
+    copy_layers(net, shallower.state_dict(), FROM_A)
     return list(FROM_A)
 
 
@@ -87,7 +87,15 @@ def vgg(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """The network in one column of Table 1. ``batch_norm`` after every convolution is not in the paper."""
+    """The network in one column of Table 1. ``batch_norm`` after every convolution is not in the paper.
+
+    The released models, of nets D and E, have the same layers. They read images in the order blue, green, red.
+
+    Differs from the release:
+        - Weights start by Glorot's rule, which the paper found to work later. The nets of the paper start from a
+          Gaussian of variance 0.01, ``init="gaussian"``, and those deeper than A also from some layers of net A,
+          ``init_from``.
+    """
     parts: dict[str, nn.Module] = {}
     inputs = in_channels
     for number, (width, kernels) in enumerate(zip(WIDTHS, TABLE_1[config], strict=True), 1):

@@ -91,6 +91,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.finished: dict[nn.Module, Counts] = {}
         self.returned: list[tuple[nn.Module, tuple[int, ...] | None, int]] = []
         self.depth = 0
+        self.input_depths: list[int | None] = []  # of each running module
+        self.depths: dict[nn.Module, int] = {}
         self.uncounted_ops: dict[str, int] = {}
         self.origins: dict[int, Origin] = {}
         self.written: dict[int, Origin] = {}  # by storage: the origin of what was written into a part of a tensor
@@ -188,17 +190,26 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             origin = Origin(max(before.depth, origin.depth), index, before.grad or origin.grad)
         self.written[key] = origin
 
+    def _depth_of(self, tensors: Any) -> int | None:
+        """Layers with weights before the deepest of these tensors; None if no tensor is among them."""
+        origins = [self._origin(tensor) for tensor in tree_leaves(tensors) if isinstance(tensor, Tensor)]
+        return max((max(origin.depth, 0) for origin in origins), default=None)
+
     def enter(self, module: nn.Module, args: Any) -> None:
         """Forward pre-hook: the module starts to run."""
         if module in self.names and threading.get_ident() == self.thread:
             self.running.append(module)
             self.counts.append({})
+            self.input_depths.append(self._depth_of(args))
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
         """Forward hook: record what the module returned."""
         if module not in self.names or threading.get_ident() != self.thread:
             return
         self._finish()
+        before, after = self.input_depths.pop(), self._depth_of(out)
+        added = 0 if before is None or after is None else max(after - before, 0)
+        self.depths[module] = self.depths.get(module, 0) + added
         tensor = out if isinstance(out, Tensor) else next((t for t in tree_leaves(out) if isinstance(t, Tensor)), None)
         if tensor is None:
             self.returned.append((module, None, -1))
@@ -234,6 +245,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for module, shape, index in self.returned:
             module_stats = stats[module]
             module_stats.calls += 1
+            module_stats.depth = self.depths[module]
             module_stats.output = None if shape is None else shape[1:]
             module_stats.field_source = (self.trace, index, shape) if shape and index >= 0 else None
             if module_stats.output is not None:

@@ -20,7 +20,8 @@ class ModuleStats:
     ``conv_params`` and ``linear_params`` are weights of convolutions and linear layers, ``norm_params`` the scale and
     shift of normalization layers, ``biases`` all other biases. ``work`` holds the operation counts. ``output`` is the
     shape of the (first) tensor that the last call returned, without the batch dimension. ``output`` and
-    ``receptive_field`` are None for a module that never ran or returned no tensor.
+    ``receptive_field`` are None for a module that never ran or returned no tensor. ``depth`` is the number of layers
+    with weights that it adds to the longest path, over all its calls with positional inputs.
     """
 
     name: str
@@ -33,6 +34,7 @@ class ModuleStats:
     biases: int = 0
     work: Work = field(default_factory=Work)
     calls: int = 0
+    depth: int = 0
     output: Shape | None = None
     field_source: "tuple[CallTrace, int, Shape] | ReceptiveField | None" = field(default=None, repr=False)
 

@@ -55,10 +55,20 @@ class MultiCrop144(Protocol):
 
 @dataclass(frozen=True)
 class Dense(Protocol):
-    """The fully convolutional network on whole images at three scales, and their mirror images (VGG, Sec. 3.2)."""
+    """The fully convolutional network on whole images, and on their mirror images, at some scales (VGG, Sec. 3.2).
+
+    ``sides`` are shorter sides for a network that takes 224x224; for another one, they are in proportion.
+    """
+
+    sides: tuple[int, ...] = (256, 384, 512)
+
+    def __post_init__(self) -> None:
+        valid = isinstance(self.sides, tuple) and self.sides and all(side > 0 for side in self.sides)
+        require(bool(valid), f"sides of Dense must be a tuple of positive numbers, not {self.sides!r}")
 
     def __str__(self) -> str:
-        return "dense, three scales"
+        count = len(self.sides)
+        return f"dense, {({1: 'single scale', 3: 'three scales'}).get(count, f'{count} scales')}"
 
 
 PROTOCOLS: tuple[type[Protocol], ...] = (Dense, MultiCrop144, SingleCrop, TenCrop)

@@ -147,6 +147,20 @@ class LinearDecay(Schedule):
 
 
 @dataclass(frozen=True)
+class PolynomialDecay(Schedule):
+    """Fall to zero as a power of the remaining share of the run (Caffe's "poly")."""
+
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        require(self.power > 0, f"power of PolynomialDecay must be positive, not {self.power!r}")
+
+    def factor(self, iteration: int, run: Duration) -> float:
+        return float(max(0.0, 1 - iteration / run.iterations) ** self.power)
+
+
+@dataclass(frozen=True)
 class Cosine(Schedule):
     """Fall to zero along half a cosine, ``restarts`` times (snapshot ensembles restart; Huang et al. 2017)."""
 
@@ -258,6 +272,7 @@ SCHEDULES: tuple[type[Schedule], ...] = (
     MultiStep,
     MultiStepFraction,
     PiecewiseConstant,
+    PolynomialDecay,
     ReduceOnPlateau,
     RemainingHalves,
     StepDecay,

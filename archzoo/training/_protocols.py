@@ -1,6 +1,7 @@
 """The crops of each evaluation protocol: batches (N, C, h, w), one crop of every image at a time."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,8 +20,6 @@ from archzoo.errors import RecipeError
 from archzoo.recipes import Dense, Interpolation, MultiCrop144, Protocol, SingleCrop, TenCrop
 
 Crops = Callable[[Images, Prepared], Iterator[Tensor]]
-# VGG's test scales, for a network that was trained with scale jittering (Table 4).
-DENSE_SCALES = (256 / 224, 384 / 224, 512 / 224)
 # GoogLeNet's shorter sides (Sec. 7).
 MULTI_CROP_SIDES = (256, 288, 320, 352)
 
@@ -31,13 +30,11 @@ def crops_of(protocol: Protocol) -> Crops:
         if protocol.size is None or protocol.resize is None:
             return single_crop
         return _resized_single_crop(protocol.size, protocol.resize, protocol.interpolation)
-    by_type: dict[type[Protocol], Crops] = {
-        TenCrop: ten_crop,
-        MultiCrop144: multi_crop,
-        Dense: dense,
-    }
+    if isinstance(protocol, Dense):
+        return partial(dense, sides=protocol.sides)
+    by_type: dict[type[Protocol], Crops] = {TenCrop: ten_crop, MultiCrop144: multi_crop}
     if type(protocol) not in by_type:
-        known = ", ".join(["SingleCrop", *(kind.__name__ for kind in by_type)])
+        known = ", ".join(["SingleCrop", *(kind.__name__ for kind in by_type), "Dense"])
         raise RecipeError(f"protocol must be one of {known}, not {protocol!r}")
     return by_type[type(protocol)]
 
@@ -77,10 +74,10 @@ def multi_crop(images: Images, prepared: Prepared) -> Iterator[Tensor]:
         yield prepared.normalize_crops(torch.stack([crops[position] for crops in by_image]))
 
 
-def dense(images: Images, prepared: Prepared) -> Iterator[Tensor]:
-    """Whole images at three scales, and mirrored (VGG, Sec. 3.2), for a fully convolutional network."""
-    for scale in DENSE_SCALES:
-        scaled = stack([resize_shorter_side(image, round(prepared.side * scale)) for image in images])
+def dense(images: Images, prepared: Prepared, sides: Sequence[int]) -> Iterator[Tensor]:
+    """Whole images of these shorter sides, and mirrored (VGG, Sec. 3.2), for a fully convolutional network."""
+    for side in sides:
+        scaled = stack([resize_shorter_side(image, round(prepared.side * side / 224)) for image in images])
         batch = prepared.normalize_crops(scaled)
         yield batch
         yield batch.flip(-1)

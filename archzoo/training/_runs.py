@@ -13,6 +13,7 @@ import torch
 
 import archzoo
 from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, load, prepare
+from archzoo.errors import TransferError
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
@@ -22,7 +23,7 @@ from archzoo.training._distributed import Distributed, join
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
 from archzoo.training._trainer import train
-from archzoo.weights import described_options, save
+from archzoo.weights import described_options, initialize_from, save
 
 
 def run(
@@ -33,6 +34,8 @@ def run(
     changes: Mapping[str, Any] | None = None,
     options: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
+    init_from: str | Path | None = None,
+    init_layers: Sequence[str] = (),
     classes: Sequence[int] | None = None,
     on_corrupt: OnCorrupt = "error",
     run_dir: str | Path | None = None,
@@ -52,6 +55,8 @@ def run(
         changes: Values of the recipe to change, as in ``Recipe.with_changes``.
         options: Options of the network. ``in_channels`` and ``num_classes`` are those of the data by default.
         weights: Pretrained weights to start from: a published set or a file.
+        init_from: The weights file of another network, from which some layers start.
+        init_layers: Shell patterns over the names of these layers; by default, all that fit.
         classes: Train on these classes only, by number.
         on_corrupt: Whether a corrupt image raises DataError or is skipped.
         run_dir: Where logs, checkpoints, result.json and net.safetensors are written; ``runs/NETWORK-DATA`` by default.
@@ -62,6 +67,7 @@ def run(
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
         DataError: If the data cannot be read.
+        TransferError: If the layers of ``init_from`` do not fit.
         TrainingError: As in ``archzoo.training._trainer.train``.
         Stopped: After SIGTERM, with the state saved.
     """
@@ -77,6 +83,8 @@ def run(
         config or RunConfig(),
         device,
         log,
+        init_from,
+        tuple(init_layers),
     )
     return job.run(job.build, train)
 
@@ -112,6 +120,12 @@ class Job:
     config: RunConfig
     device: str | None
     log: Log
+    init_from: str | Path | None = None
+    init_layers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.init_layers and self.init_from is None:
+            raise TransferError("init_layers names layers of another network: give its weights file as init_from")
 
     def run(
         self,
@@ -126,6 +140,9 @@ class Job:
         with self._setup() as setup:
             torch.manual_seed(self.config.seed)
             net = build(setup.options)
+            if self.init_from is not None:
+                layers = initialize_from(net, self.init_from, self.init_layers)
+                setup.log(f"{len(layers)} layers start from {self.init_from}: {', '.join(layers)}")
             result = train(
                 net,
                 setup.splits,
@@ -182,7 +199,13 @@ class Job:
             "options": options,
             "weights": None if self.weights is None else str(self.weights),
             "classes": None if self.classes is None else list(self.classes),
+            **self._init_description(),
         }
+
+    def _init_description(self) -> dict[str, Any]:
+        if self.init_from is None:
+            return {}
+        return {"init_from": str(self.init_from), "init_layers": list(self.init_layers)}
 
     def _write(self, result: TrainResult, options: dict[str, Any]) -> Net:
         """Write net.safetensors, and return the network as it is read from there: without what its training added."""

@@ -2,6 +2,7 @@
 
 from archzoo.weights._building import build_pretrained, described_options, load
 from archzoo.weights._hub import from_hub, push
+from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, PublishedWeights, normalization
 from archzoo.weights._saving import convert, save
 
@@ -12,6 +13,7 @@ __all__ = [
     "convert",
     "described_options",
     "from_hub",
+    "initialize_from",
     "load",
     "normalization",
     "push",

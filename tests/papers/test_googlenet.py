@@ -16,6 +16,8 @@ from archzoo.models.googlenet import (
     naive_inception,
     without_auxiliary,
 )
+from archzoo.recipes import ParameterGroup, RandomResizedCrop, StepDecay, SubtractMean
+from archzoo.registry import all_claims, find_recipe
 from archzoo.training._losses import training_loss
 from tests.networks import EVERY_NET
 
@@ -147,10 +149,10 @@ def weights(module: nn.Module) -> int:
 def test_a_module_by_itself_is_ready_for_use(module: Inception) -> None:
     for name, conv in module.named_modules():
         if isinstance(conv, nn.Conv2d):
-            fans = (conv.in_channels + conv.out_channels) * conv.kernel_size[0] ** 2
-            assert conv.weight.std().item() == pytest.approx((2 / fans) ** 0.5, rel=0.1), name
+            fan_in = conv.in_channels * conv.kernel_size[0] ** 2
+            assert conv.weight.std().item() == pytest.approx(fan_in**-0.5, rel=0.1), name
             assert conv.bias is not None
-            assert not conv.bias.any()
+            assert (conv.bias == 0.2).all()
 
 
 def test_auxiliary_classifiers_are_those_of_sec_5() -> None:
@@ -237,11 +239,64 @@ def test_with_auxiliary_classifiers_it_compiles_and_exports_in_evaluation_mode()
         torch.testing.assert_close(torch.export.export(net, (images,)).module()(images), expected)
 
 
-def test_weights_start_as_stated() -> None:
+def test_weights_start_as_in_caffes_replication() -> None:
+    """models/bvlc_googlenet/train_val.prototxt: every weight_filler is "xavier"; 61 biases are 0.2, and 3 are 0."""
     torch.manual_seed(0)
-    net, normalized = archzoo.build("googlenet"), archzoo.build("googlenet_bn")
+    net = archzoo.build("googlenet", auxiliary=True)
     conv2, linear = net.get_parameter("features.conv2.weight"), net.get_parameter("classifier.linear.weight")
-    assert conv2.std().item() == pytest.approx((2 / (9 * (64 + 192))) ** 0.5, rel=0.01)
-    assert linear.std().item() == pytest.approx((2 / (1024 + 1000)) ** 0.5, rel=0.01)
-    assert normalized.get_parameter("features.conv2.weight").std().item() == pytest.approx(0.01, rel=0.01)
-    assert not any(value.any() for name, value in net.named_parameters() if name.endswith("bias"))
+    assert conv2.std().item() == pytest.approx((1 / (9 * 64)) ** 0.5, rel=0.01)
+    assert linear.std().item() == pytest.approx((1 / 1024) ** 0.5, rel=0.01)
+    biases = {name: value for name, value in net.named_parameters() if name.endswith("bias")}
+    assert len(biases) == 61 + 3
+    zero = {name for name, value in biases.items() if not value.any()}
+    assert zero == {f"classifier.{name}.bias" for name in ("linear", "aux_4a.linear", "aux_4d.linear")}
+    assert all((value == 0.2).all() for name, value in biases.items() if name not in zero)
+
+
+def test_the_batch_normalized_net_starts_as_torchvisions() -> None:
+    torch.manual_seed(0)
+    net = archzoo.build("googlenet_bn")
+    assert net.get_parameter("features.conv2.weight").std().item() == pytest.approx(0.01, rel=0.01)
+
+
+def test_about_100_building_blocks_are_the_boxes_of_fig_3() -> None:
+    """Fig. 3 draws input, convolutions, poolings, normalizations, concatenations, linear layers and softmaxes."""
+    net = build("googlenet", auxiliary=True)
+    kinds = (nn.Conv2d, nn.Linear, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, ResponseNorm, Inception)
+    boxes = sum(isinstance(module, kinds) for module in net.modules()) + 3 + 1  # three softmaxes, and the input
+    assert round(boxes, -1) == 100
+
+
+def test_the_depths_of_table_1_add_up_to_22() -> None:
+    """Sec. 5: 22 layers with parameters. A module is two of them, whatever runs side by side in it."""
+    profile = archzoo.profile(build("googlenet"), (3, 224, 224))
+    parts = [stats for stats in profile.modules if stats.name.count(".") == 1]
+    assert sum(stats.depth for stats in parts) == 22
+    assert {stats.depth for stats in parts if stats.kind == "Inception"} == {2}
+    assert profile.at("features.inception_3a.1x1").depth == 1
+
+
+def test_the_recipe_is_that_of_sec_6() -> None:
+    recipe = find_recipe("googlenet")
+    assert recipe.optimizer.options["momentum"] == 0.9
+    assert recipe.schedule == StepDecay(8, gamma=0.96)  # 4% every 8 epochs
+    assert recipe.ema > 0  # Polyak averaging
+    assert recipe.preprocessing == SubtractMean("channel")  # Sec. 5: mean subtraction, and no division
+    assert recipe.augmentation[0] == RandomResizedCrop(scale=(0.08, 1), ratio=(3 / 4, 4 / 3))
+    assert any("Polyak" in value for value in recipe.unspecified)
+    assert any("photometric" in value for value in recipe.unspecified)
+
+
+def test_the_replication_is_trained_as_its_solver_says() -> None:
+    """bvlc_googlenet: quick_solver.prototxt, and lr_mult and decay_mult of every bias."""
+    recipe = find_recipe("googlenet_caffe")
+    assert (recipe.lr, recipe.batch_size, recipe.iterations, recipe.weight_decay) == (0.01, 32, 2_400_000, 0.0002)
+    run = recipe.duration(1_281_167)
+    assert run.iterations / run.per_epoch == pytest.approx(60, abs=0.1)  # readme.md: 60 epochs
+    assert recipe.schedule.factor(1_200_000, run) == pytest.approx(0.5**0.5)
+    assert recipe.groups == (ParameterGroup("*.bias", lr_mult=2, decay_mult=0),)
+
+
+def test_numbers_of_another_source_do_not_stand_under_the_paper() -> None:
+    sources = {paper.title for paper, entry, _ in all_claims("googlenet_bn")}
+    assert sources == {"TorchVision: PyTorch's Computer Vision library"}

@@ -7,6 +7,8 @@ from torch import nn
 import archzoo
 from archzoo.layers import Net, Padded
 from archzoo.models.preact_resnet import Unit
+from archzoo.recipes import PCALighting, SubtractMean
+from archzoo.registry import find_recipe, results
 
 
 def build(name: str, **options: Any) -> Net:
@@ -87,3 +89,48 @@ def test_a_depth_that_does_not_add_up_is_refused() -> None:
         build("preact_resnet", depth=100)
     with pytest.raises(archzoo.BadOption, match="depth must be 6n [+] 2, not 111: 110 or 116"):
         build("preact_resnet", depth=111, block="basic")
+
+
+def test_an_option_a_shortcut_reads_the_input_as_the_docstring_says() -> None:
+    """fb.resnet.torch's preresnet would give it the activation; Eq. 4 has x itself."""
+    net: Net = archzoo.build("preact_resnet", depth=8, block="basic")
+    unit = next(unit for unit in units(net) if isinstance(unit.identity, Padded))
+    nn.init.zeros_(unit.get_parameter("layers.conv2.weight"))
+    maps = torch.randn(2, 16, 4, 4)
+    out = unit.eval()(maps)
+    assert torch.equal(out[:, :16], maps[:, :, ::2, ::2])
+    assert not out[:, 16:].any()
+    assert "option A" in str(archzoo.find("preact_resnet110").constructor.__doc__)
+
+
+def test_recipes_are_those_of_resnet_but_for_what_the_appendix_says() -> None:
+    cifar, imagenet = find_recipe("preact_resnet164"), find_recipe("preact_resnet200")
+    assert cifar.preprocessing == SubtractMean("pixel")  # "the same as those in [1]"
+    run = cifar.duration(50_000)
+    rates = [cifar.lr * cifar.schedule.factor(at, run) for at in (399, 400, 32_000, 48_000)]
+    assert rates == pytest.approx([0.01, 0.1, 0.01, 0.001])
+    assert PCALighting() in imagenet.augmentation  # "the same data augmentation as in [1]"
+    assert imagenet.schedule.factor(0, imagenet.duration(1_281_167)) == 1  # "no warming up"
+
+
+def test_the_release_is_trained_as_its_readme_says() -> None:
+    """README of resnet-1k-layers, and train.lua of fb.resnet.torch, which counts epochs from 1."""
+    recipe = find_recipe("preact_resnet_cifar_release")
+    assert (recipe.batch_size, recipe.epochs, recipe.weight_decay) == (64, 200, 0.0001)
+    run = recipe.duration(50_000)
+    rates = [recipe.lr * recipe.schedule.factor((epoch - 1) * run.per_epoch, run) for epoch in (80, 81, 121, 122)]
+    assert rates == pytest.approx([0.1, 0.01, 0.01, 0.001])
+    assert find_recipe("preact_resnet1001").batch_size == 128  # the paper's comes first
+
+
+@pytest.mark.parametrize(
+    ("name", "where", "errors"),
+    [
+        ("preact_resnet1001", "Table 3", {4.92, 22.71}),
+        ("preact_resnet1001", "Table 4, batches of 64", {4.62}),
+        ("preact_resnet200", "Table 5", {20.7, 5.3}),
+        ("preact_resnet200", "Table 5, scale and aspect ratio augmentation", {20.1, 4.8}),
+    ],
+)
+def test_each_error_stands_where_it_is_printed(name: str, where: str, errors: set[float]) -> None:
+    assert {result.error for result in results(name) if result.where == where} == errors

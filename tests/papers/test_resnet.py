@@ -1,3 +1,4 @@
+import inspect
 from typing import Any
 
 import pytest
@@ -6,6 +7,8 @@ from torch import nn
 
 import archzoo
 from archzoo.layers import Net, Padded, Residual
+from archzoo.recipes import FB_RESNET_TORCH_AUGMENTATION, IMAGENET_NORMALIZATION
+from archzoo.registry import all_claims, find_recipe
 
 
 def build(name: str, **options: Any) -> Net:
@@ -101,3 +104,62 @@ def test_weights_start_as_he_gaussian() -> None:
             assert (layer.weight == 1).all()
             assert not layer.bias.any()
             assert (layer.eps, layer.momentum) == (1e-5, 0.1)
+
+
+def test_claims_compare_the_networks_that_the_text_compares() -> None:
+    """Abstract: 8x deeper than VGG. Sec. 4.1: a projection doubles time and model size. Sec. 4.2: plain nets."""
+    claims = {(entry.name, claim.of, claim.printed, claim.where) for _, entry, claim in all_claims("*") if claim.of}
+    assert ("resnet152", "depth", "8x", "Abstract") in claims
+    assert {("resnet50", quantity, "doubled", "Sec. 4.1") for quantity in ("macs", "params")} <= claims
+    assert ("plain20", "params", "exactly the same", "Sec. 4.2") in claims
+    tabulated = {entry.name for _, entry, claim in all_claims("*") if claim.where == "Table 6"}
+    assert not any(name.startswith("plain") for name in tabulated)
+
+
+@pytest.mark.parametrize(("name", "printed"), [("plain34", "3.6"), ("resnet50", "3.8"), ("resnet152", "11.3")])
+def test_the_billions_of_the_text_are_claims(name: str, printed: str) -> None:
+    stated = [claim for _, _, claim in all_claims(name) if claim.printed == f"{printed} billion"]
+    assert [claim.quantity for claim in stated] == ["macs"]
+
+
+def test_the_first_pooling_differs_from_the_release_in_its_windows_alone() -> None:
+    """prototxt/ResNet-50-deploy.prototxt: kernel_size 3, stride 2, no pad; Caffe keeps the last incomplete window."""
+    pool = build("resnet50").features.get_submodule("pool1")
+    released = nn.MaxPool2d(3, stride=2, ceil_mode=True)
+    assert isinstance(pool, nn.MaxPool2d)
+    maps = torch.rand(1, 1, 112, 112)
+    assert pool(maps).shape == released(maps).shape == (1, 1, 56, 56)
+    assert not torch.equal(pool(maps), released(maps))
+    assert "not padded" in str(inspect.getdoc(archzoo.find("resnet50").constructor))
+
+
+def test_v1_5_is_trained_as_by_fb_resnet_torch() -> None:
+    """opts.lua, train.lua and datasets/transforms.lua; the batch is TRAINING.md's."""
+    for name in ("resnet_v1_5", "resnet50_v1_5", "resnet152_v1_5"):
+        recipe = find_recipe(name)
+        assert (recipe.lr, recipe.batch_size, recipe.epochs, recipe.weight_decay) == (0.1, 256, 90, 0.0001)
+        assert recipe.optimizer.options == {"momentum": 0.9, "nesterov": True}
+        assert recipe.decay_scope == "all"
+        run = recipe.duration(1_281_167)
+        rates = [recipe.lr * recipe.schedule.factor(epoch * run.per_epoch, run) for epoch in (29, 30, 60, 89)]
+        assert rates == pytest.approx([0.1, 0.01, 0.001, 0.001])
+        assert recipe.augmentation == FB_RESNET_TORCH_AUGMENTATION
+        assert recipe.preprocessing == IMAGENET_NORMALIZATION
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet110", "resnet50", "plain18", "preact_resnet164"])
+def test_weights_alone_decay(name: str) -> None:
+    """README.md of fb.resnet.torch: in the paper, "just the weights" decay."""
+    assert find_recipe(name).decay_scope == "weights"
+
+
+def test_batch_norm_statistics_are_averages_after_training() -> None:
+    """README.md of deep-residual-networks: "strictly computed using average ... after the training procedure"."""
+    assert find_recipe("resnet50").batch_norm_images > 0
+
+
+@pytest.mark.parametrize("name", ["resnet20", "resnet110", "resnet50", "preact_resnet164", "preact_resnet200", "vgg_d"])
+def test_the_momentum_is_caffes(name: str) -> None:
+    """README.md of deep-residual-networks: "v := momentum*v + lr*g"; the others ran in Caffe too."""
+    assert find_recipe(name).optimizer.name == "caffe_sgd"
+    assert find_recipe(name).optimizer.options == {"momentum": 0.9}

@@ -7,6 +7,8 @@ from torch import nn
 import archzoo
 from archzoo.layers import Net, ResponseNorm
 from archzoo.models.vgg import FROM_A, init_from
+from archzoo.recipes import Dense, Resize
+from archzoo.registry import recipes_of
 
 
 def small(name: str, **options: Any) -> Net:
@@ -96,7 +98,20 @@ def test_a_deeper_net_starts_from_a() -> None:
 
 
 def test_a_net_that_does_not_fit_gives_nothing_to_a_deeper_one() -> None:
-    with pytest.raises(ValueError, match=r"classifier.fc8.weight is \(3, 4096\) in the shallower net and \(2, 4096\)"):
+    with pytest.raises(ValueError, match=r"classifier.fc8.weight is \(3, 4096\) in the other network and \(2, 4096\)"):
         init_from(small("vgg_b"), archzoo.build("vgg_a", num_classes=3, device="meta"))
-    with pytest.raises(ValueError, match="features.conv1_1.weight is None in the shallower net"):
+    with pytest.raises(ValueError, match="features.conv1_1.weight is missing in the other network"):
         init_from(small("vgg_b"), archzoo.build("resnet20", device="meta"))
+
+
+def test_a_and_b_are_trained_at_256_and_the_deeper_nets_in_three_stages() -> None:
+    """Sec. 3.1 and Table 3: S = 256; from it S = 384, at 0.001; from that S from 256 to 512."""
+    stages = {name: [recipe.name for recipe in recipes_of(name)] for name in archzoo.names("vgg*")}
+    shallow = {"vgg", "vgg_a", "vgg_a_lrn", "vgg_b"}
+    assert {name for name, recipes in stages.items() if recipes == ["vgg_imagenet"]} == shallow
+    for name in ("vgg_c", "vgg_d", "vgg_e"):
+        recipes = recipes_of(name)
+        assert [recipe.augmentation[0] for recipe in recipes] == [Resize(256), Resize(384), Resize(256, 512)]
+        assert [recipe.lr for recipe in recipes[:2]] == [0.01, 0.001]
+        assert [recipe.protocol for recipe in recipes] == [Dense((256,)), Dense((384,)), Dense((256, 384, 512))]
+        assert all("--weights" in recipe.source for recipe in recipes[1:])

@@ -16,6 +16,7 @@ from archzoo.cli._training import read_classes, read_seeds, sort_changes
 from archzoo.errors import BadOption
 from archzoo.recipes import Recipe, defaults_of
 from archzoo.registry import find_recipe
+from archzoo.weights import save
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "rprop", "asgd")
 RUNS = ("lenet5_textbook-digits", "library")  # the directory of a run that names none, and another
@@ -81,6 +82,18 @@ def test_a_run_writes_a_network_its_recipe_and_its_result(shell: Shell, tmp_path
 
 
 @pytest.mark.slow
+def test_a_network_starts_from_layers_of_another_one(shell: Shell, tmp_path: Path) -> None:
+    other = archzoo.build("lenet5_textbook", num_classes=3)
+    save(other, tmp_path / "other.safetensors", "lenet5_textbook", num_classes=3)
+    init = ("--init-from", "other.safetensors", "--init-layers", "features.*, classifier.F6")
+    code, _, err = shell("train", "lenet5_textbook", *QUICK, *init, "--output", "run")
+    assert code == 0, err
+    assert "layers start from other.safetensors: features.C1, " in err
+    result = json.loads((tmp_path / "run" / "result.json").read_text())
+    assert (result["init_from"], result["init_layers"]) == ("other.safetensors", ["features.*", "classifier.F6"])
+
+
+@pytest.mark.slow
 def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("train", "lenet5_textbook", *QUICK, "--seed", "0,1", "--output", "runs")
     assert code == 0
@@ -109,6 +122,8 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet20", "--device", "cuda:99"), "cannot train on device 'cuda:99'"),
         (("train", "resnet20", "--device", "meta"), "cannot train on device 'meta'"),
         (("train", "resnet20", "batch_size=5000"), "images of digits, not 5000"),
+        (("train", "resnet20", "--init-layers", "classifier.*"), "give its weights file as init_from"),
+        (("train", "resnet20", "--init-from", "gone.safetensors"), "there is no file gone.safetensors"),
         (("train", "googlenet_bn", "--data", "photos"), "no recipe is published for googlenet_bn"),
         (("finetune", "resnet20", "--weights", "gone.safetensors", "--data", "digits"), "gone.safetensors"),
         (

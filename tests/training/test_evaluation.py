@@ -115,7 +115,7 @@ def test_processes_evaluate_shares_that_add_up(plain: Prepared, monkeypatch: pyt
 
 @pytest.mark.parametrize(
     ("protocol", "count"),
-    [(SingleCrop(), 1), (TenCrop(), 10), (MultiCrop144(), 144), (Dense(), 6)],
+    [(SingleCrop(), 1), (TenCrop(), 10), (MultiCrop144(), 144), (Dense(), 6), (Dense((256,)), 2)],
 )
 def test_a_protocol_has_its_number_of_crops(protocol: Protocol, count: int) -> None:
     prepared = prepare((), Normalize(), COLORS, 24)

@@ -20,6 +20,7 @@ from archzoo.recipes import (
     InverseTime,
     MultiStep,
     ParameterGroup,
+    PolynomialDecay,
     RandomCrop,
     RandomHorizontalFlip,
     Recipe,
@@ -164,6 +165,15 @@ def test_cosines_restart_and_inverse_time_falls_as_its_name() -> None:
     assert [cosine.factor(at, run) for at in (0, 25, 50, 75)] == pytest.approx([1, 0.5, 1, 0.5])
     assert [InverseTime(1.0, "epochs").factor(at, run) for at in (0, 10, 30)] == pytest.approx([1, 0.5, 0.25])
     assert Warmup(0.1, 2, InverseTime(0.0), "epochs").factor(19, run) == 0.1
+
+
+def test_a_power_of_the_remaining_share_is_caffes_poly() -> None:
+    """Caffe: base_lr * (1 - iter / max_iter) ^ power."""
+    run = Duration(100, 10)
+    assert [PolynomialDecay(0.5).factor(at, run) for at in (0, 75, 100)] == pytest.approx([1, 0.5, 0])
+    assert PolynomialDecay().factor(30, run) == pytest.approx(0.7)
+    with pytest.raises(RecipeError, match="power of PolynomialDecay must be positive, not 0"):
+        PolynomialDecay(0)
 
 
 def test_values_are_changed_by_name_and_type() -> None:
