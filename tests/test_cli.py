@@ -331,6 +331,13 @@ def test_a_piped_table_has_no_spaces_at_the_ends_of_lines(shell: Shell) -> None:
 def test_in_a_terminal_of_any_width_an_audit_leaves_nothing_out(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
 ) -> None:
+    from archzoo import auditor as module
+    from archzoo.claims import macs, sizes
+
+    entry = archzoo.find("lenet5")
+    why = "332,824 multiply-adds with the subsampling, 326,520 without, 340,908 connections"
+    claims = [sizes("28-14-10-5-1", "Fig. 2", confirmed=False), macs("401K", "Fig. 11", ours="333K", why=why)]
+    monkeypatch.setattr(module, "all_claims", lambda pattern: [(entry.paper, entry, claim) for claim in claims])
     monkeypatch.setenv("COLUMNS", str(width))
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     words = re.sub(r"\x1b\[[\d;]*m", "", shell("audit", "lenet5")[1]).split()
