@@ -35,9 +35,13 @@ def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) 
 
 
 def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
-    """An object with two lists: ``claims`` and ``differences``. ``ours`` is a number, or a list of them for a size."""
-    written = {"claims": list(map(asdict, results)), "differences": list(map(asdict, differences))}
-    return json.dumps(written, indent=2, ensure_ascii=False) + "\n"
+    """A list of objects, one for each claim. ``ours`` is a number, or a list of them for a size.
+
+    ``differences`` are those of the claim's network from the released code.
+    """
+    by_name = {name: entry.sentences for entry in differences for name in entry.names}
+    rows = [{**asdict(result), "differences": by_name.get(result.name, ())} for result in results]
+    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
 
 
 def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
