@@ -27,12 +27,11 @@ def points(axis: Any) -> set[tuple[float, float]]:
 @pytest.mark.slow
 def test_points_are_our_counts_and_the_papers_errors() -> None:
     params, macs = figures.cost_against_error("imagenet top-1", "single crop").axes
-    error = {
-        result.name: result.error
-        for result in results("densenet*", "imagenet top-1")
-        if result.protocol == "single crop"
-    }
-    assert error["densenet121"] == 25.02
+    error: dict[str, float] = {}
+    for result in results("densenet*", "imagenet top-1"):
+        if result.protocol == "single crop" and not result.options:
+            error[result.name] = min(result.error, error.get(result.name, 100.0))
+    assert error["densenet121"] == 25.0  # of the authors' release; Table 3 has 25.02
     for name, value in error.items():
         cost = archzoo.profile(archzoo.build(name, device="meta"), (3, 224, 224))
         assert (cost.params, value) in points(params)
