@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from archzoo.training._distributed import Distributed, launch
     from archzoo.training._evaluation import evaluate, predict
     from archzoo.training._logs import Log, log_to_stderr
-    from archzoo.training._parallel import skips_modules
     from archzoo.training._precision import prefers_channels_last
     from archzoo.training._protocols import single_crop
     from archzoo.training._result import TrainResult
@@ -41,7 +40,6 @@ __all__ = [
     "prefers_channels_last",
     "run",
     "single_crop",
-    "skips_modules",
     "train",
 ]
 
@@ -63,7 +61,6 @@ _MODULES = {
     "prefers_channels_last": "_precision",
     "run": "_runs",
     "single_crop": "_protocols",
-    "skips_modules": "_parallel",
     "train": "_trainer",
 }
 

@@ -1,6 +1,7 @@
 """torch.optim's optimizer for a recipe and a network, and which parameters have weight decay."""
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -24,9 +25,16 @@ def build_optimizer(
     with_rates = [{**group, "initial_lr": group.get("lr", recipe.lr)} for group in groups]
     decay = {"weight_decay": recipe.weight_decay} if recipe.optimizer.takes_weight_decay else {}
     optimizer: torch.optim.Optimizer = optimizer_class(recipe.optimizer.name)(
-        with_rates, lr=recipe.lr, **decay, **recipe.optimizer.options
+        with_rates, lr=recipe.lr, **decay, **_fused(recipe, groups), **recipe.optimizer.options
     )
     return optimizer
+
+
+def _fused(recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """One kernel for the update of all parameters, where they are on a GPU and the optimizer has it."""
+    on_gpu = all(parameter.device.type == "cuda" for group in groups for parameter in group["params"])
+    has_it = "fused" in signature(optimizer_class(recipe.optimizer.name)).parameters
+    return {"fused": True} if on_gpu and has_it and not {"foreach", "fused"} & set(recipe.optimizer.options) else {}
 
 
 def _default_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
