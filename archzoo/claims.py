@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
+from math import prod
 from typing import Any
 
 from archzoo.errors import ClaimError
@@ -141,6 +142,14 @@ def _agrees_as_sides(printed: str, conventions: frozenset[str], unit: int) -> Ca
     return partial(_same_sides, read_sides(printed))
 
 
+def _same_volume(sides: tuple[int, ...], count: Count) -> bool:
+    return prod(sides) == count
+
+
+def _agrees_as_volume(printed: str, conventions: frozenset[str], unit: int) -> Callable[[Count], bool]:
+    return partial(_same_volume, read_sides(printed))
+
+
 def _sum_over_parts(count: Callable[[Any, frozenset[str]], int]) -> Callable[[Any, str, frozenset[str]], Count]:
     """The sum of a count of one module over the named parts, which are joined by " + "."""
 
@@ -154,6 +163,14 @@ def _count_params(module: Any, conventions: frozenset[str]) -> int:
     if "weights only" in conventions:
         return int(module.weights)
     return int(module.params - (module.norm_params if "without batch norm" in conventions else 0))
+
+
+def _count_kernels(module: Any, conventions: frozenset[str]) -> int:
+    return int(module.output[0]) if module.output else 0
+
+
+def _weights_of_kernel(module: Any, conventions: frozenset[str]) -> int:
+    return int(module.weights) // max(_count_kernels(module, conventions), 1)
 
 
 def _size_of(profile: Any, at: str, conventions: frozenset[str]) -> tuple[int, ...]:
@@ -177,6 +194,13 @@ QUANTITIES: Mapping[str, Quantity] = {
         _total("neurons", "outputs of the layers that have weights", lambda module, _: module.neurons),
         _total("layers", "layers with weights that ran", lambda module, _: module.layers),
         _total("bytes", "size of the parameters, four bytes each", lambda module, _: 4 * module.params),
+        _total("kernels", "kernels of a convolution: one for each map that it returns", _count_kernels),
+        Quantity(
+            "kernel",
+            "weights of one kernel of a convolution, printed as height x width x maps that it reads",
+            _sum_over_parts(_weights_of_kernel),
+            _agrees_as_volume,
+        ),
         Quantity(
             "depth", "layers with weights on the longest path", lambda profile, *_: profile.depth, _agrees_as_number
         ),
@@ -199,6 +223,8 @@ macs = partial(Claim, "macs")
 flops = partial(Claim, "flops")
 connections = partial(Claim, "connections")
 neurons = partial(Claim, "neurons")
+kernels = partial(Claim, "kernels")
+kernel = partial(Claim, "kernel")
 depth = partial(Claim, "depth")
 megabytes = partial(Claim, "bytes")
 size = partial(Claim, "size")

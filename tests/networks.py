@@ -105,9 +105,14 @@ COVER = [
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
 LONG = ["preact_resnet200", "stochastic_depth_152", "fractalnet34"]
+# AlexNet's layers in another order, a third time a quarter of a gigabyte: its own tests hold the order.
+AGAIN = ["alexnet_cuda_convnet2"]
 # The smallest network of every other constructor.
 CONSTRUCTORS = [
     "nin",
+    "nin_cifar100",
+    "nin_svhn",
+    "nin_mnist",
     "resnet50_v1_5",
     "plain20",
     "plain18",

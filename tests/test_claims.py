@@ -2,8 +2,8 @@ from fractions import Fraction
 
 import pytest
 
-from archzoo.auditor import judge
-from archzoo.claims import Claim, Count, depth, macs, params, ratio, size, sizes, weights
+from archzoo.auditor import judge, profiled
+from archzoo.claims import QUANTITIES, Claim, Count, depth, kernel, kernels, macs, params, ratio, size, sizes, weights
 from archzoo.paper import Paper
 from archzoo.printed import read_number
 from archzoo.registry import Entry, all_claims
@@ -62,12 +62,23 @@ def test_a_k_is_1024_where_the_paper_counts_so() -> None:
         (size("28x28x256", "x"), (28, 28, 256), "match"),
         (size("28x28", "x"), (28, 28, 256), "match"),
         (size("28x28x256", "x"), (28, 28, 480), "mismatch"),
+        (kernels("96", "x"), 96, "match"),
+        (kernels("96", "x"), 34_848, "mismatch"),
+        (kernel("11x11x3", "x"), 363, "match"),
+        (kernel("5x5x48", "x"), 5 * 5 * 96, "mismatch"),
         (sizes("32-16-8", "x"), (32, 16, 8), "match"),
         (sizes("32-16-8", "x"), (32, 16), "mismatch"),
     ],
 )
 def test_the_printed_digits_are_the_tolerance(claim: Claim, count: Count, verdict: str) -> None:
     assert claim.judge(count) == verdict
+
+
+def test_kernels_are_counted_with_the_maps_that_they_read() -> None:
+    # AlexNet's conv2: 256 kernels of 5x5x48, for its two groups read half of the 96 maps (Sec. 3.5).
+    profile = profiled("alexnet")
+    assert QUANTITIES["kernels"].count(profile, "features.conv2", frozenset()) == 256  # type: ignore[misc]
+    assert QUANTITIES["kernel"].count(profile, "features.conv2", frozenset()) == 5 * 5 * 48  # type: ignore[misc]
 
 
 def test_an_explained_claim_fails_when_the_difference_goes_away() -> None:

@@ -165,6 +165,9 @@ def test_literals_are_read_as_what_they_are() -> None:
     assert arguments.read_value(archzoo.find("resnet").types["depth"], "50") == 50
     assert arguments.read_value(archzoo.find("resnet").types["option"], "B") == "B"
     assert arguments.read_value(archzoo.find("resnet").types["option"], "None") is None
+    assert arguments.read_value(archzoo.find("fractalnet").types["drop"], "0.2") == 0.2
+    assert arguments.read_value(archzoo.find("fractalnet").types["drop"], "0,0.1") == (0.0, 0.1)
+    assert arguments.read_value(archzoo.find("fractalnet").types["drop"], "None") is None
 
 
 def test_the_audit_in_json_has_the_promised_keys(shell: Shell) -> None:

@@ -7,7 +7,7 @@ import pytest
 from torch import nn
 
 import archzoo
-from tests.networks import CLASSES, COVER, HEAVY, KINDS, LONG, NETS, build, on_meta, parameters
+from tests.networks import AGAIN, CLASSES, COVER, HEAVY, KINDS, LONG, NETS, build, on_meta, parameters
 
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
 
@@ -40,7 +40,7 @@ def layer_orders(net: nn.Module) -> set[Hashable]:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("chosen", "left_out", "kinds"),
-    [(CLASSES, [], layer_classes), (COVER, LONG, layer_orders)],
+    [(CLASSES, [], layer_classes), (COVER, [*LONG, *AGAIN], layer_orders)],
     ids=["classes", "orders"],
 )
 def test_a_cover_has_what_every_network_has(
@@ -53,4 +53,4 @@ def test_a_cover_has_what_every_network_has(
 
 
 def test_every_constructor_is_among_the_kinds() -> None:
-    assert {archzoo.find(name).target for name in NETS} == {archzoo.find(name).target for name in KINDS}
+    assert {archzoo.find(name).target for name in NETS} == {archzoo.find(name).target for name in [*KINDS, *AGAIN]}

@@ -1,5 +1,6 @@
 """Figures: what is drawn is what is counted, and the same figure is the same bytes."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 from matplotlib.patches import Rectangle
+from PIL import Image
 from torch import nn
 
 import archzoo
+from archzoo.data import ImageSet, augmented_views
 from archzoo.profiler import memory
-from archzoo.registry import results
+from archzoo.registry import find_recipe, results
 from archzoo.report import figures
 from tests.shell import Shell
 
@@ -77,6 +80,92 @@ def test_optimizers_go_down_a_ravine_and_are_torchs() -> None:
     )  # by hand: minus rate times gradient
 
 
+def test_newtons_method_is_done_in_one_step_or_stays_at_the_saddle() -> None:
+    """By hand: a quadratic is its own approximation, and the saddle's is 0.5 x^2 - 0.5 y^2 around the origin."""
+    ravine, saddle = figures.SURFACES["ravine"], figures.SURFACES["saddle"]
+    assert figures.newton_path(*ravine, 1).tolist() == [list(ravine[1]), [0.0, 0.0]]
+    assert figures.newton_path(*saddle, 60)[-1].tolist() == pytest.approx([0, 0])
+
+
+def test_l_bfgs_reaches_the_minima() -> None:
+    """Those of the saddle are where -y + 0.08 y^3 = 0."""
+    make = figures.OPTIMIZERS["L-BFGS"]
+    assert figures.path(make, *figures.SURFACES["ravine"], 12)[-1].tolist() == pytest.approx([0, 0], abs=1e-3)
+    x, y = figures.path(make, *figures.SURFACES["saddle"], 12)[-1].tolist()
+    assert (x, abs(y)) == pytest.approx((0, 12.5**0.5), abs=0.02)
+
+
+def test_every_optimizer_has_its_path_in_the_legend() -> None:
+    figure = figures.optimizer_paths(steps=3)
+    legend = figure.axes[1].get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [*figures.OPTIMIZERS, "Newton", "start"]
+    assert len({(line.get_color(), line.get_marker()) for line in figure.axes[0].lines}) == len(names)
+
+
+def test_activations_and_their_derivatives_are_those_of_the_textbook() -> None:
+    x = torch.tensor([-3.0, -0.4, 0.7, 2.5], dtype=torch.float64)
+    s, t, negative = 1 / (1 + (-x).exp()), (x.exp() - (-x).exp()) / (x.exp() + (-x).exp()), x < 0
+    expected = {
+        "sigmoid": (s, s * (1 - s)),
+        "tanh": (t, 1 - t**2),
+        "ReLU": (x * ~negative, 1.0 * ~negative),
+        "leaky ReLU": (torch.where(negative, 0.1 * x, x), torch.where(negative, 0.1, 1.0)),
+        "ELU": (torch.where(negative, x.exp() - 1, x), torch.where(negative, x.exp(), 1.0)),
+        # The tangents of x^2 / 2 at -1.5, -0.5, 0.5 and 1.5: the nearest one is the largest.
+        "maxout": (
+            torch.tensor([1.5 * 3 - 1.125, 0.2 - 0.125, 0.35 - 0.125, 1.5 * 2.5 - 1.125]),
+            torch.tensor([-1.5, -0.5, 0.5, 1.5]),
+        ),
+    }
+    assert expected.keys() == figures.ACTIVATIONS.keys()
+    for name, (values, slopes) in expected.items():
+        torch.testing.assert_close(figures.ACTIVATIONS[name](x), values.double(), msg=name)
+        torch.testing.assert_close(figures.derivative(figures.ACTIVATIONS[name], x), slopes.double(), msg=name)
+
+
+def test_saturation_is_shaded_where_the_derivative_is_small() -> None:
+    """By hand: s (1 - s) = 0.05 at +-2.887, 1 - t^2 = 0.05 at +-2.178, e^x = 0.05 at -2.996."""
+    shaded = {}
+    for axis in figures.activations().axes:
+        ends = [path.get_extents() for collection in axis.collections for path in collection.get_paths()]
+        shaded[axis.get_title(loc="left")] = [round(end, 1) for box in ends for end in (box.x0, box.x1)]
+    assert shaded == {
+        "sigmoid": [-6, -2.9, 2.9, 6],
+        "tanh": [-6, -2.2, 2.2, 6],
+        "ReLU": [-6, 0],
+        "leaky ReLU": [],
+        "ELU": [-6, -3],
+        "maxout": [],
+    }
+
+
+def digit_images(count: int) -> ImageSet:
+    pixels = torch.randint(0, 256, (count, 1, 32, 32), dtype=torch.uint8)
+    return ImageSet.from_tensor("digits", pixels, torch.arange(count) % 10, list("0123456789"))
+
+
+def test_augmentation_shows_the_original_and_then_the_views_of_training() -> None:
+    images, recipe = digit_images(21), find_recipe("digits")
+    figure = figures.augmentation(recipe, images, pictures=3, epochs=2, seed=4)
+    axes = np.array(figure.axes).reshape(3, 3)
+    assert [axis.get_title() for axis in axes[0]] == ["original", "epoch 1", "epoch 2"]
+    assert [axis.get_ylabel() for axis in axes[:, 0]] == ["0", "0", "0"]  # of images 0, 10 and 20
+    assert figure.get_suptitle() == "digits: RandomCrop(padding=2)"
+    views = augmented_views(recipe.augmentation, recipe.preprocessing, images, 32, [0, 10, 20], epochs=2, seed=4)
+    for row, index in enumerate((0, 10, 20)):
+        original, *drawn = (np.asarray(axis.images[0].get_array()) for axis in axes[row])
+        assert (original == images.take(torch.tensor([index]))[0].squeeze(0).numpy()).all()
+        for epoch in range(2):
+            assert (drawn[epoch] == views[epoch, row, 0].numpy()).all()
+
+
+def test_the_input_side_is_that_of_the_recipes_network() -> None:
+    names = ("lenet5_mnist", "wide_resnet_cifar", "alexnet_imagenet", "fine_tuning", "digits")
+    assert [figures.input_side(find_recipe(name)) for name in names] == [32, 32, 224, 224, 32]
+
+
 @pytest.mark.slow
 def test_filters_curves_maps_and_predictions_are_drawn_as_given() -> None:
     assert len(figures.first_filters(archzoo.build("nin")).axes) == 192
@@ -119,6 +208,8 @@ def test_bad_input_is_refused_with_what_would_be_right(tmp_path: Path) -> None:
         figures.cost_against_error("svhn", "ten crops")
     with pytest.raises(ValueError, match="no results on 'cifar'"):
         figures.cost_against_error("cifar")
+    with pytest.raises(archzoo.ArchzooError, match="at least one picture and one epoch are drawn, not 0 and 6"):
+        figures.augmentation("digits", digit_images(2), pictures=0)
     with pytest.raises(archzoo.ArchzooError, match="no convolution"):
         figures.first_filters(nn.Linear(2, 2))
     assert list(tmp_path.iterdir()) == []
@@ -138,3 +229,37 @@ def test_the_command_writes_what_is_asked_for(shell: Shell, tmp_path: Path) -> N
     assert (code, "cannot be a folder for figures" in err) == (2, True)
     code, _, err = shell("figures", "--run", str(tmp_path), "--output", str(out))
     assert (code, "has no log.csv of a run" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_the_command_draws_augmentation_of_any_recipe_and_pictures(shell: Shell, tmp_path: Path) -> None:
+    out = tmp_path / "figures"
+    arguments = ("--output", str(out), "--format", "png", "--pictures", "1", "--epochs", "1")
+    code, _, err = shell("figures", "augmentation", "--recipe", "digits", "--recipe", "wide_resnet_cifar", *arguments)
+    assert (code, err.count("wrote")) == (0, 2)
+    code, _, _ = shell("figures", "augmentation", "--recipe", "lenet5_textbook", "--data", "digits", *arguments)
+    assert code == 0
+    folder = tmp_path / "mnist"  # named as a dataset of one channel, but with pictures in color
+    folder.mkdir()
+    Image.linear_gradient("L").convert("RGB").save(folder / "gradient.png")
+    code, _, _ = shell("figures", "augmentation", "--recipe", "digits", "--data", str(folder), *arguments)
+    assert code == 0
+    names = [f"augmentation-{name}.png" for name in ("digits", "lenet5_textbook", "wide_resnet_cifar")]
+    assert sorted(path.name for path in out.iterdir()) == names
+    code, _, err = shell("figures", "optimizers", "--recipe", "digits", *arguments)
+    assert (code, "are for the figure augmentation: name it too" in err) == (2, True)
+    code, _, err = shell("figures", "augmentation", "--data", "nowhere", *arguments)
+    assert (code, "no dataset and no folder is called 'nowhere'" in err) == (2, True)
+
+
+@pytest.mark.slow
+def test_without_scikit_learn_the_command_draws_all_other_figures(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
+    monkeypatch.setattr("archzoo.cli._drawings._drawings", lambda: {"activations": {"act": figures.activations}})
+    code, _, err = shell("figures", "--output", str(tmp_path))
+    assert (code, [path.name for path in tmp_path.iterdir()]) == (0, ["act.svg"])
+    assert "left out augmentation-alexnet_imagenet.svg: the photographs come from scikit-learn" in err
+    code, _, err = shell("figures", "augmentation", "--output", str(tmp_path))
+    assert (code, "pip install 'archzoo[train]'" in err) == (2, True)

@@ -66,6 +66,7 @@ MAY_IMPORT = {
     "report": {
         "auditor",
         "claims",
+        "data",
         "files",
         "layers",
         "paper",

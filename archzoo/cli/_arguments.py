@@ -67,6 +67,8 @@ def read_value(kind: Any, text: str) -> Any:
                 return tuple(item(part) for part in text.strip("()").split(",") if part.strip())
             if get_origin(member) is Literal:
                 return next(value for value in get_args(member) if str(value) == text)
+            if member in (int, float):
+                return member(text)
         except (ValueError, StopIteration):
             continue
     if kind is bool:

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,13 +11,14 @@ import typer
 
 from archzoo.cli._arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli._costs import Size, Target
-from archzoo.errors import ReportError
+from archzoo.errors import MissingDependency, ReportError
 from archzoo.files import write_text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCHEDULES = ("resnet110_cifar10", "densenet_cifar", "wide_resnet_cifar", "googlenet_imagenet", "shufflenet_v2_imagenet")
+AUGMENTATIONS = ("alexnet_imagenet", "densenet_imagenet", "wide_resnet_cifar")
 
 
 def diagram(
@@ -59,6 +61,8 @@ class Kind(str, Enum):
     receptive_fields = "receptive-fields"
     schedules = "schedules"
     optimizers = "optimizers"
+    activations = "activations"
+    augmentation = "augmentation"
 
 
 class Suffix(str, Enum):
@@ -75,23 +79,69 @@ def figures(
     output: Annotated[Path, typer.Option(help="The folder for the figures.")] = Path("figures"),
     form: Annotated[Suffix, typer.Option("--format", help="File format.")] = Suffix.svg,
     run: Annotated[list[Path] | None, typer.Option(help="A run directory, for training curves; repeatable.")] = None,
+    recipe: Annotated[
+        list[str] | None, typer.Option(help="A recipe or a network, for augmentation; repeatable.")
+    ] = None,
+    data: Annotated[
+        str, typer.Option(help="Pictures for augmentation: a dataset, a folder, digits or photographs.")
+    ] = "",
+    pictures: Annotated[int, typer.Option(min=1, help="Rows of the figure of augmentation.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Columns of the figure of augmentation.")] = 6,
+    seed: Annotated[int, typer.Option(help="The seed of augmentation.")] = 0,
 ) -> None:
-    """Draw figures of costs, receptive fields, memory, schedules and training runs."""
-    from archzoo.report.figures import save, training_curves
+    """Draw figures of costs, receptive fields, memory, schedules, optimizers, activations, augmentation and runs."""
+    from archzoo.report.figures import training_curves
 
-    drawings = _drawings()
+    drawings = _drawings() | {
+        "augmentation": {
+            f"augmentation-{name}": partial(_augmentation, name, data, pictures, epochs, seed)
+            for name in recipe or AUGMENTATIONS
+        }
+    }
     selected = [kind.value for kind in kinds or ()] or ([] if run else list(drawings))
+    if (recipe or data) and "augmentation" not in selected:
+        raise ReportError("--recipe and --data are for the figure augmentation: name it too, or leave them out")
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ReportError(f"{output} cannot be a folder for figures: {error.strerror}") from error
     for kind in selected:
         for name, draw in drawings[kind].items():
-            save(draw(), output / f"{name}.{form.value}")
-            log(f"wrote {output / f'{name}.{form.value}'}")
+            _save(draw, output / f"{name}.{form.value}", required=bool(kinds))
     if run:
-        save(training_curves({folder.name: _history(folder) for folder in run}), output / f"curves.{form.value}")
-        log(f"wrote {output / f'curves.{form.value}'}")
+        histories = {folder.name: _history(folder) for folder in run}
+        _save(lambda: training_curves(histories), output / f"curves.{form.value}")
+
+
+def _save(draw: "Callable[[], Figure]", path: Path, *, required: bool = True) -> None:
+    """Draw a figure and write it. One that is not required is left out where a package is not installed."""
+    from archzoo.report.figures import save
+
+    try:
+        figure = draw()
+    except MissingDependency as error:
+        if required:
+            raise
+        log(f"left out {path.name}: {error}")
+        return
+    save(figure, path)
+    log(f"wrote {path}")
+
+
+def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -> "Figure":
+    """What a recipe makes of pictures, by default of digits or photographs, whichever is nearer to its own data."""
+    from archzoo.data import NORMALIZATION, load_pictures
+    from archzoo.registry import find_recipe
+    from archzoo.report import figures
+
+    recipe = find_recipe(name)
+    side = figures.input_side(recipe)
+    source = data or ("digits" if recipe.data in ("digits", "mnist") else "photographs")
+    images = load_pictures(source, side=side)
+    constants = NORMALIZATION.get(source)
+    return figures.augmentation(
+        recipe, images, side=side, pictures=pictures, epochs=epochs, seed=seed, constants=constants
+    )
 
 
 def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
@@ -124,6 +174,7 @@ def _drawings() -> "dict[str, dict[str, Callable[[], Figure]]]":
         "receptive-fields": {"receptive-fields": figures.receptive_field_growth},
         "schedules": {"schedules": lambda: figures.schedules(rates())},
         "optimizers": {"optimizers": figures.optimizer_paths},
+        "activations": {"activations": figures.activations},
     }
 
 

@@ -25,8 +25,10 @@ def recipe(
     if form is Format.json:
         print(json.dumps(changed.to_dict(), indent=1))
     elif form is Format.table:
-        for key, text in describe(changed).items():
-            print(f"{key:>16}  {text}")
+        texts = describe(changed)
+        width = max(map(len, texts))
+        for key, text in texts.items():
+            print(f"{key:>{width}}  {text}")
         print(f"\n{draw_rates(changed, TRAINING_IMAGES.get(changed.data, 50_000))}")
     else:
         raise RecipeError(f"--format of a recipe must be table or json, not {form.value}")

@@ -6,12 +6,14 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._digits import load_digits
 from archzoo.data._images import Images, stack
 from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches
+from archzoo.data._pictures import load_photographs, load_pictures
 from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
 from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
 from archzoo.data._resident import why_not_resident
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
 from archzoo.data._splits import Splits, split
+from archzoo.data._views import augmented_views
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -26,12 +28,15 @@ __all__ = [
     "Pipeline",
     "Prepared",
     "Splits",
+    "augmented_views",
     "center_crop",
     "check_batch_size",
     "derive_seed",
     "load",
     "load_batches",
     "load_digits",
+    "load_photographs",
+    "load_pictures",
     "multi_crop_144",
     "prepare",
     "read_image",

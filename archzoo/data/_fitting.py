@@ -11,7 +11,7 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._images import stack, to_float
 from archzoo.data._steps import normalize_contrast
 from archzoo.errors import DataError
-from archzoo.recipes import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes import Bytes, Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
 
 ChannelStatistics = tuple[Sequence[float], Sequence[float]]  # means and standard deviations, of values from 0 to 1
 Fitted = Mapping[str, Tensor]
@@ -37,6 +37,15 @@ def _fit_rescale(
     span = preprocessing.high - preprocessing.low
     ones = torch.ones(images.channels, 1, 1)
     return {"mean": ones * (-preprocessing.low / span), "std": ones / span}
+
+
+@fit.register
+def _fit_bytes(
+    preprocessing: Bytes, images: ImageSet, frame: Pipeline, constants: ChannelStatistics | None
+) -> dict[str, Tensor]:
+    if preprocessing.order == "BGR" and images.channels not in (1, 3):
+        raise DataError(f"Bytes('BGR') takes images of 3 channels, or of 1, not the {images.channels} of {images.name}")
+    return {"mean": torch.zeros(images.channels, 1, 1), "std": torch.ones(images.channels, 1, 1)}
 
 
 @fit.register

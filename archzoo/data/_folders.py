@@ -1,6 +1,6 @@
 """Folders of image files in torchvision's layout: one folder per class."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -63,6 +63,32 @@ def read_class_folders(root: Path, channels: int, on_corrupt: OnCorrupt) -> Imag
     empty = sorted(set(classes) - {classes[label] for _, label in files})
     if empty:
         raise DataError(f"{root} has no images of {', '.join(empty)}: add some, or remove the folder")
+    return _decode(root, files, classes, channels, on_corrupt)
+
+
+def read_images(root: Path, channels: int, on_corrupt: OnCorrupt) -> ImageSet:
+    """All images in a folder and the folders inside it, as one class of the folder's name.
+
+    Raises DataError where there is no image, or one is corrupt.
+    """
+    files = [(path, 0) for path in find_images(root)]
+    if not files:
+        raise DataError(f"{root} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return _decode(root, files, [root.resolve().name], channels, on_corrupt, layout="one class ")
+
+
+def _decode(
+    root: Path,
+    files: Sequence[tuple[Path, int]],
+    classes: Sequence[str],
+    channels: int,
+    on_corrupt: OnCorrupt,
+    layout: str = "",
+) -> ImageSet:
+    """The images of these files with these labels, from the cache after the first time.
+
+    ``layout`` tells two readings of the same files apart.
+    """
     stamps = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path, _ in files]
 
     def decode() -> Iterator[DecodedImage]:
@@ -71,5 +97,5 @@ def read_class_folders(root: Path, channels: int, on_corrupt: OnCorrupt) -> Imag
             if pixels is not None:
                 yield DecodedImage(pixels, label)
 
-    key = f"{root.resolve()} {channels} {on_corrupt} {stamps}"
+    key = f"{layout}{root.resolve()} {channels} {on_corrupt} {stamps}"
     return cached(root.resolve().name, key, classes, channels, decode)

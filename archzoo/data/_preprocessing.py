@@ -12,7 +12,16 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._fitting import ChannelStatistics, Fitted, fit
 from archzoo.data._images import Images
 from archzoo.errors import DataError
-from archzoo.recipes import CenterCrop, Preprocessing, RandomResizedCrop, Resize, SubtractMean, Transform, ZCAWhitening
+from archzoo.recipes import (
+    Bytes,
+    CenterCrop,
+    Preprocessing,
+    RandomResizedCrop,
+    Resize,
+    SubtractMean,
+    Transform,
+    ZCAWhitening,
+)
 
 # The shorter side that test images are resized to, over the side of a crop, as 256 is to 224 in the papers on ImageNet.
 RESIZE_RATIO = 256 / 224
@@ -91,7 +100,7 @@ def prepare(
     if fitted is None:
         fitted = fit(preprocessing, images, Pipeline((*frame, CenterCrop(side)) if draws_size else frame), constants)
     normalize, last = _normalization(preprocessing, fitted)
-    if _is_by_pixel(preprocessing) and not draws_size:
+    if is_by_pixel(preprocessing) and not draws_size:
         train = (*frame, normalize, *transforms[fixed:], *last)
         return Prepared(side, Pipeline(train), Pipeline((*frame, normalize)), Pipeline(last), fitted)
     place = next((at for at, step in enumerate(transforms) if getattr(step, "fills", False)), len(transforms))
@@ -108,7 +117,8 @@ def _is_fixed(step: Step) -> bool:
     return isinstance(step, Resize | CenterCrop | steps.Pad) and step.draws == 0
 
 
-def _is_by_pixel(preprocessing: Preprocessing) -> bool:
+def is_by_pixel(preprocessing: Preprocessing) -> bool:
+    """Whether it has a mean for each pixel, which belongs to one frame."""
     by_pixel = isinstance(preprocessing, SubtractMean) and preprocessing.scope == "pixel"
     return by_pixel or isinstance(preprocessing, ZCAWhitening)
 
@@ -123,8 +133,10 @@ def _fit_to_side(images: ImageSet, side: int) -> tuple[Step, ...]:
 
 
 def _normalization(preprocessing: Preprocessing, fitted: Fitted) -> tuple[Step, tuple[Step, ...]]:
-    """The normalization, and what comes last: SubtractMean gives values on the scale of 0 to 255."""
+    """The normalization, and what comes last: SubtractMean and Bytes give values on the scale of 0 to 255."""
     if isinstance(preprocessing, ZCAWhitening):
         return steps.ZCAWhitening(fitted["mean"], fitted["matrix"], preprocessing.contrast), ()
-    last = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean) else ()
+    last: tuple[Step, ...] = (steps.Scale(255.0),) if isinstance(preprocessing, SubtractMean | Bytes) else ()
+    if isinstance(preprocessing, Bytes) and preprocessing.order == "BGR":
+        last = (*last, steps.ReverseChannels())
     return steps.Normalize(fitted["mean"], fitted["std"]), last

@@ -37,6 +37,13 @@ class Scale:
 
 
 @dataclass(frozen=True)
+class ReverseChannels:
+    """Channels in the opposite order: RGB becomes BGR."""
+
+    draws: ClassVar[int] = 0
+
+
+@dataclass(frozen=True)
 class ZCAWhitening:
     """Normalize the contrast of each image to a norm, subtract the mean (D,) and multiply by the matrix (D, D)."""
 
@@ -66,6 +73,11 @@ def _normalize(step: Normalize, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _scale(step: Scale, images: Images, numbers: Tensor) -> Images:
     return to_float(stack(images)) * step.factor
+
+
+@apply.register
+def _reverse(step: ReverseChannels, images: Images, numbers: Tensor) -> Images:
+    return stack(images).flip(1)
 
 
 @apply.register

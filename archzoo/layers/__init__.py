@@ -10,6 +10,7 @@ from archzoo.layers._initializers import (
     glorot_uniform,
     he_normal_fan_in,
     he_normal_fan_out,
+    uniform_scale,
     xavier_fan_in,
 )
 from archzoo.layers._modes import evaluation_mode
@@ -46,5 +47,6 @@ __all__ = [
     "repeats",
     "sequence",
     "stages",
+    "uniform_scale",
     "xavier_fan_in",
 ]

@@ -32,6 +32,13 @@ def he_normal_fan_out(layer: nn.Module) -> None:
         _zero_bias(layer)
 
 
+def uniform_scale(layer: nn.Module) -> None:
+    """Batch-norm scales from U(0, 1), shifts zero: what Torch7 starts them with (torch/nn, BatchNormalization.lua)."""
+    if isinstance(layer, nn.BatchNorm2d):
+        nn.init.uniform_(layer.weight)
+        nn.init.zeros_(layer.bias)
+
+
 def gaussian(std: float) -> Initialize:
     """Normal distribution of standard deviation ``std``, biases zero."""
     return partial(_gaussian, std=std)

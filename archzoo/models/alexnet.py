@@ -1,7 +1,7 @@
 """AlexNet: a large convolutional network with ReLU, local response normalization, overlapping pooling and dropout.
 
 A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convolutional Neural Networks", NIPS 2012.
-The one-tower variant: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
+The single tower: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
 """
 
 import torch.nn.functional as F
@@ -39,6 +39,24 @@ def overlapping_pool() -> nn.MaxPool2d:
     return nn.MaxPool2d(3, stride=2)
 
 
+def released_response_norm() -> ResponseNorm:
+    """Response normalization as cuda-convnet2 computes it: its alpha is divided by the five maps of the window."""
+    return ResponseNorm(alpha=1e-4 / 5)
+
+
+def last_convolutions() -> dict[str, nn.Module]:
+    """conv3 to conv5 and the last pooling of a single tower (2014, footnote 1)."""
+    return {
+        "conv3": Conv2d(192, 384, 3, padding=1),
+        "relu3": relu(),
+        "conv4": Conv2d(384, 256, 3, padding=1),
+        "relu4": relu(),
+        "conv5": Conv2d(256, 256, 3, padding=1),
+        "relu5": relu(),
+        "pool5": overlapping_pool(),
+    }
+
+
 def published_initialization(features: nn.Module, classifier: nn.Module, *, wide: tuple[str, ...] = ()) -> Initialize:
     """Gaussian weights of standard deviation 0.01; biases of 1 in conv2, 4, 5, fc6 and fc7, 0 elsewhere (Sec. 5).
 
@@ -56,7 +74,18 @@ def published_initialization(features: nn.Module, classifier: nn.Module, *, wide
 
 
 def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """AlexNet of 2012. In conv2, conv4 and conv5, two groups stand for the two GPUs (Fig. 2)."""
+    """AlexNet of 2012. In conv2, conv4 and conv5, two groups stand for the two GPUs (Fig. 2).
+
+    Differs from the release:
+        - Response normalization is Eq. 1: it adds alpha times the squares of all adjacent maps. The released code
+          divides alpha by the five maps of the window, and maps on different GPUs are not adjacent there.
+        - The order is convolution, ReLU, normalization, pooling (Sec. 3.5). In the released configuration conv1 is
+          normalized before its ReLU, which follows the pooling.
+        - One normalization follows conv2 (Sec. 3.5). The released configuration has another after it, over the 5x5
+          neighbors of a value in its own map.
+        - Weights start at a standard deviation of 0.01 in every layer (Sec. 5). The released configuration has 0.03 in
+          conv3, conv4 and conv5.
+    """
     features = sequence(
         pad1=RoundUp(11, stride=4),
         conv1=Conv2d(in_channels, 96, 11, stride=4),
@@ -88,11 +117,50 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     return Net(features, classifier, published_initialization(features, classifier))
 
 
-def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
-    """The single tower of 2014 as released: no response normalization, dropout before fc6 and fc7 (footnote 1).
+def alexnet_cuda_convnet2(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """The single tower of 2014 as its author released it for cuda-convnet2 (Sec. 5 and footnote 1).
 
-    Weights are initialized as in the author's released configuration, with a standard deviation of 0.03 in conv3 to
-    conv5. Its bias of -7 in the last layer is for 1000 logistic units: it would not change a softmax, and is left out.
+    Differs from the release:
+        - Biases of the last layer start at 0. In the release they start at -7, which is made for 1000 logistic units
+          and does not change a softmax.
+    """
+    features = sequence(
+        pad1=RoundUp(11, stride=4),
+        conv1=Conv2d(in_channels, 64, 11, stride=4),
+        lrn1=released_response_norm(),
+        pool1=overlapping_pool(),
+        relu1=relu(),
+        conv2=Conv2d(64, 192, 5, padding=2),
+        relu2=relu(),
+        lrn2=released_response_norm(),
+        pool2=overlapping_pool(),
+        **last_convolutions(),
+    )
+    classifier = sequence(
+        flatten=nn.Flatten(),
+        fc6=Linear(256 * 6 * 6, 4096),
+        relu6=relu(),
+        drop6=nn.Dropout(0.5),
+        fc7=Linear(4096, 4096),
+        relu7=relu(),
+        drop7=nn.Dropout(0.5),
+        fc8=Linear(4096, num_classes),
+    )
+    initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
+    return Net(features, classifier, initialize)
+
+
+def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """The single tower of 2014 as torchvision has it, with the weights of the author's configuration (footnote 1).
+
+    Weights are initialized as in that configuration, with a standard deviation of 0.03 in conv3 to conv5.
+
+    Differs from the release:
+        - No response normalization. The release has one after conv1 and one after conv2.
+        - Images are padded by 2 zeros on each side. The release pads none and rounds sizes up instead.
+        - Dropout comes before fc6 and fc7. In the release it comes after them.
+        - Biases of the last layer start at 0. In the release they start at -7, which is made for 1000 logistic units
+          and does not change a softmax.
     """
     features = sequence(
         conv1=Conv2d(in_channels, 64, 11, stride=4, padding=2),
@@ -101,13 +169,7 @@ def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         conv2=Conv2d(64, 192, 5, padding=2),
         relu2=relu(),
         pool2=overlapping_pool(),
-        conv3=Conv2d(192, 384, 3, padding=1),
-        relu3=relu(),
-        conv4=Conv2d(384, 256, 3, padding=1),
-        relu4=relu(),
-        conv5=Conv2d(256, 256, 3, padding=1),
-        relu5=relu(),
-        pool5=overlapping_pool(),
+        **last_convolutions(),
     )
     classifier = sequence(
         pool=nn.AdaptiveAvgPool2d(6),

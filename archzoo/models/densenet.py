@@ -125,7 +125,12 @@ def densenet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """DenseNet without bottlenecks and compression (Sec. 3)."""
+    """DenseNet without bottlenecks and compression (Sec. 3).
+
+    Differs from the release:
+        - The first convolution has 16 maps, as in the paper. The released code gives it 2k in every DenseNet.
+        - The released code makes each drop of the learning rate on CIFAR one epoch before the one that the paper names.
+    """
     return cifar_net(Spec(k, drop=drop, memory_efficient=memory_efficient), depth, in_channels, num_classes)
 
 
@@ -138,7 +143,11 @@ def densenet_b(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """DenseNet-B: bottlenecks of 4k maps (Sec. 3)."""
+    """DenseNet-B: bottlenecks of 4k maps (Sec. 3).
+
+    Differs from the release:
+        - The first convolution has 16 maps, as in the paper. The released code gives it 2k in every DenseNet.
+    """
     spec = Spec(k, bottleneck=True, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 
@@ -153,7 +162,11 @@ def densenet_c(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """DenseNet-C: transitions keep the fraction theta of the maps (Sec. 3)."""
+    """DenseNet-C: transitions keep the fraction theta of the maps (Sec. 3).
+
+    Differs from the release:
+        - The first convolution has 16 maps, as in the paper. The released code gives it 2k in every DenseNet.
+    """
     spec = Spec(k, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 
@@ -168,7 +181,11 @@ def densenet_bc(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """DenseNet-BC: bottlenecks of 4k maps, and transitions that keep the fraction theta of the maps (Sec. 3)."""
+    """DenseNet-BC: bottlenecks of 4k maps, and transitions that keep the fraction theta of the maps (Sec. 3).
+
+    Differs from the release:
+        - The released code makes each drop of the learning rate on CIFAR one epoch before the one that the paper names.
+    """
     spec = Spec(k, bottleneck=True, theta=theta, drop=drop, memory_efficient=memory_efficient)
     return cifar_net(spec, depth, in_channels, num_classes)
 

@@ -106,8 +106,7 @@ def join(columns: list[Tensor]) -> Tensor:
 def conv_drop_bn_relu(inputs: int, outputs: int, drop: float) -> nn.Sequential:
     """3x3 convolution with bias, dropout, batch norm without scale and shift, ReLU: conv(z) of Eq. 1, as released.
 
-    Scale and shift in place of the biases would give the same printed counts. Running statistics use PyTorch's
-    momentum: Caffe averages over a thousand mini-batches with a correction for the start, which PyTorch does not have.
+    Scale and shift in place of the biases would give the same printed counts.
     """
     layer = sequence(conv=Conv2d(inputs, outputs, 3, padding=1))
     if drop:
@@ -254,6 +253,12 @@ def fractalnet(
     """Blocks of these widths, each of which halves the maps, and a linear layer on the last 1x1 map (Sec. 3).
 
     There is no global pooling: B blocks take images of 2^B pixels a side, 32 for the five of the paper.
+
+    Differs from the release:
+        - Running statistics of batch norms use PyTorch's momentum. Caffe averages over a thousand mini-batches with a
+          correction for the start, which PyTorch does not have.
+        - A mini-batch with global drop-path runs one column of the network. The release leaves global drop-path out;
+          its generator would run a copy of each column beside the network, with the same weights and losses of its own.
 
     Args:
         columns: Columns in each block.

@@ -83,18 +83,26 @@ class SparseConv(nn.Module):
 class RadialBasis(nn.Module):
     """Minus the squared distance to the code of each class: the smallest penalty is the largest logit (Eq. 7).
 
-    The codes are buffers of +1 and -1, not parameters.
+    The codes are buffers of +1 and -1, not parameters. With a ``rubbish_penalty`` j there is one more logit in training
+    mode, -j: cross-entropy is Eq. 9 then, whose rubbish class is the last one.
     """
 
     codes: Tensor
 
-    def __init__(self, codes: list[list[float]]) -> None:
+    def __init__(self, codes: list[list[float]], rubbish_penalty: float | None = None) -> None:
         super().__init__()
         self.register_buffer("codes", torch.tensor(codes))
+        self.rubbish_penalty = rubbish_penalty
 
     def forward(self, x: Tensor) -> Tensor:
         # |x - w|^2 = |x|^2 - 2xw + |w|^2, where |w|^2 is the number of units: each code is +1 or -1.
-        return 2 * F.linear(x, self.codes) - x.square().sum(1, keepdim=True) - self.codes.shape[1]
+        logits = 2 * F.linear(x, self.codes) - x.square().sum(1, keepdim=True) - self.codes.shape[1]
+        if self.rubbish_penalty is None or not self.training:
+            return logits
+        return F.pad(logits, (0, 1), value=-self.rubbish_penalty)
+
+    def extra_repr(self) -> str:
+        return "" if self.rubbish_penalty is None else f"rubbish_penalty={self.rubbish_penalty}"
 
 
 def digit_codes(digits: int) -> list[list[float]]:
@@ -115,8 +123,24 @@ def uniform_by_fan_in(layer: nn.Module) -> None:
         nn.init.uniform_(parameter, -2.4 / fan_in, 2.4 / fan_in)
 
 
-def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
-    """LeNet-5 as published: a sparse C3, trainable subsampling, radial basis outputs with fixed codes (Sec. II-B)."""
+def lenet5(*, rubbish_penalty: float | None = None, in_channels: int = 1, num_classes: int = 10) -> Net:
+    """LeNet-5 as published: a sparse C3, trainable subsampling, radial basis outputs with fixed codes (Sec. II-B).
+
+    Cross-entropy of these outputs is the paper's loss (Eq. 9) with ``rubbish_penalty``, its constant j.
+
+    Differs from the release:
+        - No code was released, and the paper prints no value of j. By default it is infinite: the loss compares the
+          classes with each other, and does not pull the state of F6 to the code of the right class as a finite j does.
+        - The bitmaps of the digits are drawn here, in the style of Fig. 3.
+
+    Args:
+        rubbish_penalty: The penalty j of the rubbish class, which is one more logit in training mode; None leaves it
+            out.
+        in_channels: Channels of the images.
+        num_classes: Number of classes, at most 10.
+    """
+    if rubbish_penalty is not None and rubbish_penalty <= 0:
+        raise BadOption(f"rubbish_penalty must be None or more than 0, not {rubbish_penalty}")
     if num_classes > 10:
         raise BadOption(f"num_classes must be at most 10, not {num_classes}: the output codes are those of the digits")
     features = sequence(
@@ -135,7 +159,7 @@ def lenet5(*, in_channels: int = 1, num_classes: int = 10) -> Net:
         flatten=nn.Flatten(),
         F6=Linear(120, 84),
         f6=ScaledTanh(),
-        output=RadialBasis(digit_codes(num_classes)),
+        output=RadialBasis(digit_codes(num_classes), rubbish_penalty),
     )
     return Net(features, classifier, uniform_by_fan_in)
 

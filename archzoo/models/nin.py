@@ -23,10 +23,20 @@ class MLPConv:
 
 
 # The paper prints no widths. These are the author's released definitions; the last 1x1 layer has a map for each class.
-CIFAR_10 = (
+CIFAR = (
     MLPConv(5, (192, 160, 96), padding=2, drop=0.5),
     MLPConv(5, (192, 192, 192), padding=2, drop=0.5),
     MLPConv(3, (192, 192), padding=1),
+)
+SVHN = (
+    MLPConv(5, (128, 96, 64), padding=2, drop=0.5),
+    MLPConv(5, (320, 256, 128), padding=2, drop=0.5),
+    MLPConv(5, (384, 256), padding=2),
+)
+MNIST = (
+    MLPConv(5, (96, 64, 48), padding=2, drop=0.5),
+    MLPConv(5, (128, 96, 48), padding=2, drop=0.5),
+    MLPConv(5, (128, 96), padding=2),
 )
 IMAGENET = (
     MLPConv(11, (96, 96, 96), stride=4),
@@ -70,17 +80,37 @@ def classifier(specs: Sequence[MLPConv], num_classes: int) -> nn.Sequential:
     return sequence(**last, pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten())
 
 
+def nin_net(specs: Sequence[MLPConv], in_channels: int, num_classes: int, **deviations: float) -> Net:
+    """A network with Gaussian weights of standard deviation 0.05, or ``deviations`` by layer; biases zero (release)."""
+    body, head = features(specs, in_channels), classifier(specs, num_classes)
+    names = {layer: name for part in (body, head) for name, layer in part.named_children()}
+
+    def initialize(layer: nn.Module) -> None:
+        gaussian(deviations.get(names.get(layer, ""), 0.05))(layer)
+
+    return Net(body, head, initialize)
+
+
 def nin(*, in_channels: int = 3, num_classes: int = 10) -> Net:
-    """Three mlpconv layers for CIFAR-10, with the widths that the author released (Sec. 4.1)."""
-    return Net(features(CIFAR_10, in_channels), classifier(CIFAR_10, num_classes), gaussian(0.05))
+    """Three mlpconv layers for CIFAR-10, with the widths that the author released (Sec. 4.2)."""
+    return nin_net(CIFAR, in_channels, num_classes)
+
+
+def nin_cifar100(*, in_channels: int = 3, num_classes: int = 100) -> Net:
+    """The network for CIFAR-10 with 100 classes; its first three layers start smaller (Sec. 4.3, release)."""
+    return nin_net(CIFAR, in_channels, num_classes, conv1=0.001, cccp1=0.01, cccp2=0.01)
+
+
+def nin_svhn(*, in_channels: int = 3, num_classes: int = 10) -> Net:
+    """Three mlpconv layers for SVHN, wider at the end, with the widths that the author released (Sec. 4.4)."""
+    return nin_net(SVHN, in_channels, num_classes)
+
+
+def nin_mnist(*, in_channels: int = 1, num_classes: int = 10) -> Net:
+    """Three mlpconv layers for MNIST, narrower, with the widths that the author released (Sec. 4.5)."""
+    return nin_net(MNIST, in_channels, num_classes)
 
 
 def nin_imagenet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Four mlpconv layers for ImageNet: not in the paper, but released by its author."""
-    body, head = features(IMAGENET, in_channels), classifier(IMAGENET, num_classes)
-    narrow = {body.get_submodule("conv1"), body.get_submodule("conv3"), head.get_submodule("cccp8")}
-
-    def initialize(layer: nn.Module) -> None:
-        gaussian(0.01 if layer in narrow else 0.05)(layer)
-
-    return Net(body, head, initialize)
+    return nin_net(IMAGENET, in_channels, num_classes, conv1=0.01, conv3=0.01, cccp8=0.01)

@@ -98,7 +98,13 @@ def released_initialization(layer: nn.Module) -> None:
 def shufflenet_v2(
     width: float = 1.0, *, down: Down = "asymmetric", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
-    """A column of Table 5. ``down="symmetric"`` is the network of other libraries, with a bias in the last layer."""
+    """A column of Table 5. ``down="symmetric"`` is the network of other libraries, with a bias in the last layer.
+
+    Differs from the release:
+        - A unit shuffles its maps at its end (Fig. 3c), and the next one takes the first and the second half. The
+          released code shuffles at the start of a unit, which takes the even and the odd maps: also half of the maps of
+          each branch, but not the same ones.
+    """
     if width not in TABLE_5:
         raise BadOption(f"width must be one of Table 5, not {width}: {', '.join(map(str, TABLE_5))}")
     *stages, last = TABLE_5[width]

@@ -110,7 +110,12 @@ def squeezenet1_0(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """SqueezeNet as published. The sizes in Table 1 need images of 227x227, not the 224x224 printed there."""
+    """SqueezeNet as published. The sizes in Table 1 need images of 227x227, as released, not the 224x224 printed there.
+
+    Differs from the release:
+        - conv10 is not padded: Table 1 prints 13x13x1000. The released definition of v1.0 pads it by 1, and averages
+          15x15 values of which the border is the bias alone.
+    """
     if not 0 < share_3x3 < 1:
         raise BadOption(f"share_3x3 must be more than 0 and less than 1, not {share_3x3}")
     rule = Metaparameters(squeeze_ratio, share_3x3)

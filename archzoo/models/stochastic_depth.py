@@ -6,6 +6,7 @@ A skipped block gets no gradients, and each process draws its own: DistributedDa
 ``find_unused_parameters=True``.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -19,6 +20,7 @@ from archzoo.layers import (
     Net,
     conv1x1,
     conv3x3,
+    he_normal_fan_in,
     he_normal_fan_out,
     imagenet_stem,
     pooled_classifier,
@@ -26,6 +28,7 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
+    uniform_scale,
 )
 
 RESNET_152 = (3, 8, 36, 3)  # blocks in conv2_x to conv5_x (ResNet, Table 1)
@@ -135,6 +138,21 @@ class Bottleneck:
         return StochasticBlock(layers, projected(inputs, outputs, stride), next(self.survival))
 
 
+def cifar_init(layer: nn.Module) -> None:
+    """Gaussians by fan-in for convolutions, and what Torch7 starts with for the rest (authors' code).
+
+    Weights and biases of the linear layer are uniform in +-1 / sqrt(fan-in), batch-norm scales in U(0, 1).
+    """
+    if isinstance(layer, nn.Conv2d):
+        he_normal_fan_in(layer)
+    elif isinstance(layer, nn.Linear):
+        bound = 1 / math.sqrt(layer.in_features)
+        for parameter in layer.parameters():
+            nn.init.uniform_(parameter, -bound, bound)
+    else:
+        uniform_scale(layer)
+
+
 def stochastic_depth(
     depth: int = 110,
     *,
@@ -143,7 +161,15 @@ def stochastic_depth(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """ResNet of 6n + 2 layers for CIFAR and SVHN. ``survival`` is p_L, that of the last block (Sec. 4)."""
+    """ResNet of 6n + 2 layers for CIFAR and SVHN. ``survival`` is p_L, that of the last block (Sec. 4).
+
+    Differs from the release:
+        - Convolutions have no biases. Those of the released code start at 0 and stay there, since the batch norm after
+          each of them subtracts what a bias adds.
+        - The recipes normalize images by channel. The released code subtracts the mean image, and divides all values by
+          one standard deviation.
+        - The released code makes each drop of the learning rate one epoch before the one that the paper names.
+    """
     n = repeats(depth, 6, 2)
     stem: dict[str, nn.Module] = {
         "conv1": conv3x3(in_channels, 16),
@@ -152,7 +178,7 @@ def stochastic_depth(
     }
     block = Basic(iter(survival_probabilities(3 * n, survival, decay)))
     parts = stem | stages(block, 16, (16, 32, 64), (n, n, n))
-    return Net(sequence(**parts), pooled_classifier(64, num_classes), he_normal_fan_out)
+    return Net(sequence(**parts), pooled_classifier(64, num_classes), cifar_init)
 
 
 def stochastic_depth_152(

@@ -27,6 +27,7 @@ from archzoo.layers import (
     repeats,
     sequence,
     stages,
+    uniform_scale,
 )
 
 BlockType = Literal[
@@ -129,6 +130,12 @@ def msr_init(layer: nn.Module) -> None:
     (he_normal_fan_in if isinstance(layer, nn.Conv2d) else he_normal_fan_out)(layer)
 
 
+def cifar_init(layer: nn.Module) -> None:
+    """``msr_init``, and batch-norm scales from U(0, 1): the release resets none on CIFAR, and all to 1 on ImageNet."""
+    msr_init(layer)
+    uniform_scale(layer)
+
+
 def cifar_net(block: Block, k: int, blocks: int, in_channels: int, num_classes: int) -> Net:
     """A 3x3 convolution to 16 maps, groups of 16k, 32k and 64k maps, and a last BN-ReLU (Table 1)."""
     at_least("k", k, 1)
@@ -136,7 +143,7 @@ def cifar_net(block: Block, k: int, blocks: int, in_channels: int, num_classes: 
     parts: dict[str, nn.Module] = {"conv1": conv3x3(in_channels, 16)}
     parts |= {name.removesuffix("_x"): group for name, group in groups.items()}
     parts |= {"bn": nn.BatchNorm2d(64 * k), "relu": nn.ReLU(inplace=True)}
-    return Net(sequence(**parts), pooled_classifier(64 * k, num_classes), msr_init)
+    return Net(sequence(**parts), pooled_classifier(64 * k, num_classes), cifar_init)
 
 
 def imagenet_net(block: Block, width: float, blocks: tuple[int, ...], in_channels: int, num_classes: int) -> Net:
@@ -156,7 +163,12 @@ def wide_resnet(
     in_channels: int = 3,
     num_classes: int = 10,
 ) -> Net:
-    """WRN-n-k: n layers, k times as wide. Where used, dropout is 0.3 on CIFAR and 0.4 on SVHN (Sec. 2 and 3)."""
+    """WRN-n-k: n convolutions, k times as wide. Where used, dropout is 0.3 on CIFAR and 0.4 on SVHN (Sec. 2 and 3).
+
+    Differs from the release:
+        - The released Torch script starts the momentum anew at each drop of the learning rate, and makes each drop one
+          epoch before the one that the paper names. The recipes keep the momentum, and drop the rate after it.
+    """
     blocks = repeats(depth, 3 * COUNTED[block], 4)
     return cifar_net(read_block(block, drop), k, blocks, in_channels, num_classes)
 

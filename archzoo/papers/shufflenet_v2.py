@@ -1,7 +1,7 @@
 """ShuffleNet V2: the columns of Table 5 with their cost and size, what is quoted of ResNet, errors, and training."""
 
-from archzoo.claims import Claim, macs, params
-from archzoo.paper import Paper
+from archzoo.claims import Claim, macs, params, size
+from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import ColorJitter, LinearDecay, RandomHorizontalFlip, RandomResizedCrop, SingleCrop
 
 PAPER = Paper(
@@ -29,9 +29,29 @@ TABLE_5: dict[float, tuple[Claim, Claim]] = {
     2.0: (macs("591M", "Table 5"), params("7.4M", "Table 5")),
 }
 
+# Table 5: the side of what each layer returns, and its channels by width.
+SIDES = {"conv1": 112, "maxpool": 56, "stage2": 28, "stage3": 14, "stage4": 7, "conv5": 7}
+CHANNELS = {
+    0.5: (24, 24, 48, 96, 192, 1024),
+    1.0: (24, 24, 116, 232, 464, 1024),
+    1.5: (24, 24, 176, 352, 704, 1024),
+    2.0: (24, 24, 244, 488, 976, 2048),
+}
+
 PAPER.network("shufflenet_v2", input_size=(3, 224, 224))
 for width, claims in TABLE_5.items():
-    PAPER.setting(f"shufflenet_v2_x{str(width).replace('.', '_')}", *claims, of="shufflenet_v2", width=width)
+    PAPER.setting(
+        f"shufflenet_v2_x{str(width).replace('.', '_')}",
+        *claims,
+        *(
+            size(f"{side}x{side}x{channels}", "Table 5", at=f"features.{layer}")
+            for (layer, side), channels in zip(SIDES.items(), CHANNELS[width], strict=True)
+        ),
+        size("1x1", "Table 5", at="classifier.pool"),
+        size("1000", "Table 5", at="classifier.fc"),
+        of="shufflenet_v2",
+        width=width,
+    )
 
 PAPER.prints(
     "resnet50", macs("3.8G", "Table 6", ours="3.86G", why="quoted from ResNet, where it is cut off and not rounded")
@@ -46,6 +66,18 @@ PAPER.results(
         "shufflenet_v2_x1_0": (30.6,),
         "shufflenet_v2_x1_5": (27.4,),
         "shufflenet_v2_x2_0": (25.1,),
+    },
+)
+
+PAPER.results(
+    "the authors' release",
+    TOP_1_AND_5,
+    "single crop",
+    {
+        "shufflenet_v2_x0_5": (38.9, 17.4),
+        "shufflenet_v2_x1_0": (30.6, 11.1),
+        "shufflenet_v2_x1_5": (27.4, 9.4),
+        "shufflenet_v2_x2_0": (25.0, 7.6),
     },
 )
 
@@ -66,5 +98,7 @@ PAPER.recipe(
 )
 
 PAPER.not_countable("2.3G", "Table 6", "multiply-adds of ShuffleNet v2-50, a net that is not here")
+PAPER.not_countable("12.7G", "Table 6", "multiply-adds of SE-ShuffleNet v2-164, a net that is not here")
+PAPER.not_countable("597M", "Table 8", "multiply-adds of ShuffleNet v2 2x with SE, a net that is not here")
 PAPER.not_countable("equal FLOPs", "Tables 1 and 2", "of single layers; a test of ShuffleNet V2 holds them")
 PAPER.not_countable("417 batches/s on a GPU, 57.0 images/s on ARM", "Table 8", "speeds of one machine")

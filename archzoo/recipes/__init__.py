@@ -5,8 +5,9 @@
 
 from archzoo.recipes._defaults import DEFAULT_RECIPES
 from archzoo.recipes._optimizers import Optimizer, defaults_of, optimizer_class, sgd
+from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._parsing import read_changes
-from archzoo.recipes._preprocessing import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
+from archzoo.recipes._preprocessing import Bytes, Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
 from archzoo.recipes._presets import (
     ALEXNET_AUGMENTATION,
     CIFAR_AUGMENTATION,
@@ -55,6 +56,7 @@ __all__ = [
     "FB_RESNET_TORCH_AUGMENTATION",
     "NESTEROV_SGD",
     "TRAINING_IMAGES",
+    "Bytes",
     "CenterCrop",
     "ColorJitter",
     "Constant",
@@ -74,6 +76,7 @@ __all__ = [
     "Normalize",
     "Optimizer",
     "PCALighting",
+    "ParameterGroup",
     "PiecewiseConstant",
     "Preprocessing",
     "Protocol",

@@ -10,6 +10,7 @@ from typing import Any
 
 from archzoo.errors import RecipeError
 from archzoo.recipes._optimizers import Optimizer
+from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._preprocessing import PREPROCESSING
 from archzoo.recipes._protocols import PROTOCOLS
 from archzoo.recipes._recipe import CLASSES, TUPLES, Recipe
@@ -22,6 +23,7 @@ FIELDS: Mapping[str, Types] = {
     name: {kind.__name__: kind for kind in kinds}
     for name, kinds in (
         ("augmentation", TRANSFORMS),
+        ("groups", (ParameterGroup,)),
         ("preprocessing", PREPROCESSING),
         ("protocol", PROTOCOLS),
         ("regularizers", REGULARIZERS),
@@ -55,7 +57,7 @@ def read_value(recipe: Recipe, name: str, text: str) -> Any:
 
 
 def _read_plain(recipe: Recipe, name: str, text: str) -> Any:
-    if name in ("epochs", "iterations", "batch_size"):
+    if name in ("epochs", "iterations", "batch_size", "batch_norm_images"):
         try:
             return int(text)
         except ValueError as error:
@@ -128,6 +130,7 @@ def _read_optimizer(text: str) -> Optimizer | str:
 def _example(name: str) -> str:
     return {
         "augmentation": "RandomCrop(padding=4), RandomHorizontalFlip()",
+        "groups": "ParameterGroup('*.bias', lr_mult=2, decay_mult=0)",
         "preprocessing": "Normalize()",
         "protocol": "TenCrop()",
         "regularizers": "Dropout(0.5)",

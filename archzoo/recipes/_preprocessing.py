@@ -9,6 +9,7 @@ from typing import Literal, get_args
 from archzoo.recipes._transforms import require
 
 Scope = Literal["channel", "pixel"]
+ChannelOrder = Literal["RGB", "BGR"]
 
 
 @dataclass(frozen=True)
@@ -66,4 +67,15 @@ class ZCAWhitening(Preprocessing):
         require(self.contrast > 0 and self.epsilon > 0, "contrast and epsilon of ZCAWhitening must be positive")
 
 
-PREPROCESSING: tuple[type[Preprocessing], ...] = (Normalize, Rescale, SubtractMean, ZCAWhitening)
+@dataclass(frozen=True)
+class Bytes(Preprocessing):
+    """Values from 0 to 255, with neither mean nor deviation; the channels in this order."""
+
+    order: ChannelOrder = "RGB"
+
+    def __post_init__(self) -> None:
+        orders = get_args(ChannelOrder)
+        require(self.order in orders, f"order of Bytes must be {' or '.join(map(repr, orders))}, not {self.order!r}")
+
+
+PREPROCESSING: tuple[type[Preprocessing], ...] = (Bytes, Normalize, Rescale, SubtractMean, ZCAWhitening)

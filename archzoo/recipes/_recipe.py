@@ -1,12 +1,14 @@
 """One training run as a paper describes it: a typed value, checked when it is made. Imports no torch."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any, Literal
 
 from archzoo.errors import RecipeError
 from archzoo.recipes._optimizers import Optimizer, sgd
+from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._preprocessing import Normalize, Preprocessing
 from archzoo.recipes._protocols import Protocol, SingleCrop
 from archzoo.recipes._regularizers import Regularizer
@@ -24,6 +26,7 @@ TRAINING_IMAGES = {
 }
 TUPLES: Mapping[str, type] = {
     "networks": str,
+    "groups": ParameterGroup,
     "regularizers": Regularizer,
     "augmentation": Transform,
     "unspecified": str,
@@ -45,6 +48,7 @@ BOUNDS: Mapping[str, tuple[float, bool]] = {
     "grad_clip_norm": (0, True),
     "filter_limit": (0, True),
     "ema": (0, True),
+    "batch_norm_images": (0, True),
 }
 
 
@@ -65,10 +69,13 @@ class Recipe:
         optimizer: An optimizer of torch.optim with its options.
         weight_decay: The L2 penalty, on all parameters or, with ``decay_scope="weights"``, on tensors of two or more
             dimensions.
+        groups: Factors of the learning rate and of the weight decay for some parameters, by name.
         label_smoothing: The share of the target spread over all classes.
         grad_clip_norm: The largest norm of the gradients; 0 is off.
         filter_limit: The largest root mean square of a filter; 0 is off.
         ema: The decay of the averaged weights; 0 is off.
+        batch_norm_images: Training images from which the statistics of batch norms are estimated anew after training;
+            0 is off.
         regularizers: Changes to the network for training.
         augmentation: Steps in order.
         preprocessing: How bytes become numbers.
@@ -95,10 +102,12 @@ class Recipe:
     optimizer: Optimizer = field(default_factory=sgd)
     weight_decay: float = 0.0
     decay_scope: Literal["all", "weights"] = "all"
+    groups: tuple[ParameterGroup, ...] = ()
     label_smoothing: float = 0.0
     grad_clip_norm: float = 0.0
     filter_limit: float = 0.0
     ema: float = 0.0
+    batch_norm_images: int = 0
     regularizers: tuple[Regularizer, ...] = ()
     augmentation: tuple[Transform, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Normalize)
@@ -116,14 +125,15 @@ class Recipe:
         for name, kind in TUPLES.items():
             values = getattr(self, name)
             if not isinstance(values, tuple) or not all(isinstance(value, kind) for value in values):
-                raise self._wrong(name, f"a tuple of {kind.__name__ if kind is str else kind.__name__.lower()}s")
+                raise self._wrong(name, f"a tuple of {_plural(kind)}")
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._wrong(name, " or ".join(map(repr, choices)))
         for name, (smallest, included) in BOUNDS.items():
             self._check_number(name, smallest, included)
-        if not isinstance(self.batch_size, int):
-            raise self._wrong("batch_size", "an integer")
+        for name in ("batch_size", "batch_norm_images"):
+            if not isinstance(getattr(self, name), int):
+                raise self._wrong(name, "an integer")
         if self.ema >= 1 or self.label_smoothing >= 1:
             raise RecipeError(f"{self.name}: ema and label_smoothing must be less than 1")
         if self.weight_decay and not self.optimizer.takes_weight_decay:
@@ -200,6 +210,12 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """All values in plain types, for JSON: an object is a dict with its class name under ``type``."""
         return {field.name: _plain(getattr(self, field.name)) for field in fields(self)}
+
+
+def _plural(kind: type) -> str:
+    """What a tuple holds, in words: strs, regularizers, parameter groups."""
+    words = re.findall("[A-Z]?[a-z]+", kind.__name__)
+    return " ".join(words).lower() + "s"
 
 
 def _unknown(name: str, known: list[str]) -> str:

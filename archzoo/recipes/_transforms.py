@@ -137,7 +137,7 @@ class RandomHorizontalFlip(Transform):
 
 @dataclass(frozen=True)
 class RandomTenCrop(Transform):
-    """One of the ten crops of ten-crop testing: corners and center, and their mirror images (ZFNet, Sec. 3.1)."""
+    """One of the ten crops of ten-crop testing: corners and center, and their mirror images (ZFNet, Sec. 3)."""
 
     size: int | None = None
     draws: ClassVar[int] = 1

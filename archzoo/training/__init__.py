@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from archzoo.training._distributed import Distributed, launch
     from archzoo.training._evaluation import evaluate, predict
     from archzoo.training._logs import Log, log_to_stderr
+    from archzoo.training._optimizer import check_groups
     from archzoo.training._precision import prefers_channels_last
     from archzoo.training._protocols import single_crop
     from archzoo.training._result import TrainResult
@@ -30,6 +31,7 @@ __all__ = [
     "Score",
     "Setup",
     "TrainResult",
+    "check_groups",
     "choose_recipe",
     "default_run_dir",
     "evaluate",
@@ -51,6 +53,7 @@ _MODULES = {
     "Score": "_scores",
     "Setup": "_runs",
     "TrainResult": "_result",
+    "check_groups": "_optimizer",
     "choose_recipe": "_choosing",
     "default_run_dir": "_runs",
     "evaluate": "_evaluation",

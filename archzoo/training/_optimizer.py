@@ -1,6 +1,8 @@
-"""torch.optim's optimizer for a recipe and a network, and which parameters have weight decay."""
+"""The optimizer of a recipe for a network, and the rate and weight decay of each parameter."""
 
-from collections.abc import Sequence
+import difflib
+import math
+from collections.abc import Iterable, Iterator, Sequence
 from inspect import signature
 from typing import Any
 
@@ -8,7 +10,9 @@ import torch
 from torch import nn
 
 from archzoo.errors import RecipeError, TrainingError
-from archzoo.recipes import Recipe, optimizer_class
+from archzoo.recipes import ParameterGroup, Recipe, optimizer_class
+
+Multipliers = tuple[float, float]  # of the learning rate and of the weight decay
 
 
 def build_optimizer(
@@ -16,16 +20,19 @@ def build_optimizer(
 ) -> torch.optim.Optimizer:
     """The optimizer of a recipe. Every group keeps its initial rate as ``initial_lr``, which the schedule scales.
 
-    ``parameter_groups`` are all parameters that require gradients by default. Raises TrainingError where there are
-    none.
+    ``parameter_groups`` are all parameters that require gradients by default. Each is split by the recipe's ``groups``
+    and ``decay_scope``, which multiply its rate and weight decay. Raises TrainingError where there are no parameters,
+    and RecipeError where a pattern of ``groups`` matches none of the network.
     """
-    groups = list(parameter_groups) if parameter_groups is not None else _default_groups(net, recipe)
+    groups = list(parameter_groups) if parameter_groups is not None else [{"params": _learning(net)}]
     if not any(group["params"] for group in groups):
         raise TrainingError("every parameter of the network is frozen: unfreeze some before training")
-    with_rates = [{**group, "initial_lr": group.get("lr", recipe.lr)} for group in groups]
+    check_groups(net, recipe.groups)
+    names = {parameter: name for name, parameter in net.named_parameters()}
+    split = [part for group in groups for part in _split(group, names, recipe)]
     decay = {"weight_decay": recipe.weight_decay} if recipe.optimizer.takes_weight_decay else {}
     optimizer: torch.optim.Optimizer = optimizer_class(recipe.optimizer.name)(
-        with_rates, lr=recipe.lr, **decay, **_fused(recipe, groups), **recipe.optimizer.options
+        split, lr=recipe.lr, **decay, **_fused(recipe, split), **recipe.optimizer.options
     )
     return optimizer
 
@@ -37,23 +44,41 @@ def _fused(recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:
     return {"fused": True} if on_gpu and has_it and not {"foreach", "fused"} & set(recipe.optimizer.options) else {}
 
 
-def _default_groups(net: nn.Module, recipe: Recipe) -> list[dict[str, Any]]:
-    decayed, others = split_by_decay(net, recipe.decay_scope)
-    if not others:
-        return [{"params": decayed}]
-    without_decay = {"weight_decay": 0.0} if recipe.optimizer.takes_weight_decay else {}
-    return [{"params": decayed}, {"params": others, **without_decay}]
+def _learning(net: nn.Module) -> list[nn.Parameter]:
+    return [parameter for parameter in net.parameters() if parameter.requires_grad]
 
 
-def split_by_decay(net: nn.Module, scope: str) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
-    """The parameters that require gradients: those with weight decay, and those without.
+def _split(group: dict[str, Any], names: dict[nn.Parameter, str], recipe: Recipe) -> Iterator[dict[str, Any]]:
+    """A group of parameters as groups of one rate and one weight decay each, in the order of their first parameters."""
+    parts: dict[Multipliers, list[nn.Parameter]] = {}
+    for parameter in group["params"]:
+        parts.setdefault(_multipliers(parameter, names.get(parameter, ""), recipe), []).append(parameter)
+    for (lr_mult, decay_mult), parameters in parts.items():
+        lr = group.get("lr", recipe.lr) * lr_mult
+        weight_decay = group.get("weight_decay", recipe.weight_decay) * decay_mult
+        decay = {"weight_decay": weight_decay} if recipe.optimizer.takes_weight_decay else {}
+        yield {**group, "params": parameters, "lr": lr, "initial_lr": lr, **decay}
 
-    ``scope`` is ``all``, as in the papers, or ``weights``: no decay of biases and normalization parameters.
-    """
-    if scope not in ("all", "weights"):
-        raise RecipeError(f"decay_scope must be 'all' or 'weights', not {scope!r}")
-    learning = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    if scope == "all":
-        return learning, []
-    decayed = [parameter for parameter in learning if parameter.dim() > 1]
-    return decayed, [parameter for parameter in learning if parameter.dim() <= 1]
+
+def _multipliers(parameter: nn.Parameter, name: str, recipe: Recipe) -> Multipliers:
+    matching = [group for group in recipe.groups if group.matches(name)]
+    is_decayed = recipe.decay_scope == "all" or parameter.dim() > 1
+    decay_mult = math.prod(group.decay_mult for group in matching) if is_decayed else 0.0
+    return math.prod(group.lr_mult for group in matching), decay_mult
+
+
+def check_groups(net: nn.Module, groups: Iterable[ParameterGroup]) -> None:
+    """Raise RecipeError, with the nearest names, where a pattern matches no parameter of the network."""
+    names = [name for name, _ in net.named_parameters()]
+    for group in groups:
+        if not any(map(group.matches, names)):
+            near = difflib.get_close_matches(group.pattern, _patterns(names), n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"there are {names[0]!r} to {names[-1]!r}"
+            raise RecipeError(f"no parameter of the network matches {group.pattern!r} of groups: {hint}")
+
+
+def _patterns(names: Sequence[str]) -> list[str]:
+    """Names of parameters, and the patterns of all parameters of a module and of all of one kind."""
+    modules = {name[: at + 1] + "*" for name in names for at, letter in enumerate(name) if letter == "."}
+    kinds = {f"*.{name.rpartition('.')[2]}" for name in names}
+    return [*names, *sorted(modules), *sorted(kinds)]

@@ -97,7 +97,7 @@ APPLY: dict[type[Regularizer], Callable[[Net, Any], list[str]]] = {
 
 
 def limit_filters(net: nn.Module, limit: float) -> None:
-    """Scale each filter of a convolution whose root mean square exceeds ``limit`` back to it (ZFNet, Sec. 3.1)."""
+    """Scale each filter of a convolution whose root mean square exceeds ``limit`` back to it (ZFNet, Sec. 3)."""
     with torch.no_grad():
         for layer in net.modules():
             if isinstance(layer, nn.Conv2d):

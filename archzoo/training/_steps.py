@@ -30,7 +30,7 @@ def train_step(
     if not state.parallel.training:
         state.parallel.train()
     if graphed is not None:
-        graphed(_to_device(state, batch.images), batch.labels.to(distributed.device))
+        graphed(to_device(state, batch.images), batch.labels.to(distributed.device))
     else:
         _run_in_parts(state, recipe, batch, sums)
     _update(state, recipe, keep_gradients=graphed is not None and graphed.replaces_gradients)
@@ -46,7 +46,7 @@ def _run_in_parts(state: TrainState, recipe: Recipe, batch: Batch, sums: DeviceS
     parts = list(zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True))
     for number, (images, labels) in enumerate(parts, 1):
         with gradient_sync(state.parallel, state.config, enabled=number == len(parts)):
-            moved = _to_device(state, images), labels.to(state.distributed.device)
+            moved = to_device(state, images), labels.to(state.distributed.device)
             forward_backward(state, recipe, *moved, batch.global_size, sums)
 
 
@@ -71,7 +71,8 @@ def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
         group["lr"] = group["initial_lr"] * factor
 
 
-def _to_device(state: TrainState, images: Tensor) -> Tensor:
+def to_device(state: TrainState, images: Tensor) -> Tensor:
+    """Images on the device of a run, in its memory format."""
     moved = images.to(state.distributed.device, non_blocking=True)
     if not state.config.channels_last or moved.dim() != 4:  # the classifier of a linear probe reads vectors
         return moved

@@ -2,7 +2,8 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from torch import Tensor, nn
 from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net
-from archzoo.recipes import Protocol, Recipe, SingleCrop
+from archzoo.recipes import Protocol, Recipe, SingleCrop, rate_factor
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
+from archzoo.training._batch_norms import check_has_batch_norm, estimate_batch_norms
 from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
@@ -27,7 +29,7 @@ from archzoo.training._result import TrainResult, describe_result, write_result
 from archzoo.training._run_dir import claim_run_dir, describe_run
 from archzoo.training._scores import Score
 from archzoo.training._state import TrainState
-from archzoo.training._steps import forward_backward, train_step
+from archzoo.training._steps import forward_backward, to_device, train_step
 from archzoo.training._stopping import on_sigterm
 from archzoo.training._utilization import Utilization
 
@@ -102,6 +104,8 @@ class Trainer:
     ) -> None:
         check_config(config, recipe, distributed)
         check_batch_size(recipe.batch_size, splits.train, distributed.world_size)
+        if recipe.batch_norm_images:
+            check_has_batch_norm(net)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
         self.run_dir, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
@@ -213,9 +217,14 @@ class Trainer:
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
             f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
-            f"(lr {self.state.optimizer.param_groups[-1]['lr']:g}): {last}; try a lower learning rate, such as "
+            f"(lr {self._lr():g}): {last}; try a lower learning rate, such as "
             f"lr={self.recipe.lr / 10:g}"
         )
+
+    def _lr(self) -> float:
+        """The recipe's rate in the last iteration, without the factors of parameter groups."""
+        errors = self.progress.validation_errors
+        return self.recipe.lr * rate_factor(self.recipe.schedule, self.progress.iteration - 1, self.duration, errors)
 
     def _stopped(self) -> Stopped:
         return Stopped(f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume")
@@ -250,7 +259,7 @@ class Trainer:
         return {
             "epoch": epoch + 1,
             "iteration": progress.iteration,
-            "lr": self.state.optimizer.param_groups[-1]["lr"],
+            "lr": self._lr(),
             "train_loss": loss / images,
             "train_error": errors / images,
             "validation_loss": validation.loss,
@@ -277,12 +286,15 @@ class Trainer:
         state, net = self.state, self.state.evaluated_net
         if state.best_state is not None:
             net.load_state_dict(state.best_state)
+        batches = self._estimate_batch_norms(net)
         test = self._evaluate([net], self.splits.test, self.recipe.protocol)
         ensemble = None
         if len(state.snapshots) > 1:
             members = ensemble_members(state.net, state.snapshots)
+            for member in members:
+                self._estimate_batch_norms(member)
             ensemble = self._evaluate(members, self.splits.test, self.recipe.protocol)
-        result = describe_result(self.run_dir, test, ensemble, self._result_values())
+        result = describe_result(self.run_dir, test, ensemble, self._result_values(batches))
         if self.distributed.is_main:
             write_result(self.run_dir, result)
             self.log(f"test: {test}")
@@ -294,8 +306,25 @@ class Trainer:
         state.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it was given
         return TrainResult(state.net, state.state_dicts()[0], self.progress.history, test, ensemble, result)
 
-    def _result_values(self) -> dict[str, Any]:
+    def _estimate_batch_norms(self, net: nn.Module) -> int:
+        """Estimate the statistics of batch norms anew from the recipe's number of images; return that of batches."""
+        count = self.recipe.batch_norm_images
+        return estimate_batch_norms(net, self._further_batches(count), self.distributed) if count else 0
+
+    def _further_batches(self, images: int) -> Iterator[Tensor]:
+        """This process's shares of the batches of training images that would come next."""
+        left, epoch = max(images // self.recipe.batch_size, 1), len(self.progress.history)
+        while left:
+            for batch in islice(load_batches(self._batches(epoch), 0, self.config.workers), left):
+                # As many parts in every process: their statistics are added up.
+                parts = min(self.config.accumulate, self.recipe.batch_size // self.distributed.world_size)
+                yield from (to_device(self.state, part) for part in batch.images.tensor_split(parts))
+                left -= 1
+            epoch += 1
+
+    def _result_values(self, batch_norm_batches: int) -> dict[str, Any]:
         return {
+            "batch_norm_batches": batch_norm_batches,
             "selected": "best validation" if self.state.best_state is not None else "last epoch",
             "seed": self.config.seed,
             "epochs": len(self.progress.history),

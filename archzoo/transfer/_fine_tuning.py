@@ -33,7 +33,7 @@ def fine_tune(
     """
     directory = Path(run_dir)
     if head_epochs:
-        head_recipe = recipe.with_changes(epochs=head_epochs)
+        head_recipe = recipe.with_changes(epochs=head_epochs, batch_norm_images=0)
         with frozen(net, "features"):
             train(
                 net,

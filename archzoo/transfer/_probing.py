@@ -1,5 +1,6 @@
 """A linear probe: the classifier is trained on features that are computed once and stay fixed."""
 
+from collections import OrderedDict
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from archzoo.data import ImageSet, Pipeline, Prepared, Splits
 from archzoo.errors import TransferError
 from archzoo.layers import Net, evaluation_mode
 from archzoo.recipes import Recipe, SingleCrop
-from archzoo.training import Distributed, Log, RunConfig, TrainResult, log_to_stderr, train
+from archzoo.training import Distributed, Log, RunConfig, TrainResult, check_groups, log_to_stderr, train
 
 
 def linear_probe(
@@ -40,13 +41,20 @@ def linear_probe(
         **{name: compute_features(extractor, images, prepared, device) for name, images in vars(splits).items()}
     )
     size = features.train.size or (1, 1)
-    head = Net(nn.Flatten() if size == (1, 1) else nn.Identity(), nn.Sequential(*trained))
+    head = Net(nn.Flatten() if size == (1, 1) else nn.Identity(), _named(net.classifier, trained))
+    check_groups(net, recipe.groups)
+    names = [name for name, _ in head.named_parameters()]
     identity = Pipeline(())
     result = train(
         head,
         features,
         Prepared(size[0], identity, identity, identity),
-        recipe.with_changes(augmentation=(), protocol=SingleCrop()),
+        recipe.with_changes(
+            augmentation=(),
+            protocol=SingleCrop(),
+            batch_norm_images=0,
+            groups=tuple(group for group in recipe.groups if any(map(group.matches, names))),
+        ),
         run_dir,
         config,
         distributed=distributed,
@@ -54,6 +62,13 @@ def linear_probe(
         log=log,
     )
     return replace(result, net=net, state=net.state_dict())
+
+
+def _named(classifier: nn.Module, trained: list[nn.Module]) -> nn.Module:
+    """The trained layers of a classifier under the names that they have in it, which a recipe's groups refer to."""
+    if not isinstance(classifier, nn.Sequential):
+        return classifier
+    return nn.Sequential(OrderedDict((name, layer) for name, layer in classifier.named_children() if layer in trained))
 
 
 def split_classifier(classifier: nn.Module) -> tuple[list[nn.Module], list[nn.Module]]:

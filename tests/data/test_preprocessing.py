@@ -12,6 +12,7 @@ from archzoo.data._augmentation import apply
 from archzoo.data._fitting import channel_statistics
 from archzoo.errors import DataError
 from archzoo.recipes import (
+    Bytes,
     Normalize,
     Preprocessing,
     RandomCrop,
@@ -102,6 +103,19 @@ def test_each_preprocessing_does_what_it_says(few: Splits) -> None:
     variances = torch.linalg.eigvalsh(covariance)
     assert variances.max() < 1.01
     assert variances[-5] > 0.9
+
+
+def test_bytes_keep_their_values_and_turn_to_the_order_of_channels() -> None:
+    """ShuffleNet V2's released script: BGR from 0 to 255, no mean, no deviation."""
+    pixels = torch.randint(0, 256, (4, 3, 8, 8), dtype=torch.uint8)
+    images = ImageSet.from_tensor("some", pixels, torch.zeros(4, dtype=torch.int64), ["class"])
+    for preprocessing, order in ((Bytes(), [0, 1, 2]), (Bytes("BGR"), [2, 1, 0])):
+        prepared = prepare((), preprocessing, images, 8)
+        torch.testing.assert_close(prepared.center_crop(pixels), pixels[:, order].float())
+        torch.testing.assert_close(prepared.train(pixels), pixels[:, order].float())
+    pairs = ImageSet.from_tensor("pairs", pixels[:, :2], torch.zeros(4, dtype=torch.int64), ["class"])
+    with pytest.raises(DataError, match=r"Bytes\('BGR'\) takes images of 3 channels, or of 1, not the 2 of pairs"):
+        prepare((), Bytes("BGR"), pairs, 8)
 
 
 def test_fitted_tensors_can_be_used_again(few: Splits) -> None:

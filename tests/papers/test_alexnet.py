@@ -5,6 +5,9 @@ from torch import nn
 import archzoo
 from archzoo.layers import Net, ResponseNorm
 from archzoo.models.alexnet import RoundUp
+from archzoo.registry import find_recipe
+
+TOWERS = ("alexnet_cuda_convnet2", "alexnet_one_tower")
 
 
 def build(name: str) -> Net:
@@ -28,8 +31,9 @@ def test_the_kernels_are_those_of_section_3_5() -> None:
     ]
 
 
-def test_the_one_tower_has_256_kernels_in_conv4_and_no_groups() -> None:
-    net = build("alexnet_one_tower")
+@pytest.mark.parametrize("name", TOWERS)
+def test_the_one_tower_has_256_kernels_in_conv4_and_no_groups(name: str) -> None:
+    net = build(name)
     assert [kernel[0] for kernel in kernels(net)] == [64, 192, 384, 256, 256]
     assert {layer.groups for layer in net.modules() if isinstance(layer, nn.Conv2d)} == {1}
 
@@ -56,8 +60,26 @@ def test_pooling_overlaps() -> None:
 
 
 @pytest.mark.parametrize("side", [224, 227])
-def test_images_of_224_and_of_227_pixels_give_the_same_maps(side: int) -> None:
-    assert archzoo.profile(build("alexnet"), (3, side, side)).sides() == (227, 55, 27, 13, 6)
+@pytest.mark.parametrize("name", ["alexnet", "alexnet_cuda_convnet2"])
+def test_images_of_224_and_of_227_pixels_give_the_same_maps(name: str, side: int) -> None:
+    assert archzoo.profile(build(name), (3, side, side)).sides() == (227, 55, 27, 13, 6)
+
+
+def test_the_released_tower_normalizes_before_the_first_relu_and_after_the_second() -> None:
+    # layers/layers-imagenet-1gpu.cfg of cuda-convnet2: conv1, rnorm1, pool1 with relu; conv2 with relu, rnorm2, pool2.
+    parts = list(build("alexnet_cuda_convnet2").features._modules)
+    assert parts[:9] == ["pad1", "conv1", "lrn1", "pool1", "relu1", "conv2", "relu2", "lrn2", "pool2"]
+    assert parts[9:] == ["conv3", "relu3", "conv4", "relu4", "conv5", "relu5", "pool5"]
+
+
+def test_the_released_tower_pads_no_image_and_normalizes_as_torch_does() -> None:
+    # padding=0; size=5, scale=0.0001, pow=0.75, minDiv=2, and layer.py divides scale by size, as torch divides alpha.
+    features = build("alexnet_cuda_convnet2").features
+    assert features.get_submodule("conv1").padding == (0, 0)
+    maps = 30 * torch.randn(2, 8, 3, 3)
+    expected = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2)(maps)
+    for name in ("lrn1", "lrn2"):
+        torch.testing.assert_close(features.get_submodule(name)(maps), expected)
 
 
 def test_rounding_up_adds_zeros_to_the_right_and_below() -> None:
@@ -80,26 +102,54 @@ def test_biases_of_one_are_in_conv2_conv4_conv5_and_the_hidden_linear_layers() -
     assert weights == pytest.approx([0.01] * len(weights), rel=0.05)
 
 
-def test_the_one_tower_starts_wider_in_conv3_conv4_and_conv5() -> None:
-    net = archzoo.build("alexnet_one_tower", num_classes=10)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", TOWERS)
+def test_the_one_tower_starts_wider_in_conv3_conv4_and_conv5(name: str) -> None:
+    net = archzoo.build(name, num_classes=10)
     deviations = [layer.weight.std().item() for layer in net.features.children() if isinstance(layer, nn.Conv2d)]
     assert deviations == pytest.approx([0.01, 0.01, 0.03, 0.03, 0.03], rel=0.05)
 
 
-def test_dropout_is_on_the_first_two_linear_layers_after_them_in_2012_and_before_them_in_2014() -> None:
-    assert list(build("alexnet").classifier._modules) == [
-        *("flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8")
-    ]
+def test_dropout_is_on_the_first_two_linear_layers_after_them_as_released_and_before_them_in_torchvision() -> None:
+    for name in ("alexnet", "alexnet_cuda_convnet2"):
+        parts = ["flatten", "fc6", "relu6", "drop6", "fc7", "relu7", "drop7", "fc8"]
+        assert list(build(name).classifier._modules) == parts
     assert list(build("alexnet_one_tower").classifier._modules) == [
         *("pool", "flatten", "drop6", "fc6", "relu6", "drop7", "fc7", "relu7", "fc8")
     ]
 
 
-@pytest.mark.parametrize("name", ["alexnet", "alexnet_one_tower"])
+@pytest.mark.parametrize("name", ["alexnet", *TOWERS])
 def test_dropout_drops_a_half(name: str) -> None:
     assert [layer.p for layer in build(name).modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
 
 
-def test_the_one_tower_has_the_parameters_of_the_public_weights() -> None:
+@pytest.mark.parametrize("name", TOWERS)
+def test_the_one_tower_has_the_parameters_of_the_public_weights(name: str) -> None:
     # The sheet of the public model prints this number.
-    assert archzoo.profile(build("alexnet_one_tower"), (3, 224, 224)).params == 61_100_840
+    assert archzoo.profile(build(name), (3, 224, 224)).params == 61_100_840
+
+
+@pytest.mark.parametrize(
+    ("name", "bias_rate"),
+    [
+        ("alexnet", 0.01),  # "an equal learning rate for all layers" (Sec. 5)
+        ("alexnet_cuda_convnet2", 0.02),  # epsB at the start
+        ("alexnet_one_tower", 0.02),
+    ],
+)
+def test_biases_are_never_decayed(name: str, bias_rate: float) -> None:
+    # layer.cu of the released code passes a decay of 0 for biases, whatever the parameters say.
+    recipe = find_recipe(name)
+    assert [(group.pattern, group.decay_mult) for group in recipe.groups] == [("*.bias", 0)]
+    assert [group.lr_mult * recipe.lr for group in recipe.groups] == pytest.approx([bias_rate])
+
+
+def test_the_rate_falls_at_the_epochs_of_the_released_log() -> None:
+    # The end of layers/layer-params-145.cfg, whose errors of 0.406640 and 0.182100 are those of Table 2.
+    recipe = find_recipe("alexnet")
+    run = recipe.duration(1_281_167)
+    rates = {
+        epoch: recipe.lr * recipe.schedule.factor(epoch * run.per_epoch, run) for epoch in (24, 25, 50, 51, 78, 79)
+    }
+    assert rates == pytest.approx({24: 0.01, 25: 1e-3, 50: 1e-3, 51: 1e-4, 78: 1e-4, 79: 1e-5})

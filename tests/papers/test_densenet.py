@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo import registry
 from archzoo.layers import Net
-from archzoo.models.densenet import DenseLayer, Spec
+from archzoo.models.densenet import DenseLayer, Spec, dense_block
+from archzoo.recipes import Duration, Rescale
 
 
 def build(name: str, **options: Any) -> Net:
@@ -103,3 +105,54 @@ def test_weights_start_as_in_the_authors_release() -> None:
     weight = net.get_parameter("features.transition2.conv1.weight")
     assert weight.std().item() == pytest.approx((2 / 304) ** 0.5, rel=0.02)
     assert not net.get_parameter("classifier.fc.bias").any()
+
+
+@pytest.mark.parametrize(("layers", "connections"), [(5, 15), (12, 78)])
+def test_a_block_of_l_layers_has_l_times_l_plus_1_by_2_connections(layers: int, connections: int) -> None:
+    """Abstract, and Fig. 1 for five layers with k = 4: layer l reads the block's input and l - 1 groups of new maps."""
+    block = dense_block(16, layers, Spec(k=4))
+    convs: list[Any] = [layer.get_submodule("conv1") for layer in block]
+    read = [(conv.in_channels - 16) // 4 + 1 for conv in convs]
+    assert read == list(range(1, layers + 1))
+    assert sum(read) == connections
+
+
+def test_errors_without_augmentation_are_with_dropout() -> None:
+    """Sec. 4.2 and the caption of Table 2: rate 0.2 on C10, C100 and SVHN, none with augmentation."""
+    for result in registry.results("densenet*"):
+        assert result.options.get("drop", 0) == (0.2 if result.data in ("cifar10", "cifar100", "svhn") else 0)
+    svhn = {result.name: result.error for result in registry.results("densenet*", "svhn")}
+    assert svhn == {
+        "densenet": 1.79,
+        "densenet_100_12": 1.67,
+        "densenet_100_24": 1.59,
+        "densenet_bc": 1.76,
+        "densenet_bc_250_24": 1.74,
+    }
+
+
+def test_svhn_takes_40_epochs_with_drops_after_20_and_30() -> None:
+    """Sec. 4.1 and 4.2: batches of 64, values in [0, 1], the epoch of the lowest validation error."""
+    recipe = registry.find_recipe("densenet_svhn")
+    run = Duration(400, 10)
+    rates = [recipe.lr * recipe.schedule.factor(epoch * 10, run) for epoch in (0, 19, 20, 29, 30, 39)]
+    assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
+    assert (recipe.data, recipe.epochs, recipe.batch_size, recipe.weight_decay) == ("svhn", 40, 64, 0.0001)
+    assert (recipe.augmentation, recipe.preprocessing, recipe.select) == ((), Rescale(0.0, 1.0), "best")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "size"),
+    [
+        ("densenet121", {}, 64.5e6),
+        ("densenet169", {}, 114.4e6),
+        ("densenet201", {}, 161.8e6),
+        ("densenet161", {}, 230.8e6),
+        ("densenet264", {}, 256 * 2**20),
+        ("densenet264", {"k": 48}, 557 * 2**20),
+    ],
+)
+def test_a_released_file_has_two_numbers_for_each_parameter(name: str, options: dict[str, Any], size: float) -> None:
+    """README of the release: the sizes of its Torch models."""
+    parameters = sum(parameter.numel() for parameter in build(name, **options).parameters())
+    assert 1.004 < size / (8 * parameters) < 1.011

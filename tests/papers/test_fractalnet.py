@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import Conv2d, Net
+from archzoo import registry
+from archzoo.layers import Conv2d, Linear, Net
 from archzoo.models.fractalnet import (
     Block,
     DropPath,
@@ -26,6 +27,7 @@ from archzoo.models.fractalnet import (
     plain_column,
     walk_back,
 )
+from archzoo.recipes import Duration
 
 
 def small(columns: int = 3, **options: Any) -> Net:
@@ -440,3 +442,36 @@ def test_images_that_do_not_shrink_to_one_position_are_refused(side: int) -> Non
 def test_wrong_options_are_refused(options: dict[str, Any], message: str) -> None:
     with torch.device("meta"), pytest.raises(archzoo.BadOption, match=message):
         archzoo.build("fractalnet", **options)
+
+
+# Training
+
+
+def test_biases_learn_at_twice_the_rate_and_do_not_decay() -> None:
+    """generation/globals.crox of the release: LR2 is 2, and the decay of biases is 0."""
+    net = small()
+    biases = {f"{name}.bias" for name, layer in net.named_modules() if isinstance(layer, Conv2d | Linear)}
+    for name in ("fractalnet_cifar", "fractalnet_svhn", "fractalnet_imagenet"):
+        (group,) = registry.find_recipe(name).groups
+        assert (group.lr_mult, group.decay_mult) == (2, 0)
+        assert {parameter for parameter, _ in net.named_parameters() if group.matches(parameter)} == biases
+
+
+def test_svhn_takes_20_epochs_and_the_rate_falls_whenever_the_rest_halves() -> None:
+    """Sec. 4.1: 400 epochs on CIFAR, 20 on SVHN, from 0.02 in batches of 100."""
+    recipe = registry.find_recipe("fractalnet_svhn")
+    assert (recipe.data, recipe.epochs, recipe.lr, recipe.batch_size) == ("svhn", 20, 0.02, 100)
+    assert recipe.augmentation == ()
+    factors = [recipe.schedule.factor(iteration, Duration(80, 4)) for iteration in (39, 40, 59, 60, 69, 70, 74, 75)]
+    assert factors == pytest.approx([1, 0.1, 0.1, 0.01, 0.01, 0.001, 0.001, 0.0001])
+
+
+def test_errors_are_printed_with_and_without_dropping() -> None:
+    """Table 1, and DenseNet's Table 2: C10, C10+, C100, C100+ and SVHN."""
+    dropped = {result.error for result in registry.results("fractalnet20") if not result.options}
+    plain = [result for result in registry.results("fractalnet20") if result.options]
+    assert dropped == {7.33, 4.60, 28.20, 23.73, 1.87}
+    assert {result.error for result in plain} == {10.18, 5.22, 35.34, 23.30, 2.01}
+    net = archzoo.build("fractalnet20", device="meta", **plain[0].options)
+    assert not [layer for layer in net.modules() if isinstance(layer, nn.Dropout)]
+    assert fractals(net).drop_path.rate == 0

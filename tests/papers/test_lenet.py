@@ -1,12 +1,16 @@
+import math
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 import archzoo
+from archzoo import registry
 from archzoo.layers import Conv2d, Linear, Net
 from archzoo.models.lenet import TABLE_I, RadialBasis, ScaledTanh, SparseConv, Subsampling, digit_codes
+from archzoo.recipes import Duration
 
 
 def test_table_i_has_sixty_links_and_every_input_feeds_ten_maps() -> None:
@@ -108,3 +112,54 @@ def test_there_are_codes_for_ten_classes_only() -> None:
     assert archzoo.build("lenet5", num_classes=4)(torch.zeros(1, 1, 32, 32)).shape == (1, 4)
     with pytest.raises(archzoo.BadOption, match="at most 10, not 26"):
         archzoo.build("lenet5", num_classes=26)
+
+
+def test_cross_entropy_with_a_rubbish_class_is_the_papers_loss() -> None:
+    """Eq. 9: the mean of y_D + log(exp(-j) + sum_i exp(-y_i)), where y are the penalties of Eq. 7."""
+    j = 70.0
+    layer = RadialBasis(digit_codes(10), j).double()
+    x, digits = torch.randn(4, 84, dtype=torch.float64), torch.tensor([3, 0, 9, 5])
+    penalties = torch.stack([(x - torch.tensor(code)).square().sum(1) for code in digit_codes(10)], dim=1)
+    losses = [y[digit] + (math.exp(-j) + y.neg().exp().sum()).log() for y, digit in zip(penalties, digits, strict=True)]
+    torch.testing.assert_close(F.cross_entropy(layer.train()(x), digits), torch.stack(losses).mean())
+    torch.testing.assert_close(layer.eval()(x), -penalties)
+
+
+def test_without_a_rubbish_class_the_constant_is_infinite() -> None:
+    x, digits = torch.randn(4, 84), torch.tensor([3, 0, 9, 5])
+    losses = [F.cross_entropy(RadialBasis(digit_codes(10), j).train()(x), digits) for j in (None, 1e6)]
+    torch.testing.assert_close(losses[0], losses[1])
+
+
+def test_a_finite_constant_pulls_f6_to_the_code_and_an_infinite_one_does_not() -> None:
+    """A direction that all codes are at right angles to adds the same to every penalty, and cancels between classes."""
+    codes = torch.tensor(digit_codes(10)).double()
+    ones = torch.ones(84, 1, dtype=torch.float64)
+    away = (ones - codes.T @ torch.linalg.lstsq(codes.T, ones).solution).T
+    pulls = []
+    for j in (None, 1.0):
+        x = (codes[:1] + away).requires_grad_()
+        F.cross_entropy(RadialBasis(digit_codes(10), j).double().train()(x), torch.tensor([0])).backward()
+        assert x.grad is not None
+        pulls.append((x.grad @ away.T).item())
+    assert pulls[0] == pytest.approx(0, abs=1e-9)
+    assert pulls[1] > 1
+
+
+@pytest.mark.parametrize("penalty", [0.0, -3.0])
+def test_a_rubbish_penalty_that_is_not_positive_is_refused(penalty: float) -> None:
+    """Sec. II-C: the constant j is positive."""
+    with pytest.raises(archzoo.BadOption, match="rubbish_penalty must be None or more than 0"):
+        archzoo.build("lenet5", rubbish_penalty=penalty)
+
+
+def test_the_learning_rate_falls_as_in_section_iii() -> None:
+    """Sec. III-B: 0.0005 for two passes, 0.0002 and 0.0001 for three each, 0.00005 for four, 0.00001 for the rest."""
+    recipe = registry.find_recipe("lenet5_mnist")
+    rates = [recipe.lr * recipe.schedule.factor(epoch, Duration(20, 1)) for epoch in range(20)]
+    assert rates == pytest.approx([5e-4] * 2 + [2e-4] * 3 + [1e-4] * 3 + [5e-5] * 4 + [1e-5] * 8)
+
+
+def test_nothing_about_lenet_is_quoted_from_memory() -> None:
+    assert all(claim.confirmed for _, _, claim in registry.all_claims("lenet5"))
+    assert {result.error: result.confirmed for result in registry.results("lenet5")} == {0.95: True, 0.8: True}

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo import registry
 from archzoo.layers import Net
 from archzoo.models.shufflenet_v2 import DownUnit, Unit, shuffle
 
@@ -77,3 +78,32 @@ def test_layers_start_as_in_the_authors_code() -> None:
     assert features.conv5.conv.weight.std().item() == pytest.approx(1 / 464, rel=0.02)
     assert features.stage4[1].branch.depthwise.conv.weight.std().item() == pytest.approx(1, rel=0.1)
     assert (features.conv5.bn.bias == 0.0001).all()
+
+
+def test_every_row_of_table_5_is_a_claim() -> None:
+    """Eight layers, the FLOPs and the weights of each column."""
+    for width in ("x0_5", "x1_0", "x1_5", "x2_0"):
+        claims = [claim for _, _, claim in registry.all_claims(f"shufflenet_v2_{width}")]
+        sizes = {claim.at.split(".")[1]: claim.printed.split("x")[0] for claim in claims if claim.quantity == "size"}
+        assert sizes == {
+            "conv1": "112",
+            "maxpool": "56",
+            "stage2": "28",
+            "stage3": "14",
+            "stage4": "7",
+            "conv5": "7",
+            "pool": "1",
+            "fc": "1000",
+        }
+        assert [claim.quantity for claim in claims if claim.quantity != "size"] == ["macs", "params"]
+
+
+def test_the_released_weights_have_their_own_errors() -> None:
+    """README of the release; Table 8 prints 39.7 and 25.1 for the narrowest and the widest."""
+    released = {
+        (result.name, result.data): result.error
+        for result in registry.results("shufflenet_v2*")
+        if result.where == "the authors' release"
+    }
+    assert [error for (_, data), error in released.items() if data == "imagenet top-1"] == [38.9, 30.6, 27.4, 25.0]
+    assert [error for (_, data), error in released.items() if data == "imagenet top-5"] == [17.4, 11.1, 9.4, 7.6]

@@ -8,6 +8,8 @@ from torch import nn
 import archzoo
 from archzoo.layers import Net
 from archzoo.models.squeezenet import Bypassed, Fire, Metaparameters
+from archzoo.recipes import RandomHorizontalFlip
+from archzoo.registry import all_claims, find_recipe
 
 
 def build(name: str, **options: Any) -> Net:
@@ -79,6 +81,36 @@ def test_the_last_convolution_starts_smaller_than_the_others() -> None:
     # Uniform of variance 1 / fan-in.
     weight = net.get_parameter("features.fire9.expand3x3.weight")
     assert weight.std().item() == pytest.approx((1 / (64 * 9)) ** 0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("name", "sides", "macs"),
+    [
+        # 227x227 is crop_size and the input of both released definitions. By hand: conv1, the fire modules, conv10.
+        ("squeezenet1_0", (111, 55, 27, 13), 832_667_936),
+        ("squeezenet1_1", (113, 56, 28, 14), 387_747_520),
+    ],
+)
+def test_images_have_227_pixels_as_released(name: str, sides: tuple[int, ...], macs: int) -> None:
+    assert archzoo.find(name).input_size == (3, 227, 227)
+    profile = archzoo.profile(build(name), (3, 227, 227))
+    assert (profile.sides(), profile.macs) == (sides, macs)
+
+
+def test_every_size_in_megabytes_is_read_by_one_rule() -> None:
+    sizes = [
+        claim
+        for paper, _, claim in all_claims()
+        if claim.counted.name == "bytes" and not claim.of and "SqueezeNet" in paper.title
+    ]
+    assert {claim.printed for claim in sizes} == {"4.8MB", "13MB", "19MB", "5.7MB", "21MB", "7.7MB", "240MB"}
+    assert {claim.counting for claim in sizes} == {"MB = 2^20"}
+
+
+def test_the_released_training_has_no_mirror_images() -> None:
+    # train_val.prototxt of v1.0 and v1.1: crop_size and mean_value, no mirror.
+    for name in ("squeezenet1_0", "squeezenet1_1"):
+        assert RandomHorizontalFlip() not in find_recipe(name).augmentation
 
 
 @pytest.mark.parametrize("options", [{"share_3x3": 0.0}, {"share_3x3": 1.0}, {"squeeze_ratio": 0.0}])

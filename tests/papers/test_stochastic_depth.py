@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo import registry
 from archzoo.layers import Net
 from archzoo.models.stochastic_depth import PooledShortcut, StochasticBlock, survival_probabilities
 
@@ -129,3 +130,51 @@ def test_a_draw_is_not_baked_into_a_graph() -> None:
 def test_a_survival_that_is_no_probability_is_refused(survival: float) -> None:
     with pytest.raises(archzoo.BadOption, match="survival must be more than 0 and at most 1"):
         build(survival=survival)
+
+
+def test_the_printed_errors_are_of_networks_with_so_many_blocks() -> None:
+    """Table 1: SVHN has the 152-layer net of basic blocks (README of the release: -N 25), ImageNet the bottlenecks."""
+    printed = {
+        (result.data, result.error): len(blocks(archzoo.build(result.name, device="meta", **result.options)))
+        for result in registry.results("stochastic_depth*")
+        if result.where == "Table 1" and "survival" not in result.options
+    }
+    assert printed == {
+        ("cifar10+", 5.25): 54,
+        ("cifar100+", 24.98): 54,
+        ("svhn", 1.75): 75,
+        ("imagenet top-1", 21.98): 50,
+    }
+
+
+def test_constant_depth_is_a_survival_of_one() -> None:
+    constant = {result.error for result in registry.results("stochastic_depth*") if result.options.get("survival") == 1}
+    assert constant == {6.41, 27.76, 1.80, 21.78, 23.06, 13.63, 44.74, 6.67}
+
+
+def test_layers_start_as_in_the_authors_code_and_by_torch7s_defaults() -> None:
+    """main.lua: nninit.kaiming, by fan-in; nothing for nn.Linear and the batch norms."""
+    torch.manual_seed(0)
+    net: Any = archzoo.build("stochastic_depth_110")
+    going_down: Any = blocks(net)[36].layers.get_submodule("conv1")  # from 32 to 64 maps: fan-in and fan-out differ
+    assert going_down.weight.std().item() == pytest.approx((2 / (9 * 32)) ** 0.5, rel=0.03)
+    for parameter in net.classifier.fc.parameters():
+        assert 0.5 / 8 < parameter.abs().max() <= 1 / 8  # 64 inputs
+    scales = torch.cat([layer.weight for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]).detach()
+    assert (scales.min().item(), scales.max().item()) == pytest.approx((0, 1), abs=0.01)
+    assert scales.mean().item() == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_bias_before_a_batch_norm_never_learns() -> None:
+    """Why convolutions without biases are the released network, whose biases start at zero."""
+    layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 2, 3)).double().train()
+    layers(torch.randn(5, 3, 8, 8, dtype=torch.float64)).square().sum().backward()
+    weight, bias = (layers.get_parameter(f"0.{name}").grad for name in ("weight", "bias"))
+    assert weight is not None
+    assert bias is not None
+    assert bias.abs().max() < 1e-9 < 1e-3 < weight.abs().max()
+
+
+def test_svhn_tests_the_weights_of_the_lowest_validation_error() -> None:
+    recipe = registry.find_recipe("stochastic_depth_svhn")
+    assert (recipe.epochs, recipe.batch_size, recipe.select, recipe.augmentation) == (50, 128, "best", ())

@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 import archzoo
+from archzoo import registry
 from archzoo.layers import Residual
 from archzoo.models.wide_resnet import PreActivated
+from archzoo.recipes import MultiStep, Rescale
 
 
 def build(name: str, **options: Any) -> Any:
@@ -140,6 +142,7 @@ def test_a_projection_reads_the_shared_norm_and_relu_and_the_identity_does_not()
     first, second = blocks(archzoo.build("wide_resnet", depth=16, k=2).eval())[:2]
     for block in (first, second):
         nn.init.zeros_(block.layers.conv2.weight)
+        nn.init.ones_(block.bn_relu.bn1.weight)
         nn.init.constant_(block.bn_relu.bn1.bias, -0.5)
     maps = torch.randn(2, 16, 8, 8)
     scaled = maps / (1 + 1e-5) ** 0.5
@@ -218,3 +221,56 @@ def test_the_basic_block_strides_in_its_first_3x3() -> None:
 @pytest.mark.parametrize("name", ["wide_resnet_16_8", "wide_resnet18", "wide_resnet50_2"])
 def test_no_convolution_has_a_bias(name: str) -> None:
     assert all(layer.bias is None for layer in convolutions(build(name)))
+
+
+def scales(net: nn.Module) -> torch.Tensor:
+    return torch.cat([layer.weight for layer in net.modules() if isinstance(layer, nn.BatchNorm2d)]).detach()
+
+
+def test_batch_norm_scales_start_as_torch7_draws_them_on_cifar_and_at_one_on_imagenet() -> None:
+    """``uniform()`` in torch/nn; models/wide-resnet.lua leaves that, pretrained/wide-resnet.lua fills in 1."""
+    drawn = scales(archzoo.build("wide_resnet_16_4"))
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert drawn.mean().item() == pytest.approx(0.5, abs=0.05)
+    assert drawn.std().item() == pytest.approx(12**-0.5, abs=0.03)
+    assert (scales(archzoo.build("wide_resnet18")) == 1).all()
+
+
+def errors(data: str, **options: Any) -> dict[str, set[float]]:
+    """Printed errors on a dataset by network, of those with these options."""
+    found: dict[str, set[float]] = {}
+    for result in registry.results("wide_resnet*", data):
+        if result.options == options:
+            found.setdefault(result.name, set()).add(result.error)
+    return found
+
+
+def test_dropout_is_04_on_svhn_and_03_on_cifar() -> None:
+    """Sec. 3: 0.3 on CIFAR and 0.4 on SVHN; Tables 6 and 9, and the text for 1.81."""
+    assert errors("svhn") == {"wide_resnet_16_4": {1.85}, "wide_resnet_52_1": {2.08}, "wide_resnet_16_8": {1.81}}
+    dropped = {"wide_resnet_16_4": {1.64}, "wide_resnet_52_1": {1.70}, "wide_resnet_16_8": {1.54}}
+    assert errors("svhn", drop=0.4) == dropped
+    assert errors("svhn", drop=0.3) == {}
+    assert errors("cifar10+", drop=0.3)["wide_resnet_28_10"] == {3.89}
+    assert errors("cifar10+", drop=0.4) == {}
+
+
+def test_errors_on_imagenet_are_those_of_table_7() -> None:
+    assert errors("imagenet top-1", width=3.0) == {"wide_resnet18": {24.06}}
+    assert errors("imagenet top-5", width=2.0) == {"wide_resnet18": {8.06}, "wide_resnet34": {7.00}}
+    assert errors("imagenet top-1") == {"wide_resnet18": {30.4}, "wide_resnet34": {26.77}, "wide_resnet50_2": {21.9}}
+
+
+def test_svhn_is_trained_as_by_the_released_script() -> None:
+    """scripts/train_svhn.sh, and train.lua for what it leaves at its default."""
+    recipe = registry.find_recipe("wide_resnet_svhn")
+    assert (recipe.data, recipe.lr, recipe.epochs, recipe.batch_size) == ("svhn", 0.01, 160, 128)
+    assert (recipe.schedule, recipe.weight_decay) == (MultiStep((80, 120), gamma=0.1), 0.0005)
+    assert recipe.optimizer.options == {"momentum": 0.9, "nesterov": True}
+    assert (recipe.augmentation, recipe.preprocessing) == ((), Rescale(0.0, 1.0))
+
+
+def test_the_thin_net_of_52_convolutions_is_the_50_layer_net_of_the_text() -> None:
+    """Sec. 3 and Fig. 3 call WRN-52-1 50 layers deep: without the three projections, and with the linear layer."""
+    assert archzoo.profile(build("wide_resnet_52_1"), (3, 32, 32)).depth == 50 == 52 - 3 + 1

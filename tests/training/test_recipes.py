@@ -14,14 +14,17 @@ from archzoo import recipes as types
 from archzoo.errors import RecipeError
 from archzoo.recipes import (
     TRAINING_IMAGES,
+    Bytes,
     Cosine,
     Duration,
     InverseTime,
+    ParameterGroup,
     RandomCrop,
     RandomHorizontalFlip,
     Recipe,
     ReduceOnPlateau,
     Warmup,
+    describe,
     draw_rates,
     read_changes,
 )
@@ -125,11 +128,37 @@ def test_values_are_changed_by_name_and_type() -> None:
         ({"augmentation": "miror"}, "augmentation has no miror: choose from CenterCrop, ColorJitter"),
         ({"augmentation": "RandomHorizontalFlop"}, "has no RandomHorizontalFlop: did you mean RandomHorizontalFlip"),
         ({"augmentation": "RandomCrop(4, 4, 4, 4)"}, "augmentation: RandomCrop"),
+        ({"batch_norm_images": "1e4"}, "batch_norm_images must be an integer, not '1e4'"),
+        ({"batch_norm_images": "-1"}, "batch_norm_images must be at least 0, not -1"),
+        ({"groups": "ParameterGroup('*.bias', lr_mult=-1)"}, "lr_mult of ParameterGroup must be a finite number"),
+        ({"groups": "ParameterGroup('')"}, "pattern of ParameterGroup must be a shell pattern, such as '.*.bias'"),
+        ({"preprocessing": "Bytes('GBR')"}, "order of Bytes must be 'RGB' or 'BGR', not 'GBR'"),
         ({"epochs": "0"}, "epochs must be a positive integer, not 0"),
         ({"epochs": "3", "iterations": "4"}, "exactly one of epochs and iterations"),
     ):
         with pytest.raises(RecipeError, match=message):
             recipe.with_changes(**read_changes(recipe, texts))
+
+
+def test_parameter_groups_and_bytes_are_read_from_the_command_line_as_they_are_printed() -> None:
+    recipe = find_recipe("densenet_bc")
+    texts = {
+        "groups": "ParameterGroup(pattern='*.bias', lr_mult=2, decay_mult=0), ParameterGroup(pattern='c*')",
+        "batch_norm_images": "5000",
+        "preprocessing": "Bytes(order='BGR')",
+    }
+    changed = recipe.with_changes(**read_changes(recipe, texts))
+    assert changed.groups == (ParameterGroup("*.bias", lr_mult=2, decay_mult=0), ParameterGroup("c*"))
+    assert (changed.batch_norm_images, changed.preprocessing) == (5000, Bytes("BGR"))
+    assert {name: describe(changed)[name] for name in texts} == texts
+    assert changed.to_dict()["groups"][0] == {
+        "type": "ParameterGroup",
+        "pattern": "*.bias",
+        "lr_mult": 2,
+        "decay_mult": 0,
+    }
+    with pytest.raises(RecipeError, match=r"groups must be a tuple of parameter groups, not \('\*.bias',\)"):
+        recipe.with_changes(groups=("*.bias",))
 
 
 @pytest.mark.parametrize(

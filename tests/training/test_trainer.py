@@ -21,7 +21,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.data import EpochBatches, Prepared, Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
-from archzoo.recipes import Constant, Cosine, MultiStepFraction, Recipe, ReduceOnPlateau
+from archzoo.recipes import Constant, Cosine, MultiStepFraction, ParameterGroup, Recipe, ReduceOnPlateau, StepDecay
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, TrainResult, prefers_channels_last, train
 from archzoo.training import _checkpoints as checkpoints
@@ -182,6 +182,18 @@ def test_snapshots_at_the_end_of_each_cosine_are_an_ensemble(run: Runs) -> None:
     rates = [row["lr"] for row in result.history]
     assert rates[1] < rates[0] < rates[2] * 2
     assert rates[2] == pytest.approx(rates[0])
+
+
+def test_a_schedule_keeps_the_factors_of_groups(run: Runs) -> None:
+    groups = (ParameterGroup("*.bias", lr_mult=2), ParameterGroup("classifier.*", lr_mult=0.1))
+    recipe = SHORT.with_changes(schedule=StepDecay(1, gamma=0.1), groups=groups)
+    stopped_at(13, run, recipe)
+    result = run(recipe)
+    assert [row["lr"] for row in result.history] == pytest.approx([0.1, 0.01, 0.001])
+    saved = torch.load(next((run.directory / "run").glob("checkpoint-*24-*.pt")), weights_only=True)
+    rates = [group["lr"] for group in saved["optimizer"]["param_groups"]]
+    assert rates == pytest.approx([0.001, 0.002, 0.0001, 0.0002])
+    assert same(result.state, run(recipe, name="whole").state)
 
 
 def test_a_plateau_lowers_the_rate_when_validation_stalls(run: Runs) -> None:
