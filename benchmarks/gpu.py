@@ -34,6 +34,7 @@ from archzoo.files import write_text
 from archzoo.recipes import Normalize, RandomCrop, RandomErasing, RandomHorizontalFlip
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, train
+from archzoo.weights import save
 
 COMMITTED = Path(__file__).with_name("gpu.json")
 
@@ -222,11 +223,15 @@ def graph_bits(bench: Bench) -> Iterator[Measured]:
 
 def stochastic(bench: Bench) -> Iterator[Measured]:
     """What a dropped block or path saves."""
-    for name, everything in (("stochastic_depth_110", {"survival": 1.0}), ("fractalnet20", {"drop_path": 0.0})):
+    cases: list[tuple[str, dict[str, Any]]] = [
+        ("stochastic_depth_110", {"survival": 1.0}),
+        ("fractalnet20", {"drop_path": 0.0}),
+    ]
+    for name, everything in cases:
         batch = 2 if bench.small else 128
         images = torch.randn(batch, 3, 32, 32, device=bench.device)
         times = []
-        for options in ({}, everything):
+        for options in (dict[str, Any](), everything):
             net = archzoo.build(name, **options).to(bench.device).train()
 
             def step(net: Any = net, images: Tensor = images) -> None:
@@ -241,7 +246,7 @@ def transferred(bench: Bench) -> Iterator[Measured]:
     with tempfile.TemporaryDirectory() as directory:
         net = archzoo.build("resnet20", in_channels=1)
         weights = Path(directory, "net.safetensors")
-        archzoo.save(net, weights, "resnet20", in_channels=1)
+        save(net, weights, "resnet20", in_channels=1)
         for more in (["--freeze"], []):
             command = [sys.executable, "-m", "archzoo", "finetune", "resnet20", "--weights", str(weights), "epochs=1"]
             command += [

@@ -104,7 +104,7 @@ def test_no_exact_step_waits_for_the_device() -> None:
         def __torch_function__(cls, func: object, types: object, args: object = (), kwargs: object = None) -> object:
             if getattr(func, "__name__", "") in ("tolist", "item", "__bool__", "__int__", "__float__", "nonzero"):
                 raise Waits(func)
-            return super().__torch_function__(func, types, args, kwargs or {})  # type: ignore[arg-type]
+            return super().__torch_function__(func, types, args, kwargs or {})
 
     images = colors()
     prepared = prepare((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), images, 8)
