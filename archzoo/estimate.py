@@ -9,46 +9,18 @@ from dataclasses import dataclass
 from math import ceil, floor
 from typing import Any, Literal
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 
 import archzoo
+from archzoo.accelerators import Accelerator
 from archzoo.errors import EstimateError
-from archzoo.layers import Net
-from archzoo.profiler import Profile, memory, profile, storage_bytes
+from archzoo.profiler import active_share, memory, profile, storage_bytes
 from archzoo.recipes import TRAINING_IMAGES, Recipe
 from archzoo.registry import find_recipe
-from archzoo.training import skips_modules
 
 Precision = Literal["float32", "bfloat16"]
 BYTES = {"float32": 4, "bfloat16": 2}
 BOARD = 8  # accelerators joined by links; more of them communicate over the network
-
-
-@dataclass(frozen=True)
-class Accelerator:
-    """An accelerator as its data sheet describes it, without sparsity, with its connections to others.
-
-    ``float32`` and ``bfloat16`` are peak FLOP/s (float32 in TF32 where available, PyTorch's default for convolutions).
-    ``bandwidth`` of the memory, ``link`` to accelerators on the same board and ``network`` to other machines are in
-    bytes/s; ``memory`` is in bytes.
-    """
-
-    title: str
-    float32: float
-    bfloat16: float
-    bandwidth: float
-    memory: float
-    link: float
-    network: float
-
-
-ACCELERATORS = {
-    "h200": Accelerator("NVIDIA H200 SXM", 494.7e12, 989.5e12, 4.8e12, 141e9, 450e9, 50e9),
-    "h100": Accelerator("NVIDIA H100 SXM", 494.7e12, 989.5e12, 3.35e12, 80e9, 450e9, 50e9),
-    "a100": Accelerator("NVIDIA A100 80GB SXM", 156e12, 312e12, 2.039e12, 80e9, 300e9, 25e9),
-    "v100": Accelerator("NVIDIA V100 16GB SXM2", 15.7e12, 125e12, 0.9e12, 16e9, 150e9, 12.5e9),
-}
 
 
 @dataclass(frozen=True)
@@ -150,41 +122,6 @@ def estimate(name: str, recipe: Recipe | None = None, **options: Any) -> Trainin
 
 def _images(recipe: Recipe) -> int:
     return TRAINING_IMAGES.get(recipe.data, TRAINING_IMAGES["imagenet"])
-
-
-def active_share(net: Net, cost: Profile, draws: int = 400) -> float:
-    """The average share of the multiply-adds that a training step runs: below 1 with stochastic depth or drop-path.
-
-    Blocks with a survival probability count by it, exactly. Drop-path is sampled ``draws`` times, from a fixed seed.
-    ``cost`` is the network's profile. ``net`` cannot be used afterwards: its layers do not compute anything.
-    """
-    if not skips_modules(net):
-        return 1.0
-    survivals = {name: getattr(module, "survival", None) for name, module in net.named_modules()}
-    blocks = {name: survival for name, survival in survivals.items() if isinstance(survival, float)}
-    if blocks:
-        return 1 - sum((1 - survival) * cost.at(f"{name}.layers").macs for name, survival in blocks.items()) / cost.macs
-    return _sampled_share(net, cost, draws)
-
-
-def _sampled_share(net: Net, cost: Profile, draws: int) -> float:
-    total = cost.at("classifier").macs * draws
-    for name, module in net.features.named_modules(prefix="features"):
-        if not any(module.children()):
-            macs = cost.at(name).macs
-
-            def count_call(maps: Tensor, macs: int = macs) -> Tensor:
-                nonlocal total
-                total += macs
-                return maps
-
-            module.forward = count_call  # only the calls matter
-    with torch.random.fork_rng(devices=[]), torch.no_grad():
-        torch.manual_seed(0)
-        net.train()
-        for _ in range(draws):
-            net.features(torch.zeros(1))
-    return total / draws / cost.macs
 
 
 def sent_by_ddp(cost: TrainingCost, devices: int) -> int:

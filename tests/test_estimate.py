@@ -13,9 +13,10 @@ from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
 import archzoo
+from archzoo.accelerators import ACCELERATORS
 from archzoo.cli._costs import Accelerator
 from archzoo.errors import EstimateError
-from archzoo.estimate import ACCELERATORS, estimate, largest_batch, sent_by_ddp, sent_by_fsdp
+from archzoo.estimate import estimate, largest_batch, sent_by_ddp, sent_by_fsdp
 from archzoo.models.fractalnet import plain_column
 from archzoo.profiler import memory
 from archzoo.registry import find_recipe

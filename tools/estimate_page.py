@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import archzoo
+from archzoo.accelerators import ACCELERATORS, Accelerator
 from archzoo.estimate import (
-    ACCELERATORS,
-    Accelerator,
     Precision,
     TrainingCost,
     estimate,

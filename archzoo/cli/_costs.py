@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import archzoo
+from archzoo.accelerators import ACCELERATORS
 from archzoo.cli._arguments import (
     Changes,
     Format,
@@ -140,5 +141,5 @@ def estimate(
     options, values = sort_changes(entry, published, changes or [])
     changed = published.with_changes(**read_changes(published, values))
     cost = archzoo.estimate.estimate(entry.name, changed, **read_options(entry, options))
-    machine = archzoo.estimate.ACCELERATORS[accelerator.value]
+    machine = ACCELERATORS[accelerator.value]
     print(archzoo.estimate.summary(cost, machine, devices, precision.value, utilization))

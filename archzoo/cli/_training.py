@@ -29,6 +29,7 @@ class Precision(str, Enum):
 
     auto = "auto"
     float32 = "float32"
+    tf32 = "tf32"
     bfloat16 = "bfloat16"
     float16 = "float16"
 
@@ -49,6 +50,21 @@ Workers = Annotated[int, typer.Option(help="Processes that prepare batches, besi
 Seed = Annotated[str, typer.Option(help="A seed, or several with commas between: one run for each.")]
 Nproc = Annotated[int, typer.Option(help="Processes on this machine. For several machines, start under torchrun.")]
 PrecisionOption = Annotated[Precision, typer.Option("--precision", help="The precision of products.")]
+Compile = Annotated[bool, typer.Option("--compile", help="Compile the network by torch.compile.")]
+Resident = Annotated[
+    bool | None,
+    typer.Option(
+        "--resident/--no-resident",
+        help="Whether images live on the device, to be augmented there; small ones by default.",
+    ),
+]
+CudaGraph = Annotated[
+    bool | None,
+    typer.Option("--cuda-graph/--no-cuda-graph", help="Replay each step from a CUDA graph; where possible by default."),
+]
+Deterministic = Annotated[
+    bool, typer.Option("--deterministic", help="Compute the same bits in every run on a GPU, at a cost in speed.")
+]
 Accumulate = Annotated[int, typer.Option(help="Parts of each batch that run one after the other.")]
 ChannelsLast = Annotated[
     bool | None,
@@ -80,6 +96,10 @@ def train(
     precision: PrecisionOption = Precision.float32,
     accumulate: Accumulate = 1,
     channels_last: ChannelsLast = None,
+    resident: Resident = None,
+    cuda_graph: CudaGraph = None,
+    compiled: Compile = False,
+    deterministic: Deterministic = False,
     workers: Workers = 0,
     fsdp: Annotated[bool, typer.Option("--fsdp", help="Shard the parameters over the processes.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
@@ -101,7 +121,19 @@ def train(
     directory = output or default_run_dir(name, data)
     accuracies = []
     for number in seeds:
-        config = training.RunConfig(number, precision.value, accumulate, channels_last, workers, fsdp, tensorboard)
+        config = training.RunConfig(
+            seed=number,
+            precision=precision.value,
+            accumulate=accumulate,
+            channels_last=channels_last,
+            workers=workers,
+            sharded=fsdp,
+            tensorboard=tensorboard,
+            resident=resident,
+            cuda_graph=cuda_graph,
+            compile=compiled,
+            deterministic=deterministic,
+        )
         result = run_or_exit(
             training.run,
             entry.name,

@@ -9,6 +9,7 @@ from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_ba
 from archzoo.data._pictures import load_photographs, load_pictures
 from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
 from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
+from archzoo.data._resident import why_not_resident
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
 from archzoo.data._splits import Splits, split
@@ -44,4 +45,5 @@ __all__ = [
     "split",
     "stack",
     "ten_crops",
+    "why_not_resident",
 ]

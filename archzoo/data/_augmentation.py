@@ -88,6 +88,11 @@ def resolve(transform: Transform, side: int) -> Transform:
     return replace(transform, size=side)  # type: ignore[call-arg]
 
 
+def _step_to(step: Step, device: torch.device) -> Step:
+    tensors = {name: value.to(device) for name, value in vars(step).items() if isinstance(value, Tensor)}
+    return replace(step, **tensors) if tensors else step  # type: ignore[type-var]
+
+
 @dataclass(frozen=True)
 class Pipeline:
     """Steps in order. The numbers of an image depend on the seed, the epoch and its index in the dataset alone."""
@@ -107,13 +112,17 @@ class Pipeline:
     def transform(self, images: Images, numbers: Tensor | None = None) -> Images:
         """Apply the steps; the results may differ in size. Numbers (N, draws) may be left out where draws is 0."""
         if numbers is None:
-            numbers = torch.empty(len(images), 0)
+            numbers = torch.empty(len(images), 0, device=images[0].device if len(images) else None)
         if numbers.shape[1] != self.draws:
             raise DataError(f"the pipeline takes {self.draws} numbers per image, not {numbers.shape[1]}")
         shares = torch.split(numbers, [step.draws for step in self.steps], dim=1)
         for step, share in zip(self.steps, shares, strict=True):
             images = apply(step, images, share)
         return images
+
+    def to(self, device: torch.device) -> "Pipeline":
+        """The same steps with their tensors in the memory of a device."""
+        return Pipeline(tuple(_step_to(step, device) for step in self.steps))
 
     def __call__(self, images: Images, numbers: Tensor | None = None) -> Tensor:
         """Apply the steps: (N, C, H, W). Raises DataError where images still differ in size after the last step."""

@@ -22,10 +22,10 @@ def random_crop(transform: RandomCrop, images: Images, numbers: Tensor) -> Tenso
     if not isinstance(images, Tensor):
         return torch.stack([_crop(image, side, *pair) for image, pair in zip(images, numbers.tolist(), strict=True)])
     check_crop_fits(images, side, side)
-    places = torch.tensor(images.shape[-2:]) - side + 1
-    top, left = (numbers * places).long().unbind(1)
+    height, width = images.shape[-2:]
+    top, left = (numbers[:, 0] * (height - side + 1)).long(), (numbers[:, 1] * (width - side + 1)).long()
     windows = images.unfold(2, side, 1).unfold(3, side, 1)  # a view (N, C, tops, lefts, side, side)
-    return windows[torch.arange(len(images)), :, top, left]
+    return windows[torch.arange(len(images), device=images.device), :, top, left]
 
 
 def _pad(transform: RandomCrop, batch: Tensor) -> Tensor:

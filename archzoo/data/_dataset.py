@@ -88,6 +88,11 @@ class ImageSet:
             return None
         return self.pixels.view(-1, length)
 
+    def to(self, device: torch.device) -> "ImageSet":
+        """The same images with their pixels and labels in the memory of a device."""
+        tensors = {name: getattr(self, name).to(device) for name in ("pixels", "offsets", "sizes", "labels")}
+        return replace(self, **tensors, file=None)
+
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at these indices, in this order. The pixels are shared, not copied."""
         return replace(

@@ -1,7 +1,7 @@
 """Batches of an epoch: the same global batches for any number of processes, from any step on."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -20,6 +20,15 @@ class Batch:
     labels: Tensor
     global_size: int
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch in the memory of a device; from page-locked memory without waiting for the copy."""
+        images, labels = (tensor.to(device, non_blocking=True) for tensor in (self.images, self.labels))
+        return replace(self, images=images, labels=labels)
+
+    def pin_memory(self) -> "Batch":
+        """The same batch in page-locked memory, which DataLoader asks for."""
+        return replace(self, images=self.images.pin_memory(), labels=self.labels.pin_memory())
+
 
 class EpochBatches(Dataset[Batch]):
     """One epoch of training: item k is this process's share of global batch k.
@@ -31,7 +40,7 @@ class EpochBatches(Dataset[Batch]):
         pipeline: Applied to every batch.
         batch_size: Images per step, over all processes.
         seed: The seed of the order and of the augmentation.
-        epoch: The epoch, from 0.
+        epoch: The epoch, from 0. Order and numbers are drawn on the CPU, and moved to the device of the images.
         rank: This process, from 0 to ``world_size - 1``.
         world_size: The number of processes.
 
@@ -56,8 +65,9 @@ class EpochBatches(Dataset[Batch]):
         self.rank = rank
         self.world_size = world_size
         generator = torch.Generator().manual_seed(derive_seed("order", seed, epoch))
-        self.order = torch.randperm(len(images), generator=generator)
-        self.numbers = pipeline.draw_numbers(len(images), seed, epoch)
+        device = images.labels.device
+        self.order = torch.randperm(len(images), generator=generator).to(device)
+        self.numbers = pipeline.draw_numbers(len(images), seed, epoch).to(device)
 
     def __len__(self) -> int:
         return len(self.order) // self.batch_size
@@ -80,8 +90,43 @@ def check_batch_size(batch_size: int, images: ImageSet, world_size: int) -> None
         raise DataError(f"batch_size must be at least the {world_size} processes, not {batch_size}")
 
 
-def load_batches(epoch: EpochBatches, start: int = 0, workers: int = 0) -> Iterator[Batch]:
-    """The batches of an epoch from step ``start`` on, prepared by ``workers`` processes, or in this one with 0."""
+def load_batches(
+    epoch: EpochBatches, start: int = 0, workers: int = 0, device: torch.device | None = None
+) -> Iterator[Batch]:
+    """The batches of an epoch from step ``start`` on, prepared by ``workers`` processes, or in this one with 0.
+
+    On an accelerator each batch comes through page-locked memory, and is copied while the one before it is used.
+    """
     steps = range(start, len(epoch))
-    if steps:
-        yield from DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers)
+    if not steps:
+        return
+    if epoch.order.device.type != "cpu":  # prepared on the device itself
+        yield from map(epoch.__getitem__, steps)
+        return
+    pinned = device is not None and device.type == "cuda"
+    batches = DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
+    yield from batches if device is None else copy_ahead(batches, device)
+
+
+def copy_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
+    """The same batches in the memory of a device: the next is on its way while one is used."""
+    copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
+    waiting: Batch | None = None
+    for batch in batches:
+        with torch.cuda.stream(copying):
+            moved = batch.to(device)
+        if waiting is not None:
+            yield _arrived(waiting, copying)
+        waiting = moved
+    if waiting is not None:
+        yield _arrived(waiting, copying)
+
+
+def _arrived(batch: Batch, copying: torch.cuda.Stream | None) -> Batch:
+    """A batch whose copy the current stream waits for. Its memory is not reused before that stream is done with it."""
+    if copying is not None:
+        computing = torch.cuda.current_stream(copying.device)
+        computing.wait_stream(copying)
+        batch.images.record_stream(computing)
+        batch.labels.record_stream(computing)
+    return batch

@@ -1,7 +1,7 @@
 """From decoded images to what a network takes: a recipe's steps, fitted to the training images."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -45,6 +45,11 @@ class Prepared:
     frame: Pipeline
     finish: Pipeline
     fitted: Fitted = field(default_factory=dict)
+
+    def to(self, device: torch.device) -> "Prepared":
+        """The same pipelines for images in the memory of a device."""
+        moved = {name: getattr(self, name).to(device) for name in ("train", "frame", "finish")}
+        return replace(self, **moved)
 
     def center_crop(self, images: Images) -> Tensor:
         """The center of each image, ready for the network: (N, C, side, side)."""

@@ -103,4 +103,6 @@ def apply_resize(transform: Resize, images: Images, numbers: Tensor) -> Images:
 def apply_center_crop(transform: CenterCrop, images: Images, numbers: Tensor) -> Tensor:
     """Cut the central square out of each image."""
     size = size_of(transform)
+    if isinstance(images, Tensor):
+        return center_crop(images.flatten(0, 1), size, size).reshape(*images.shape[:2], size, size)
     return torch.stack([center_crop(image, size, size) for image in images])

@@ -1,6 +1,7 @@
 """The cost of any module: parameters, multiply-adds, receptive fields and memory, part by part. Knows no model."""
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._active_share import active_share, skips_modules
 from archzoo.profiler._comparing import Comparison, Difference, compare, compare_shapes, shapes_in
 from archzoo.profiler._conventions import CONVENTIONS, Convention
 from archzoo.profiler._counting import profile
@@ -29,12 +30,14 @@ __all__ = [
     "ProfileError",
     "ReceptiveField",
     "Work",
+    "active_share",
     "compare",
     "compare_shapes",
     "memory",
     "profile",
     "scalar_loss",
     "shapes_in",
+    "skips_modules",
     "storage_bytes",
     "table",
 ]

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from archzoo.training._evaluation import evaluate, predict
     from archzoo.training._logs import Log, log_to_stderr
     from archzoo.training._optimizer import check_groups
-    from archzoo.training._parallel import skips_modules
     from archzoo.training._precision import prefers_channels_last
     from archzoo.training._protocols import single_crop
     from archzoo.training._result import TrainResult
@@ -43,7 +42,6 @@ __all__ = [
     "prefers_channels_last",
     "run",
     "single_crop",
-    "skips_modules",
     "train",
 ]
 
@@ -66,7 +64,6 @@ _MODULES = {
     "prefers_channels_last": "_precision",
     "run": "_runs",
     "single_crop": "_protocols",
-    "skips_modules": "_parallel",
     "train": "_trainer",
 }
 

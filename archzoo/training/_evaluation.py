@@ -41,9 +41,9 @@ def evaluate(
     own = torch.arange(len(images))[distributed.rank :: distributed.world_size]
     sums = _Sums(len(images.classes))
     with evaluation_mode(*members), torch.inference_mode():
-        for indices in torch.split(own, 1 if is_dense else batch_size):
+        for indices in torch.split(own.to(images.labels.device), 1 if is_dense else batch_size):
             probabilities = predict(members, images.take(indices), prepared, crops_of(protocol), distributed.device)
-            sums.add(probabilities, images.labels[indices], images.name)
+            sums.add(probabilities, images.labels[indices].cpu(), images.name)
     return sums.score(distributed, str(protocol), images.classes)
 
 

@@ -40,7 +40,8 @@ class HistoryWriter:
     def write(self, history: Sequence[dict[str, float]]) -> None:
         """Write one row for each epoch."""
         table = io.StringIO()
-        writer = csv.DictWriter(table, list(history[0]), lineterminator="\n")
+        columns = dict.fromkeys(name for row in history for name in row)  # a run may end on another device
+        writer = csv.DictWriter(table, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
         write_text(self.run_dir / "log.csv", table.getvalue())

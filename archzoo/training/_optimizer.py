@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from inspect import signature
 from typing import Any
 
 import torch
@@ -31,9 +32,16 @@ def build_optimizer(
     split = [part for group in groups for part in _split(group, names, recipe)]
     decay = {"weight_decay": recipe.weight_decay} if recipe.optimizer.takes_weight_decay else {}
     optimizer: torch.optim.Optimizer = optimizer_class(recipe.optimizer.name)(
-        split, lr=recipe.lr, **decay, **recipe.optimizer.options
+        split, lr=recipe.lr, **decay, **_fused(recipe, split), **recipe.optimizer.options
     )
     return optimizer
+
+
+def _fused(recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """One kernel for the update of all parameters, where they are on a GPU and the optimizer has it."""
+    on_gpu = all(parameter.device.type == "cuda" for group in groups for parameter in group["params"])
+    has_it = "fused" in signature(optimizer_class(recipe.optimizer.name)).parameters
+    return {"fused": True} if on_gpu and has_it and not {"foreach", "fused"} & set(recipe.optimizer.options) else {}
 
 
 def _learning(net: nn.Module) -> list[nn.Parameter]:

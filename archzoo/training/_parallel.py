@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from archzoo.layers import Net
+from archzoo.profiler import skips_modules
 from archzoo.training._config import RunConfig
 from archzoo.training._distributed import Distributed
 
@@ -26,11 +27,6 @@ def parallelize(net: Net, config: RunConfig, distributed: Distributed) -> nn.Mod
         return net
     devices = [distributed.device.index] if distributed.device.type == "cuda" else None
     return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=skips_modules(net))
-
-
-def skips_modules(net: nn.Module) -> bool:
-    """Whether a network may skip some of its modules in a training step: stochastic depth, drop-path."""
-    return any(hasattr(module, "survival") or hasattr(module, "drop_path") for module in net.modules())
 
 
 def unwrap(parallel: nn.Module) -> nn.Module:

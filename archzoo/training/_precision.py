@@ -1,6 +1,7 @@
 """Precision and memory format of a run: what was asked for, or what is faster on the device."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -41,8 +42,35 @@ def resolve(config: RunConfig, device: torch.device) -> RunConfig:
     return replace(config, precision=precision, channels_last=channels_last)
 
 
-def autocast(config: RunConfig, device: torch.device) -> AbstractContextManager[Any]:
-    """A context in which products have the precision of a resolved config."""
-    if config.precision == "float32":
+def autocast(config: RunConfig, device: torch.device, *, cache: bool = True) -> AbstractContextManager[Any]:
+    """A context in which products have the precision of a resolved config.
+
+    ``cache`` keeps the casts of weights from one use to the next.
+    """
+    if config.precision in ("float32", "tf32"):
         return nullcontext()
-    return torch.autocast(device.type, getattr(torch, config.precision))
+    return torch.autocast(device.type, getattr(torch, config.precision), cache_enabled=cache)
+
+
+@contextmanager
+def gpu_kernels(config: RunConfig, device: torch.device) -> Iterator[None]:
+    """A context with the GPU kernels of a config: its precision of float32, the fastest ones or deterministic ones."""
+    if device.type != "cuda":
+        yield
+        return
+    cudnn: Any = torch.backends.cudnn
+    float32 = "tf32" if config.precision == "tf32" else "ieee"
+    holders: list[tuple[Any, str, Any]] = [
+        (cudnn, "benchmark", not config.deterministic),
+        (cudnn, "deterministic", config.deterministic),
+        (cudnn.conv, "fp32_precision", float32),
+        (torch.backends.cuda.matmul, "fp32_precision", float32),
+    ]
+    before = [getattr(holder, name) for holder, name, _ in holders]
+    for holder, name, value in holders:
+        setattr(holder, name, value)
+    try:
+        yield
+    finally:
+        for (holder, name, _), value in zip(holders, before, strict=True):
+            setattr(holder, name, value)

@@ -58,20 +58,19 @@ class Progress:
 class DeviceSums:
     """Sums of losses and errors that stay on the device until they are read: reading waits for an accelerator."""
 
-    def __init__(self) -> None:
-        self.pending: Tensor | None = None
+    def __init__(self, device: torch.device) -> None:
+        self.pending = torch.zeros(2, dtype=torch.float64, device=device)
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """Add the loss of a batch and its wrong answers."""
         with torch.no_grad():
             errors = (logits.argmax(1) != labels).sum()
-            sums = torch.stack([loss.detach().double(), errors.double()])
-            self.pending = sums if self.pending is None else self.pending + sums
+            self.pending += torch.stack([loss.detach().double(), errors.double()])
 
     def take(self) -> tuple[float, float]:
         """The loss and the errors since the last call."""
-        loss, errors = (0.0, 0.0) if self.pending is None else self.pending.tolist()
-        self.pending = None
+        loss, errors = self.pending.tolist()
+        self.pending.zero_()
         return loss, errors
 
 

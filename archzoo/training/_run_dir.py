@@ -15,11 +15,11 @@ from archzoo.training._distributed import Distributed
 
 
 def describe_run(recipe: Recipe, config: RunConfig, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:
-    """Everything that a run's result depends on, in plain types. Workers and events change no result."""
+    """Everything that a run's result depends on, in plain types. Where and how fast it runs changes no result."""
     described = {
         **description,
         "recipe": recipe.to_dict(),
-        "config": {**asdict(config), "workers": None, "tensorboard": None},
+        "config": asdict(config) | dict.fromkeys(("workers", "tensorboard", "resident", "cuda_graph")),
         "data": {name: images.digest() for name, images in vars(splits).items()},
     }
     plain: dict[str, Any] = json.loads(json.dumps(described))

@@ -37,6 +37,8 @@ class TrainState:
         if config.channels_last and not config.sharded:  # FSDP shards contiguous parameters
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parallel = parallelize(self.net, config, distributed)
+        if config.compile:
+            self.parallel.compile()  # in place: names and state dicts stay
         self.optimizer = build_optimizer(self.net, recipe, parameter_groups)
         self.averaged = moving_average(self.net, recipe.ema) if recipe.ema else None
         self.scaler = torch.amp.GradScaler(distributed.device.type, enabled=config.precision == "float16")

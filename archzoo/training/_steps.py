@@ -8,30 +8,32 @@ from archzoo.recipes import Duration, Recipe
 from archzoo.training._averaging import snapshot_interval
 from archzoo.training._losses import main_and_total_loss, main_logits
 from archzoo.training._parallel import gradient_sync
+from archzoo.training._passes import GraphedPass
 from archzoo.training._precision import autocast
 from archzoo.training._progress import DeviceSums
 from archzoo.training._regularization import limit_filters
 from archzoo.training._state import TrainState
 
 
-def train_step(state: TrainState, recipe: Recipe, duration: Duration, batch: Batch, sums: DeviceSums) -> None:
+def train_step(
+    state: TrainState,
+    recipe: Recipe,
+    duration: Duration,
+    batch: Batch,
+    sums: DeviceSums,
+    graphed: GraphedPass | None = None,
+) -> None:
     """One iteration on this process's share of a batch. Adds its loss and errors to ``sums``."""
     config, distributed = state.config, state.distributed
     torch.manual_seed(derive_seed("forward", config.seed, state.progress.iteration, distributed.rank))
     _set_rates(state, recipe, duration)
-    state.parallel.train()
-    count = min(config.accumulate, max(len(batch.labels), 1))
-    parts = list(zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True))
-    for number, (images, labels) in enumerate(parts, 1):
-        with (
-            gradient_sync(state.parallel, config, enabled=number == len(parts)),
-            autocast(config, distributed.device),
-        ):
-            loss = _loss(state, recipe, images, labels, sums)
-            # Each process has its share of the batch, and gradients are averaged over the processes.
-            scaled = loss * distributed.world_size / batch.global_size
-            state.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
-    _update(state, recipe)
+    if not state.parallel.training:
+        state.parallel.train()
+    if graphed is not None:
+        graphed(to_device(state, batch.images), batch.labels.to(distributed.device))
+    else:
+        _run_in_parts(state, recipe, batch, sums)
+    _update(state, recipe, keep_gradients=graphed is not None and graphed.replaces_gradients)
     state.progress.iteration += 1
     state.progress.images += len(batch.labels)
     interval = snapshot_interval(recipe, duration.iterations)
@@ -39,20 +41,34 @@ def train_step(state: TrainState, recipe: Recipe, duration: Duration, batch: Bat
         state.take_snapshot()
 
 
+def _run_in_parts(state: TrainState, recipe: Recipe, batch: Batch, sums: DeviceSums) -> None:
+    count = min(state.config.accumulate, max(len(batch.labels), 1))
+    parts = list(zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True))
+    for number, (images, labels) in enumerate(parts, 1):
+        with gradient_sync(state.parallel, state.config, enabled=number == len(parts)):
+            moved = to_device(state, images), labels.to(state.distributed.device)
+            forward_backward(state, recipe, *moved, batch.global_size, sums)
+
+
+def forward_backward(
+    state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, global_size: int, sums: DeviceSums
+) -> None:
+    """Add the gradients of these images, a part of a batch of ``global_size``; their loss and errors to ``sums``."""
+    # A CUDA graph has no room for casts that are kept from one call to the next.
+    with autocast(state.config, state.distributed.device, cache=state.distributed.device.type != "cuda"):
+        outputs = state.parallel(images)
+        main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
+        sums.add(main, main_logits(outputs), labels)
+        # Each process has its share of the batch, and gradients are averaged over the processes.
+        scaled = total * state.distributed.world_size / global_size
+        state.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
+
+
 def _set_rates(state: TrainState, recipe: Recipe, duration: Duration) -> None:
     progress = state.progress
     factor = progress.rate_factor(recipe.schedule, duration, progress.iteration)
     for group in state.optimizer.param_groups:
         group["lr"] = group["initial_lr"] * factor
-
-
-def _loss(state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, sums: DeviceSums) -> Tensor:
-    """The training loss, summed over the images."""
-    labels = labels.to(state.distributed.device)
-    outputs = state.parallel(to_device(state, images))
-    main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
-    sums.add(main, main_logits(outputs), labels)
-    return total
 
 
 def to_device(state: TrainState, images: Tensor) -> Tensor:
@@ -63,13 +79,14 @@ def to_device(state: TrainState, images: Tensor) -> Tensor:
     return moved.to(memory_format=torch.channels_last)
 
 
-def _update(state: TrainState, recipe: Recipe) -> None:
+def _update(state: TrainState, recipe: Recipe, *, keep_gradients: bool) -> None:
     if recipe.grad_clip_norm:
         state.scaler.unscale_(state.optimizer)
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.grad_clip_norm)
     state.scaler.step(state.optimizer)
     state.scaler.update()
-    state.optimizer.zero_grad(set_to_none=True)
+    if not keep_gradients:
+        state.optimizer.zero_grad(set_to_none=True)
     if recipe.filter_limit:
         limit_filters(state.net, recipe.filter_limit)
     if state.averaged is not None:

@@ -17,18 +17,21 @@ from archzoo.recipes import Protocol, Recipe, SingleCrop
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
 from archzoo.training._batch_norms import check_has_batch_norm, estimate_batch_norms
-from archzoo.training._config import RunConfig, check_config
+from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
 from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
-from archzoo.training._precision import resolve
+from archzoo.training._passes import GraphedPass
+from archzoo.training._placing import place
+from archzoo.training._precision import gpu_kernels, resolve
 from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
 from archzoo.training._result import TrainResult, describe_result, write_result
 from archzoo.training._run_dir import claim_run_dir, describe_run
 from archzoo.training._scores import Score
 from archzoo.training._state import TrainState
-from archzoo.training._steps import to_device, train_step
+from archzoo.training._steps import forward_backward, to_device, train_step
 from archzoo.training._stopping import on_sigterm
+from archzoo.training._utilization import Utilization
 
 CHECK_INTERVAL = 20  # iterations between two checks of the loss and of signals, on an accelerator
 
@@ -107,15 +110,18 @@ class Trainer:
         self.run_dir, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
         self.duration = recipe.duration(len(splits.train))
-        self.sums = DeviceSums()
+        self.sums = DeviceSums(distributed.device)
         self.stop_requested = False
         self.state = TrainState(net, recipe, self.config, distributed, parameter_groups)
+        self.placed = place(splits, prepared, self.config, distributed.device)
+        self.graphed = self._graphed()
+        self.utilization = Utilization(net, self.config, distributed, splits.train.channels, prepared.side)
         claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
         self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
-        with on_sigterm(self._request_stop):
+        with on_sigterm(self._request_stop), gpu_kernels(self.config, self.distributed.device):
             try:
                 self.resume()
                 while not self.is_done:
@@ -124,6 +130,16 @@ class Trainer:
             finally:
                 if self.history is not None:
                     self.history.close()
+
+    def _graphed(self) -> GraphedPass | None:
+        """The pass that is captured in a CUDA graph, or None where that is not possible or not wanted."""
+        if self.config.cuda_graph is False or why_no_graph(self.config, self.distributed):
+            return None
+
+        def whole_batch(images: Tensor, labels: Tensor) -> None:
+            forward_backward(self.state, self.recipe, images, labels, self.recipe.batch_size, self.sums)
+
+        return GraphedPass(whole_batch, list(self.state.net.parameters()), self.log)
 
     def _request_stop(self) -> None:
         self.stop_requested = True
@@ -153,7 +169,8 @@ class Trainer:
         end = min(len(batches), self.duration.iterations - epoch * self.duration.per_epoch)
         began = time.perf_counter()
         with progress_bar(epoch + 1, start, end, shown=self.distributed.is_main) as bar:
-            for index, batch in zip(range(start, end), load_batches(batches, start, self.config.workers), strict=False):
+            loaded = load_batches(batches, start, self.config.workers, self.distributed.device)
+            for index, batch in zip(range(start, end), loaded, strict=False):
                 self.step(batch)
                 bar.update()
                 is_last = index + 1 == end
@@ -166,8 +183,8 @@ class Trainer:
 
     def _batches(self, epoch: int) -> EpochBatches:
         return EpochBatches(
-            self.splits.train,
-            self.prepared.train,
+            self.placed.train,
+            self.placed.prepared.train,
             self.recipe.batch_size,
             self.config.seed,
             epoch,
@@ -177,7 +194,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """One iteration on this process's share of a batch."""
-        train_step(self.state, self.recipe, self.duration, batch, self.sums)
+        train_step(self.state, self.recipe, self.duration, batch, self.sums, self.graphed)
 
     def _check(self, began: float, *, is_last: bool) -> None:
         """Read the sums from the device. Raises where the loss is not finite, or where a stop was requested."""
@@ -232,13 +249,13 @@ class Trainer:
                 f"epoch {epoch + 1} of {math.ceil(self.duration.iterations / self.duration.per_epoch)}: "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
                 f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
-                f"{row['images_per_second']:,.0f} images/s"
+                f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "")
             )
 
     def _row(self, epoch: int, seconds: float) -> Row:
         progress = self.progress
         loss, errors, images = self._reduced_sums()
-        validation = self._evaluate([self.state.evaluated_net], self.splits.validation, SingleCrop())
+        validation = self._evaluate([self.state.evaluated_net], self.placed.validation, SingleCrop())
         return {
             "epoch": epoch + 1,
             "iteration": progress.iteration,
@@ -249,6 +266,7 @@ class Trainer:
             "validation_error": 1 - validation.top1,
             "seconds": progress.seconds + seconds,
             "images_per_second": images / (progress.seconds + seconds),
+            **self.utilization.describe(images / (progress.seconds + seconds)),
         }
 
     def _evaluate(self, nets: Sequence[nn.Module], images: ImageSet, protocol: Protocol) -> Score:
@@ -257,7 +275,7 @@ class Trainer:
         return evaluate(
             nets,
             images,
-            self.prepared,
+            self.placed.prepared if images is self.placed.validation else self.prepared,
             protocol=protocol,
             batch_size=max(self.recipe.batch_size, 32),
             distributed=Distributed(device=self.distributed.device) if self.config.sharded else self.distributed,

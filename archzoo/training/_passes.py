@@ -1,0 +1,104 @@
+"""The forward and backward pass of a batch: as they are, or captured once in a CUDA graph and replayed."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+
+Pass = Callable[[Tensor, Tensor], None]  # images, labels: adds to the gradients
+WARM_UP = 3  # batches that run as they are before a graph is captured, as torch.cuda.graph asks for
+
+
+class GraphedPass:
+    """A pass that is captured in a CUDA graph after some batches. Its launches are replayed from then on.
+
+    The gradients of a captured pass replace those of the batch before: ``replaces_gradients`` says so.
+
+    Args:
+        forward_backward: The pass. It adds to gradients, and reads nothing back from the device.
+        parameters: Whose gradients it adds to.
+        log: Called with the reason where the pass cannot be captured. It then runs as it is.
+    """
+
+    def __init__(self, forward_backward: Pass, parameters: Sequence[Tensor], log: Callable[[str], None]) -> None:
+        self.forward_backward, self.parameters, self.log = forward_backward, parameters, log
+        self.batches = 0
+        self.refused = False
+        self.replay: Callable[[], None] | None = None
+        self.images = self.labels = torch.empty(0)
+
+    @property
+    def replaces_gradients(self) -> bool:
+        """Whether the pass is captured."""
+        return self.replay is not None
+
+    def __call__(self, images: Tensor, labels: Tensor) -> None:
+        self.batches += 1
+        if self.replay is None and not self.refused and self.batches > WARM_UP:
+            self._capture(images, labels)
+        if self.replay is None:
+            self._run(images, labels)
+        else:
+            self.images.copy_(images)
+            self.labels.copy_(labels)
+            self.replay()
+
+    def _run(self, images: Tensor, labels: Tensor) -> None:
+        """One batch as it is. The first one tells whether the network draws random numbers."""
+        if self.batches > 1:
+            aside(self.forward_backward, images, labels)
+            return
+        with RandomOperators() as random:
+            self.forward_backward(images, labels)
+        if random.called:
+            self._refuse(f"the network draws random numbers ({', '.join(sorted(random.called))})")
+
+    def _capture(self, images: Tensor, labels: Tensor) -> None:
+        self.images, self.labels = images.clone(), labels.clone()
+        for parameter in self.parameters:
+            parameter.grad = None  # a graph allocates its own
+        try:
+            self.replay = capture(self.forward_backward, self.images, self.labels)
+        except RuntimeError as error:
+            self._refuse(str(error).partition("\n")[0])
+        else:
+            self.log(f"steps are replayed from a CUDA graph after {WARM_UP} of them")
+
+    def _refuse(self, reason: str) -> None:
+        self.refused = True
+        self.log(f"steps are not captured in a CUDA graph: {reason}")
+
+
+class RandomOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Collects the operators that draw random numbers, of any device, in its context."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.called: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.Tag.nondeterministic_seeded in func.tags:
+            self.called.add(func.name().removeprefix("aten::"))
+        return func(*args, **(kwargs or {}))
+
+
+def aside(forward_backward: Pass, images: Tensor, labels: Tensor) -> None:
+    """Run a pass in a stream of its own, as the capture of a graph will."""
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        forward_backward(images, labels)
+    torch.cuda.current_stream().wait_stream(stream)
+
+
+def capture(forward_backward: Pass, images: Tensor, labels: Tensor) -> Callable[[], None]:
+    """Capture a pass over these tensors. The result runs it again, over what they hold then.
+
+    Raises RuntimeError where a launch depends on a value that the device has to compute first.
+    """
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        forward_backward(images, labels)
+    return graph.replay

@@ -1,0 +1,117 @@
+"""Images that live on a device: the same steps to the same bits, and reasons where they cannot."""
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from archzoo.data import EpochBatches, ImageSet, prepare, why_not_resident
+from archzoo.data._augmentation import apply
+from archzoo.data._crops import draw_box_size
+from archzoo.data._erasing import draw_box_sizes
+from archzoo.data._resident import EXACT_STEPS
+from archzoo.recipes import (
+    Normalize,
+    PCALighting,
+    RandomCrop,
+    RandomErasing,
+    RandomHorizontalFlip,
+    RandomResizedCrop,
+    ZCAWhitening,
+)
+
+CPU = torch.device("cpu")
+
+
+def colors(count: int = 12, side: int = 8) -> ImageSet:
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randint(0, 256, (count, 3, side, side), generator=generator, dtype=torch.uint8)
+    return ImageSet.from_tensor("colors", images, torch.arange(count) % 3, list("abc"))
+
+
+def test_an_epoch_on_a_device_has_the_same_batches() -> None:
+    """The whole way over device tensors; here the device is the CPU, whose operators are the same."""
+    images = colors()
+    prepared = prepare((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), images, 8)
+    plain = EpochBatches(images, prepared.train, 4, 0, 3)
+    placed = EpochBatches(images.to(CPU), prepared.to(CPU).train, 4, 0, 3)
+    for step in range(3):
+        assert torch.equal(plain[step].images, placed[step].images)
+        assert torch.equal(plain[step].labels, placed[step].labels)
+
+
+def test_boxes_of_a_batch_are_those_of_each_image() -> None:
+    drawn = torch.rand(500, 20, generator=torch.Generator().manual_seed(1))
+    for scale, ratio in (((0.02, 0.4), (0.3, 1 / 0.3)), ((0.9, 1.4), (0.2, 5.0))):
+        boxes = draw_box_sizes(9, 12, drawn.double(), scale, ratio)
+        expected = [draw_box_size(9, 12, row, scale, ratio) or (0, 0) for row in drawn.tolist()]
+        assert boxes.tolist() == [list(box) for box in expected]
+    assert (0, 0) in expected  # some have no box that fits
+    assert max(expected) != (0, 0)
+
+
+def test_an_erased_box_is_where_its_numbers_draw_it() -> None:
+    """A quarter of 8x8 with aspect 1 is 4x4; a place of 0.6 of the 5 that fit is 3."""
+    numbers = torch.full((2, RandomErasing().draws), 0.5)
+    numbers[0, 0], numbers[1, 0] = 0.1, 0.9  # the first is erased
+    numbers[:, -2:] = 0.6
+    step = RandomErasing(p=0.5, scale=(0.25, 0.25), ratio=(1.0, 1.0))
+    erased = apply(step, torch.ones(2, 3, 8, 8), numbers)
+    assert isinstance(erased, Tensor)
+    expected = torch.ones(8, 8)
+    expected[3:7, 3:7] = 0
+    assert torch.equal(erased[0], expected.expand(3, 8, 8))
+    assert bool((erased[1] == 1).all())
+    assert math.sqrt(0.25 * 64) == 4
+
+
+@pytest.mark.parametrize(
+    ("transforms", "preprocessing", "reason"),
+    [
+        ((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), None),
+        ((PCALighting(),), Normalize(), "PCALighting is computed on the CPU"),
+        ((RandomResizedCrop(),), Normalize(), "RandomResizedCrop is computed on the CPU"),
+        ((), ZCAWhitening(), "ZCAWhitening is computed on the CPU"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_on_a_device_says_why(transforms: object, preprocessing: object, reason: str | None) -> None:
+    images = colors()
+    prepared = prepare(transforms, preprocessing, images, 8)  # type: ignore[arg-type]
+    assert why_not_resident(images, prepared.train, CPU) == reason
+
+
+def test_images_of_many_sizes_stay() -> None:
+    one = colors()
+    pixels, sizes = one.pixels, one.sizes.clone()
+    sizes[0] = torch.tensor([4, 4])
+    many = ImageSet("many", pixels, one.offsets, sizes, one.labels, one.classes, 3)
+    prepared = prepare((), Normalize(), one, 8)
+    assert why_not_resident(many, prepared.train, CPU) == "its images differ in size"
+
+
+def test_no_exact_step_waits_for_the_device() -> None:
+    """Reading a number back, as ``.tolist()`` does, makes a GPU wait."""
+
+    class Waits(Exception):
+        pass
+
+    class Device(Tensor):
+        """A tensor whose numbers cannot be read."""
+
+        @classmethod
+        def __torch_function__(cls, func: object, types: object, args: object = (), kwargs: object = None) -> object:
+            if getattr(func, "__name__", "") in ("tolist", "item", "__bool__", "__int__", "__float__", "nonzero"):
+                raise Waits(func)
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    images = colors()
+    prepared = prepare((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), images, 8)
+    assert {type(step) for step in prepared.train.steps} <= set(EXACT_STEPS)
+    numbers = torch.rand(12, prepared.train.draws).as_subclass(Device)
+    batch = images.take(torch.arange(12))
+    assert isinstance(batch, Tensor)
+    prepared.train(batch.as_subclass(Device), numbers)
+    with pytest.raises(Waits):
+        apply(RandomResizedCrop(size=8), batch.as_subclass(Device), torch.rand(12, 22).as_subclass(Device))
