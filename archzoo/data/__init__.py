@@ -5,7 +5,7 @@ from archzoo.data._crops import multi_crop_144, ten_crops
 from archzoo.data._dataset import ImageSet
 from archzoo.data._digits import load_digits
 from archzoo.data._images import Images, stack
-from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches
+from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches, load_crops, take_crops
 from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
 from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
 from archzoo.data._resizing import center_crop, resize_shorter_side
@@ -30,6 +30,7 @@ __all__ = [
     "derive_seed",
     "load",
     "load_batches",
+    "load_crops",
     "load_digits",
     "multi_crop_144",
     "prepare",
@@ -38,5 +39,6 @@ __all__ = [
     "resize_shorter_side",
     "split",
     "stack",
+    "take_crops",
     "ten_crops",
 ]

@@ -15,15 +15,18 @@ def resize(image: Tensor, height: int, width: int) -> Tensor:
     """Resize an image (C, h, w) of any dtype, bilinear with antialiasing."""
     if image.shape[1:] == (height, width):
         return image
+    if image.dtype == torch.uint8 and image.stride(0) == 1:  # torch resizes a part of an image faster as a copy
+        image = image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
     return F.interpolate(image.unsqueeze(0), (height, width), mode="bilinear", antialias=True).squeeze(0)
 
 
 def resize_shorter_side(image: Tensor, size: int) -> Tensor:
     """Resize an image (C, h, w) so that its shorter side is ``size``; the longer side is rounded down."""
-    return resize(image, *_scaled_size(image.shape[1:], size))
+    return resize(image, *scaled_size(image.shape[1:], size))
 
 
-def _scaled_size(shape: Sequence[int], size: int) -> tuple[int, int]:
+def scaled_size(shape: Sequence[int], size: int) -> tuple[int, int]:
+    """The height and width of an image whose shorter side is resized to ``size``."""
     height, width = shape
     return (size, int(size * width / height)) if height <= width else (int(size * height / width), size)
 
@@ -53,14 +56,19 @@ def size_of(transform: CenterCrop | RandomCrop | RandomResizedCrop | RandomTenCr
 
 def apply_resize(transform: Resize, images: Images, numbers: Tensor) -> Images:
     """Resize each image to the shorter side that its number draws."""
-    if transform.max_size is not None:
-        choices = transform.max_size + 1 - transform.size
-        sizes = (transform.size + (numbers[:, 0] * choices).long()).tolist()
-    elif isinstance(images, Tensor):
-        return F.interpolate(images, _scaled_size(images.shape[-2:], transform.size), mode="bilinear", antialias=True)
-    else:
-        sizes = [transform.size] * len(images)
-    return [resize_shorter_side(image, size) for image, size in zip(images, sizes, strict=True)]
+    if transform.max_size is None and isinstance(images, Tensor):
+        return F.interpolate(images, scaled_size(images.shape[-2:], transform.size), mode="bilinear", antialias=True)
+    sides = draw_sides(transform, numbers)
+    return [resize_shorter_side(image, side) for image, side in zip(images, sides, strict=True)]
+
+
+def draw_sides(transform: Resize, numbers: Tensor) -> list[int]:
+    """The shorter sides that numbers (N, draws) draw."""
+    if transform.max_size is None:
+        return [transform.size] * len(numbers)
+    choices = transform.max_size + 1 - transform.size
+    sides: list[int] = (transform.size + (numbers[:, 0] * choices).long()).tolist()
+    return sides
 
 
 def apply_center_crop(transform: CenterCrop, images: Images, numbers: Tensor) -> Tensor:
