@@ -35,12 +35,19 @@ class Scan:
 
 
 def scan_classes(root: Path) -> Scan:
-    """The images of root/class/image. Raises DataError where there are no class folders, or one has no image."""
+    """The images of root/class/image.
+
+    Raises DataError where there are no class folders, one has no image, or one cannot be read.
+    """
     kept = _kept_file(root)
     scan = _load(kept, root)
-    if scan is None:
+    if scan is not None:
+        return scan
+    try:
         scan, folders = _scan(root, kept)
-        _keep(kept, scan, folders)
+    except OSError as error:
+        raise DataError(f"{error.filename or root} cannot be read ({error.strerror}): mend or remove it") from error
+    _keep(kept, scan, folders)
     return scan
 
 

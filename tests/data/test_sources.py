@@ -164,6 +164,7 @@ def test_a_corrupt_small_image_is_an_error_that_names_it_or_is_skipped(small: Pa
         (lambda root: [path.unlink() for path in root.rglob("*.PNG")], "has no images of bees"),
         (lambda root: [path.unlink() for path in root.rglob("*.*") if path.is_file()], "no folders of images"),
         (lambda root: (root / "train").mkdir(), "has train but no val or test"),
+        (lambda root: (root / "ants" / "lost.png").symlink_to("nowhere"), "lost.png cannot be read .No such file"),
     ],
 )
 def test_folders_that_cannot_be_used_say_why(folder: Path, change: Callable[[Path], object], message: str) -> None:
