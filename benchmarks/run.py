@@ -17,6 +17,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -29,6 +30,7 @@ from typing import Any
 import augmentation
 import inference
 import layout
+import pictures
 import profile_speed
 import torch
 import training
@@ -77,6 +79,7 @@ def pairs() -> Iterator[Pair]:
     for name in inference.BARS:
         yield Pair(f"infer {name}, optimized", "torchvision", partial(_inferring, name))
     yield Pair("augment CIFAR", "torchvision", _augmenting)
+    yield Pair("read JPEGs, one core", "torchvision", _reading)
     yield Pair("train resnet50_v1_5", "torchvision", _training_resnet)
     for name in ("densenet121", "densenet_bc"):
         for best in (False, True):
@@ -129,6 +132,26 @@ def _augmenting() -> tuple[Work, Work]:
             theirs()
 
     return epoch, same_number
+
+
+def _reading() -> tuple[Work, Work]:
+    folder = tempfile.TemporaryDirectory()
+    os.environ["ARCHZOO_CACHE"] = f"{folder.name}/cache"
+    root = Path(folder.name) / "photographs"
+    pictures.write_photographs(root, 128)
+    ours, theirs = pictures.ours(root), pictures.theirs(root)
+
+    def on_one_thread(epoch: Work) -> Work:
+        def work() -> None:
+            threads = torch.get_num_threads()
+            torch.set_num_threads(1)
+            epoch()
+            torch.set_num_threads(threads)
+            assert folder.name  # the folder lives as long as the work
+
+        return work
+
+    return on_one_thread(ours), on_one_thread(theirs)
 
 
 def _candidate(name: str, batch: int, side: int, *, last: bool = True, net: nn.Module | None = None) -> Work:

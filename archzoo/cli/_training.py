@@ -71,6 +71,12 @@ ChannelsLast = Annotated[
     typer.Option("--channels-last/--channels-first", help="The memory format; the faster one by default."),
 ]
 OnCorruptOption = Annotated[OnCorrupt, typer.Option("--on-corrupt", help="Stop at a corrupt image, or skip it.")]
+Pack = Annotated[
+    bool, typer.Option("--pack", help="Copy a folder's images, as they are, into one file in the cache first.")
+]
+ShorterSide = Annotated[
+    int, typer.Option(help="Encode larger images again with this shorter side, in the cache; 0 keeps them as they are.")
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda; the GPU if there is one by default.")]
 Classes = Annotated[str, typer.Option(help="Use these classes only, by number: 0-4, or 1,3,5.")]
 
@@ -104,6 +110,8 @@ def train(
     fsdp: Annotated[bool, typer.Option("--fsdp", help="Shard the parameters over the processes.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
     on_corrupt: OnCorruptOption = OnCorrupt.error,
+    pack: Pack = False,
+    shorter_side: ShorterSide = 0,
     classes: Classes = "",
     device: Device = "",
 ) -> None:
@@ -144,6 +152,8 @@ def train(
             run_dir=directory / f"seed-{number}" if len(seeds) > 1 else directory,
             config=config,
             on_corrupt=on_corrupt.value,
+            pack=pack,
+            shorter_side=shorter_side or None,
             device=device or None,
             **request,
         )
@@ -170,6 +180,8 @@ def finetune(
     channels_last: ChannelsLast = None,
     workers: Workers = 0,
     on_corrupt: OnCorruptOption = OnCorrupt.error,
+    pack: Pack = False,
+    shorter_side: ShorterSide = 0,
     classes: Classes = "",
     device: Device = "",
 ) -> None:
@@ -196,6 +208,8 @@ def finetune(
         run_dir=output,
         config=training.RunConfig(seed, precision.value, accumulate, channels_last, workers),
         on_corrupt=on_corrupt.value,
+        pack=pack,
+        shorter_side=shorter_side or None,
         device=device or None,
         **request,
     )

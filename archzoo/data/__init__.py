@@ -1,11 +1,12 @@
 """Images and labels: datasets, folders, reading, augmentation, preprocessing, loading."""
 
 from archzoo.data._augmentation import Pipeline, derive_seed
+from archzoo.data._augmented import augmented_views
 from archzoo.data._crops import multi_crop_144, ten_crops
 from archzoo.data._dataset import ImageSet
 from archzoo.data._digits import load_digits
 from archzoo.data._images import Images, stack
-from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches
+from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches, load_crops, take_crops
 from archzoo.data._pictures import load_photographs, load_pictures
 from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
 from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
@@ -13,7 +14,6 @@ from archzoo.data._resident import why_not_resident
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
 from archzoo.data._splits import Splits, split
-from archzoo.data._views import augmented_views
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -34,6 +34,7 @@ __all__ = [
     "derive_seed",
     "load",
     "load_batches",
+    "load_crops",
     "load_digits",
     "load_photographs",
     "load_pictures",
@@ -44,6 +45,7 @@ __all__ = [
     "resize_shorter_side",
     "split",
     "stack",
+    "take_crops",
     "ten_crops",
     "why_not_resident",
 ]

@@ -109,12 +109,17 @@ class Pipeline:
         generator = torch.Generator().manual_seed(derive_seed("augmentation", seed, epoch))
         return torch.rand(count, self.draws, generator=generator)
 
-    def transform(self, images: Images, numbers: Tensor | None = None) -> Images:
-        """Apply the steps; the results may differ in size. Numbers (N, draws) may be left out where draws is 0."""
+    def check_numbers(self, images: Images, numbers: Tensor | None) -> Tensor:
+        """The numbers, or none for each image where None is given. Raises DataError for too many or too few."""
         if numbers is None:
             numbers = torch.empty(len(images), 0, device=images[0].device if len(images) else None)
         if numbers.shape[1] != self.draws:
             raise DataError(f"the pipeline takes {self.draws} numbers per image, not {numbers.shape[1]}")
+        return numbers
+
+    def transform(self, images: Images, numbers: Tensor | None = None) -> Images:
+        """Apply the steps; the results may differ in size. Numbers (N, draws) may be left out where draws is 0."""
+        numbers = self.check_numbers(images, numbers)
         shares = torch.split(numbers, [step.draws for step in self.steps], dim=1)
         for step, share in zip(self.steps, shares, strict=True):
             images = apply(step, images, share)

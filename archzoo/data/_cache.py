@@ -1,4 +1,4 @@
-"""A cache of decoded datasets on disk, one folder each: pixels.u8, index.safetensors and about.json.
+"""A cache of datasets on disk, one folder each. Decoded ones: pixels.u8, index.safetensors and about.json.
 
 The cache is the folder that the environment variable ARCHZOO_CACHE names, ~/.cache/archzoo by default.
 """
@@ -34,29 +34,37 @@ def cached(
 ) -> ImageSet:
     """The dataset from the cache, after decoding it once. Pixels are mapped from the file, not read.
 
-    The folder is written beside its place and renamed, so that it is complete or absent. Raises DataError where it
-    cannot be written, and where ``decode`` yields no image.
+    Raises DataError where the cache cannot be written, and where ``decode`` yields no image.
     """
-    folder = _folder(name, key)
-    if not _is_complete(folder):
+    return _read(stored(name, key, lambda folder: _write(folder, name, classes, channels, decode())))
+
+
+def stored(name: str, key: str, write: Callable[[Path], None]) -> Path:
+    """The folder of a dataset in the cache, after ``write`` has filled it once.
+
+    The folder is written beside its place and renamed, so that it is complete or absent. Raises DataError where it
+    cannot be written.
+    """
+    folder = folder_of(name, key)
+    if not is_complete(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
         try:
-            _write(partial, name, classes, channels, decode())
+            write(partial)
             if not folder.exists():
                 os.rename(partial, folder)
         except OSError as error:
-            if not _is_complete(folder):  # another process may have written the same folder first
+            if not is_complete(folder):  # another process may have written the same folder first
                 raise DataError(f"could not write the cache of {name} in {folder.parent}: {error.strerror}") from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-    return _read(folder)
+    return folder
 
 
 def load_cached(name: str, key: str) -> ImageSet | None:
     """The dataset that ``cached`` stored for this key, or None. Raises DataError where its files are corrupt."""
-    folder = _folder(name, key)
-    return _read(folder) if _is_complete(folder) else None
+    folder = folder_of(name, key)
+    return _read(folder) if is_complete(folder) else None
 
 
 def cache_dir() -> Path:
@@ -64,11 +72,13 @@ def cache_dir() -> Path:
     return Path(os.environ.get("ARCHZOO_CACHE", "~/.cache/archzoo")).expanduser()
 
 
-def _folder(name: str, key: str) -> Path:
+def folder_of(name: str, key: str) -> Path:
+    """Where the cache has a dataset, or would have it."""
     return cache_dir() / f"{name}-{hashlib.sha256(f'{FORMAT} {key}'.encode()).hexdigest()[:16]}"
 
 
-def _is_complete(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
+    """Whether a folder of the cache is there."""
     return (folder / "about.json").is_file()
 
 

@@ -11,6 +11,7 @@ from archzoo.data._images import Images, stack, to_float
 from archzoo.data._resizing import check_crop_fits, resize, resize_shorter_side, size_of
 from archzoo.recipes import RandomCrop, RandomHorizontalFlip, RandomResizedCrop, RandomTenCrop, Range
 
+LARGE = 2**15  # values of an image from which the CPU flips images faster one by one
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
@@ -92,9 +93,10 @@ def _uniform_either_way(number: float, low: float, high: float) -> float:
 def random_horizontal_flip(transform: RandomHorizontalFlip, images: Images, numbers: Tensor) -> Images:
     """Flip the images whose number is below the probability."""
     flipped = numbers.flatten() < transform.p
-    if isinstance(images, Tensor):
+    if isinstance(images, Tensor) and (images.device.type != "cpu" or images[:1].numel() < LARGE):
         return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
-    return [image.flip(-1) if flip else image for image, flip in zip(images, flipped.tolist(), strict=True)]
+    one_by_one = [image.flip(-1) if flip else image for image, flip in zip(images, flipped.tolist(), strict=True)]
+    return torch.stack(one_by_one) if isinstance(images, Tensor) else one_by_one
 
 
 def random_ten_crop(transform: RandomTenCrop, images: Images, numbers: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from archzoo.data._augmentation import Pipeline
 from archzoo.data._images import Images
 from archzoo.errors import DataError
 
@@ -64,6 +65,19 @@ class ImageSet:
             return None
         height, width = self.sizes[0].tolist()
         return height, width
+
+    @property
+    def is_encoded(self) -> bool:
+        """Whether images are decoded as they are used, which worker processes do faster."""
+        return False
+
+    def transform(self, indices: Tensor, pipeline: Pipeline, numbers: Tensor | None = None) -> tuple[Images, Tensor]:
+        """The images at these indices after a pipeline, and their indices: without those of images left out."""
+        return pipeline.transform(self.take(indices), numbers), indices
+
+    def readable(self) -> "ImageSet":
+        """The images without the corrupt ones that a set of encoded images leaves out."""
+        return self
 
     def take(self, indices: Tensor) -> Images:
         """The images at these indices, as bytes."""

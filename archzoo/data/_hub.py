@@ -2,15 +2,16 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from typing import Any
-
-from torch import Tensor
 
 from archzoo.data._cache import DecodedImage, cached, load_cached
 from archzoo.data._dataset import ImageSet
+from archzoo.data._packing import EncodedImage, load_packed, packed
 from archzoo.data._reading import OnCorrupt, read_or_skip, read_pixels
+from archzoo.data._small import load_small
 from archzoo.errors import DataError, MissingDependency
 
 
@@ -25,7 +26,7 @@ class HubDataset:
         config: The configuration, where there are several.
         train: The splits of training images.
         test: The split of test images.
-        shorter_side: Larger images are resized to this shorter side before they are cached.
+        shorter_side: Larger images are encoded again with this shorter side before they are cached.
         channels: The number of channels.
     """
 
@@ -44,42 +45,83 @@ HUB: Mapping[str, HubDataset] = {
     "cifar100": HubDataset("uoft-cs/cifar100", image="img", label="fine_label"),
     "mnist": HubDataset("ylecun/mnist", channels=1),
     "svhn": HubDataset("ufldl-stanford/svhn", config="cropped_digits", train=("train", "extra")),
-    "imagenet": HubDataset("ILSVRC/imagenet-1k", test="validation", shorter_side=512),
+    "imagenet": HubDataset("ILSVRC/imagenet-1k", test="validation"),
 }
 
 
-def load_hub(dataset: HubDataset, name: str, on_corrupt: OnCorrupt = "error") -> tuple[ImageSet, ImageSet]:
+def load_hub(
+    dataset: HubDataset, name: str, on_corrupt: OnCorrupt = "error", shorter_side: int | None = None
+) -> tuple[ImageSet, ImageSet]:
     """The training and test images of a dataset of the hub.
 
-    Images are decoded once, into the cache; the hub is asked only for what is not there. Raises MissingDependency
-    without ``datasets``, and DataError where the dataset cannot be downloaded or an image is corrupt.
+    Images of one small size are decoded once, into the cache. Others stay encoded: their bytes are packed into one file
+    there, those of a larger shorter side than ``shorter_side`` encoded again. The hub is asked only for what is not
+    there. Raises MissingDependency without ``datasets``, and DataError where the dataset cannot be downloaded, or an
+    image that is decoded is corrupt.
     """
+    if shorter_side is not None:
+        dataset = replace(dataset, shorter_side=shorter_side)
     train = _load_split(dataset, name, dataset.train, on_corrupt)
     return train, _load_split(dataset, name, (dataset.test,), on_corrupt)
 
 
 def _load_split(dataset: HubDataset, name: str, splits: Sequence[str], on_corrupt: OnCorrupt) -> ImageSet:
     split = "+".join(splits)
-    key = f"{dataset} {split} {on_corrupt}"
-    images = load_cached(name, key)
+    decoded_key, packed_key = f"{dataset} {split} {on_corrupt}", f"{dataset} {split}"
+    side, channels = dataset.shorter_side, dataset.channels
+    images = load_cached(name, decoded_key)
+    images = images or load_packed(name, packed_key, channels, shorter_side=side, on_corrupt=on_corrupt)
     if images is not None:
         return images
-    rows = _load_rows(dataset, name, split)
-    label = rows.features[dataset.label]
-    classes = list(getattr(label, "names", None) or map(str, range(max(rows[dataset.label]) + 1)))
+    rows = _Rows(dataset, name, split, on_corrupt)
+    small = load_small(
+        name,
+        lambda: decoded_key,
+        len(rows),
+        rows.read,
+        lambda key: cached(name, key, rows.classes, channels, rows.decoded),
+    )
+    if small is not None:
+        return small
+    classes, encoded = rows.classes, rows.encoded
+    return packed(name, packed_key, classes, channels, encoded, shorter_side=side, on_corrupt=on_corrupt)
 
-    def decode() -> Iterator[DecodedImage]:
-        for number, row in enumerate(rows):
-            pixels = _read(dataset, row[dataset.image], f"image {number} of {name}'s {split}", on_corrupt)
+
+class _Rows:
+    """The encoded images of a split, and their classes."""
+
+    def __init__(self, dataset: HubDataset, name: str, split: str, on_corrupt: OnCorrupt) -> None:
+        self.dataset, self.on_corrupt = dataset, on_corrupt
+        self.title = f"{name}'s {split}"
+        self.rows = _load_rows(dataset, name, split)
+        label = self.rows.features[dataset.label]
+        names = getattr(label, "names", None)
+        self.classes: list[str] = list(names or map(str, range(max(self.rows[dataset.label]) + 1)))
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, number: int) -> bytes:
+        """The bytes of one image."""
+        return _read(self.rows[number][self.dataset.image])
+
+    def encoded(self) -> Iterator[EncodedImage]:
+        """All images as they are."""
+        for number, row in enumerate(self.rows):
+            data, label = _read(row[self.dataset.image]), row[self.dataset.label]
+            yield EncodedImage(data, label, f"image {number} of {self.title}")
+
+    def decoded(self) -> Iterator[DecodedImage]:
+        """All images decoded."""
+        for image in self.encoded():
+            read = partial(read_pixels, io.BytesIO(image.data), self.dataset.channels, self.dataset.shorter_side)
+            pixels = read_or_skip(read, image.name, self.on_corrupt)
             if pixels is not None:
-                yield DecodedImage(pixels, row[dataset.label])
-
-    return cached(name, key, classes, dataset.channels, decode)
+                yield DecodedImage(pixels, image.label)
 
 
-def _read(dataset: HubDataset, stored: Mapping[str, Any], name: str, on_corrupt: OnCorrupt) -> Tensor | None:
-    source = io.BytesIO(stored["bytes"]) if stored.get("bytes") else stored["path"]
-    return read_or_skip(partial(read_pixels, source, dataset.channels, dataset.shorter_side), name, on_corrupt)
+def _read(stored: Mapping[str, Any]) -> bytes:
+    return stored["bytes"] or Path(stored["path"]).read_bytes()
 
 
 def _load_rows(dataset: HubDataset, name: str, split: str) -> Any:

@@ -1,6 +1,6 @@
 """Batches of an epoch: the same global batches for any number of processes, from any step on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -9,12 +9,16 @@ from torch.utils.data import DataLoader, Dataset
 
 from archzoo.data._augmentation import Pipeline, derive_seed
 from archzoo.data._dataset import ImageSet
+from archzoo.data._images import Images, stack
 from archzoo.errors import DataError
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One process's share of a global batch: images (n, C, H, W), labels (n,), and the size of the global batch."""
+    """One process's share of a global batch: images (n, C, H, W), labels (n,), and the size of the global batch.
+
+    That size counts corrupt images too, which are left out where they are to be skipped.
+    """
 
     images: Tensor
     labels: Tensor
@@ -78,8 +82,10 @@ class EpochBatches(Dataset[Batch]):
 
     def __getitem__(self, step: int) -> Batch:
         own = self.indices(step)[self.rank :: self.world_size]
-        batch = self.pipeline(self.images.take(own), self.numbers[own])
-        return Batch(batch.contiguous(), self.images.labels[own], self.batch_size)
+        images, kept = self.images.transform(own, self.pipeline, self.numbers[own])
+        if not len(kept):
+            raise DataError(f"every image of a batch of {self.images.name} is corrupt: replace them, or remove them")
+        return Batch(stack(images).contiguous(), self.images.labels[kept], self.batch_size)
 
 
 def check_batch_size(batch_size: int, images: ImageSet, world_size: int) -> None:
@@ -130,3 +136,38 @@ def _arrived(batch: Batch, copying: torch.cuda.Stream | None) -> Batch:
         batch.images.record_stream(computing)
         batch.labels.record_stream(computing)
     return batch
+
+
+Crops = Callable[[Images], Iterable[Tensor]]
+
+
+class _CropsOfParts(Dataset[tuple[list[Tensor], Tensor]]):
+    """Item k: the crops of part k of the images, and the labels of its images."""
+
+    def __init__(self, images: ImageSet, parts: Sequence[Tensor], crops: Crops) -> None:
+        self.images, self.parts, self.crops = images, parts, crops
+
+    def __getitem__(self, number: int) -> tuple[list[Tensor], Tensor]:
+        crops, labels = take_crops(self.images, self.parts[number], self.crops)
+        return list(crops), labels
+
+
+def load_crops(
+    images: ImageSet, parts: Sequence[Tensor], crops: Crops, workers: int = 0
+) -> Iterator[tuple[Iterable[Tensor], Tensor]]:
+    """The crops (n, C, h, w) of each part of the images, given by indices, and the labels (n,) of its images.
+
+    Images that stay encoded are prepared by ``workers`` processes, which hold all crops of a part at once.
+    """
+    if workers and images.is_encoded:
+        dataset = _CropsOfParts(images, parts, crops)
+        yield from DataLoader(dataset, batch_size=None, sampler=range(len(parts)), num_workers=workers)
+    else:
+        for part in parts:
+            yield take_crops(images, part, crops)
+
+
+def take_crops(images: ImageSet, indices: Tensor, crops: Crops) -> tuple[Iterable[Tensor], Tensor]:
+    """The crops of the images at these indices, and their labels; neither of a corrupt image that is left out."""
+    taken, kept = images.transform(indices, Pipeline())
+    return (crops(taken) if len(kept) else []), images.labels[kept]

@@ -15,6 +15,8 @@ MEMORY_SHARE = 0.25  # of what is free on the device
 
 def why_not_resident(images: ImageSet, pipeline: Pipeline, device: torch.device) -> str | None:
     """Why these images cannot live on a device and be augmented there; None where they can."""
+    if images.is_encoded:
+        return "its images stay encoded"
     if images.size is None:
         return "its images differ in size"
     others = [type(step).__name__ for step in pipeline.steps if not isinstance(step, EXACT_STEPS)]

@@ -15,6 +15,10 @@ def resize(image: Tensor, height: int, width: int, interpolation: Interpolation 
     """Resize images (C, h, w) or (N, C, h, w) of any dtype; see ``archzoo.recipes.Resize`` for the interpolations."""
     if image.shape[-2:] == (height, width):
         return image
+    if image.dtype == torch.uint8 and image.dim() == 3 and image.stride(0) == 1:
+        image = (
+            image.permute(1, 2, 0).contiguous().permute(2, 0, 1)
+        )  # torch resizes a part of an image faster as a copy
     batch = image if image.dim() == 4 else image.unsqueeze(0)
     if interpolation == "torch7_bicubic":
         resized = resize_by_spline(resize_by_spline(to_float(batch), 3, width), 2, height)
@@ -56,10 +60,11 @@ def _beyond(images: Tensor, dim: int, edge: int, inner: int) -> Tensor:
 
 def resize_shorter_side(image: Tensor, size: int, interpolation: Interpolation = "bilinear") -> Tensor:
     """Resize an image (C, h, w) so that its shorter side is ``size``; the longer side is rounded down."""
-    return resize(image, *_scaled_size(image.shape[1:], size), interpolation)
+    return resize(image, *scaled_size(image.shape[1:], size), interpolation)
 
 
-def _scaled_size(shape: Sequence[int], size: int) -> tuple[int, int]:
+def scaled_size(shape: Sequence[int], size: int) -> tuple[int, int]:
+    """The height and width of an image whose shorter side is resized to ``size``."""
     height, width = shape
     return (size, int(size * width / height)) if height <= width else (int(size * height / width), size)
 
@@ -89,15 +94,19 @@ def size_of(transform: CenterCrop | RandomCrop | RandomResizedCrop | RandomTenCr
 
 def apply_resize(transform: Resize, images: Images, numbers: Tensor) -> Images:
     """Resize each image to the shorter side that its number draws."""
-    if transform.max_size is not None:
-        choices = transform.max_size + 1 - transform.size
-        sizes = (transform.size + (numbers[:, 0] * choices).long()).tolist()
-    elif isinstance(images, Tensor):
-        return resize(images, *_scaled_size(images.shape[-2:], transform.size), transform.interpolation)
-    else:
-        sizes = [transform.size] * len(images)
-    by = transform.interpolation
-    return [resize_shorter_side(image, size, by) for image, size in zip(images, sizes, strict=True)]
+    if transform.max_size is None and isinstance(images, Tensor):
+        return resize(images, *scaled_size(images.shape[-2:], transform.size), transform.interpolation)
+    sides, by = draw_sides(transform, numbers), transform.interpolation
+    return [resize_shorter_side(image, side, by) for image, side in zip(images, sides, strict=True)]
+
+
+def draw_sides(transform: Resize, numbers: Tensor) -> list[int]:
+    """The shorter sides that numbers (N, draws) draw."""
+    if transform.max_size is None:
+        return [transform.size] * len(numbers)
+    choices = transform.max_size + 1 - transform.size
+    sides: list[int] = (transform.size + (numbers[:, 0] * choices).long()).tolist()
+    return sides
 
 
 def apply_center_crop(transform: CenterCrop, images: Images, numbers: Tensor) -> Tensor:

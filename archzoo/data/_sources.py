@@ -15,8 +15,8 @@ from archzoo.data._reading import OnCorrupt
 from archzoo.data._splits import Splits, split
 from archzoo.errors import DataError
 
-# From name, input side, channels (None: those of the dataset) and on_corrupt to training and test images.
-Loader = Callable[[str, int, int | None, OnCorrupt], tuple[ImageSet, ImageSet]]
+# From name, input side, channels (None: those of the dataset), on_corrupt and shorter_side to training and test images.
+Loader = Callable[[str, int, int | None, OnCorrupt, int | None], tuple[ImageSet, ImageSet]]
 
 # Mean and standard deviation by channel of the training set, of values from 0 to 1. ImageNet's deviations are averages
 # of those of single images, as fb.resnet.torch and all after it have them (github.com/pytorch/vision/pull/1965).
@@ -28,17 +28,23 @@ NORMALIZATION: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-def _load_digits(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
+def _load_digits(
+    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
+) -> tuple[ImageSet, ImageSet]:
     return load_digits(side, channels or 1)
 
 
-def _load_named(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
-    return load_hub(HUB[name], name, on_corrupt)
+def _load_named(
+    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
+) -> tuple[ImageSet, ImageSet]:
+    return load_hub(HUB[name], name, on_corrupt, shorter_side)
 
 
-def _load_other(name: str, side: int, channels: int | None, on_corrupt: OnCorrupt) -> tuple[ImageSet, ImageSet]:
+def _load_other(
+    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
+) -> tuple[ImageSet, ImageSet]:
     path = name.removeprefix("hub:")
-    return load_hub(HubDataset(path, channels=channels or 3), Path(path).name, on_corrupt)
+    return load_hub(HubDataset(path, channels=channels or 3), Path(path).name, on_corrupt, shorter_side)
 
 
 SOURCES: Mapping[str, Loader] = {"digits": _load_digits, **dict.fromkeys(HUB, _load_named)}
@@ -52,6 +58,8 @@ def load(
     on_corrupt: OnCorrupt = "error",
     validation: float = 0.1,
     seed: int = 0,
+    pack: bool = False,
+    shorter_side: int | None = None,
 ) -> Splits:
     """Load a dataset, split into training, validation and test images.
 
@@ -60,9 +68,13 @@ def load(
             folder of images (``archzoo.data._folders.load_folder`` has its layout).
         side: The input side of the network, in pixels. Digits are enlarged to it; other images keep their size.
         channels: The channels that the network takes; None takes those of the dataset.
-        on_corrupt: Whether a corrupt image is an error or is skipped with a warning.
+        on_corrupt: Whether a corrupt image is an error or is skipped with a warning. Images that stay encoded are found
+            to be corrupt as they are used: a skipped one leaves its batch one image smaller, and changes no other.
         validation: The share of the training images that is set aside: 5,000 of CIFAR's 50,000.
         seed: The seed of the images that are set aside.
+        pack: Copy the images of a folder, as they are, into one file in the cache, for disks that are slow with many
+            small files. Images of the hub are packed anyway.
+        shorter_side: Encode larger images again with this shorter side, as JPEGs, into one file in the cache.
 
     Raises:
         DataError: For an unknown source, a source that cannot be read, or one with other channels.
@@ -70,14 +82,17 @@ def load(
     """
     if not 0 < validation < 1:
         raise DataError(f"validation must be between 0 and 1, not {validation}")
+    if shorter_side is not None and shorter_side < 1:
+        raise DataError(f"shorter_side must be at least 1 pixel, not {shorter_side}")
     name = str(source)
     loader = _load_other if name.startswith("hub:") else SOURCES.get(name)
     if loader is None:
         if not Path(name).is_dir():
             known = ", ".join(SOURCES)
             raise DataError(f"no dataset and no folder is called {name!r}: use {known}, hub:OWNER/DATASET or a folder")
-        return load_folder(Path(name), channels or 3, on_corrupt, validation, seed)
-    train, test = loader(name, side, channels, on_corrupt)
+        folder = Path(name)
+        return load_folder(folder, channels or 3, on_corrupt, validation, seed, pack=pack, shorter_side=shorter_side)
+    train, test = loader(name, side, channels, on_corrupt, shorter_side)
     if channels is not None and train.channels != channels:
         raise DataError(
             f"the images of {name} have {train.channels} channels, but the network takes {channels}: build it with "

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from archzoo.data._augmentation import apply
 from archzoo.data._images import Images, stack, to_float
 from archzoo.errors import DataError
+
+PART = 2**20  # values
 
 
 @dataclass(frozen=True)
@@ -75,8 +78,19 @@ def _pad(step: Pad, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _normalize(step: Normalize, images: Images, numbers: Tensor) -> Images:
     if isinstance(images, Tensor):
+        if images.dtype == torch.uint8 and images.device.type == "cpu":
+            return _normalize_bytes(step, images)
         return to_float(images).sub(step.mean).div_(step.std)
     return [to_float(image).sub(step.mean).div_(step.std) for image in images]
+
+
+def _normalize_bytes(step: Normalize, images: Tensor) -> Tensor:
+    """The same numbers, computed in parts that stay in the cache of a core, in the memory of the result."""
+    normalized = torch.empty(images.shape)
+    count = max(PART // max(images[:1].numel(), 1), 1)
+    for target, part in zip(torch.split(normalized, count), torch.split(images, count), strict=True):
+        target.copy_(part).div_(255).sub_(step.mean).div_(step.std)
+    return normalized
 
 
 @apply.register

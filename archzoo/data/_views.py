@@ -1,60 +1,57 @@
-"""What augmentation makes of pictures, as pictures: the normalization that a network needs is undone."""
+"""What the first step of a pipeline takes from an image: known before the image is decoded, so that less is decoded."""
 
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial, singledispatch
+from typing import Any
 
-import torch
 from torch import Tensor
 
-from archzoo.data._augmentation import Pipeline
-from archzoo.data._dataset import ImageSet
-from archzoo.data._fitting import ChannelStatistics
-from archzoo.data._images import to_float
-from archzoo.data._preprocessing import is_by_pixel, prepare
-from archzoo.data._steps import Normalize, Pad
-from archzoo.recipes import Preprocessing, SubtractMean, Transform
+from archzoo.data._crops import Box, draw_crop_box
+from archzoo.data._resizing import draw_sides, scaled_size, size_of
+from archzoo.recipes import Interpolation, RandomResizedCrop, Resize
 
 
-def augmented_views(
-    augmentation: Sequence[Transform],
-    preprocessing: Preprocessing,
-    images: ImageSet,
-    side: int,
-    indices: Sequence[int],
-    *,
-    epochs: int,
-    seed: int = 0,
-    constants: ChannelStatistics | None = None,
-) -> Tensor:
-    """The images that training by a recipe feeds to a network, with their normalization undone.
+@dataclass(frozen=True)
+class View:
+    """A box of an image (top, left, height, width), the height and width that it is resized to, and how."""
 
-    The random numbers are those of training: they depend on the seed, the epoch, the index of the image and the number
-    of images. What a step fills with zeros has the color that the normalization maps to zero. A mean by pixel and
-    whitening cannot be undone behind a crop: in their place, the mean by channel is subtracted and added again.
+    box: Box
+    size: tuple[int, int]
+    interpolation: Interpolation = "bilinear"
 
-    Args:
-        augmentation: Steps in order, as in ``prepare``.
-        preprocessing: How bytes become numbers, as in ``prepare``.
-        images: The training images.
-        side: The input side of the network, in pixels.
-        indices: Which images are returned.
-        epochs: How many epochs are drawn, from the first one on.
-        seed: The seed of the run.
-        constants: Known means and standard deviations by channel, of values from 0 to 1.
 
-    Returns:
-        Images (epochs, len(indices), C, side, side) with values from 0 to 1.
+ViewOf = Callable[[int, int], View]  # of an image of this height and width
 
-    Raises:
-        DataError: Where the images do not fit the augmentation or the preprocessing.
-    """
-    by_channel = SubtractMean() if is_by_pixel(preprocessing) else preprocessing
-    train = prepare(augmentation, by_channel, images, side, constants).train
-    pipeline = Pipeline(tuple(step for step in train.steps if isinstance(step, Transform | Pad | Normalize)))
-    normalize = next((step for step in pipeline.steps if isinstance(step, Normalize)), None)
-    chosen = torch.tensor(list(indices))
-    views = []
-    for epoch in range(epochs):
-        numbers = pipeline.draw_numbers(len(images), seed, epoch)[chosen]
-        drawn = to_float(pipeline(images.take(chosen), numbers))
-        views.append(drawn if normalize is None else drawn * normalize.std + normalize.mean)
-    return torch.stack(views).clamp(0, 1)
+
+@dataclass(frozen=True)
+class Views:
+    """The view of each image, by its size. ``same_size``: the step returns one tensor rather than a list."""
+
+    by_image: list[ViewOf]
+    same_size: bool
+
+
+@singledispatch
+def views_of(step: Any, numbers: Tensor) -> Views | None:
+    """The views that a step takes with numbers (N, draws); None for a step that is no crop and resize."""
+    return None
+
+
+@views_of.register
+def _random_resized_crop(step: RandomResizedCrop, numbers: Tensor) -> Views:
+    return Views([partial(_crop, step, drawn) for drawn in numbers.tolist()], same_size=True)
+
+
+@views_of.register
+def _resize(step: Resize, numbers: Tensor) -> Views:
+    return Views([partial(_whole, side, step.interpolation) for side in draw_sides(step, numbers)], same_size=False)
+
+
+def _crop(step: RandomResizedCrop, drawn: list[float], height: int, width: int) -> View:
+    side = size_of(step)
+    return View(draw_crop_box(step, height, width, drawn), (side, side), step.interpolation)
+
+
+def _whole(side: int, interpolation: Interpolation, height: int, width: int) -> View:
+    return View((0, 0, height, width), scaled_size((height, width), side), interpolation)

@@ -1,19 +1,20 @@
 """Evaluation of a network or an ensemble on images that it was not trained on."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from archzoo.data import Images, ImageSet, Prepared
+from archzoo.data import Images, ImageSet, Prepared, load_crops
 from archzoo.errors import DataError
 from archzoo.layers import Net, evaluation_mode
 from archzoo.recipes import Dense, Protocol, SingleCrop
 from archzoo.training._distributed import Distributed
 from archzoo.training._fully_convolutional import fully_convolutional
-from archzoo.training._protocols import Crops, crops_of
+from archzoo.training._protocols import Crops, crops_of, single_crop
 from archzoo.training._scores import Score
 
 ONE_PROCESS = Distributed()
@@ -28,10 +29,12 @@ def evaluate(
     protocol: Protocol = SINGLE_CROP,
     batch_size: int = 128,
     distributed: Distributed = ONE_PROCESS,
+    workers: int = 0,
 ) -> Score:
     """The score of a network, or of an ensemble of several, on these images. Each process evaluates its share.
 
-    Restores train/eval mode. Raises DataError if there are no images, or another number of classes than logits.
+    For a single crop, ``workers`` processes decode images that stay encoded. Restores train/eval mode. Raises DataError
+    if there are no images, or another number of classes than logits.
     """
     if not len(images):
         raise DataError(f"{images.name} has no images to evaluate")
@@ -39,18 +42,28 @@ def evaluate(
     members = [nets] if isinstance(nets, nn.Module) else list(nets)
     members = [fully_convolutional(net) if is_dense and isinstance(net, Net) else net for net in members]
     own = torch.arange(len(images))[distributed.rank :: distributed.world_size]
-    sums = _Sums(len(images.classes))
+    sums, crops = _Sums(len(images.classes)), crops_of(protocol)
+    parts = torch.split(own.to(images.labels.device), 1 if is_dense else batch_size)
+    workers = workers if crops is single_crop else 0  # the other protocols make too many crops to hold at once
     with evaluation_mode(*members), torch.inference_mode():
-        for indices in torch.split(own.to(images.labels.device), 1 if is_dense else batch_size):
-            probabilities = predict(members, images.take(indices), prepared, crops_of(protocol), distributed.device)
-            sums.add(probabilities, images.labels[indices].cpu(), images.name)
+        for batches, labels in load_crops(images, parts, partial(_take_crops, crops, prepared), workers):
+            if len(labels):
+                sums.add(_average(members, batches, distributed.device), labels.cpu(), images.name)
     return sums.score(distributed, str(protocol), images.classes)
 
 
 def predict(nets: Sequence[nn.Module], images: Images, prepared: Prepared, crops: Crops, device: Any) -> Tensor:
     """The softmax (N, num_classes), averaged over crops and networks."""
+    return _average(nets, crops(images, prepared), device)
+
+
+def _take_crops(crops: Crops, prepared: Prepared, images: Images) -> Iterable[Tensor]:
+    return crops(images, prepared)
+
+
+def _average(nets: Sequence[nn.Module], batches: Iterable[Tensor], device: Any) -> Tensor:
     total, count = torch.zeros(()), 0
-    for batch in crops(images, prepared):
+    for batch in batches:
         for net in nets:
             total = total + net(batch.to(device)).float().softmax(1).cpu().double()
             count += 1
@@ -83,4 +96,6 @@ class _Sums:
         own = torch.cat([self.confusion.double(), self.top5_correct.double(), self.loss]).to(distributed.device)
         *counts, top5_correct, loss = distributed.all_reduce(own).tolist()
         confusion = torch.tensor(counts).long().view(self.classes, self.classes)
+        if not confusion.any():
+            raise DataError("every image is corrupt, and none is left to evaluate")
         return Score(confusion, round(top5_correct), loss, protocol, tuple(classes))

@@ -14,7 +14,8 @@ WARM_UP = 3  # batches that run as they are before a graph is captured, as torch
 class GraphedPass:
     """A pass that is captured in a CUDA graph after some batches. Its launches are replayed from then on.
 
-    The gradients of a captured pass replace those of the batch before: ``replaces_gradients`` says so.
+    The gradients of a replayed pass replace those of the batch before: ``replaces_gradients`` says so. A batch of
+    another size, from which a corrupt image was left out, runs as it is.
 
     Args:
         forward_backward: The pass. It adds to gradients, and reads nothing back from the device.
@@ -26,24 +27,24 @@ class GraphedPass:
         self.forward_backward, self.parameters, self.log = forward_backward, parameters, log
         self.batches = 0
         self.refused = False
+        self.replaces_gradients = False
+        self.gradients: list[Tensor | None] = []
         self.replay: Callable[[], None] | None = None
         self.images = self.labels = torch.empty(0)
-
-    @property
-    def replaces_gradients(self) -> bool:
-        """Whether the pass is captured."""
-        return self.replay is not None
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         self.batches += 1
         if self.replay is None and not self.refused and self.batches > WARM_UP:
             self._capture(images, labels)
-        if self.replay is None:
-            self._run(images, labels)
-        else:
+        self.replaces_gradients = self.replay is not None and images.shape == self.images.shape
+        if self.replay is not None and self.replaces_gradients:
             self.images.copy_(images)
             self.labels.copy_(labels)
+            for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
+                parameter.grad = gradient
             self.replay()
+        else:
+            self._run(images, labels)
 
     def _run(self, images: Tensor, labels: Tensor) -> None:
         """One batch as it is. The first one tells whether the network draws random numbers."""
@@ -64,6 +65,7 @@ class GraphedPass:
         except RuntimeError as error:
             self._refuse(str(error).partition("\n")[0])
         else:
+            self.gradients = [parameter.grad for parameter in self.parameters]
             self.log(f"steps are replayed from a CUDA graph after {WARM_UP} of them")
 
     def _refuse(self, reason: str) -> None:

@@ -42,6 +42,8 @@ def run(
     config: RunConfig | None = None,
     device: str | None = None,
     log: Log = log_to_stderr,
+    pack: bool = False,
+    shorter_side: int | None = None,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -63,6 +65,8 @@ def run(
         config: Seed, precision and the like.
         device: ``cpu`` or ``cuda``; the GPU if there is one by default.
         log: Called with each line for people, in the main process.
+        pack: As in ``archzoo.data.load``, as is ``shorter_side``: how a dataset of encoded images is kept.
+        shorter_side: Larger images are encoded again with this shorter side.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
@@ -85,6 +89,8 @@ def run(
         log,
         init_from,
         tuple(init_layers),
+        pack=pack,
+        shorter_side=shorter_side,
     )
     return job.run(job.build, train)
 
@@ -122,6 +128,8 @@ class Job:
     log: Log
     init_from: str | Path | None = None
     init_layers: tuple[str, ...] = ()
+    pack: bool = False
+    shorter_side: int | None = None
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
@@ -181,7 +189,14 @@ class Job:
     def _load(self) -> Splits:
         channels = self.options.get("in_channels", self._pretrained_channels())
         side = self.entry.input_size[1]
-        splits = load(self.data, side=side, channels=channels, on_corrupt=self.on_corrupt)
+        splits = load(
+            self.data,
+            side=side,
+            channels=channels,
+            on_corrupt=self.on_corrupt,
+            pack=self.pack,
+            shorter_side=self.shorter_side,
+        )
         if self.classes is None:
             return splits
         return Splits(**{name: images.select_classes(self.classes) for name, images in vars(splits).items()})

@@ -279,6 +279,7 @@ class Trainer:
             protocol=protocol,
             batch_size=max(self.recipe.batch_size, 32),
             distributed=Distributed(device=self.distributed.device) if self.config.sharded else self.distributed,
+            workers=self.config.workers,
         )
 
     def finish(self) -> TrainResult:

@@ -47,12 +47,12 @@ def draw_predictions(
         raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
 
     count = min(rows * columns, len(images))
-    chosen = images.subset(torch.linspace(0, len(images) - 1, count).long())
+    chosen = images.subset(torch.linspace(0, len(images) - 1, count).long()).readable()
     probabilities = predictions(net, chosen, prepared)
     height = side + LABEL_HEIGHT + MARGIN
     sheet = Image.new("RGB", (columns * (side + MARGIN), -(-count // columns) * height), "white")
     pen = ImageDraw.Draw(sheet)
-    for number in range(count):
+    for number in range(len(chosen)):
         left = number % columns * (side + MARGIN) + MARGIN // 2
         top = number // columns * height + MARGIN // 2
         sheet.paste(_thumbnail(chosen, number, side), (left, top))

@@ -2,17 +2,27 @@
 
 from collections import OrderedDict
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import ImageSet, Pipeline, Prepared, Splits
+from archzoo.data import ImageSet, Pipeline, Prepared, Splits, take_crops
 from archzoo.errors import TransferError
 from archzoo.layers import Net, evaluation_mode
 from archzoo.recipes import Recipe, SingleCrop
-from archzoo.training import Distributed, Log, RunConfig, TrainResult, check_groups, log_to_stderr, train
+from archzoo.training import (
+    Distributed,
+    Log,
+    RunConfig,
+    TrainResult,
+    check_groups,
+    log_to_stderr,
+    single_crop,
+    train,
+)
 
 
 def linear_probe(
@@ -90,10 +100,14 @@ def compute_features(
 ) -> ImageSet:
     """The features of the center crop of every image, in order, as float pixels of a set; computed in eval mode."""
     batches: list[Tensor] = []
+    labels: list[Tensor] = []
     with evaluation_mode(extractor), torch.no_grad():
         for indices in torch.split(torch.arange(len(images)), batch_size):
-            maps = extractor(prepared.center_crop(images.take(indices)).to(device)).float().cpu()
-            batches.append(maps.view(len(indices), -1, 1, 1) if maps.dim() == 2 else maps)
+            crops, kept = take_crops(images, indices, partial(single_crop, prepared=prepared))
+            labels.append(kept)
+            for crop in crops:
+                maps = extractor(crop.to(device)).float().cpu()
+                batches.append(maps.view(len(maps), -1, 1, 1) if maps.dim() == 2 else maps)
     features = torch.cat(batches)
     count, channels, height, width = features.shape
     return ImageSet(
@@ -101,7 +115,7 @@ def compute_features(
         features.permute(0, 2, 3, 1).reshape(-1),
         torch.arange(count) * (channels * height * width),
         torch.tensor([[height, width]]).repeat(count, 1),
-        images.labels,
+        torch.cat(labels),
         images.classes,
         channels,
     )

@@ -35,6 +35,8 @@ def run(
     config: RunConfig | None = None,
     device: str | None = None,
     log: Log = log_to_stderr,
+    pack: bool = False,
+    shorter_side: int | None = None,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -65,6 +67,8 @@ def run(
         config or RunConfig(),
         device,
         log,
+        pack=pack,
+        shorter_side=shorter_side,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))

@@ -132,24 +132,38 @@ def test_named_splits_are_used_as_named(folder: Path, tmp_path: Path) -> None:
         load(tmp_path / "set")
 
 
-def test_a_folder_is_decoded_once_and_again_when_it_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = load(folder)
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """Images of one small size, which are decoded once."""
+    root = tmp_path / "insects"
+    for number in range(10):
+        draw(root / "ants" / f"{number}.png", (number, 0, 0))
+        draw(root / "bees" / "inside" / f"{number}.PNG", (0, number, 0))
+    return root
+
+
+def test_a_folder_of_one_small_size_is_decoded_once_and_again_when_it_changes(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = load(small)
+    assert before.train.size == (8, 12)
     monkeypatch.setattr(folders, "read_pixels", lambda *_: pytest.fail("decoded again"))
-    assert load(folder).train.digest() == before.train.digest()
+    assert load(small).train.digest() == before.train.digest()
     monkeypatch.undo()
-    monkeypatch.setenv("ARCHZOO_CACHE", str(folder.parent / "cache"))
-    draw(folder / "ants" / "0.png", (99, 0, 0), (50, 50))
-    sizes = [part.sizes for part in vars(load(folder)).values()]
-    assert [50, 50] in torch.cat(sizes).tolist()
+    monkeypatch.setenv("ARCHZOO_CACHE", str(small.parent / "cache"))
+    draw(small / "ants" / "0.png", (99, 0, 0))
+    images = [image for part in vars(load(small)).values() for image in part.take(torch.arange(len(part)))]
+    assert [99, 0, 0] in [image[:, 0, 0].tolist() for image in images]
 
 
-def test_a_corrupt_image_is_an_error_that_names_it_or_is_skipped(folder: Path) -> None:
+def test_a_corrupt_small_image_is_an_error_that_names_it_or_is_skipped(small: Path) -> None:
+    folder = small
     file = folder / "bees" / "inside" / "3.PNG"
     content = file.read_bytes()
     file.write_bytes(content[: len(content) // 2])
     with pytest.raises(DataError, match=r"3.PNG is corrupt.*on_corrupt='skip' leaves it out"):
         load(folder)
-    assert not list((folder.parent / "cache").iterdir())  # nothing half written
+    assert not list((folder.parent / "cache").glob("*/"))  # nothing half written
     with pytest.warns(UserWarning, match=r"skipped .*3.PNG, which is corrupt"):
         splits = load(folder, on_corrupt="skip")
     assert sum(len(part) for part in vars(splits).values()) == 19
@@ -161,6 +175,7 @@ def test_a_corrupt_image_is_an_error_that_names_it_or_is_skipped(folder: Path) -
         (lambda root: [path.unlink() for path in root.rglob("*.PNG")], "has no images of bees"),
         (lambda root: [path.unlink() for path in root.rglob("*.*") if path.is_file()], "no folders of images"),
         (lambda root: (root / "train").mkdir(), "has train but no val or test"),
+        (lambda root: (root / "ants" / "lost.png").symlink_to("nowhere"), "lost.png cannot be read .No such file"),
     ],
 )
 def test_folders_that_cannot_be_used_say_why(folder: Path, change: Callable[[Path], object], message: str) -> None:
@@ -176,18 +191,18 @@ def test_unknown_datasets_and_shares_raise_errors_that_name_the_right_ones() -> 
         load("digits", validation=1.5)
 
 
-def test_a_cache_that_is_corrupt_or_deleted_is_named(folder: Path) -> None:
-    splits = load(folder)
+def test_a_cache_that_is_corrupt_or_deleted_is_named(small: Path) -> None:
+    splits = load(small)
     file = splits.train.file
     assert file is not None
     splits.train.check_file()
     moved = file.rename(file.with_name("moved"))
-    with pytest.raises(DataError, match=r"the images of animals are gone: .*pixels.u8"):
+    with pytest.raises(DataError, match=r"the images of insects are gone: .*pixels.u8"):
         splits.train.check_file()
     moved.rename(file)
     (file.parent / "index.safetensors").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="is corrupt .*: delete it to decode the dataset again"):
-        load(folder)
+        load(small)
 
 
 def test_a_cache_is_complete_or_absent(tmp_path: Path) -> None:
