@@ -72,36 +72,41 @@ def read_class_folders(
 
     Raises DataError where there are no class folders, one has no image, or a small image is corrupt.
     """
+    scan = scan_classes(root)
+    images = _read(root, scan, channels, on_corrupt)
+    if not images.is_encoded or (not pack and shorter_side is None):
+        return images
+
+    def encoded() -> Iterator[EncodedImage]:
+        for number, label in enumerate(scan.labels.tolist()):
+            yield EncodedImage(read(scan.files, number), label, scan.files.name(number))
+
+    key = f"{root.resolve()} {_stamps(root, scan)}"
+    return packed(images.name, key, scan.classes, channels, encoded, shorter_side=shorter_side, on_corrupt=on_corrupt)
+
+
+def read_images(root: Path, channels: int, on_corrupt: OnCorrupt) -> ImageSet:
+    """All images in a folder and the folders inside it, as one class of the folder's name.
+
+    They stay encoded unless all have one small size. Raises DataError where there is none, or a small one is corrupt.
+    """
+    return _read(root, scan_images(root), channels, on_corrupt, layout="one class ")
+
+
+def _read(root: Path, scan: Scan, channels: int, on_corrupt: OnCorrupt, layout: str = "") -> ImageSet:
+    """The images of a scan. ``layout`` tells two readings of the same files apart."""
     load_pillow()
-    name, scan = root.resolve().name, scan_classes(root)
+    name = root.resolve().name
     small = load_small(
         name,
-        lambda: f"{root.resolve()} {channels} {on_corrupt} {_stamps(root, scan)}",
+        lambda: f"{layout}{root.resolve()} {channels} {on_corrupt} {_stamps(root, scan)}",
         len(scan.labels),
         partial(read, scan.files),
         lambda key: cached(name, key, scan.classes, channels, partial(_decode, scan, channels, on_corrupt)),
     )
     if small is not None:
         return small
-    if not pack and shorter_side is None:
-        return EncodedImageSet.of(name, scan.files, scan.labels, scan.classes, channels, on_corrupt)
-
-    def images() -> Iterator[EncodedImage]:
-        for number, label in enumerate(scan.labels.tolist()):
-            yield EncodedImage(read(scan.files, number), label, scan.files.name(number))
-
-    key = f"{root.resolve()} {_stamps(root, scan)}"
-    return packed(name, key, scan.classes, channels, images, shorter_side=shorter_side, on_corrupt=on_corrupt)
-
-
-def read_images(root: Path, channels: int, on_corrupt: OnCorrupt) -> ImageSet:
-    """All images in a folder and the folders inside it, as one class of the folder's name; they stay encoded.
-
-    Raises DataError where there is no image.
-    """
-    load_pillow()
-    scan = scan_images(root)
-    return EncodedImageSet.of(root.resolve().name, scan.files, scan.labels, scan.classes, channels, on_corrupt)
+    return EncodedImageSet.of(name, scan.files, scan.labels, scan.classes, channels, on_corrupt)
 
 
 def _stamps(root: Path, scan: Scan) -> list[tuple[str, int, int]]:
