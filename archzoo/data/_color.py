@@ -15,7 +15,7 @@ Adjustment = Callable[[Tensor, Tensor], Tensor]
 
 def _blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
     """``factors`` (N,) times the images plus the rest of the other, clamped to 0 to 1."""
-    factors = factors.view(-1, 1, 1, 1)
+    factors = factors.view(-1, 1, 1, 1).to(images.device)
     return (factors * images + (1 - factors) * other).clamp_(0, 1)
 
 
@@ -74,6 +74,7 @@ def pca_lighting(transform: PCALighting, images: Images, numbers: Tensor) -> Ten
     if batch.shape[1] != 3:
         raise DataError(f"PCALighting takes images of 3 channels, not {batch.shape[1]}")
     gaussians = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * transform.std
-    colors = (gaussians * torch.tensor(transform.deviations)) @ torch.tensor(transform.components).T
-    lit: Tensor = batch + colors.view(-1, 3, 1, 1)
+    deviations, components = gaussians.new_tensor(transform.deviations), gaussians.new_tensor(transform.components)
+    colors = (gaussians * deviations) @ components.T
+    lit: Tensor = batch + colors.view(-1, 3, 1, 1).to(batch.device)
     return lit

@@ -22,7 +22,7 @@ def random_crop(transform: RandomCrop, images: Images, numbers: Tensor) -> Tenso
     if not isinstance(images, Tensor):
         return torch.stack([_crop(image, side, *pair) for image, pair in zip(images, numbers.tolist(), strict=True)])
     check_crop_fits(images, side, side)
-    places = torch.tensor(images.shape[-2:]) - side + 1
+    places = torch.tensor(images.shape[-2:], device=numbers.device) - side + 1
     top, left = (numbers * places).long().unbind(1)
     windows = images.unfold(2, side, 1).unfold(3, side, 1)  # a view (N, C, tops, lefts, side, side)
     return windows[torch.arange(len(images)), :, top, left]
@@ -80,7 +80,7 @@ def random_horizontal_flip(transform: RandomHorizontalFlip, images: Images, numb
     """Flip the images whose number is below the probability."""
     flipped = numbers.flatten() < transform.p
     if isinstance(images, Tensor):
-        return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
+        return torch.where(flipped.view(-1, 1, 1, 1).to(images.device), images.flip(-1), images)
     return [image.flip(-1) if flip else image for image, flip in zip(images, flipped.tolist(), strict=True)]
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from archzoo.data._augmentation import Pipeline
 from archzoo.data._dataset import ImageSet
-from archzoo.data._images import stack, to_float
+from archzoo.data._images import stack, to_cpu, to_float
 from archzoo.data._steps import normalize_contrast
 from archzoo.errors import DataError
 from archzoo.recipes import Normalize, Preprocessing, Rescale, SubtractMean, ZCAWhitening
@@ -24,6 +24,7 @@ def fit(
 ) -> dict[str, Tensor]:
     """The tensors that a preprocessing takes from images that went through ``frame``.
 
+    They are on the CPU and have the same bits wherever the images are.
     ``constants`` are used in place of the statistics by channel, where given. Raises DataError where the images do not
     fit the preprocessing.
     """
@@ -112,7 +113,7 @@ def principal_components(images: ImageSet) -> tuple[tuple[float, ...], tuple[tup
 def _values(images: ImageSet) -> Iterator[Tensor]:
     """The values of each image from 0 to 1, (C, pixels), in float64."""
     for indices in torch.split(torch.arange(len(images)), BATCH_SIZE):
-        for image in images.take(indices):
+        for image in to_cpu(images.take(indices)):
             yield image.reshape(images.channels, -1).double() / 255
 
 
@@ -125,4 +126,4 @@ def _mean_image(images: ImageSet, frame: Pipeline) -> Tensor:
 
 def _batches(images: ImageSet, frame: Pipeline) -> Iterator[Tensor]:
     for indices in torch.split(torch.arange(len(images)), BATCH_SIZE):
-        yield to_float(stack(frame.transform(images.take(indices))))
+        yield to_float(stack(frame.transform(to_cpu(images.take(indices)))))

@@ -4,6 +4,7 @@
 """
 
 from archzoo.layers._checks import at_least, probability, repeats
+from archzoo.layers._devices import device_of
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -32,6 +33,7 @@ __all__ = [
     "at_least",
     "conv1x1",
     "conv3x3",
+    "device_of",
     "evaluation_mode",
     "gaussian",
     "glorot_uniform",
