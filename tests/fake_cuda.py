@@ -9,10 +9,12 @@ TorchDispatchMode checks every operator, those of the backward pass too. The rul
 - Indices are on the device of the indexed tensor or on the CPU (aten/src/ATen/native/TensorAdvancedIndexing.cpp).
 - ``copy_`` takes a tensor of any device.
 - NumPy takes CPU tensors alone, and a random number generator draws on its own device alone.
+- A forked process computes nothing on the device.
 
 What torch creates by itself in C++ has no device until it meets a tensor that has one.
 """
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -38,13 +40,15 @@ TAKE_CPU_SCALARS = {aten.where, aten.masked_fill, aten.masked_fill_, aten.fill, 
 class FakeGenerator(torch.Generator):
     """A generator that pretends to be on the device that it was made for."""
 
+    placed: torch.device
+
     def __new__(cls, device: Any = "cpu") -> "FakeGenerator":
-        generator = super().__new__(cls, "cpu")
+        generator: FakeGenerator = super().__new__(cls, "cpu")  # type: ignore[call-arg]
         generator.placed = canonical(device)
         return generator
 
     @property
-    def device(self) -> torch.device:
+    def device(self) -> torch.device:  # type: ignore[override]
         return self.placed
 
 
@@ -83,7 +87,7 @@ def place(tensors: Any, device: torch.device | None) -> Any:
     with torch._C.DisableTorchFunction():
         for tensor in tree_leaves(tensors):
             if is_plain(tensor):
-                tensor.untyped_storage().placed = device  # type: ignore[attr-defined]
+                tensor.untyped_storage().placed = device
     return tensors
 
 
@@ -92,6 +96,10 @@ def place(tensors: Any, device: torch.device | None) -> Any:
 
 class CheckedOperators(TorchDispatchMode):
     """Refuses operators on several devices, and places what the others return."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.process = os.getpid()
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -105,6 +113,8 @@ class CheckedOperators(TorchDispatchMode):
                 return func(*args, **kwargs)
             device = common_device(func, args, kwargs)
             check_generator(kwargs.get("generator"), device)
+            if device == CUDA and os.getpid() != self.process:
+                raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
             out = func(*args, **kwargs)
             place([tensor for tensor in inputs if device_of(tensor) is None], device)
             outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
@@ -151,7 +161,8 @@ def same_device(func: Any, tensors: Sequence[Tensor], may_be_on_cpu: Callable[[T
 
 def indexed_device(func: Any, tensor: Tensor, indices: Sequence[Tensor | None], *values: Any) -> torch.device | None:
     """The device of an indexed tensor."""
-    device = same_device(func, [tensor, *(value for value in values if isinstance(value, Tensor))], lambda v: not v.dim())
+    written = [value for value in values if isinstance(value, Tensor)]
+    device = same_device(func, [tensor, *written], lambda value: value.dim() == 0)
     others = {device_of(index) for index in indices if index is not None} - {device, CPU, None}
     if others:
         raise RuntimeError(f"{func}: indices should be either on cpu or on the same device as the tensor ({device})")
@@ -194,7 +205,7 @@ def create(func: Any, device: torch.device, args: Any, named: dict[str, Any]) ->
     return place(created, device)
 
 
-def move(tensor: Tensor, *args: Any, **named: Any) -> Tensor:
+def move(tensor: Any, *args: Any, **named: Any) -> Any:
     """Tensor.to."""
     target: torch.device | None = None
 
@@ -209,12 +220,12 @@ def move(tensor: Tensor, *args: Any, **named: Any) -> Tensor:
 
     arguments = [stripped(args[0]), *args[1:]] if args else []
     named |= {name: stripped(named[name]) for name in ("device", "other") if named.get(name) is not None}
-    moved = Tensor.to(tensor, *arguments, **named)
+    moved = tensor.to(*arguments, **named)
     source = device_of(tensor)
     if target is None or target == source:
         return moved
     if moved.untyped_storage()._cdata == tensor.untyped_storage()._cdata and moved.device.type == "cpu":
-        moved = Tensor.to(tensor, *arguments, **named, copy=True)
+        moved = tensor.to(*arguments, **{**named, "copy": True})
     return place(moved, target)
 
 
@@ -230,7 +241,7 @@ def to_array(tensor: Tensor, dtype: Any = None) -> Any:
     return array if dtype is None else array.astype(dtype, copy=False)
 
 
-def new_tensor(tensor: Tensor, *args: Any, device: Any = None, **named: Any) -> Tensor:
+def new_tensor(tensor: Any, *args: Any, device: Any = None, **named: Any) -> Any:
     target = asked_device(tensor) if device is None else canonical(device)
     return place(tensor.new_tensor(*args, **named, device=on_cpu(target)), target)
 
@@ -244,10 +255,11 @@ def asked_device(tensor: Tensor) -> torch.device:
     return device_of(tensor) or CPU
 
 
+GETTERS: Any = vars(torch._C.TensorBase)
 ANSWERS: dict[Any, Callable[..., Any]] = {
-    Tensor.device.__get__: asked_device,  # type: ignore[attr-defined]
-    Tensor.is_cuda.__get__: lambda tensor: asked_device(tensor).type == "cuda",  # type: ignore[attr-defined]
-    Tensor.is_cpu.__get__: lambda tensor: asked_device(tensor).type == "cpu",  # type: ignore[attr-defined]
+    GETTERS["device"].__get__: asked_device,
+    GETTERS["is_cuda"].__get__: lambda tensor: asked_device(tensor).type == "cuda",
+    GETTERS["is_cpu"].__get__: lambda tensor: asked_device(tensor).type == "cpu",
     Tensor.get_device: lambda tensor: -1 if asked_device(tensor).index is None else asked_device(tensor).index,
     Tensor.to: move,
     Tensor.cpu: lambda tensor, **named: move(tensor, "cpu", **named),
@@ -265,7 +277,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
 
 def grouped(lists: Any, with_indices: bool = False) -> Any:
     """torch.nn.utils.clip_grad_norm_ and the optimizers group tensors in C++, by their true device."""
-    groups = GROUP(lists, with_indices)
+    groups: Any = GROUP(lists, with_indices)
     return {(device_of(members[0][0]), dtype): (members, at) for (_, dtype), (members, at) in groups.items()}
 
 
@@ -294,8 +306,8 @@ def unwatched(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 TRACERS = [(torch.export, "export"), (torch.export, "save"), (torch.export, "load"), (torch.onnx, "export")]
-BACKWARD = torch.autograd._engine_run_backward
-GROUP = torch._C._group_tensors_by_device_and_dtype  # type: ignore[attr-defined]
+BACKWARD = torch.autograd._engine_run_backward  # type: ignore[attr-defined]
+GROUP = torch._C._group_tensors_by_device_and_dtype
 AUTOCAST = {name: getattr(torch, name) for name in ("is_autocast_enabled", "get_autocast_dtype")}
 
 

@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_flatten
 import archzoo
 from archzoo.data import ImageSet, Prepared, Splits, prepare
 from archzoo.layers import Net
-from archzoo.recipes import Normalize, RandomCrop, Recipe
+from archzoo.recipes import RandomCrop, Recipe
 from archzoo.registry import find_recipe
 from archzoo.training import RunConfig, TrainResult, train
 from archzoo.training._logs import no_log
@@ -40,19 +40,20 @@ class Machine:
     def images(self, channels: int = 1, side: int = 32, count: int = 12) -> ImageSet:
         """Images of ten classes, with their bytes on the device."""
         pixels = self.tensor(count, channels, side, side).mul(255).to(torch.uint8)
-        return ImageSet.from_tensor("noise", pixels, torch.arange(count) % 10, list("abcdefghij"))
+        labels = torch.arange(count).to(self.device) % 10
+        return ImageSet.from_tensor("noise", pixels, labels, list("abcdefghij"))
 
-    def splits(self, channels: int = 1) -> Splits:
-        return Splits(self.images(channels), self.images(channels, count=6), self.images(channels, count=6))
+    def splits(self) -> Splits:
+        return Splits(self.images(), self.images(count=6), self.images(count=6))
 
-    def prepared(self, recipe: Recipe = SHORT, channels: int = 1) -> Prepared:
-        return prepare(recipe.augmentation, recipe.preprocessing, self.images(channels), 32)
+    def prepared(self, recipe: Recipe = SHORT) -> Prepared:
+        return prepare(recipe.augmentation, recipe.preprocessing, self.images(), 32)
 
-    def train(self, recipe: Recipe = SHORT, net: Net | None = None, channels: int = 1, **config: Any) -> TrainResult:
+    def train(self, recipe: Recipe = SHORT, net: Net | None = None, **config: Any) -> TrainResult:
         """A run in the folder, on the device of its network."""
         net = self.net() if net is None else net
-        prepared = self.prepared(recipe, channels)
-        result = train(net, self.splits(channels), prepared, recipe, self.folder / "run", RunConfig(**config), log=no_log)
+        prepared, run_config = self.prepared(recipe), RunConfig(**config)
+        result = train(net, self.splits(), prepared, recipe, self.folder / "run", run_config, log=no_log)
         assert devices_of(net) == {self.device}
         return result
 

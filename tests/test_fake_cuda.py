@@ -14,8 +14,10 @@ from tests.fake_cuda import CPU, CUDA, fake_cuda
 
 @pytest.fixture(autouse=True)
 def cuda() -> Iterator[torch.device]:
+    replaced = torch.Generator, torch.autocast, torch.cuda.is_available, torch.export.export
     with fake_cuda() as device:
         yield device
+    assert replaced == (torch.Generator, torch.autocast, torch.cuda.is_available, torch.export.export)
 
 
 def there(*shape: int) -> Tensor:
@@ -97,7 +99,10 @@ TAKEN: dict[str, tuple[Callable[[], Tensor], torch.device]] = {
     "as_tensor": (lambda: torch.as_tensor(here(2), device="cuda"), CUDA),
     "a CUDA generator": (lambda: torch.rand(2, device="cuda", generator=torch.Generator("cuda")), CUDA),
     "dropout": (lambda: nn.functional.dropout(there(2)), CUDA),
-    "cross-entropy": (lambda: nn.functional.cross_entropy(there(2, 3), index(0, 1, device="cuda"), label_smoothing=0.1), CUDA),
+    "cross-entropy": (
+        lambda: nn.functional.cross_entropy(there(2, 3), index(0, 1, device="cuda"), label_smoothing=0.1),
+        CUDA,
+    ),
     "clamp with a scalar on the CPU": (lambda: there(2).clamp(min=here()), CUDA),
     "a default device": (with_default_device, CUDA),
     "deepcopy": (lambda: copy.deepcopy(there(2)), CUDA),
@@ -142,7 +147,7 @@ def test_the_backward_pass_is_checked() -> None:
             return maps * 2
 
         @staticmethod
-        def backward(ctx: Any, grad: Tensor) -> Tensor:  # type: ignore[override]
+        def backward(ctx: Any, grad: Tensor) -> Tensor:
             assert grad.is_cuda
             return grad * torch.full((2,), 2.0)
 
@@ -184,8 +189,3 @@ def test_a_file_keeps_the_device_unless_it_is_mapped() -> None:
         state = torch.load(file, map_location=location, weights_only=True)
         assert state["weight"].device == expected
         assert state["other"].device == CPU
-
-
-def test_nothing_of_it_is_left_outside(cuda: torch.device) -> None:
-    assert torch.cuda.is_available()
-    assert there(1).is_cuda

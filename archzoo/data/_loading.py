@@ -81,7 +81,11 @@ def check_batch_size(batch_size: int, images: ImageSet, world_size: int) -> None
 
 
 def load_batches(epoch: EpochBatches, start: int = 0, workers: int = 0) -> Iterator[Batch]:
-    """The batches of an epoch from step ``start`` on, prepared by ``workers`` processes, or in this one with 0."""
+    """The batches of an epoch from step ``start`` on, prepared by ``workers`` processes, or in this one with 0.
+
+    Images on an accelerator are prepared in this process: a forked one cannot use CUDA.
+    """
     steps = range(start, len(epoch))
+    workers = workers if epoch.images.pixels.device.type == "cpu" else 0
     if steps:
         yield from DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers)

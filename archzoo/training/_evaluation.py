@@ -30,7 +30,8 @@ def evaluate(
 ) -> Score:
     """The score of a network, or of an ensemble of several, on these images. Each process evaluates its share.
 
-    Without ``distributed``, one process evaluates all of them on the device of the first network. Restores train/eval mode. Raises DataError if there are no images, or another number of classes than logits.
+    Without ``distributed``, one process evaluates all of them on the device of the first network. Restores train/eval
+    mode. Raises DataError if there are no images, or another number of classes than logits.
     """
     if not len(images):
         raise DataError(f"{images.name} has no images to evaluate")
