@@ -11,10 +11,13 @@ TorchDispatchMode checks every operator, those of the backward pass too. The rul
 - NumPy takes CPU tensors alone, and a random number generator draws on its own device alone.
 - A forked process computes nothing on the device.
 
+``WAITS`` counts what makes the host wait for the device: reading a value, finding indices, copying to the CPU.
+
 What torch creates by itself in C++ has no device until it meets a tensor that has one.
 """
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -35,6 +38,10 @@ aten = torch.ops.aten
 ANY_DEVICES = {aten.copy_, aten._foreach_copy_, aten._has_compatible_shallow_copy_type}
 INDEXING = {aten.index, aten._unsafe_index, aten.index_put, aten.index_put_, aten._index_put_impl_}
 TAKE_CPU_SCALARS = {aten.where, aten.masked_fill, aten.masked_fill_, aten.fill, aten.fill_}
+
+
+READS_VALUES = {aten._local_scalar_dense, aten.nonzero, aten.masked_select, aten.equal, aten._unique2}
+WAITS: Counter[str] = Counter()
 
 
 class FakeGenerator(torch.Generator):
@@ -115,11 +122,20 @@ class CheckedOperators(TorchDispatchMode):
             check_generator(kwargs.get("generator"), device)
             if device == CUDA and os.getpid() != self.process:
                 raise RuntimeError("Cannot re-initialize CUDA in forked subprocess")
+            count_waits(func, inputs, device)
             out = func(*args, **kwargs)
             place([tensor for tensor in inputs if device_of(tensor) is None], device)
             outputs = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
             place([tensor for tensor in outputs if is_new(tensor)], device)
         return out
+
+
+def count_waits(func: Any, inputs: Sequence[Tensor], device: torch.device | None) -> None:
+    packet = func.overloadpacket
+    finds_indices = packet in INDEXING and any(tensor.dtype == torch.bool for tensor in inputs[1:])
+    copies_back = packet in ANY_DEVICES and device == CPU and CUDA in map(device_of, inputs)
+    if copies_back or (device == CUDA and (packet in READS_VALUES or finds_indices)):
+        WAITS[str(func)] += 1
 
 
 def is_new(tensor: Tensor) -> bool:
@@ -224,6 +240,8 @@ def move(tensor: Any, *args: Any, **named: Any) -> Any:
     source = device_of(tensor)
     if target is None or target == source:
         return moved
+    if source == CUDA and not named.get("non_blocking"):
+        WAITS["Tensor.to"] += 1
     if moved.untyped_storage()._cdata == tensor.untyped_storage()._cdata and moved.device.type == "cpu":
         moved = tensor.to(*arguments, **{**named, "copy": True})
     return place(moved, target)
@@ -239,6 +257,12 @@ def to_numpy(tensor: Tensor, *args: Any, force: bool = False, **named: Any) -> A
 def to_array(tensor: Tensor, dtype: Any = None) -> Any:
     array = to_numpy(tensor)
     return array if dtype is None else array.astype(dtype, copy=False)
+
+
+def to_list(tensor: Tensor) -> Any:
+    if device_of(tensor) == CUDA:
+        WAITS["Tensor.tolist"] += 1
+    return tensor.tolist()
 
 
 def new_tensor(tensor: Any, *args: Any, device: Any = None, **named: Any) -> Any:
@@ -267,6 +291,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     Tensor.new_tensor: new_tensor,
     Tensor.pin_memory: lambda tensor, device=None: tensor.clone(),
     Tensor.numpy: to_numpy,
+    Tensor.tolist: to_list,
     Tensor.__array__: to_array,
     Tensor.__deepcopy__: copied,
 }
@@ -314,6 +339,7 @@ AUTOCAST = {name: getattr(torch, name) for name in ("is_autocast_enabled", "get_
 @contextmanager
 def fake_cuda() -> Iterator[torch.device]:
     """A CUDA device inside the block."""
+    WAITS.clear()
     packages, placed = torch.serialization._package_registry, PlacedTensors()
 
     def run_backward(*args: Any, **named: Any) -> Any:

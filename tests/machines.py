@@ -16,8 +16,9 @@ from archzoo.data import ImageSet, Prepared, Splits, prepare
 from archzoo.layers import Net
 from archzoo.recipes import RandomCrop, Recipe
 from archzoo.registry import find_recipe
-from archzoo.training import RunConfig, TrainResult, train
+from archzoo.training import Distributed, RunConfig, TrainResult, train
 from archzoo.training._logs import no_log
+from archzoo.training._trainer import Trainer
 from tests.fake_cuda import CPU, CUDA, fake_cuda
 
 SHORT = find_recipe("digits").with_changes(epochs=2, batch_size=4, augmentation=(RandomCrop(padding=2),))
@@ -56,6 +57,21 @@ class Machine:
         result = train(net, self.splits(), prepared, recipe, self.folder / "run", run_config, log=no_log)
         assert devices_of(net) == {self.device}
         return result
+
+    def trainer(self, recipe: Recipe, **config: Any) -> Trainer:
+        """A trainer whose steps a test makes itself."""
+        return Trainer(
+            self.net(),
+            self.splits(),
+            self.prepared(recipe),
+            recipe,
+            self.folder / "run",
+            RunConfig(**config),
+            distributed=Distributed(device=self.device),
+            description={},
+            parameter_groups=None,
+            log=no_log,
+        )
 
 
 def devices_of(net: nn.Module) -> set[torch.device]:

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tests.fake_cuda import CPU, CUDA, fake_cuda
+from tests.fake_cuda import CPU, CUDA, WAITS, fake_cuda
 
 
 @pytest.fixture(autouse=True)
@@ -114,6 +114,26 @@ TAKEN: dict[str, tuple[Callable[[], Tensor], torch.device]] = {
 def test_what_cuda_takes_is_taken(case: str) -> None:
     compute, device = TAKEN[case]
     assert compute().device == device
+
+
+WAITING: dict[str, Callable[[], Any]] = {
+    "item": lambda: there().item(),
+    "float": lambda: float(there()),
+    "bool": lambda: bool(there() > 0),
+    "tolist": lambda: there(2).tolist(),
+    "cpu()": lambda: there(2).cpu(),
+    "copy to the CPU": lambda: here(2).copy_(there(2)),
+    "nonzero": lambda: there(2).nonzero(),
+    "a mask as an index": lambda: there(2)[there(2) > 0],
+}
+
+
+@pytest.mark.parametrize("case", WAITING)
+def test_what_waits_for_the_device_is_counted(case: str) -> None:
+    there(2).mul(2).to(torch.float64, copy=True).copy_(here(2).to("cuda")).sum()
+    assert not WAITS
+    WAITING[case]()
+    assert WAITS.total() == 1
 
 
 def test_values_are_computed_and_a_move_copies() -> None:

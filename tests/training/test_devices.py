@@ -31,7 +31,7 @@ from archzoo.recipes._protocols import PROTOCOLS
 from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.recipes._transforms import TRANSFORMS
 from archzoo.training import evaluate
-from tests.fake_cuda import CUDA, fake_cuda
+from tests.fake_cuda import CUDA, WAITS, fake_cuda
 from tests.machines import SHORT, Machine, outcome, same_on_both
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -57,6 +57,26 @@ CONFIGS: dict[str, dict[str, Any]] = {
 def test_a_recipe_trains(name: str, tmp_path: Path) -> None:
     recipe = SHORT.with_changes(**RECIPES[name])
     same_on_both(lambda machine: outcome(machine.train(recipe)), tmp_path)
+
+
+STEADY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    **{name: (changes, {}) for name, changes in RECIPES.items()},
+    **{name: ({}, config) for name, config in CONFIGS.items()},
+}
+
+
+@pytest.mark.parametrize("name", STEADY)
+def test_a_step_does_not_wait_for_the_device(name: str, tmp_path: Path) -> None:
+    changes, config = STEADY[name]
+    recipe = SHORT.with_changes(**{**changes, "schedule": Cosine()})  # without snapshots, which are kept on the CPU
+    with fake_cuda():
+        machine = Machine(CUDA, tmp_path)
+        trainer = machine.trainer(recipe, **config)
+        batch = EpochBatches(machine.images(), machine.prepared(recipe).train, 4, 0, 0)[0]
+        WAITS.clear()
+        trainer.step(batch)
+        trainer.step(batch)
+        assert not WAITS
 
 
 @pytest.mark.parametrize("name", CONFIGS)
