@@ -78,6 +78,9 @@ def exported(machine: Machine) -> Any:
 def saved(machine: Machine) -> Any:
     file = machine.folder / "net.safetensors"
     weights.save(machine.net(), file, "lenet5_textbook")
+    weights.save(machine.net(), machine.folder / "net.pth", "lenet5_textbook")
+    state = torch.load(machine.folder / "net.pth", weights_only=True)
+    assert {tensor.device for tensor in state.values()} == {CPU}  # a machine without an accelerator reads it too
     loaded = archzoo.load(file).to(machine.device)
     built = archzoo.build("lenet5_textbook", weights=file, device=machine.device)
     return logits(loaded, machine), logits(built, machine)
