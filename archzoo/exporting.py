@@ -1,5 +1,6 @@
 """Export to ONNX and to torch.export's .pt2 files, checked against the original network."""
 
+import copy
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from archzoo.errors import ExportError, MissingDependency
 from archzoo.files import atomic_write
-from archzoo.layers import evaluation_mode
+from archzoo.layers import device_of, evaluation_mode
 
 Format = Literal["onnx", "pt2"]
 Function = Callable[[Tensor], Tensor]  # images (N, C, H, W) to logits (N, num_classes)
@@ -21,7 +22,8 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     """Write a network in eval mode to a file that takes any number of images. Return its relative error.
 
     ``to`` is "onnx" (torch.onnx, needs the extra "onnx") or "pt2" (torch.export). ``input_size`` is (channels, height,
-    width) in pixels, ``batch`` the number of images to trace with, at least 2. The file is read back and run on two
+    width) in pixels, ``batch`` the number of images to trace with, at least 2. A network on an accelerator is exported
+    from a copy on the CPU, so that the file runs on any machine. The file is read back and run on two
     batches of random images. It is kept only if the norm of the difference of its logits is within 1e-4 of the norm
     of the network's.
 
@@ -35,6 +37,8 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     target = Path(path)
     if not target.parent.is_dir():
         raise ExportError(f"could not write {target}: there is no folder {target.parent}")
+    if device_of(net).type not in ("cpu", "meta"):
+        net = copy.deepcopy(net).cpu()
     images = _random_images(net, (batch, *input_size))
     try:
         with evaluation_mode(net), atomic_write(target) as partial:

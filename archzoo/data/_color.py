@@ -15,7 +15,7 @@ Adjustment = Callable[[Tensor, Tensor], Tensor]
 
 def _blend(images: Tensor, other: Tensor, factors: Tensor) -> Tensor:
     """``factors`` (N,) times the images plus the rest of the other."""
-    factors = factors.view(-1, 1, 1, 1)
+    factors = factors.view(-1, 1, 1, 1).to(images.device)
     return factors * images + (1 - factors) * other
 
 
@@ -101,6 +101,7 @@ def pca_lighting(transform: PCALighting, images: Images, numbers: Tensor) -> Ten
     if batch.shape[1] != 3:
         raise DataError(f"PCALighting takes images of 3 channels, not {batch.shape[1]}")
     gaussians = torch.special.ndtri(numbers.double().clamp(1e-7, 1 - 1e-7)).float() * transform.std
-    colors = (gaussians * torch.tensor(transform.eigenvalues)) @ torch.tensor(transform.components).T
-    lit: Tensor = batch + colors.view(-1, 3, 1, 1)
+    eigenvalues, components = gaussians.new_tensor(transform.eigenvalues), gaussians.new_tensor(transform.components)
+    colors = (gaussians * eigenvalues) @ components.T
+    lit: Tensor = batch + colors.view(-1, 3, 1, 1).to(batch.device)
     return lit

@@ -23,6 +23,7 @@ def random_crop(transform: RandomCrop, images: Images, numbers: Tensor) -> Tenso
     if not isinstance(images, Tensor):
         return torch.stack([_crop(image, side, *pair) for image, pair in zip(images, numbers.tolist(), strict=True)])
     check_crop_fits(images, side, side)
+    numbers = numbers.to(images.device)
     height, width = images.shape[-2:]
     top, left = (numbers[:, 0] * (height - side + 1)).long(), (numbers[:, 1] * (width - side + 1)).long()
     windows = images.unfold(2, side, 1).unfold(3, side, 1)  # a view (N, C, tops, lefts, side, side)
@@ -94,7 +95,7 @@ def random_horizontal_flip(transform: RandomHorizontalFlip, images: Images, numb
     """Flip the images whose number is below the probability."""
     flipped = numbers.flatten() < transform.p
     if isinstance(images, Tensor) and (images.device.type != "cpu" or images[:1].numel() < LARGE):
-        return torch.where(flipped.view(-1, 1, 1, 1), images.flip(-1), images)
+        return torch.where(flipped.view(-1, 1, 1, 1).to(images.device), images.flip(-1), images)
     one_by_one = [image.flip(-1) if flip else image for image, flip in zip(images, flipped.tolist(), strict=True)]
     return torch.stack(one_by_one) if isinstance(images, Tensor) else one_by_one
 

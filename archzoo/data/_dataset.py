@@ -20,7 +20,8 @@ class ImageSet:
 
     Attributes:
         name: The name of the dataset, for messages.
-        pixels: The bytes of all images one after another, each (height, width, channels).
+        pixels: The bytes of all images one after another, each (height, width, channels). They may be on an
+            accelerator, and the other tensors with them.
         offsets: Where each image begins in ``pixels``, (N,).
         sizes: Height and width of each image, (N, 2).
         labels: The index of each image's class in ``classes``, (N,).
@@ -53,7 +54,7 @@ class ImageSet:
         pixels = images.permute(0, 2, 3, 1).contiguous().view(-1)
         offsets = torch.arange(count) * (channels * height * width)
         sizes = torch.tensor([[height, width]]).repeat(count, 1)
-        return cls(name, pixels, offsets, sizes, labels.long(), tuple(classes), channels)
+        return cls(name, pixels, offsets, sizes, labels.long().cpu(), tuple(classes), channels)
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -136,8 +137,8 @@ class ImageSet:
         """
         digest = hashlib.sha256(f"{self.name} {self.classes} {self.channels}".encode())
         for tensor in (self.offsets, self.sizes, self.labels):
-            digest.update(tensor.to(torch.int64).contiguous().numpy().tobytes())
+            digest.update(tensor.to("cpu", torch.int64).contiguous().numpy().tobytes())
         if len(self.pixels):
             sample = self.pixels[torch.linspace(0, len(self.pixels) - 1, 1000, dtype=torch.float64).long()]
-            digest.update(sample.numpy().tobytes())
+            digest.update(sample.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]

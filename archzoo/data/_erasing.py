@@ -11,7 +11,8 @@ from archzoo.recipes import RandomErasing, Range
 
 def random_erasing(transform: RandomErasing, images: Images, numbers: Tensor) -> Tensor:
     """Set a box of each image to zero where its first number is below the probability."""
-    batch, drawn = stack(images), numbers.double()
+    batch = stack(images)
+    drawn = numbers.double().to(batch.device)
     height, width = batch.shape[-2:]
     boxes = draw_box_sizes(height, width, drawn[:, 1:-2], transform.scale, transform.ratio)
     rows, columns = (

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from archzoo.data._augmentation import Pipeline
 from archzoo.data._dataset import ImageSet
-from archzoo.data._images import Images, stack, to_float
+from archzoo.data._images import Images, stack, to_cpu, to_float
 from archzoo.data._steps import normalize_contrast
 from archzoo.errors import DataError
 from archzoo.recipes import Bytes, Normalize, PCADecorrelation, Preprocessing, Rescale, SubtractMean, ZCAWhitening
@@ -28,6 +28,7 @@ def fit(
 ) -> dict[str, Tensor]:
     """The tensors that a preprocessing takes from images that went through ``frame``.
 
+    They are on the CPU and have the same bits wherever the images are.
     ``constants`` are used in place of the statistics by channel, where given. Raises DataError where the images do not
     fit the preprocessing.
     """
@@ -169,4 +170,4 @@ def _taken(images: ImageSet, frame: Pipeline) -> Iterator[Images]:
         indices = torch.linspace(0, len(images) - 1, SAMPLED, dtype=torch.float64).long()
     for part in torch.split(indices, BATCH_SIZE if not images.is_encoded else ENCODED_BATCH_SIZE):
         batch, _ = images.transform(part, frame)
-        yield batch
+        yield to_cpu(batch)

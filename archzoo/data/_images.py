@@ -22,6 +22,11 @@ def stack(images: Images) -> Tensor:
     return torch.stack(images)
 
 
+def to_cpu(images: Images) -> Images:
+    """Images on the CPU."""
+    return images.cpu() if isinstance(images, Tensor) else [image.cpu() for image in images]
+
+
 def to_float(images: Tensor) -> Tensor:
     """Bytes as floats from 0 to 1; floats as they are."""
     return images.float().div_(255) if images.dtype == torch.uint8 else images

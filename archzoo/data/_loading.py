@@ -106,7 +106,7 @@ def load_batches(
     steps = range(start, len(epoch))
     if not steps:
         return
-    if epoch.order.device.type != "cpu":  # prepared on the device itself
+    if epoch.images.pixels.device.type != "cpu":  # prepared there, in this process: a forked one cannot use CUDA
         yield from map(epoch.__getitem__, steps)
         return
     pinned = device is not None and device.type == "cuda"

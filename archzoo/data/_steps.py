@@ -77,11 +77,13 @@ def _pad(step: Pad, images: Images, numbers: Tensor) -> Images:
 
 @apply.register
 def _normalize(step: Normalize, images: Images, numbers: Tensor) -> Images:
+    device = images[0].device
+    mean, std = step.mean.to(device), step.std.to(device)
     if isinstance(images, Tensor):
-        if images.dtype == torch.uint8 and images.device.type == "cpu":
+        if images.dtype == torch.uint8 and device.type == "cpu":
             return _normalize_bytes(step, images)
-        return to_float(images).sub(step.mean).div_(step.std)
-    return [to_float(image).sub(step.mean).div_(step.std) for image in images]
+        return to_float(images).sub(mean).div_(std)
+    return [to_float(image).sub(mean).div_(std) for image in images]
 
 
 def _normalize_bytes(step: Normalize, images: Tensor) -> Tensor:
@@ -112,7 +114,8 @@ def _rotate(step: Rotate, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _whiten(step: ZCAWhitening, images: Images, numbers: Tensor) -> Images:
     batch = stack(images)
-    return ((normalize_contrast(batch, step.contrast) - step.mean) @ step.matrix).view(batch.shape)
+    mean, matrix = step.mean.to(batch.device), step.matrix.to(batch.device)
+    return ((normalize_contrast(batch, step.contrast) - mean) @ matrix).view(batch.shape)
 
 
 def normalize_contrast(images: Tensor, norm: float) -> Tensor:

@@ -78,15 +78,15 @@ class Cast:
 
 
 class Frozen(nn.Module):
-    """A network that runs frozen graphs, traced at the first images of each shape and dtype."""
+    """A network that runs frozen graphs, traced at the first images of each shape, dtype and device."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.graphs: dict[tuple[torch.Size, torch.dtype], torch.jit.ScriptModule] = {}
+        self.graphs: dict[tuple[torch.Size, torch.dtype, torch.device], torch.jit.ScriptModule] = {}
 
     def forward(self, images: Tensor) -> Tensor:
-        key = images.shape, images.dtype
+        key = images.shape, images.dtype, images.device
         if key not in self.graphs:
             self.net(images)  # raises InputError for images that do not fit, which tracing would not
             with warnings.catch_warnings():

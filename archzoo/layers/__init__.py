@@ -5,6 +5,7 @@
 
 from archzoo.layers._checks import at_least, probability, repeats
 from archzoo.layers._copying import copy_layers
+from archzoo.layers._devices import device_of
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -35,6 +36,7 @@ __all__ = [
     "conv1x1",
     "conv3x3",
     "copy_layers",
+    "device_of",
     "evaluation_mode",
     "gaussian",
     "glorot_uniform",

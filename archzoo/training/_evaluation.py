@@ -10,14 +10,13 @@ from torch import Tensor, nn
 
 from archzoo.data import Images, ImageSet, Prepared, load_crops
 from archzoo.errors import DataError
-from archzoo.layers import Net, evaluation_mode
+from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Dense, Protocol, SingleCrop
 from archzoo.training._distributed import Distributed
 from archzoo.training._fully_convolutional import fully_convolutional
 from archzoo.training._protocols import Crops, crops_of, single_crop
 from archzoo.training._scores import Score
 
-ONE_PROCESS = Distributed()
 SINGLE_CROP = SingleCrop()
 
 
@@ -28,18 +27,20 @@ def evaluate(
     *,
     protocol: Protocol = SINGLE_CROP,
     batch_size: int = 128,
-    distributed: Distributed = ONE_PROCESS,
+    distributed: Distributed | None = None,
     workers: int = 0,
 ) -> Score:
     """The score of a network, or of an ensemble of several, on these images. Each process evaluates its share.
 
-    For a single crop, ``workers`` processes decode images that stay encoded. Restores train/eval mode. Raises DataError
-    if there are no images, or another number of classes than logits.
+    Without ``distributed``, one process evaluates all of them on the device of the first network. For a single crop,
+    ``workers`` processes decode images that stay encoded. Restores train/eval mode. Raises DataError if there are no
+    images, or another number of classes than logits.
     """
     if not len(images):
         raise DataError(f"{images.name} has no images to evaluate")
     is_dense = isinstance(protocol, Dense)
     members = [nets] if isinstance(nets, nn.Module) else list(nets)
+    distributed = distributed or Distributed(device=device_of(members[0]))
     members = [fully_convolutional(net) if is_dense and isinstance(net, Net) else net for net in members]
     own = torch.arange(len(images))[distributed.rank :: distributed.world_size]
     sums, crops = _Sums(len(images.classes)), crops_of(protocol)

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
 from archzoo.errors import Stopped, TrainingError
-from archzoo.layers import Net
+from archzoo.layers import Net, device_of
 from archzoo.recipes import Protocol, Recipe, SingleCrop
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
@@ -59,7 +59,8 @@ def train(
         run_dir: Where run.json, log.csv, log.jsonl, checkpoints and result.json are written. If it holds checkpoints
             of the same run, training resumes from the last one, to bit-identical weights.
         config: Seed, precision and the like.
-        distributed: This process, from ``archzoo.training._distributed.join``; a single process by default.
+        distributed: This process, from ``archzoo.training._distributed.join``; by default a single process on the
+            device of the network.
         description: What else identifies the run, in plain types.
         parameter_groups: The optimizer's, each with its own ``lr``; all parameters that require gradients by default.
         log: Called with each line for people.
@@ -77,7 +78,7 @@ def train(
         recipe,
         Path(run_dir),
         config or RunConfig(),
-        distributed=distributed or Distributed(),
+        distributed=distributed or Distributed(device=device_of(net)),
         description=description or {},
         parameter_groups=parameter_groups,
         log=log,

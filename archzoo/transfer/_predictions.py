@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from archzoo.data import ImageSet, Prepared
 from archzoo.errors import MissingDependency
-from archzoo.layers import evaluation_mode
+from archzoo.layers import device_of, evaluation_mode
 from archzoo.training import predict, single_crop
 
 WRONG = "#c00000"
@@ -17,9 +17,13 @@ MARGIN = 8  # pixels between two images
 
 
 def predictions(
-    net: nn.Module, images: ImageSet, prepared: Prepared, device: Any = "cpu", batch_size: int = 64
+    net: nn.Module, images: ImageSet, prepared: Prepared, device: Any = None, batch_size: int = 64
 ) -> Tensor:
-    """The probabilities (N, num_classes) of the center crops of images. Restores train/eval mode."""
+    """The probabilities (N, num_classes) of the center crops of images, on the CPU. Restores train/eval mode.
+
+    Images are moved to ``device``, that of the network by default.
+    """
+    device = device_of(net) if device is None else device
     batches = torch.split(torch.arange(len(images)), batch_size)
     with evaluation_mode(net), torch.inference_mode():
         return torch.cat(
@@ -65,7 +69,7 @@ def _thumbnail(images: ImageSet, number: int, side: int) -> Any:
 
     pixels = images.take(torch.tensor([number]))[0].permute(1, 2, 0).contiguous()
     mode = "L" if pixels.shape[2] == 1 else "RGB"
-    image = Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), pixels.numpy().tobytes())
+    image = Image.frombytes(mode, (pixels.shape[1], pixels.shape[0]), pixels.cpu().numpy().tobytes())
     return ImageOps.pad(image.convert("RGB"), (side, side), color="white")
 
 

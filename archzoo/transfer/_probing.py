@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from archzoo.data import ImageSet, Pipeline, Prepared, Splits, take_crops
 from archzoo.errors import TransferError
-from archzoo.layers import Net, evaluation_mode
+from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Recipe, SingleCrop
 from archzoo.training import (
     Distributed,
@@ -43,7 +43,8 @@ def linear_probe(
     TransferError if the classifier has no parameters; see ``archzoo.training._trainer.train`` for the other arguments
     and errors.
     """
-    device = (distributed or Distributed()).device
+    distributed = distributed or Distributed(device=device_of(net))
+    device = distributed.device
     net.to(device)
     fixed, trained = split_classifier(net.classifier)
     extractor = nn.Sequential(net.features, *fixed)

@@ -59,7 +59,7 @@ def feature_reuse_map(tables: Mapping[str, Tensor]) -> Figure:
     with canvas(3.4 * len(tables) + 0.6, 3.6, columns=len(tables), squeeze=False) as (figure, axes):
         for axis, (name, table) in zip(axes.flat, tables.items(), strict=True):
             shares = table / table[~table.isnan()].max()
-            drawn = axis.imshow(shares.numpy(), cmap="viridis", vmin=0, vmax=1)
+            drawn = axis.imshow(shares.cpu().numpy(), cmap="viridis", vmin=0, vmax=1)
             axis.grid(False)
             axis.set_title(name)
             axis.set_xlabel("target layer (the last: what follows)")
