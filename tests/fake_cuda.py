@@ -19,7 +19,7 @@ What torch creates by itself in C++ has no device until it meets a tensor that h
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 from unittest.mock import patch
 
@@ -64,6 +64,21 @@ class FakeAutocast(torch.autocast):
 
     def __init__(self, device_type: str, *args: Any, **named: Any) -> None:
         super().__init__(on_cpu(device_type), *args, **named)
+
+
+class FakeStream:
+    """A stream whose work is done at once."""
+
+    def __init__(self, device: Any = None) -> None:
+        self.device = CUDA if device is None else canonical(device)
+
+    def wait_stream(self, stream: "FakeStream") -> None:
+        """Nothing is waited for."""
+
+
+def refuse_graph() -> None:
+    """A CUDA graph replays kernels, and here are none."""
+    raise RuntimeError("the pretended device captures no graph")
 
 
 def canonical(device: Any) -> torch.device:
@@ -290,6 +305,7 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     Tensor.cuda: lambda tensor, device=0, **named: move(tensor, canonical(device or 0), **named),
     Tensor.new_tensor: new_tensor,
     Tensor.pin_memory: lambda tensor, device=None: tensor.clone(),
+    Tensor.record_stream: lambda tensor, stream: None,
     Tensor.numpy: to_numpy,
     Tensor.tolist: to_list,
     Tensor.__array__: to_array,
@@ -352,6 +368,14 @@ def fake_cuda() -> Iterator[torch.device]:
             stack.enter_context(patch.object(torch.cuda, name, lambda *args, value=value: value))
         stack.enter_context(patch.object(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True))
         stack.enter_context(patch.object(torch.cuda, "synchronize", lambda device=None: None))
+        stack.enter_context(patch.object(torch.cuda, "mem_get_info", lambda device=None: (2**34, 2**34)))
+        stack.enter_context(patch.object(torch.cuda, "get_device_name", lambda device=None: "NVIDIA H200"))
+        stack.enter_context(patch.object(torch.cuda, "Stream", FakeStream))
+        stack.enter_context(patch.object(torch.cuda, "current_stream", FakeStream))
+        stack.enter_context(patch.object(torch.cuda, "stream", lambda stream: nullcontext()))
+        stack.enter_context(patch.object(torch.cuda, "CUDAGraph", refuse_graph))
+        # A thread of DataLoader's locks pages, which takes the driver.
+        stack.enter_context(patch("archzoo.data._loading._pins", lambda device: False))
         stack.enter_context(patch.object(torch, "autocast", FakeAutocast))
         stack.enter_context(patch.object(torch, "Generator", FakeGenerator))
         for name, function in AUTOCAST.items():

@@ -190,7 +190,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
     "archzoo.data.ten_crops": lambda machine: data.ten_crops(pixels(machine), 32),
-    "archzoo.estimate.active_share": lambda machine: estimate.active_share(
+    "archzoo.profiler.active_share": lambda machine: profiler.active_share(
         (net := machine.net("fractalnet", columns=2, widths=(4, 4))), archzoo.profile(net, (3, 4, 4)), draws=20
     ),
     "archzoo.estimate.largest_batch": lambda machine: estimate.largest_batch(machine.net(), (1, 32, 32), 2**22),
@@ -247,7 +247,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.training.single_crop": lambda machine: list(
         training.single_crop(first_three(machine), machine.prepared())
     ),
-    "archzoo.training.skips_modules": lambda machine: training.skips_modules(machine.net()),
+    "archzoo.profiler.skips_modules": lambda machine: profiler.skips_modules(machine.net()),
     "archzoo.training.train": lambda machine: outcome(machine.train()),
     "archzoo.transfer.capture": captured,
     "archzoo.transfer.draw_predictions": drawn,

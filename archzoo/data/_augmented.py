@@ -42,7 +42,7 @@ def augmented_views(
         constants: Known means and standard deviations by channel, of values from 0 to 1.
 
     Returns:
-        Images (epochs, len(indices), C, side, side) with values from 0 to 1.
+        Images (epochs, len(indices), C, side, side) with values from 0 to 1, on the CPU.
 
     Raises:
         DataError: Where the images do not fit the augmentation or the preprocessing.
@@ -55,6 +55,6 @@ def augmented_views(
     views = []
     for epoch in range(epochs):
         numbers = pipeline.draw_numbers(len(images), seed, epoch)[chosen]
-        drawn = to_float(stack(images.transform(chosen, pipeline, numbers)[0]))
+        drawn = to_float(stack(images.transform(chosen, pipeline, numbers)[0])).cpu()
         views.append(drawn if normalize is None else drawn * normalize.std + normalize.mean)
     return torch.stack(views).clamp(0, 1)

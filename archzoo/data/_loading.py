@@ -109,9 +109,13 @@ def load_batches(
     if epoch.images.pixels.device.type != "cpu":  # prepared there, in this process: a forked one cannot use CUDA
         yield from map(epoch.__getitem__, steps)
         return
-    pinned = device is not None and device.type == "cuda"
-    batches = DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers, pin_memory=pinned)
+    batches = DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers, pin_memory=_pins(device))
     yield from batches if device is None else copy_ahead(batches, device)
+
+
+def _pins(device: torch.device | None) -> bool:
+    """Whether copies to a device are faster from page-locked memory."""
+    return device is not None and device.type == "cuda"
 
 
 def copy_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:

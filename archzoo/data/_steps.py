@@ -108,7 +108,8 @@ def _reverse(step: ReverseChannels, images: Images, numbers: Tensor) -> Images:
 @apply.register
 def _rotate(step: Rotate, images: Images, numbers: Tensor) -> Images:
     batch = to_float(stack(images))
-    return ((batch.flatten(1) - step.mean) @ step.matrix).view(batch.shape)
+    mean, matrix = step.mean.to(batch.device), step.matrix.to(batch.device)
+    return ((batch.flatten(1) - mean) @ matrix).view(batch.shape)
 
 
 @apply.register

@@ -83,7 +83,8 @@ class RandomOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if torch.Tag.nondeterministic_seeded in func.tags:
             self.called.add(func.name().removeprefix("aten::"))
-        return func(*args, **(kwargs or {}))
+        with torch._C.DisableTorchFunction():  # a mode for functions has seen the function that called this operator
+            return func(*args, **(kwargs or {}))
 
 
 def aside(forward_backward: Pass, images: Tensor, labels: Tensor) -> None:

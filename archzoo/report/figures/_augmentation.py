@@ -94,7 +94,7 @@ def _grid(originals: list[Tensor], views: Tensor, labels: list[str], title: str)
 
 def _show(axis: Any, picture: Tensor) -> None:
     """A picture (C, h, w) in gray or in color, bytes or values from 0 to 1."""
-    values = picture.permute(1, 2, 0).squeeze(-1).numpy()
+    values = picture.permute(1, 2, 0).squeeze(-1).cpu().numpy()
     largest = 255 if picture.dtype == torch.uint8 else 1
     axis.imshow(values, cmap="gray", vmin=0, vmax=largest, interpolation="nearest")
     axis.set(xticks=[], yticks=[])
