@@ -4,6 +4,7 @@ There need not be one: ``tests/fake_cuda.py`` pretends. A public function that t
 missing from PATHS until it has a path. ``tests/training/test_devices.py`` has the recipes.
 """
 
+import copy
 import inspect
 import re
 from collections.abc import Callable
@@ -48,12 +49,12 @@ def vgg_layers(machine: Machine) -> layers.Net:
     return layers.Net(parts["features"], parts["classifier"]).to(machine.device)
 
 
-def initialized(initialize: Callable[[nn.Module], None]) -> Computes:
-    def path(machine: Machine) -> Tensor:
+def initialized(initialize: Callable[[nn.Module], None], layer: nn.Module | None = None) -> Computes:
+    def path(machine: Machine) -> Any:
         torch.manual_seed(0)
-        layer = nn.Conv2d(3, 4, 3).to(machine.device)
-        initialize(layer)
-        return layer.weight
+        placed = copy.deepcopy(layer or nn.Conv2d(3, 4, 3)).to(machine.device)
+        initialize(placed)
+        return placed.state_dict()
 
     return path
 
@@ -73,6 +74,19 @@ def exported(machine: Machine) -> Any:
     assert devices_of(net) == {machine.device}
     assert error < 1e-6
     return program(machine.tensor(3, 1, 32, 32).cpu())  # the file runs on any machine
+
+
+def copied_layers(machine: Machine) -> Tensor:
+    net = machine.net()
+    layers.copy_layers(net, machine.net().cpu().state_dict(), ["classifier.output"])
+    return logits(net, machine)
+
+
+def initialized_from(machine: Machine) -> Tensor:
+    file = machine.folder / "net.safetensors"
+    weights.save(machine.net(), file, "lenet5_textbook")
+    weights.initialize_from(net := machine.net(), file)
+    return logits(net, machine)
 
 
 def saved(machine: Machine) -> Any:
@@ -178,6 +192,9 @@ def grouped(machine: Machine) -> Any:
 PATHS: dict[str, Computes] = {
     "archzoo.build": lambda machine: devices_of(archzoo.build("resnet20", device=machine.device)) == {machine.device},
     "archzoo.profile": lambda machine: archzoo.profile(dense_net(machine), (1, 32, 32)).macs,
+    "archzoo.data.augmented_views": lambda machine: data.augmented_views(
+        SHORT.augmentation, SHORT.preprocessing, machine.images(), 32, [0, 3], epochs=2
+    ),
     "archzoo.data.center_crop": lambda machine: data.center_crop(pixels(machine), 32, 32),
     "archzoo.data.check_batch_size": lambda machine: data.check_batch_size(4, machine.images(), 1),
     "archzoo.data.load_batches": lambda machine: [
@@ -199,12 +216,14 @@ PATHS: dict[str, Computes] = {
         inference.fold_batch_norms(dense_net(machine)), machine
     ),
     "archzoo.inference.optimize": lambda machine: logits(inference.optimize(dense_net(machine)), machine),
+    "archzoo.layers.copy_layers": copied_layers,
     "archzoo.layers.device_of": lambda machine: layers.device_of(machine.net()) == machine.device,
     "archzoo.layers.evaluation_mode": lambda machine: layers.evaluation_mode(machine.net()).__enter__(),
     "archzoo.layers.glorot_uniform": initialized(layers.glorot_uniform),
     "archzoo.layers.he_normal_fan_in": initialized(layers.he_normal_fan_in),
     "archzoo.layers.he_normal_fan_out": initialized(layers.he_normal_fan_out),
     "archzoo.layers.sequence": lambda machine: logits(layers.sequence(relu=nn.ReLU().to(machine.device)), machine),
+    "archzoo.layers.uniform_scale": initialized(layers.uniform_scale, nn.BatchNorm2d(4)),
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4
@@ -223,10 +242,17 @@ PATHS: dict[str, Computes] = {
     "archzoo.profiler.storage_bytes": lambda machine: profiler.storage_bytes(machine.net().parameters()),
     "archzoo.report.diagram.architecture": lambda machine: str(diagram.architecture(machine.net(), (1, 32, 32))),
     "archzoo.report.diagram.diagram": lambda machine: diagram.diagram(machine.net(), (1, 32, 32)),
+    "archzoo.report.figures.augmentation": figure(
+        lambda machine: figures.augmentation(SHORT, machine.images(), side=32, pictures=2, epochs=1)
+    ),
+    "archzoo.report.figures.derivative": lambda machine: figures.derivative(torch.tanh, machine.tensor(3)),
     "archzoo.report.figures.feature_reuse_map": figure(
         lambda machine: figures.feature_reuse_map({"block": machine.tensor(3, 3)})
     ),
     "archzoo.report.figures.first_filters": figure(lambda machine: figures.first_filters(machine.net())),
+    "archzoo.report.figures.newton_path": lambda machine: figures.newton_path(
+        lambda point: point.square().sum(), (1.0, 2.0), 2
+    ),
     "archzoo.report.figures.path": lambda machine: figures.path(
         lambda points: torch.optim.SGD(points, lr=0.1), lambda point: point.square().sum(), (1.0, 2.0), 3
     ),
@@ -234,6 +260,7 @@ PATHS: dict[str, Computes] = {
         lambda machine: figures.predictions(machine.tensor(2, 1, 8, 8), [0, 1], [1, 1], ["a", "b"])
     ),
     "archzoo.report.tables.torchinfo_summary": lambda machine: tables.torchinfo_summary(machine.net(), (1, 32, 32)),
+    "archzoo.training.check_groups": lambda machine: training.check_groups(machine.net(), ()),
     "archzoo.training.evaluate": lambda machine: (
         training.evaluate([machine.net(), machine.net()], machine.images(), machine.prepared(), batch_size=5).loss
     ),
@@ -267,6 +294,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.transfer.replace_classifier": replaced,
     "archzoo.transfer.run": tuned_by_name,
     "archzoo.transfer.unfreeze": lambda machine: transfer.unfreeze(machine.net(), "features"),
+    "archzoo.weights.initialize_from": initialized_from,
     "archzoo.weights.save": saved,
 }
 # The network goes to another machine through a file, which is ``archzoo.weights.save``.

@@ -16,6 +16,7 @@ from archzoo.recipes import (
     Lambda,
     MultiCrop144,
     Optimizer,
+    ParameterGroup,
     Preprocessing,
     Protocol,
     RandomCrop,
@@ -43,6 +44,7 @@ RECIPES: dict[str, dict[str, Any]] = {
     "limited filters": {"filter_limit": 0.01},
     "smooth labels": {"label_smoothing": 0.1},
     "decay of weights alone": {"decay_scope": "weights"},
+    "factors of a group": {"groups": (ParameterGroup("*.bias", lr_mult=2, decay_mult=0),)},
     "Adam": {"optimizer": Optimizer("adam")},
 }
 CONFIGS: dict[str, dict[str, Any]] = {
@@ -102,6 +104,16 @@ def test_a_network_that_draws_trains(name: str, tmp_path: Path) -> None:
 
     def path(machine: Machine) -> Any:
         return outcome(machine.train(recipe, machine.net(network, in_channels=1, num_classes=10, **options)))
+
+    same_on_both(path, tmp_path, tolerance=1e-3)
+
+
+@pytest.mark.slow
+def test_statistics_of_batch_norms_are_estimated_anew(tmp_path: Path) -> None:
+    recipe = SHORT.with_changes(epochs=1, batch_norm_images=8, ema=0.9)
+
+    def path(machine: Machine) -> Any:
+        return outcome(machine.train(recipe, machine.net("wide_resnet", depth=10, k=1, in_channels=1)))
 
     same_on_both(path, tmp_path, tolerance=1e-3)
 
