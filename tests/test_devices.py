@@ -189,6 +189,12 @@ def grouped(machine: Machine) -> Any:
     return [group["lr"] for group in groups]
 
 
+def cropped(machine: Machine) -> Any:
+    prepared = machine.prepared()
+    loaded = data.load_crops(machine.images(), [torch.arange(4)], lambda images: [prepared.center_crop(images)])
+    return [(list(crops), labels) for crops, labels in loaded]
+
+
 PATHS: dict[str, Computes] = {
     "archzoo.build": lambda machine: devices_of(archzoo.build("resnet20", device=machine.device)) == {machine.device},
     "archzoo.profile": lambda machine: archzoo.profile(dense_net(machine), (1, 32, 32)).macs,
@@ -206,6 +212,13 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.resize_shorter_side": lambda machine: data.resize_shorter_side(pixels(machine), 20),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
+    "archzoo.data.take_crops": lambda machine: data.take_crops(
+        machine.images(), torch.arange(4), lambda images: [machine.prepared().center_crop(images)]
+    ),
+    "archzoo.data.load_crops": cropped,
+    "archzoo.data.why_not_resident": lambda machine: data.why_not_resident(
+        machine.images(), machine.prepared().train, machine.device
+    ),
     "archzoo.data.ten_crops": lambda machine: data.ten_crops(pixels(machine), 32),
     "archzoo.profiler.active_share": lambda machine: profiler.active_share(
         (net := machine.net("fractalnet", columns=2, widths=(4, 4))), archzoo.profile(net, (3, 4, 4)), draws=20
