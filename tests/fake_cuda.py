@@ -255,7 +255,7 @@ def move(tensor: Any, *args: Any, **named: Any) -> Any:
     source = device_of(tensor)
     if target is None or target == source:
         return moved
-    if source == CUDA and not named.get("non_blocking"):
+    if source == CUDA and target == CPU and not named.get("non_blocking"):
         WAITS["Tensor.to"] += 1
     if moved.untyped_storage()._cdata == tensor.untyped_storage()._cdata and moved.device.type == "cpu":
         moved = tensor.to(*arguments, **{**named, "copy": True})

@@ -116,7 +116,7 @@ class Trainer:
         self.state = TrainState(net, recipe, self.config, distributed, parameter_groups)
         self.placed = place(splits, prepared, self.config, distributed.device)
         self.graphed = self._graphed()
-        self.utilization = Utilization(net, self.config, distributed, splits.train.channels, prepared.side)
+        self.utilization = Utilization(net, self.config, distributed)
         claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
         self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
 
@@ -195,6 +195,7 @@ class Trainer:
 
     def step(self, batch: Batch) -> None:
         """One iteration on this process's share of a batch."""
+        self.utilization.count(batch.images)
         train_step(self.state, self.recipe, self.duration, batch, self.sums, self.graphed)
 
     def _check(self, began: float, *, is_last: bool) -> None:

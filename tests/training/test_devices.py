@@ -32,7 +32,7 @@ from archzoo.recipes._protocols import PROTOCOLS
 from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.recipes._transforms import TRANSFORMS
 from archzoo.training import evaluate
-from tests.fake_cuda import CUDA, WAITS, fake_cuda
+from tests.fake_cuda import CPU, CUDA, WAITS, fake_cuda
 from tests.machines import SHORT, Machine, outcome, same_on_both
 
 RECIPES: dict[str, dict[str, Any]] = {
@@ -214,3 +214,13 @@ def test_a_protocol_evaluates(protocol: Protocol, tmp_path: Path) -> None:
         return score.confusion, score.loss
 
     same_on_both(path, tmp_path)
+
+
+def test_the_history_has_the_share_of_the_devices_peak(tmp_path: Path) -> None:
+    """LeNet-5: 117,600 in C1, 240,000 in C3, 48,000 in C5, 10,080 and 840; nobody asks for the image's gradient."""
+    macs = 3 * (117_600 + 240_000 + 48_000 + 10_080 + 840) - 117_600
+    with fake_cuda() as device:
+        machine = Machine(device, tmp_path)
+        row = machine.train(precision="bfloat16").history[-1]
+        assert row["mfu"] == pytest.approx(row["images_per_second"] * 2 * macs / 989.5e12)
+    assert "mfu" not in Machine(CPU, tmp_path / "cpu").train().history[-1]
