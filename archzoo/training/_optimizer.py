@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from archzoo.errors import RecipeError, TrainingError
+from archzoo.profiler import skips_modules
 from archzoo.recipes import ParameterGroup, Recipe, optimizer_class
 
 Multipliers = tuple[float, float]  # of the learning rate and of the weight decay
@@ -32,13 +33,19 @@ def build_optimizer(
     split = [part for group in groups for part in _split(group, names, recipe)]
     decay = {"weight_decay": recipe.weight_decay} if recipe.optimizer.takes_weight_decay else {}
     optimizer: torch.optim.Optimizer = optimizer_class(recipe.optimizer.name)(
-        split, lr=recipe.lr, **decay, **_fused(recipe, split), **recipe.optimizer.options
+        split, lr=recipe.lr, **decay, **_fused(net, recipe, split), **recipe.optimizer.options
     )
     return optimizer
 
 
-def _fused(recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:
-    """One kernel for the update of all parameters, where they are on a GPU and the optimizer has it."""
+def _fused(net: nn.Module, recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:
+    """One kernel for the update of all parameters, where they are on a GPU and the optimizer has it.
+
+    A network that skips modules has parameters without a gradient in some steps: torch's fused SGD fails there, since
+    it expects the momentum of all of them from the second step on.
+    """
+    if skips_modules(net):
+        return {}
     on_gpu = all(parameter.device.type == "cuda" for group in groups for parameter in group["params"])
     has_it = "fused" in signature(optimizer_class(recipe.optimizer.name)).parameters
     return {"fused": True} if on_gpu and has_it and not {"foreach", "fused"} & set(recipe.optimizer.options) else {}
