@@ -8,6 +8,9 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 # What `make check` asks of pytest: the quick tests.
 CHECK_TESTS ?= -m "not slow"
 
+# The tests start some forty processes of Python: without its cache each would compile the package anew.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := help
 .PHONY: help audit report lint check test test-all coverage format hooks docs build clean
 
