@@ -103,12 +103,14 @@ def test_what_comes_from_a_registered_name_is_escaped() -> None:
     evil = '<img src=x onerror="alert(1)">'
     paper = replace(entry.paper, title=evil, authors=evil)
     fields: dict[str, Any] = {"paper": paper, "input_size": (1, 32, 32), "summary": evil, "differences": (evil,)}
-    fields |= {"options": {evil: evil}, "fixed": {}}
+    fields |= {"options": {evil: evil}, "fixed": {}, "family": "lenet5_textbook"}
     cost = profile(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
     evil_name: Any = SimpleNamespace(name=evil, **fields)
     registered_name: Any = SimpleNamespace(name="lenet5_textbook", **fields)
     written = row(Network(evil_name, cost, (), (), ""))
     # The section's recipe is of a registered name.
+    written += section(Network(registered_name, cost, (), (), ""))
+    registered_name.family = evil  # of a setting
     written += section(Network(registered_name, cost, (), (), ""))
     assert "&lt;img" in written
     assert "<img" not in written

@@ -17,12 +17,15 @@ def attribute(name: str, value: str) -> str:
     return f' {name}="{escape(value)}"' if value else ""
 
 
-def html_table(heads: Sequence[str], rows: Sequence[Sequence[tuple[str, str]]]) -> str:
-    """A table of (HTML, class) cells. A head that ends in " n" belongs to a column of numbers."""
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of cells of HTML. A head that ends in " n" belongs to a column of numbers.
+
+    The class of such a column stands at the table, once: at every cell it would be a twentieth of the page.
+    """
+    numbers = " ".join(f"n{place}" for place, head in enumerate(heads, 1) if head.endswith(" n"))
     top = "".join(
         f"<th{attribute('class', 'n' if head.endswith(' n') else '')}>{head.removesuffix(' n')}</th>" for head in heads
     )
-    body = "".join(
-        "<tr>" + "".join(f"<td{attribute('class', kind)}>{text}</td>" for text, kind in row) + "</tr>" for row in rows
-    )
-    return f'<div class="wide"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>\n'
+    body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    opened = f"<table{attribute('class', numbers)}>"
+    return f'<div class="wide">{opened}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>\n'

@@ -38,19 +38,24 @@ def _claims(network: Network) -> str:
         where = tables.place(claim)
         rows.append(
             [
-                (f'<span class="{claim.verdict}">{claim.verdict}</span>', ""),
-                (escape(tables.quantity(claim)), ""),
-                (escape(claim.printed), "n"),
-                (escape(claim.ours_text), "n"),
-                (escape(f"{where}: {claim.why}" if claim.why else where), ""),
+                f'<span class="{claim.verdict}">{claim.verdict}</span>',
+                escape(tables.quantity(claim)),
+                escape(claim.printed),
+                escape(claim.ours_text),
+                escape(f"{where}: {claim.why}" if claim.why else where),
             ]
         )
     return "<h3>What is printed about it</h3>\n" + html_table(["", "of", "printed n", "ours n", "where"], rows)
 
 
 def _differences(network: Network) -> str:
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in network.entry.differences)
-    return f"<h3>Differs from the release</h3>\n<ul>{items}</ul>\n" if items else ""
+    """Of a setting, where they are: they are those of its constructor."""
+    entry = network.entry
+    if not entry.differences:
+        return ""
+    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in entry.differences)
+    shown = f"<ul>{items}</ul>" if entry.name == entry.family else f"<p>As {escape(entry.family)} does.</p>"
+    return f"<h3>Differs from the release</h3>\n{shown}\n"
 
 
 def _errors(network: Network) -> str:
@@ -58,10 +63,10 @@ def _errors(network: Network) -> str:
         return ""
     rows = [
         [
-            (escape(DATA[result.data]), ""),
-            (f"{result.error:g}%", "n"),
-            (escape(result.protocol), ""),
-            (escape(place(result)), ""),
+            escape(DATA[result.data]),
+            f"{result.error:g}%",
+            escape(result.protocol),
+            escape(place(result)),
         ]
         for result in network.results
     ]
@@ -71,10 +76,10 @@ def _errors(network: Network) -> str:
 def _layers(network: Network) -> str:
     rows = [
         [
-            (escape(stats.name.removeprefix("features.").removeprefix("classifier.")), ""),
-            ("x".join(map(str, stats.output or ())), ""),
-            (f"{stats.params:,}", "n"),
-            (f"{stats.macs:,}", "n"),
+            escape(stats.name.removeprefix("features.").removeprefix("classifier.")),
+            "x".join(map(str, stats.output or ())),
+            f"{stats.params:,}",
+            f"{stats.macs:,}",
         ]
         for stats in network.cost.modules
         if stats.level == 2 and (stats.params or stats.macs or "pool" in stats.name)
