@@ -185,8 +185,8 @@ def same_device(func: Any, tensors: Sequence[Tensor], may_be_on_cpu: Callable[[T
         bound = (tensor for tensor in tensors if not (device_of(tensor) == CPU and may_be_on_cpu(tensor)))
         devices = {device for tensor in bound if (device := device_of(tensor)) is not None}
     if len(devices) > 1:
-        found = " and ".join(sorted(map(str, devices)))
-        raise RuntimeError(f"{func}: Expected all tensors to be on the same device, but found {found}")
+        listed = " and ".join(sorted(map(str, devices)))
+        raise RuntimeError(f"{func}: Expected all tensors to be on the same device, but found {listed}")
     return next(iter(devices), None)
 
 

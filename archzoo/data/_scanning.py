@@ -152,8 +152,8 @@ def _load(file: Path, root: Path) -> Scan | None:
 
 
 def _have_times(root: Path, folders: Names, times: Tensor) -> bool:
-    found = (os.stat(os.path.join(root, folders[number])).st_mtime_ns for number in range(len(folders)))
-    return all(one == other for one, other in zip(found, times.tolist(), strict=True))
+    current = (os.stat(os.path.join(root, folders[number])).st_mtime_ns for number in range(len(folders)))
+    return all(now == kept for now, kept in zip(current, times.tolist(), strict=True))
 
 
 def _are_unchanged(files: FolderFiles) -> bool:

@@ -136,7 +136,7 @@ def test_both_decoders_give_the_same_bytes(mode: str, channels: int, monkeypatch
     views = [None, *(View((0, 0, 51, 17), (51 // scale, 17 // scale)) for scale in (2, 4, 8))]
     both = []
     for simplejpeg in (decoding.load_simplejpeg(), None):
-        monkeypatch.setattr(decoding, "load_simplejpeg", lambda found=simplejpeg: found)
+        monkeypatch.setattr(decoding, "load_simplejpeg", lambda module=simplejpeg: module)
         both.append(
             [
                 decode(data, channels, None if view is None else partial(same_view, view))
@@ -144,7 +144,7 @@ def test_both_decoders_give_the_same_bytes(mode: str, channels: int, monkeypatch
                 for view in views
             ]
         )
-    assert all(torch.equal(one, other) for one, other in zip(*both, strict=True))
+    assert all(torch.equal(first, second) for first, second in zip(*both, strict=True))
 
 
 def test_a_reduced_jpeg_is_within_two_gray_levels_of_exact_resizing(library: str) -> None:
@@ -283,7 +283,7 @@ def test_worker_processes_and_a_later_start_change_nothing(folder: Path) -> None
     epoch = EpochBatches(load(folder).train, Pipeline((RandomResizedCrop(32),)), 5, 0, 0)
     single, parallel = list(load_batches(epoch)), list(load_batches(epoch, 1, workers=2))
     assert [len(single), len(parallel)] == [3, 2]
-    assert all(torch.equal(one.images, other.images) for one, other in zip(single[1:], parallel, strict=True))
+    assert all(torch.equal(batch.images, other.images) for batch, other in zip(single[1:], parallel, strict=True))
 
 
 @pytest.fixture
@@ -327,13 +327,13 @@ def test_statistics_of_many_encoded_images_are_those_of_a_sample(folder: Path, m
 
 def test_a_packed_folder_has_the_original_bytes_and_no_more(folder: Path) -> None:
     files, packed = load(folder), load(folder, pack=True)
-    for one, other in zip(vars(files).values(), vars(packed).values(), strict=True):
-        assert isinstance(one, EncodedImageSet)
-        assert isinstance(other, EncodedImageSet)
-        for number in one.offsets.tolist():
-            assert one.source.find(number) == other.source.find(number)
-            assert one.source.name(number) == other.source.name(number)
-        assert torch.equal(one.labels, other.labels)
+    for original, copy in zip(vars(files).values(), vars(packed).values(), strict=True):
+        assert isinstance(original, EncodedImageSet)
+        assert isinstance(copy, EncodedImageSet)
+        for number in original.offsets.tolist():
+            assert original.source.find(number) == copy.source.find(number)
+            assert original.source.name(number) == copy.source.name(number)
+        assert torch.equal(original.labels, copy.labels)
     size = sum(path.stat().st_size for path in folder.rglob("*.*"))
     kept = next((folder.parent / "cache").glob("*/images.bin"))
     assert kept.stat().st_size == size

@@ -83,11 +83,11 @@ def test_what_cannot_be_on_a_device_says_why(transforms: object, preprocessing: 
 
 
 def test_images_of_many_sizes_stay() -> None:
-    one = colors()
-    pixels, sizes = one.pixels, one.sizes.clone()
+    alike = colors()
+    pixels, sizes = alike.pixels, alike.sizes.clone()
     sizes[0] = torch.tensor([4, 4])
-    many = ImageSet("many", pixels, one.offsets, sizes, one.labels, one.classes, 3)
-    prepared = prepare((), Normalize(), one, 8)
+    many = ImageSet("many", pixels, alike.offsets, sizes, alike.labels, alike.classes, 3)
+    prepared = prepare((), Normalize(), alike, 8)
     assert why_not_resident(many, prepared.train, CPU) == "its images differ in size"
 
 

@@ -239,11 +239,11 @@ def test_batch_norm_scales_start_as_torch7_draws_them_on_cifar_and_at_one_on_ima
 
 def errors(data: str, **options: Any) -> dict[str, set[float]]:
     """Printed errors on a dataset by network, of those with these options."""
-    found: dict[str, set[float]] = {}
+    by_network: dict[str, set[float]] = {}
     for result in registry.results("wide_resnet*", data):
         if result.options == options:
-            found.setdefault(result.name, set()).add(result.error)
-    return found
+            by_network.setdefault(result.name, set()).add(result.error)
+    return by_network
 
 
 def test_dropout_is_04_on_svhn_and_03_on_cifar() -> None:
