@@ -1,6 +1,6 @@
 """Where the images of a run are: in the memory of the computer, or as bytes on the device, to be augmented there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -26,4 +26,7 @@ def place(splits: Splits, prepared: Prepared, config: RunConfig, device: torch.d
     wanted = config.resident if config.resident is not None else device.type != "cpu"
     if reason or not wanted:
         return Placed(splits.train, splits.validation, prepared)
-    return Placed(splits.train.to(device), splits.validation.to(device), prepared.to(device))
+    train, validation = splits.train.to(device), splits.validation
+    if validation.pixels is splits.train.pixels:  # a part of the same images, which need no second copy
+        validation = replace(validation, pixels=train.pixels)
+    return Placed(train, validation.to(device), prepared.to(device))

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import EpochBatches, ImageSet, prepare, why_not_resident
+from archzoo.data import EpochBatches, ImageSet, Splits, prepare, why_not_resident
 from archzoo.data._augmentation import apply
 from archzoo.data._crops import draw_box_size
 from archzoo.data._erasing import draw_box_sizes
@@ -20,6 +20,8 @@ from archzoo.recipes import (
     RandomResizedCrop,
     ZCAWhitening,
 )
+from archzoo.training import RunConfig
+from archzoo.training._placing import place
 
 CPU = torch.device("cpu")
 
@@ -80,6 +82,16 @@ def test_what_cannot_be_on_a_device_says_why(transforms: object, preprocessing: 
     images = colors()
     prepared = prepare(transforms, preprocessing, images, 8)  # type: ignore[arg-type]
     assert why_not_resident(images, prepared.train, CPU) == reason
+
+
+def test_two_parts_of_the_same_images_are_on_the_device_once() -> None:
+    images = colors()
+    splits = Splits(images.subset(torch.arange(8)), images.subset(torch.arange(8, 12)), images)
+    prepared = prepare((), Normalize(), images, 8)
+    placed = place(splits, prepared, RunConfig(resident=True), torch.device("meta"))
+    assert placed.train.pixels.is_meta
+    assert placed.validation.pixels is placed.train.pixels
+    assert placed.validation.labels.is_meta
 
 
 def test_images_of_many_sizes_stay() -> None:
