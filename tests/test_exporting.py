@@ -14,7 +14,8 @@ from archzoo import exporting
 from archzoo.errors import ExportError, InputError, MissingDependency
 from archzoo.exporting import export
 from archzoo.inference import optimize
-from tests.networks import EVERY_NET, image_size, ready
+from archzoo.layers import Net
+from tests.networks import EVERY_NET, build, image_size, ready
 
 # The deep constructors shallow, the wide ones thin.
 SMALL: dict[str, dict[str, Any]] = {
@@ -61,8 +62,12 @@ class Operators(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def small(name: str, **options: Any) -> Net:
+    return build(name, **SMALL.get(name, {}), **options)
+
+
 def operators(name: str) -> set[str]:
-    net = archzoo.build(name, device="meta", **SMALL.get(name, {})).eval()
+    net = small(name, device="meta").eval()
     with Operators() as operators, torch.no_grad():
         net(torch.empty(2, *image_size(name), device="meta"))
     return operators.called
@@ -80,7 +85,7 @@ def test_what_is_converted_has_every_operator_of_every_constructor() -> None:
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
-    net = archzoo.build(name, **SMALL.get(name, {}))
+    net = small(name)
     assert export(net, tmp_path / "net.onnx", "onnx", image_size(name)) <= 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 

@@ -13,6 +13,8 @@ InteractiveShell = pytest.importorskip("IPython.core.interactiveshell").Interact
 plt = pytest.importorskip("matplotlib.pyplot")
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
+# These train several networks.
+TRAINING = {"5_transfer", "6_regularization"}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 
@@ -29,7 +31,9 @@ def test_there_are_seven() -> None:
 
 
 @pytest.mark.slow
-@each_notebook
+@pytest.mark.parametrize(
+    "path", [path for path in NOTEBOOKS if EVERY_NET or path.stem not in TRAINING], ids=lambda path: path.stem
+)
 @pytest.mark.filterwarnings("default")
 def test_it_runs(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In this process, with one epoch of training, on smaller images where the notebook allows it."""

@@ -17,6 +17,7 @@ from archzoo.training import Distributed, evaluate, mean_and_deviation
 from archzoo.training._fully_convolutional import fully_convolutional
 from archzoo.training._protocols import crops_of
 from archzoo.training._scores import Score
+from tests.networks import EVERY_NET
 
 COLORS = ImageSet.from_tensor(
     "colors",
@@ -142,7 +143,9 @@ def test_every_recipe_has_a_protocol_that_runs() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vgg_a", "alexnet_one_tower", "resnet18", "lenet5_textbook"])
+@pytest.mark.parametrize(
+    "name", ["alexnet_one_tower", "resnet18", "lenet5_textbook", *(["vgg_a"] if EVERY_NET else [])]
+)
 def test_linear_layers_as_convolutions_are_the_network_itself_at_its_own_size(name: str) -> None:
     """VGG, Sec. 3.2."""
     entry = archzoo.find(name)
