@@ -280,6 +280,7 @@ INSTRUCTIONS = {
     "an old instance": b"(iargparse\nNamespace\n.",
     "an extension": b"\x80\x02\x82\x01.",
     "a persistent name": b"\x80\x02Pname\n.",
+    "a module of an encoding": b"\x80\x02c_codecs\nencode\nX\x01\x00\x00\x00aX\x07\x00\x00\x00idna__x\x86R.",
     "an empty stack": b"\x80\x02R.",
     "a length beyond the file": b"\x80\x04\x8d\xff\xff\xff\xff\xff\xff\xff\x0f.",
     "no end": b"\x80\x02}q\x00",
@@ -366,6 +367,7 @@ OTHER_KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
         lambda: saved().replace(b"_rebuild_tensor_v2", b"_rebuild_tensor_v9"),
         "would run torch._utils._rebuild",
     ),
+    "one byte": (lambda: b"\x08", "is of no kind|is text"),
     "noise": (lambda: bytes(range(17, 217)), "is of no kind that holds a state dict: safetensors files and those of"),
 }
 

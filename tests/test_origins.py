@@ -135,6 +135,11 @@ def test_a_path_is_told_from_the_name_of_a_set(weights: str) -> None:
         archzoo.build("lenet5_textbook", weights=weights)
 
 
+def test_the_tag_of_a_set_without_its_library_is_answered_with_the_sets() -> None:
+    with pytest.raises(BadOption, match="has no weights 'resnet18.a1_in1k'; there are torchvision:IMAGENET1K_V1"):
+        archzoo.build("resnet18", weights="resnet18.a1_in1k")
+
+
 def test_a_folder_of_the_name_of_a_library_hides_no_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "torchvision").mkdir()

@@ -15,6 +15,7 @@ from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
 from archzoo.weights._reading import read_checkpoint, read_state
+from archzoo.weights._sharded import SUFFIXES
 
 
 def build_pretrained(
@@ -80,4 +81,4 @@ def is_file(weights: str | Path) -> bool:
         return True
     if weights.partition(":")[0] in LIBRARIES:
         return False
-    return any(mark in weights for mark in (os.sep, ".", "/")) or Path(weights).exists()
+    return "/" in weights or os.sep in weights or weights.endswith(SUFFIXES) or Path(weights).exists()

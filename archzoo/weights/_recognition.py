@@ -109,7 +109,7 @@ def _of_structure(path: Path, head: bytes, size: int) -> FileKind | None:
     if head.lstrip().startswith(b"{") and b'"weight_map"' in path.read_bytes()[: 1 << 26]:
         return INDEX
     # The first fields of the message: the version of the format, 1 to 30, then the producer, or the graph itself.
-    if head[:1] == b"\x08" and 1 <= head[1] <= 30 and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
+    if head[:1] == b"\x08" and b"\x01" <= head[1:2] <= b"\x1e" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
         return ONNX
     return None
 

@@ -147,8 +147,16 @@ def rebuilt(kind: Any, *_: Any) -> StandIn:
     return kind() if isinstance(kind, type) and issubclass(kind, StandIn) else StandIn()
 
 
+def bytes_of(text: str, encoding: str = "latin1") -> bytes:
+    """Bytes in the way of protocol 2. Any other encoding would import the module of its name."""
+    if encoding != "latin1":
+        raise ValueError("bytes in another encoding than latin1")
+    return text.encode("latin1")
+
+
 # What is built from numpy's and Python's own classes, by the names that their versions pickle.
 KNOWN: dict[str, Any] = {
+    "_codecs.encode": bytes_of,
     "copyreg._reconstructor": rebuilt,
     "numpy.dtype": NumpyType,
     **{f"numpy.{core}.multiarray.scalar": number_of for core in ("core", "_core")},
@@ -157,10 +165,9 @@ KNOWN: dict[str, Any] = {
 }
 
 
-def stand_in(module: str, name: str) -> Any:
-    """The class, or the function, that takes the place of this one."""
-    full = f"{module}.{name}"
-    return KNOWN.get(full) or type(name, (StandIn,), {"of": full})
+def stand_in(module: str, name: str) -> type[StandIn]:
+    """A class that takes the place of this one."""
+    return type(name, (StandIn,), {"of": f"{module}.{name}"})
 
 
 def tensors_of(network: StandIn, prefix: str = "") -> dict[str, Tensor]:

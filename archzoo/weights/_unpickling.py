@@ -17,7 +17,7 @@ from typing import IO, Any, ClassVar
 import torch
 from torch._weights_only_unpickler import _get_allowed_globals
 
-from archzoo.weights._stand_ins import StandIn, is_harmless, stand_in
+from archzoo.weights._stand_ins import KNOWN, StandIn, is_harmless, stand_in
 
 _PurePython: Any = pickle._Unpickler  # each of its instructions can be replaced
 
@@ -77,6 +77,8 @@ class _RestrictedUnpickler(_PurePython):  # type: ignore[misc]
     def _find(self, module: str, name: str) -> Any:
         full = f"{module}.{name}"
         self.names.named[full] = None
+        if full in KNOWN:
+            return KNOWN[full]
         if full in _get_allowed_globals():
             return _get_allowed_globals()[full]
         if full == "torch.storage._load_from_bytes":  # where pickle itself wrote a tensor
