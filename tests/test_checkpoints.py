@@ -145,6 +145,9 @@ def test_several_state_dicts_are_refused_with_their_names(tmp_path: Path) -> Non
     torch.save({"generator": STATE, "discriminator": AVERAGED}, tmp_path / "gan.pt")
     with pytest.raises(WeightsError, match=r"several state dicts \(generator, discriminator\).*ckpoint\['generator'\]"):
         read_state(tmp_path / "gan.pt")
+    torch.save({"online": STATE, "target": AVERAGED, "optimizer": STATE}, tmp_path / "two.pt")
+    with pytest.raises(WeightsError, match=r"several state dicts \(online, target\)"):
+        read_state(tmp_path / "two.pt")
     torch.save({"epoch": 3, "lr": 0.1}, tmp_path / "none.pt")
     with pytest.raises(WeightsError, match=r"holds no state dict \(tensors by name\), but a table of epoch, lr"):
         read_state(tmp_path / "none.pt")
@@ -296,6 +299,24 @@ def test_instructions_that_no_checkpoint_needs_are_an_error_in_one_line(instruct
     assert len(str(failure.value)) < 400
     assert str(failure.value).isprintable()
     assert not hasattr(collections.OrderedDict, "a")
+
+
+@pytest.mark.parametrize("key", ["state_dict", "part", "_modules"])
+def test_a_checkpoint_that_holds_itself_is_refused(key: str, tmp_path: Path) -> None:
+    content: dict[str, Any] = {}
+    for number in range(50):
+        content[f"{key}{number or ''}"] = content
+    torch.save(content, tmp_path / "f")
+    with pytest.raises(WeightsError, match="holds no state dict"):
+        read_state(tmp_path / "f")
+
+
+def test_a_pickled_network_that_holds_itself_ends(tmp_path: Path) -> None:
+    net = nn.Sequential(nn.Linear(1, 1))
+    for name in ("left", "right"):
+        net._modules[name] = net
+    torch.save(net, tmp_path / "net")
+    assert {"0.weight", "left.0.weight", "left.right.0.bias"} <= read_state(tmp_path / "net")[0].keys()
 
 
 def zipped(**files: bytes) -> bytes:

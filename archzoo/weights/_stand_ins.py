@@ -72,6 +72,9 @@ def is_harmless(module: str, name: str) -> bool:
     return False
 
 
+LARGEST = 20_000  # parts of a network
+
+
 class StandIn(dict[Any, Any]):
     """An object of another class: the arguments that made it, its items, and its attributes as a dict."""
 
@@ -170,18 +173,20 @@ def stand_in(module: str, name: str) -> type[StandIn]:
     return type(name, (StandIn,), {"of": f"{module}.{name}"})
 
 
-def tensors_of(network: StandIn, prefix: str = "") -> dict[str, Tensor]:
-    """The state dict of a pickled ``torch.nn.Module``."""
-    hidden = network.get("_non_persistent_buffers_set")
-    tensors = {
-        f"{prefix}{name}": tensor
-        for group in ("_parameters", "_buffers")
-        for name, tensor in dict(network.get(group) or {}).items()
-        if isinstance(tensor, Tensor) and not (group == "_buffers" and isinstance(hidden, set) and name in hidden)
-    }
-    for name, child in dict(network.get("_modules") or {}).items():
-        if isinstance(child, StandIn):
-            tensors |= tensors_of(child, f"{prefix}{name}.")
+def tensors_of(network: StandIn) -> dict[str, Tensor]:
+    """The state dict of a pickled ``torch.nn.Module``. A hostile one may hold itself: its parts are not all visited."""
+    tensors: dict[str, Tensor] = {}
+    parts = [("", network)]
+    for prefix, part in parts:
+        hidden = part.get("_non_persistent_buffers_set")
+        for group in ("_parameters", "_buffers"):
+            for name, tensor in dict(part.get(group) or {}).items():
+                persistent = group == "_parameters" or not isinstance(hidden, set) or name not in hidden
+                if isinstance(tensor, Tensor) and persistent:
+                    tensors[f"{prefix}{name}"] = tensor
+        children = dict(part.get("_modules") or {})
+        if len(parts) < LARGEST:
+            parts += [(f"{prefix}{name}.", child) for name, child in children.items() if isinstance(child, StandIn)]
     return tensors
 
 

@@ -11,7 +11,7 @@ from archzoo.errors import WeightsError
 from archzoo.weights._recognition import one_line
 from archzoo.weights._stand_ins import NumpyArray, is_network, tensors_of
 
-DEPTH = 5  # keys within keys
+LARGEST = 1000  # tables and lists that are searched
 
 # Where training scripts put averaged weights, and the weights themselves.
 AVERAGED = (
@@ -24,7 +24,8 @@ PLAIN = (
 )
 # What holds tensors that are no weights.
 TRAINING = re.compile(
-    r"opt|sched|scaler|rng|random|amp|loop|callback|hyper|conf|cfg|arg|param_groups|hist|meta|loss|metric|result|queue",
+    r"optim|sched|scaler|(^|[_.-])(opt|rng|random|amp|loops?|callbacks?|hyper|hparams|conf|config|cfg|args?|arguments|"
+    r"param_groups|hist|history|meta|metadata|loss|losses|metrics?|results?|queue)([_.-]|$)",
     re.IGNORECASE,
 )
 # Names that wrappers of parts add, wherever the part is.
@@ -57,27 +58,31 @@ def state_dict_in(content: Any, source: str) -> StateDict:
 
     Raises WeightsError if there is none, or if there are several under names that do not tell which one is meant.
     """
-    found = _find(content, source, DEPTH)
+    found = _find(content, source, set())
     if found is None:
         raise WeightsError(f"{source} holds no state dict (tensors by name), but {_described(content)}")
     return found
 
 
-def _find(content: Any, source: str, depth: int) -> StateDict | None:
+def _find(content: Any, source: str, seen: set[int]) -> StateDict | None:
+    """The state dict in a part of a checkpoint that was not ``seen``: a hostile one may hold itself."""
+    if id(content) in seen:
+        return None
+    seen.add(id(content))
     if is_network(content):
         return without_prefixes(tensors_of(content))
     if isinstance(content, Sequence) and not isinstance(content, (str, bytes)):
         content = {str(position): item for position, item in enumerate(content)}
-    if not isinstance(content, Mapping) or depth == 0:
+    if not isinstance(content, Mapping) or len(seen) > LARGEST:
         return None
-    averaged = _first_of(AVERAGED, content, source, depth)
-    plain = _first_of(PLAIN, content, source, depth)
+    averaged = _first_of(AVERAGED, content, source, seen)
+    plain = _first_of(PLAIN, content, source, seen)
     if averaged is not None and plain is not None:
         return _preferred(averaged, plain)
     own = {name: tensor for name, item in content.items() if (tensor := _tensor(item)) is not None}
     if averaged or plain:
         return averaged or plain
-    inner = None if any("." in str(name) for name in own) else _only_one(content, source, depth)
+    inner = None if any("." in str(name) for name in own) else _only_one(content, source, seen)
     if inner is None and own and all(isinstance(name, str) for name in own):
         return without_prefixes(own)
     return inner
@@ -87,16 +92,16 @@ def _tensor(item: Any) -> Tensor | None:
     return item.tensor if isinstance(item, NumpyArray) else item if isinstance(item, Tensor) else None
 
 
-def _first_of(keys: Iterable[str], content: Mapping[Any, Any], source: str, depth: int) -> StateDict | None:
+def _first_of(keys: Iterable[str], content: Mapping[Any, Any], source: str, seen: set[int]) -> StateDict | None:
     for key in keys:
-        found = _below(key, content, source, depth) if key in content else None
+        found = _below(key, content, source, seen) if key in content else None
         if found is not None:
             return found
     return None
 
 
-def _below(key: str, content: Mapping[Any, Any], source: str, depth: int) -> StateDict | None:
-    found = None if isinstance(content[key], Tensor) else _find(content[key], source, depth - 1)
+def _below(key: str, content: Mapping[Any, Any], source: str, seen: set[int]) -> StateDict | None:
+    found = None if isinstance(content[key], Tensor) else _find(content[key], source, seen)
     if found is None or not found.tensors:
         return None
     return StateDict(found.tensors, (key, *found.where), found.prefix, found.outside, found.notes)
@@ -104,7 +109,11 @@ def _below(key: str, content: Mapping[Any, Any], source: str, depth: int) -> Sta
 
 def _preferred(averaged: StateDict, plain: StateDict) -> StateDict:
     """The averaged weights, unless they lack some of the others, such as statistics of batch norm."""
-    lacking = sorted(plain.tensors.keys() - averaged.tensors.keys() - plain.outside)
+    lacking = sorted(
+        name
+        for name in plain.tensors.keys() - averaged.tensors.keys() - plain.outside
+        if not name.endswith("num_batches_tracked")  # which has no average
+    )
     chosen, other = (plain, averaged) if lacking else (averaged, plain)
     note = f"the averaged weights of {_spell(chosen)} are read, not those of {_spell(other)}"
     if lacking:
@@ -117,10 +126,10 @@ def _spell(state: StateDict) -> str:
     return ".".join(state.where)
 
 
-def _only_one(content: Mapping[Any, Any], source: str, depth: int) -> StateDict | None:
+def _only_one(content: Mapping[Any, Any], source: str, seen: set[int]) -> StateDict | None:
     """The state dict under a key that says nothing, if no other key has one."""
     keys = [key for key in content if isinstance(key, str) and not TRAINING.search(key)]
-    found = {key: state for key in keys if (state := _below(key, content, source, depth)) is not None}
+    found = {key: state for key in keys if (state := _below(key, content, source, seen)) is not None}
     if len(found) > 1:
         names = ", ".join(one_line(key, 40) for key in list(found)[:5])
         raise WeightsError(
