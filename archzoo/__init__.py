@@ -33,6 +33,7 @@ def build(
     weights: "str | Path | None" = None,
     device: "torch.device | str | None" = None,
     adapt_input: Literal["sum", "mean"] | None = None,
+    trained_as: str | None = None,
     **options: Any,
 ) -> "Net":
     """A new network by name, with its paper's options by default.
@@ -40,23 +41,25 @@ def build(
     Args:
         name: A registered name, in any spelling: ``densenet_bc``, ``VGG16``.
         weights: Pretrained weights: "torchvision", "timm", one of their sets such as "torchvision:IMAGENET1K_V2", or a
-            file (.safetensors, .pth). They set the options that they need. Another ``num_classes`` than theirs gives a
-            new last layer, with a warning.
+            file or folder: safetensors, what ``torch.save`` wrote, or the index of a checkpoint in several files. They
+            set the options that they need. Another ``num_classes`` than theirs gives a new last layer, with a warning.
         device: Where the parameters are created. On "meta" they have shapes and no values, which takes milliseconds.
         adapt_input: How the first layer's weights are adapted to another ``in_channels`` than they were trained on: by
             their "sum" or "mean" over the channels.
+        trained_as: The name of this network, for a file with the tensors of a published network that computes another
+            function: torchvision's ResNet-50 has the tensors of the paper's, and strides elsewhere.
         **options: The options of the network's constructor: see ``archzoo.find(name).options``.
 
     Raises:
         UnknownName: If no network has this name.
-        BadOption: If an option does not exist or its value does not fit.
+        BadOption: If an option does not exist or its value does not fit, or the weights are those of another network.
         WeightsError: If a weights file cannot be read or does not fit.
     """
     entry = find(name)
     if weights is not None:
         from archzoo.weights import build_pretrained
 
-        net = build_pretrained(entry, weights, options, adapt_input)
+        net = build_pretrained(entry, weights, options, adapt_input, trained_as=trained_as)
         return net if device is None else net.to(device)
     if device is None:
         return cast("Net", entry.build(**options))

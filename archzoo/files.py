@@ -1,6 +1,7 @@
 """Atomic file writes: a file is replaced as a whole, or stays as it was."""
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,11 +11,15 @@ from pathlib import Path
 def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target`` that replaces it once the block ends and the data is on disk.
 
+    The file has the mode of the one that it replaces, or else that of the umask, whatever its writer chooses.
     If the block raises, ``target`` is unchanged and the temporary file is removed.
     """
     partial = target.with_name(f".{target.stem}.part{target.suffix}")  # some writers choose the format by the suffix
     try:
+        partial.touch()
+        mode = (target if target.exists() else partial).stat().st_mode
         yield partial
+        partial.chmod(stat.S_IMODE(mode))
         with partial.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, target)

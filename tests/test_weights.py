@@ -19,8 +19,9 @@ from archzoo.errors import BadOption, WeightsError
 from archzoo.weights import PUBLISHED, PublishedWeights, convert, normalization, save
 from archzoo.weights import _published as published
 from archzoo.weights._download import cached_file, sha256
-from archzoo.weights._files import load_into, read_state
+from archzoo.weights._files import load_into
 from archzoo.weights._libraries import LIBRARIES, names_in
+from archzoo.weights._reading import read_state
 
 FAMILIES = [
     (library, name)
@@ -172,14 +173,14 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
         files[name] = path, message
         return path
 
-    save_file(state, add("short", ".safetensors", "is corrupt or not a safetensors file"))
+    save_file(state, add("short", ".safetensors", "is a safetensors file that is cut off after"))
     raw = files["short"][0].read_bytes()
     files["short"][0].write_bytes(raw[: len(raw) // 2])
-    torch.save(state, add("cut", ".pth", "is corrupt or not a checkpoint"))
+    torch.save(state, add("cut", ".pth", "is cut off or damaged"))
     raw = files["cut"][0].read_bytes()
     files["cut"][0].write_bytes(raw[: len(raw) // 2])
-    add("empty", ".pth", "is corrupt or not a checkpoint").write_bytes(b"")
-    add("text", ".safetensors", "is corrupt or not a safetensors file").write_text("these are no weights")
+    add("empty", ".pth", "is empty").write_bytes(b"")
+    add("text", ".safetensors", "is text .*: download the file itself").write_text("these are no weights")
     save_file({k: v for k, v in state.items() if k != first}, add("missing", ".safetensors", f"1 missing: {first}"))
     save_file({**state, "extra": torch.zeros(2)}, add("extra", ".safetensors", "1 unexpected: extra"))
     wrong = {**state, first: torch.zeros(16, 3, 5, 5)}
@@ -188,7 +189,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
     save_file(nan, add("nan", ".safetensors", f"1 not finite: {last}"))
     torch.save({"net": RunsCode()}, add("code", ".pth", "would run (posix|nt).system, but weights need no code"))
     torch.save([1, 2], add("list", ".pth", "holds no state dict .tensors by name., but a list"))
-    add("raw", ".pth", "is corrupt|would run").write_bytes(pickle.dumps(RunsCode()))
+    add("raw", ".pth", "would run (posix|nt).system").write_bytes(pickle.dumps(RunsCode()))
     head = {"archzoo": "resnet20", "options": "{not json"}
     save_file(state, add("head", ".safetensors", "the options in its metadata cannot be read"), head)
     return files
@@ -225,7 +226,8 @@ def test_a_training_scripts_checkpoint_is_read(tmp_path: Path) -> None:
 def test_a_missing_file_and_another_kind_of_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="there is no file"):
         archzoo.build("resnet20", weights=tmp_path / "none.pth")
-    with pytest.raises(WeightsError, match="is no weights file: its name must end in .safetensors"):
+    (tmp_path / "weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(WeightsError, match="is an HDF5 file, as Keras writes it"):
         archzoo.build("resnet20", weights=tmp_path / "weights.h5")
 
 

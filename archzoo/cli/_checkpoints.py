@@ -11,6 +11,11 @@ from archzoo.cli._arguments import Name, Options, log, read_options
 
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
 
+TrainedAs = Annotated[
+    str,
+    typer.Option(help="The network's name again, for a file with the tensors of a published network that differs."),
+]
+
 
 class Names(str, Enum):
     """The library whose tensor names a file has."""
@@ -37,13 +42,15 @@ def save(
     options: Options = None,
     *,
     source: Annotated[str, typer.Option("--weights", help="torchvision, timm, one of their sets, or a file.")],
+    trained_as: TrainedAs = "",
 ) -> None:
     """Write pretrained weights to a safetensors file, from which archzoo.load rebuilds the network."""
     import archzoo.weights
+    from archzoo.weights import build_pretrained
 
     entry = find(name)
     given = read_options(entry, options or [])
-    net = archzoo.build(entry.name, weights=source, **given)
+    net = build_pretrained(entry, source, given, trained_as=trained_as or None, new_head=False)
     described = archzoo.weights.described_options(entry, source, given)
     archzoo.weights.save(net, target, entry.name, **described)
     log(f"wrote {target}")
@@ -57,12 +64,14 @@ def convert(
     options: Options = None,
     *,
     to: Annotated[Names, typer.Option(help="The library whose tensor names to write.")],
+    trained_as: TrainedAs = "",
 ) -> None:
     """Rename the tensors of a weights file to the names of another library, or of archzoo."""
     import archzoo.weights
 
     entry = find(name)
-    archzoo.weights.convert(source, target, entry.name, to.value, **read_options(entry, options or []))
+    given = read_options(entry, options or [])
+    archzoo.weights.convert(source, target, entry.name, to.value, trained_as=trained_as or None, **given)
     log(f"wrote {target}")
 
 
@@ -79,15 +88,20 @@ def export(
     *,
     to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's .pt2.")],
     weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
+    trained_as: TrainedAs = "",
     output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
 ) -> None:
     """Export a network for any batch size, and check its output against the original."""
     import archzoo.exporting
+    from archzoo.weights import build_pretrained
 
     entry = find(name)
     given = read_options(entry, options or [])
     size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
     target = output or Path(f"{entry.name}.{to.value}")
-    net = archzoo.build(entry.name, weights=weights or None, **given)
+    if weights:
+        net = build_pretrained(entry, weights, given, trained_as=trained_as or None, new_head=False)
+    else:
+        net = archzoo.build(entry.name, **given)
     error = archzoo.exporting.export(net, target, to.value, size)
     log(f"wrote {target}, relative error {error:.1e}")

@@ -1,26 +1,37 @@
 """Networks with pretrained weights."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archzoo.errors import WeightsError
+from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
 from archzoo.weights._download import cached_file
-from archzoo.weights._files import SUFFIXES, read_state
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
-from archzoo.weights._libraries import names_in, rename_to_ours
+from archzoo.weights._libraries import LIBRARIES, names_in
 from archzoo.weights._metadata import options_of_file, read_metadata
+from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
+from archzoo.weights._reading import read_checkpoint, read_state
+from archzoo.weights._sharded import SUFFIXES
 
 
 def build_pretrained(
-    entry: Entry, weights: str | Path, options: Mapping[str, Any], adapt_input: AdaptInput | None = None
+    entry: Entry,
+    weights: str | Path,
+    options: Mapping[str, Any],
+    adapt_input: AdaptInput | None = None,
+    *,
+    trained_as: str | None = None,
+    new_head: bool = True,
 ) -> Net:
     """A network with the weights of a published set, given by name, or of a file.
 
-    If ``num_classes`` is not that of the weights, the last layer is new, with a warning. If ``in_channels`` is not
+    If ``num_classes`` is not that of the weights, the last layer is new, with a warning, or with ``new_head=False`` the
+    weights are refused. ``trained_as`` is the name of this network: the word of the caller for a file whose tensors are
+    also those of a published network that computes another function. If ``in_channels`` is not
     theirs, ``adapt_input`` must say how the first layer's filters become filters of that many channels: by the "sum"
     or the "mean" over their channels.
 
@@ -28,19 +39,17 @@ def build_pretrained(
     fit.
     """
     if is_file(weights):
-        source = str(weights)
-        state, metadata = read_state(weights)
-        description = read_metadata(metadata, source)
-        if description is not None:
-            options = options_of_file(entry, description, options, source)
-        return build_filled(entry, options, rename_to_ours(entry, options, state), source, adapt_input)
+        state, options = read_for(entry, weights, options, trained_as)
+        return build_filled(entry, options, state, str(weights), adapt_input, new_head=new_head)
+    if trained_as is not None:
+        raise BadOption(f"trained_as is for files: {weights} says what it needs")
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
     state, _ = read_state(cached_file(chosen.url, chosen.file_name, chosen.sha256))
     names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
-    return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input)
+    return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input, new_head=new_head)
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,7 +59,7 @@ def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any
     """
     if not is_file(weights):
         return required_options(entry, choose(entry, str(weights), given), given)
-    description = read_metadata(read_state(weights)[1], str(weights))
+    description = read_metadata(read_checkpoint(weights).metadata, str(weights))
     return dict(given) if description is None else options_of_file(entry, description, given, str(weights))
 
 
@@ -67,5 +76,9 @@ def load(path: str | Path) -> Net:
 
 
 def is_file(weights: str | Path) -> bool:
-    """Whether ``weights`` is a path, and not the name of a published set."""
-    return isinstance(weights, Path) or weights.endswith(SUFFIXES) or Path(weights).is_file()
+    """Whether ``weights`` is a path, and not the name of a published set, which a file beside us does not hide."""
+    if isinstance(weights, Path):
+        return True
+    if weights.partition(":")[0] in LIBRARIES:
+        return False
+    return "/" in weights or os.sep in weights or weights.endswith(SUFFIXES) or Path(weights).exists()

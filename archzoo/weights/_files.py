@@ -1,9 +1,5 @@
-"""Weights files: read without executing code, written atomically."""
+"""State dicts: written to files atomically, and copied into networks completely or not at all."""
 
-import pickle
-import re
-import struct
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,55 +10,6 @@ from archzoo.errors import WeightsError
 from archzoo.files import atomic_write
 
 State = dict[str, Tensor]
-SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
-
-
-def read_state(path: str | Path) -> tuple[State, dict[str, str]]:
-    """The tensors of a file by name, on the CPU, and its metadata, which is empty for anything but safetensors.
-
-    ``.pth``, ``.pt`` and ``.bin`` files may contain tensors only. Raises WeightsError if the file cannot be read, or
-    names the function that a pickle asks to run.
-    """
-    path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise WeightsError(f"{path} is no weights file: its name must end in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise WeightsError(f"there is no file {path}")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
-
-
-def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, struct.error) as error:
-        raise WeightsError(f"{path} is corrupt or not a safetensors file: {error}") from error
-
-
-def _read_pickle(path: Path) -> State:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about other pickle versions, which are tried anyway
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        function = re.search(r"GLOBAL ([\w.]+)", str(error))
-        if function:
-            raise WeightsError(f"{path} is not loaded: it would run {function[1]}, but weights need no code") from error
-        raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
-    for key in ("state_dict", "model", "net"):  # where training scripts put the state dict
-        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
-            content = content[key]
-    if not isinstance(content, Mapping) or not all(isinstance(tensor, Tensor) for tensor in content.values()):
-        raise WeightsError(f"{path} holds no state dict (tensors by name), but a {type(content).__name__}")
-    return {str(name).removeprefix("module."): tensor for name, tensor in content.items()}
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0]
 
 
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:

@@ -22,29 +22,40 @@ def build_on_meta(entry: Entry, options: Mapping[str, Any]) -> Net:
 
 
 def build_filled(
-    entry: Entry, options: Mapping[str, Any], state: State, source: str, adapt_input: AdaptInput | None = None
+    entry: Entry,
+    options: Mapping[str, Any],
+    state: State,
+    source: str,
+    adapt_input: AdaptInput | None = None,
+    *,
+    new_head: bool = True,
 ) -> Net:
-    """A network with this state. A last layer of another size is new, with a warning.
+    """A network with this state. A last layer of another size is new, with a warning, unless ``new_head`` is False.
 
-    Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, and
-    WeightsError for any other misfit.
+    Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, or the last
+    layer another size and ``new_head`` is False; and WeightsError for any other misfit.
     """
     net = cast(Net, entry.build(**options))
     own = net.state_dict()
-    classifier = _depends_on(entry, options, "num_classes")
+    classifier = depends_on(entry, options, "num_classes")
     keep = frozenset(name for name in classifier if name in state and state[name].shape != own[name].shape)
     if keep:
         classes = next(len(state[name]) for name in sorted(keep))
+        if not new_head:
+            raise BadOption(
+                f"{source} has {classes} classes, not {len(own[next(iter(sorted(keep)))])}, and a last layer of random "
+                f"weights is not written: give num_classes={classes}"
+            )
         message = f"{source} has {classes} classes: the last layer is newly initialized"
         warnings.warn(message, stacklevel=4)  # the caller of archzoo.build
-    for name in _depends_on(entry, options, "in_channels"):
+    for name in depends_on(entry, options, "in_channels"):
         if name in state and state[name].shape[1:2] != own[name].shape[1:2]:
             state = {**state, name: _adapt(state[name], own[name].shape[1], source, adapt_input)}
     load_into(net, state, source, keep)
     return net
 
 
-def _depends_on(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
+def depends_on(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
     """The names of the tensors whose shape depends on an integer option."""
     value = options.get(option, entry.options[option])
     before, after = (build_on_meta(entry, {**options, option: n}).state_dict() for n in (value, value + 1))

@@ -1,13 +1,8 @@
 """The names that torchvision and timm give to the tensors of our networks, which we name after the paper."""
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from archzoo.errors import WeightsError
-from archzoo.registry import Entry
-from archzoo.weights._files import State
-from archzoo.weights._fitting import build_on_meta
 from archzoo.weights._tensor_names import TensorNames
 
 TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
@@ -128,13 +123,3 @@ def names_in(library: str, constructor: str) -> TensorNames:
     if constructor not in LIBRARIES[library]:
         raise WeightsError(f"{library} has no network like {constructor}; it has {', '.join(LIBRARIES[library])}")
     return LIBRARIES[library][constructor]
-
-
-def rename_to_ours(entry: Entry, options: Mapping[str, Any], state: State) -> State:
-    """A state under our names, whichever library's names it has: those that fit most of its tensors."""
-    constructor = entry.family
-    net = build_on_meta(entry, options)
-    libraries = [names[constructor] for names in LIBRARIES.values() if constructor in names]
-    candidates = [state, *(names.to_ours(net, state) for names in libraries)]
-    own = net.state_dict().keys()
-    return max(candidates, key=lambda candidate: len(own & candidate.keys()))

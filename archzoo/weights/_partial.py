@@ -9,7 +9,7 @@ from torch import Tensor
 
 from archzoo.errors import TransferError
 from archzoo.layers import Net, copy_layers
-from archzoo.weights._files import read_state
+from archzoo.weights._reading import read_state
 
 
 def initialize_from(net: Net, source: str | Path, patterns: Sequence[str] = ()) -> list[str]:

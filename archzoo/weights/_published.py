@@ -167,11 +167,12 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
         options = {**entry.options, **candidate.options}
         if all(options[name] == value for name, value in decided.items()):
             return candidate
-    needed = " or ".join(_spell(candidate.options) for candidate in tagged)
-    raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {_spell(decided)}")
+    needed = " or ".join(spell(candidate.options) for candidate in tagged)
+    raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {spell(decided)}")
 
 
-def _spell(options: Mapping[str, Any]) -> str:
+def spell(options: Mapping[str, Any]) -> str:
+    """Options as they are written in a call."""
     return ", ".join(f"{name}={value!r}" for name, value in options.items())
 
 

@@ -7,19 +7,22 @@ from torch import nn
 
 from archzoo.errors import WeightsError
 from archzoo.registry import find
-from archzoo.weights._files import read_state, write_state
+from archzoo.weights._files import State, write_state
 from archzoo.weights._fitting import build_filled, build_on_meta
-from archzoo.weights._libraries import names_in, rename_to_ours
-from archzoo.weights._metadata import Description, options_of_file, read_metadata, write_metadata
+from archzoo.weights._libraries import names_in
+from archzoo.weights._metadata import Description, write_metadata
+from archzoo.weights._origins import read_for
+from archzoo.weights._state_dicts import without_prefixes
 
 
 def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     """Write a network to a safetensors file that ``load`` rebuilds, given the ``name`` and ``options`` that build it.
 
-    The write is atomic. Raises WeightsError if name and options do not build this network, or on a failed write.
+    A network that is compiled, parallel or otherwise wrapped is written as the network inside. The write is atomic.
+    Raises WeightsError if name and options do not build this network, or on a failed write.
     """
     entry = find(name)
-    state = net.state_dict()
+    state = state_of(net)
     shapes = {part: tuple(tensor.shape) for part, tensor in state.items()}
     expected = {part: tuple(tensor.shape) for part, tensor in build_on_meta(entry, options).state_dict().items()}
     if shapes != expected:
@@ -28,20 +31,39 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     write_state(path, state, write_metadata(Description(entry.name, options)))
 
 
+def state_of(net: nn.Module) -> State:
+    """The state dict of the network inside of any wrappers, on one process.
+
+    Raises WeightsError if the tensors are spread over processes.
+    """
+    state = without_prefixes(net.state_dict()).tensors
+    spread = [name for name, tensor in state.items() if hasattr(tensor, "full_tensor")]
+    if spread:
+        raise WeightsError(
+            f"{len(spread)} tensors are spread over processes ({spread[0]}): load the full state dict of "
+            "torch.distributed.checkpoint.state_dict.get_model_state_dict into a network, and save that one"
+        )
+    return state
+
+
 def convert(
-    source: str | Path, target: str | Path, name: str, to: Literal["archzoo", "torchvision", "timm"], **options: Any
+    source: str | Path,
+    target: str | Path,
+    name: str,
+    to: Literal["archzoo", "torchvision", "timm"],
+    *,
+    trained_as: str | None = None,
+    **options: Any,
 ) -> None:
     """Rename the tensors of a weights file to the names of archzoo or of another library, and write them to ``target``.
 
-    The names in ``source`` may be those of archzoo or of any library that has this network. Raises WeightsError, and
-    writes nothing, if the file does not fit the network.
+    The names in ``source`` may be those of archzoo or of any library that has this network; ``trained_as`` is that of
+    ``archzoo.build``. Writes nothing, and raises WeightsError if the file does not fit the network, or BadOption if it
+    has another number of classes, or may be that of a network that computes another function.
     """
     entry = find(name)
-    state, metadata = read_state(source)
-    description = read_metadata(metadata, str(source))
-    if description is not None:
-        options = options_of_file(entry, description, options, str(source))
-    net = build_filled(entry, options, rename_to_ours(entry, options, state), str(source))
+    state, options = read_for(entry, source, options, trained_as)
+    net = build_filled(entry, options, state, str(source), new_head=False)
     if to == "archzoo":
         save(net, target, name, **options)
     else:

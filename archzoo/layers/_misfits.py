@@ -1,0 +1,115 @@
+"""Which images a network takes, where the shape of those given is the cause of an error.
+
+That is told from a copy without values and hooks: no memory is taken, and nothing of the user's runs a second time.
+"""
+
+import re
+from bisect import bisect_left
+from collections import OrderedDict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules import module as torch_module
+
+LARGEST_SIDE = 256  # in pixels: up to here the smallest images that fit are searched for
+ABOUT_SHAPES = re.compile(r"\b(sizes?|shapes?|channels?|dims?|dimensions?|elements|[2-5]D)\b")
+
+
+def explain_misfit(net: nn.Module, images: Tensor, error: Exception) -> str | None:
+    """Why a network does not take images of this shape, or None unless that is the cause of ``error``."""
+    if isinstance(error, torch.OutOfMemoryError) or not ABOUT_SHAPES.search(str(error)) or _is_of_hook(net, error):
+        return None
+    if images.dim() != 4:
+        return f"expected images (N, C, H, W), not a tensor of shape {tuple(images.shape)}"
+    try:
+        return _misfit(net, *images.shape[1:])
+    except Exception:  # a part that cannot be copied must not hide the error
+        return None
+
+
+def _misfit(net: nn.Module, given: int, height: int, width: int) -> str | None:
+    """What does not fit, if it is certain: these images do not, and others do."""
+    channels = next((module.in_channels for module in net.modules() if isinstance(module, nn.Conv2d)), None)
+    if channels is None:
+        return None
+    meta = _without_batch_norms(_without_values(net, {})).float()
+    if _fits(meta, given, height, width):
+        return None
+    smallest = _smallest_side(meta, channels)
+    if smallest is None:
+        return None
+    if given != channels:
+        return f"expected images of {channels} channels, not {given}"
+    return f"images of {height}x{width} do not fit: the smallest are {smallest}x{smallest}"
+
+
+def _is_of_hook(net: nn.Module, error: Exception) -> bool:
+    """Whether an error comes from a function of the user's that a module calls, and that is no ``forward``."""
+    forwards = {getattr(type(module).forward, "__code__", None) for module in net.modules()}
+    traceback, caller = error.__traceback__, ""
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        known = code.co_filename == caller or code in forwards
+        if caller == torch_module.__file__ and not known and not _is_of_torch_or_ours(traceback.tb_frame):
+            return True
+        traceback, caller = traceback.tb_next, code.co_filename
+    return False
+
+
+def _is_of_torch_or_ours(frame: Any) -> bool:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0] in ("torch", "archzoo")
+
+
+def _without_values(module: nn.Module, copies: dict[int, nn.Module]) -> nn.Module:
+    """A copy on the meta device, in eval mode and without hooks, that shares all else with the module."""
+    if id(module) in copies:
+        return copies[id(module)]
+    copy = copies[id(module)] = type(module).__new__(type(module))
+    attributes = {name: _without_value(value) for name, value in vars(module).items()}
+    hooks = {name: OrderedDict[int, Any]() for name in attributes if name.endswith("hooks")}
+    vars(copy).update(attributes, training=False, _compiled_call_impl=None, **hooks)
+    for group in ("_parameters", "_buffers"):
+        vars(copy)[group] = {name: _without_value(tensor) for name, tensor in vars(module)[group].items()}
+    vars(copy)["_modules"] = {
+        name: None if child is None else _without_values(child, copies) for name, child in module._modules.items()
+    }
+    return copy
+
+
+def _without_value(value: Any) -> Any:
+    if isinstance(value, nn.Parameter):
+        return nn.Parameter(torch.empty_like(value, device="meta"), requires_grad=False)
+    return torch.empty_like(value, device="meta", requires_grad=False) if isinstance(value, Tensor) else value
+
+
+def _without_batch_norms(net: nn.Module) -> nn.Module:
+    """The network without its batch norms, which change no shape and are slow on the meta device."""
+    for module in list(net.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, nn.BatchNorm2d):
+                setattr(module, name, nn.Identity())
+    return net
+
+
+def _smallest_side(net: nn.Module, channels: int) -> int | None:
+    """Side of the smallest square images that fit, in pixels, or None if none up to LARGEST_SIDE do."""
+
+    def fits(side: int) -> bool:
+        return _fits(net, channels, side, side)
+
+    powers_of_two = (2**exponent for exponent in range(LARGEST_SIDE.bit_length()))
+    bound = next((side for side in powers_of_two if fits(side)), None)
+    if bound is None:  # a network for images of one size
+        return next((side for side in range(1, LARGEST_SIDE + 1) if fits(side)), None)
+    sides = range(bound // 2 + 1, bound + 1)  # every side from the smallest on fits
+    return sides[bisect_left(sides, True, key=fits)]
+
+
+def _fits(net: Any, channels: int, height: int, width: int) -> bool:
+    try:
+        with torch.no_grad():
+            net.classifier(net.features(torch.empty(1, channels, height, width, device="meta")))
+    except (RuntimeError, ValueError):
+        return False
+    return True

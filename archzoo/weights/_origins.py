@@ -1,0 +1,170 @@
+"""Whose file this is: the library whose names its tensors have, and what that library's networks compute.
+
+Tensors do not show a stride, an order or a response normalization: networks that differ in these alone have the same
+names and shapes. A file that does not describe itself is then taken only with the caller's word for it.
+"""
+
+import warnings
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from archzoo.errors import BadOption
+from archzoo.layers import Net
+from archzoo.registry import Entry, find
+from archzoo.weights._files import State
+from archzoo.weights._fitting import build_on_meta, depends_on
+from archzoo.weights._libraries import LIBRARIES
+from archzoo.weights._metadata import options_of_file, read_metadata
+from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
+from archzoo.weights._reading import read_checkpoint
+from archzoo.weights._state_dicts import StateDict
+
+
+@dataclass(frozen=True)
+class Named:
+    """A state under our names, and the libraries whose names it had: none, where they were ours."""
+
+    state: State
+    libraries: tuple[str, ...]
+
+
+def read_for(
+    entry: Entry, path: str | Path, options: Mapping[str, Any], trained_as: str | None = None
+) -> tuple[State, dict[str, Any]]:
+    """The tensors of a file under the names of this network, and the options of the network in the file.
+
+    Raises BadOption if the file describes another network, or if its names and shapes are those of a published network
+    that computes another function, unless ``trained_as`` is the name of this one. Raises WeightsError for files that
+    cannot be read.
+    """
+    source = str(path)
+    if trained_as is not None and find(trained_as).name != entry.name:
+        raise BadOption(f"{source} was trained as {find(trained_as).name}: build that network, not {entry.name}")
+    checkpoint = read_checkpoint(path)
+    checkpoint.warn(stacklevel=5)  # the caller of archzoo.build
+    description = read_metadata(checkpoint.metadata, source)
+    if description is not None:
+        options = options_of_file(entry, description, options, source)
+    named = under_our_names(entry, options, checkpoint.state_dict, source)
+    if description is None and trained_as is None:
+        _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)
+    return named.state, dict(options)
+
+
+def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, source: str) -> Named:
+    """A state under our names, whichever library's names it has: those that fit most of its tensors.
+
+    Tensors outside of the wrapped network that fit nowhere are left out, with a warning.
+    """
+    net = build_on_meta(entry, options)
+    own = net.state_dict().keys()
+    candidates: dict[str, State] = {"": found.tensors}
+    for library, names in LIBRARIES.items():
+        if entry.family in names:
+            candidates[library] = names[entry.family].to_ours(net, found.tensors)
+    fitting = {library: len(own & state.keys()) for library, state in candidates.items()}
+    best = max(fitting.values())
+    libraries = [library for library, count in fitting.items() if count == best]
+    state = candidates[libraries[0]]
+    extra = tuple(
+        prefix for published in PUBLISHED if published.network == entry.name for prefix in published.extra_prefixes
+    )
+    unused = state.keys() - own
+    left_out = sorted(name for name in unused if name in found.outside or (extra and name.startswith(extra)))
+    if left_out:
+        what = f"{len(left_out)} tensors are left out, which {entry.name} does not have"
+        warnings.warn(f"archzoo: {source}: {what} ({', '.join(left_out[:3])})", stacklevel=5)
+    state = {name: tensor for name, tensor in state.items() if name not in left_out}
+    return Named(state, () if "" in libraries else tuple(libraries))
+
+
+@dataclass(frozen=True)
+class Theirs:
+    """A network of another library: ours with the options that make it theirs, and what sets it apart."""
+
+    library: str
+    entry: Entry
+    options: Mapping[str, Any]
+
+    def __str__(self) -> str:
+        return self.entry.name + "".join(f" with {part}" for part in [spell(self.options)] if part)
+
+    @property
+    def difference(self) -> str:
+        """What it is called there, and how it differs from ours of that name."""
+        for name, (network, difference) in ELSEWHERE.items():
+            if network == self.entry.name:
+                return f"{self.library}'s {name}, which {difference}"
+        return f"{self.library}'s {self.entry.name}"
+
+    def computes(self, entry: Entry, options: Mapping[str, Any]) -> bool:
+        """Whether this is the function of a network of ours."""
+        theirs, ours = {**self.entry.options, **self.options}, {**entry.options, **options}
+        deciding = theirs.keys() - FREE_OPTIONS - {"memory_efficient"}
+        return self.entry.constructor is entry.constructor and all(theirs[name] == ours[name] for name in deciding)
+
+
+def _refuse_another_function(
+    entry: Entry, options: Mapping[str, Any], original: State, named: Named, source: str
+) -> None:
+    """Raise BadOption if the tensors are those of published networks, none of which computes what this one does."""
+    theirs = []
+    for network in _published_with(entry, named.libraries or tuple(LIBRARIES), original, named.state):
+        if network.computes(entry, options):
+            return
+        theirs.append(network)
+    if not theirs:
+        return
+    same_shapes = _fits(named.state, build_on_meta(entry, options), entry, options)
+    if named.libraries:
+        message = f"{source} has the tensors of {theirs[0].difference}: that is {theirs[0]}"
+        if same_shapes:
+            message += (
+                f". Tensors do not show the difference: build that network, or give trained_as={entry.name!r} "
+                f"(archzoo weights convert --trained-as {entry.name}) if this file was trained so"
+            )
+        raise BadOption(message)
+    if same_shapes:
+        alike = f"{theirs[0]} has the same tensors, and the file does not say which it is"
+        warnings.warn(f"archzoo: {source} is read as {entry.name}; {alike}", stacklevel=6)
+
+
+def _published_with(entry: Entry, libraries: Collection[str], original: State, renamed: State) -> Iterator[Theirs]:
+    """The published networks with tensors of these names and shapes, for any numbers of classes and channels.
+
+    Those of our network's own name come first.
+    """
+    tried: list[tuple[str, Mapping[str, Any]]] = []
+    for published in sorted(PUBLISHED, key=lambda published: published.network != entry.name):
+        other = find(published.network)
+        names = LIBRARIES[published.library].get(other.family)
+        related = names is not None and names is LIBRARIES[published.library].get(entry.family)
+        if published.library not in libraries or (other.name, published.options) in tried or not related:
+            continue
+        assert names is not None
+        tried.append((other.name, published.options))
+        net = _published_net(other, tuple(published.options.items()))
+        if any(_fits(state, net, other, published.options) for state in (renamed, names.to_ours(net, original))):
+            yield Theirs(published.library, other, published.options)
+
+
+@cache
+def _published_net(entry: Entry, options: tuple[tuple[str, Any], ...]) -> Net:
+    return build_on_meta(entry, dict(options))
+
+
+def _fits(state: State, net: nn.Module, entry: Entry, options: Mapping[str, Any]) -> bool:
+    """Whether a network has tensors of these names and shapes, for any numbers of classes and channels."""
+    own = net.state_dict()
+    optional = {name for name in own if name.endswith("num_batches_tracked")}
+    if own.keys() - optional - state.keys() or state.keys() - own.keys():
+        return False
+    differing = {name for name, tensor in state.items() if tensor.shape != own[name].shape}
+    return not differing or differing <= {
+        name for option in ("num_classes", "in_channels") for name in depends_on(entry, options, option)
+    }
