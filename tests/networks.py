@@ -77,6 +77,8 @@ CLASSES = [
     "lenet5_textbook",
     "alexnet",
     "googlenet",
+    "dsn_companions",
+    "highway_mnist_16",
     "resnet20",
     "squeezenet1_1",
     "preact_resnet164",
@@ -96,6 +98,13 @@ COVER = [
     "alexnet_one_tower",
     "googlenet",
     "googlenet_bn",
+    "dsn",
+    "dsn_companions",
+    "all_cnn_c",
+    "strided_cnn_a",
+    "strided_cnn_b",
+    "highway_cifar",
+    "highway_mnist_16",
     "resnet20",
     "squeezenet1_0",
     "squeezenet1_1",
@@ -115,6 +124,9 @@ AGAIN = ["alexnet_cuda_convnet2"]
 # The smallest network of every other constructor.
 CONSTRUCTORS = [
     "nin",
+    "all_cnn_base_a",
+    "conv_pool_cnn_a",
+    "all_cnn_imagenet",
     "nin_cifar100",
     "nin_svhn",
     "nin_mnist",
@@ -146,9 +158,11 @@ every_light_kind = parametrize(EVERY if EVERY_NET else LIGHT_KINDS)
 every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
 every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 
-# Networks that end in a fully connected layer take images of one size only; the others any that are large enough.
-ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")
+# Networks that end in a fully connected layer, or are trained with one, take images of one size only; the others any
+# that are large enough.
+ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "dsn_companions")
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
+LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
 CACHE: dict[str, Net] = {}
 
 
@@ -161,7 +175,7 @@ def image_size(name: str) -> tuple[int, int, int]:
     channels, height, width = archzoo.find(name).input_size
     if has_one_size(name):
         return channels, height, width
-    side = 64 if height > 64 else 16
+    side = LARGER_SIDES.get(name, 64 if height > 64 else 16)
     return channels, side, side
 
 
