@@ -40,10 +40,14 @@ class Classifiers(nn.Sequential):
         self.logits = logits
 
     def forward(self, maps: Tensor | tuple[Tensor, ...]) -> Any:
-        layers = list(self)
-        out, *tapped = (maps,) if isinstance(maps, Tensor) else maps
-        for layer in layers[: self.main]:
+        out, *tapped = maps if isinstance(maps, tuple) else (maps,)
+        for layer in list(self)[: self.main]:
             out = layer(out)
         if not tapped:
             return out
-        return self.logits(out, *(layer(maps) for layer, maps in zip(layers[self.main :], tapped, strict=True)))
+        return self.logits(out, *(layer(maps) for layer, maps in zip(self.auxiliary, tapped, strict=True)))
+
+    @property
+    def auxiliary(self) -> list[nn.Module]:
+        """The auxiliary classifiers."""
+        return list(self)[self.main :]

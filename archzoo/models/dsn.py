@@ -27,8 +27,9 @@ class Companion(nn.Sequential):
     def forward(self, maps: Tensor) -> Tensor:
         if maps.shape[2:] != (self.side, self.side):
             raise InputError(f"companion classifiers take images of {SIDE}x{SIDE} only: train on those")
-        logits: Tensor = super().forward(maps)
-        return logits
+        for layer in self:
+            maps = layer(maps)
+        return maps
 
 
 class Logits(NamedTuple):

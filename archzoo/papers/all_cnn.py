@@ -32,7 +32,7 @@ NEITHER = "neither 10 nor 100 classes, with biases or without, round to it"
 C_IS_SMALLER = (
     "All-CNN-C, printed with 1.4M, has two 3x3 convolutions more, of 0.42M: its own base can have no more than 1.0M"
 )
-TABLE_3: dict[str, tuple[tuple[str, dict[str, str]], ...]] = {
+TABLE_3: dict[str, tuple[tuple[str, dict[str, Any]], ...]] = {
     "all_cnn_base": (
         ("~0.9M", {"ours": "0.8M", "why": HUNDRED}),
         ("~1M", {}),
