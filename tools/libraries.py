@@ -158,6 +158,9 @@ ELSEWHERE = (
         r"googlenet|inception_?v1$",
         torchvision=Another(("googlenet",), "batch norm, 3x3 for 5x5", ours=(("googlenet_bn", {"auxiliary": True}),)),
     ),
+    Elsewhere("DSN", ("dsn", "dsn_companions"), r"^dsn|deeply"),
+    Elsewhere("All-CNN A, B, C", ("all_cnn_a", "all_cnn_b", "all_cnn_c"), r"all_?cnn"),
+    Elsewhere("Highway, CIFAR and MNIST", ("highway_cifar", "highway_mnist_32"), r"highway"),
     Elsewhere(
         "ResNet-18/34 of Table 1",
         ("resnet18", "resnet34"),
