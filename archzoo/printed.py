@@ -9,6 +9,7 @@ from archzoo.errors import ClaimError
 UNITS = {
     "": 1,
     "K": 10**3,
+    "k": 10**3,
     "M": 10**6,
     "G": 10**9,
     "B": 10**9,

@@ -29,6 +29,7 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "preact_resnet110": ("preact_resnet", {"depth": 14, "block": "basic"}),
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
+    "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
@@ -113,6 +114,7 @@ COVER = [
     "stochastic_depth_110",
     "wide_resnet18",
     "wide_resnet_40_1",
+    "resnext29_8x64d",
     "fractalnet_10_16",
     "densenet_bc",
     "shufflenet_v2_x0_5",
@@ -136,6 +138,7 @@ CONSTRUCTORS = [
     "resnet18",
     "wide_resnet34",
     "wide_resnet50_2",
+    "resnext50_32x4d",
     "fractalnet_5_16",
     "densenet",
     "densenet_b",

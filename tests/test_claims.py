@@ -42,7 +42,8 @@ def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -
 
 SPELLED = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
 SPELLED |= {"no extra": "0", "exactly the same": "0"}
-SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "million": 1e6, "billion": 1e9, "MB": 1e6, "C^2": 1.0}
+SCALES = {"": 1.0, "K": 1e3, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "million": 1e6, "billion": 1e9}
+SCALES |= {"MB": 1e6, "C^2": 1.0}
 RATIOS: dict[str, Callable[[float], float]] = {
     "%": lambda ratio: 100 * ratio,
     "% fewer": lambda ratio: 100 * (1 - ratio),
