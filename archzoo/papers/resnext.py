@@ -23,7 +23,7 @@ PAPER = Paper(
 )
 
 README = "README of the authors' code"
-NO_NORM = {"counting": "without batch norm"}
+NO_NORM: dict[str, Any] = {"counting": "without batch norm"}
 
 PAPER.network("resnext", input_size=(3, 224, 224))
 PAPER.network("resnext_cifar", input_size=(3, 32, 32))
@@ -49,7 +49,7 @@ MORE: dict[str, tuple[Claim, ...]] = {
 
 def block_of(cardinality: int, base_width: int, width: str) -> list[Claim]:
     """What Table 2 prints of the block of a setting."""
-    larger: dict[str, str] = {}
+    larger: dict[str, Any] = {}
     if (cardinality, base_width) == (8, 14):
         larger = {"ours": "71k", "why": "256 x 112 x 2 + 9 x 14 x 112 = 71,456: rounds to 70k with one digit alone"}
     return [
@@ -62,7 +62,7 @@ def block_of(cardinality: int, base_width: int, width: str) -> list[Claim]:
 for layers, (printed, others) in TABLE_3.items():
     for cardinality, base_width, width in TABLE_2:
         ours = others.get((cardinality, base_width))
-        explained: dict[str, str] = {"ours": ours, "why": ONE_FOR_ALL} if ours else {}
+        explained: dict[str, Any] = {"ours": ours, "why": ONE_FOR_ALL} if ours else {}
         name = f"resnext{layers}_{cardinality}x{base_width}d"
         PAPER.setting(
             name,

@@ -28,8 +28,9 @@ def test_one_group_of_64_maps_is_resnet_with_the_stride_in_the_3x3() -> None:
 def test_a_grouped_convolution_adds_up_separate_paths(cardinality: int, base_width: int) -> None:
     """Fig. 3: the sum over C paths of 1x1, 3x3 and 1x1 convolutions, each d maps wide, is the grouped form."""
     layers = Aggregated(cardinality, base_width)(256, 64, 1).double().layers
-    conv1, conv2, conv3 = (layers.get_submodule(f"conv{i}") for i in (1, 2, 3))
-    for conv in (conv1, conv2, conv3):
+    convs: list[Any] = [layers.get_submodule(f"conv{i}") for i in (1, 2, 3)]
+    conv1, conv2, conv3 = convs
+    for conv in convs:
         nn.init.normal_(conv.weight, std=0.1)
     maps = torch.randn(1, 256, 5, 5, dtype=torch.float64)
     paths = torch.zeros_like(maps)
@@ -109,6 +110,6 @@ def test_the_rate_is_divided_by_10_at_the_epochs_of_the_released_code(
         ("resnext_cifar", {"depth": 30}, "depth must be 9n \\+ 2, not 30: 29 or 38"),
     ],
 )
-def test_options_that_make_no_network_are_refused(name: str, options: dict[str, int], message: str) -> None:
+def test_options_that_make_no_network_are_refused(name: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(BadOption, match=message):
         archzoo.build(name, device="meta", **options)
