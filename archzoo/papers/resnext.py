@@ -3,6 +3,8 @@
 Multiply-adds are called FLOPs, and parameters are those of convolutions and the linear layer.
 """
 
+from typing import Any
+
 from archzoo.claims import Claim, depth, kernels, macs, params, ratio, weights
 from archzoo.paper import CIFAR_AUGMENTED, TOP_1_AND_5, Paper
 from archzoo.recipes import (
@@ -133,8 +135,9 @@ PAPER.results(
     },
 )
 PAPER.results("Table 5", TOP_1_AND_5, "single crop, 320x320", {"resnext101_64x4d": (19.1, 4.4)})
+CLASSES: tuple[dict[str, Any], ...] = ({}, {"num_classes": 100})
 TABLE_7_ERRORS = {"resnext29_8x64d": (3.65, 17.77), "resnext29_16x64d": (3.58, 17.31)}
-for column, (data, num_classes) in enumerate(zip(CIFAR_AUGMENTED, ({}, {"num_classes": 100}), strict=True)):
+for column, (data, num_classes) in enumerate(zip(CIFAR_AUGMENTED, CLASSES, strict=True)):
     errors = {name: (row[column],) for name, row in TABLE_7_ERRORS.items()}
     PAPER.results("Table 7", (data,), "mean of ten runs", errors, **num_classes)
 
