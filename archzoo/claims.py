@@ -126,6 +126,8 @@ def _rounds_to(value: Fraction, step: Fraction, follow: Callable[[Fraction], Fra
         raise TypeError(f"a number was printed, but the count is a size: {count}")
     if step < 0:
         return follow(Fraction(count)) > value
+    if step == 0:
+        return follow(Fraction(count)) < value
     return abs(follow(Fraction(count)) - value) <= step / 2
 
 

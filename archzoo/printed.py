@@ -9,6 +9,7 @@ from archzoo.errors import ClaimError
 UNITS = {
     "": 1,
     "K": 10**3,
+    "k": 10**3,
     "M": 10**6,
     "G": 10**9,
     "B": 10**9,
@@ -42,6 +43,7 @@ WORDS = {
     "no extra": "0",
     "exactly the same": "0",
 }
+ABOVE, BELOW = "more than ", "less than "
 HEDGES = ("about ", "approximately ", "~", "-")
 
 
@@ -55,9 +57,10 @@ def check_form(quantity: str, printed: str) -> None:
 def read_number(printed: str, conventions: frozenset[str] = frozenset(), unit: int = 1) -> tuple[Fraction, Fraction]:
     """A printed number and the worth of its last digit, both exact: "0.8M" is 800,000 and 100,000.
 
-    For a lower bound ("more than 40M") the worth is -1. Raises ClaimError if the string cannot be read.
+    For a lower bound ("more than 40M") the worth is -1, for an upper one ("less than 10M") 0. Raises ClaimError if the
+    string cannot be read.
     """
-    text, bound = re.subn(r"^more than ", "", printed)
+    text = printed.removeprefix(ABOVE).removeprefix(BELOW)
     for hedge in HEDGES:
         text = text.removeprefix(hedge)
     parsed = re.fullmatch(r"(\d[\d,]*)(?:\.(\d+))?(?:x10\^(\d+))? ?([A-Za-z^2]*)", text)
@@ -70,7 +73,10 @@ def read_number(printed: str, conventions: frozenset[str] = frozenset(), unit: i
     if name == "MB" and "MB = 2^20" in conventions:
         worth = Fraction(2**20)
     step = worth / 10 ** len(decimals)
-    return int(whole + decimals) * step, Fraction(-1) if bound else step
+    value = int(whole + decimals) * step
+    if printed.startswith((ABOVE, BELOW)):
+        return value, Fraction(-1 if printed.startswith(ABOVE) else 0)
+    return value, step
 
 
 def read_ratio(printed: str) -> tuple[Fraction, Fraction, Callable[[Fraction], Fraction]]:

@@ -29,6 +29,7 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "preact_resnet110": ("preact_resnet", {"depth": 14, "block": "basic"}),
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
+    "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
@@ -77,6 +78,8 @@ CLASSES = [
     "lenet5_textbook",
     "alexnet",
     "googlenet",
+    "dsn_companions",
+    "highway_mnist_16",
     "resnet20",
     "squeezenet1_1",
     "preact_resnet164",
@@ -96,6 +99,13 @@ COVER = [
     "alexnet_one_tower",
     "googlenet",
     "googlenet_bn",
+    "dsn",
+    "dsn_companions",
+    "all_cnn_c",
+    "strided_cnn_a",
+    "strided_cnn_b",
+    "highway_cifar",
+    "highway_mnist_16",
     "resnet20",
     "squeezenet1_0",
     "squeezenet1_1",
@@ -104,6 +114,7 @@ COVER = [
     "stochastic_depth_110",
     "wide_resnet18",
     "wide_resnet_40_1",
+    "resnext29_8x64d",
     "fractalnet_10_16",
     "densenet_bc",
     "shufflenet_v2_x0_5",
@@ -115,6 +126,9 @@ AGAIN = ["alexnet_cuda_convnet2"]
 # The smallest network of every other constructor.
 CONSTRUCTORS = [
     "nin",
+    "all_cnn_base_a",
+    "conv_pool_cnn_a",
+    "all_cnn_imagenet",
     "nin_cifar100",
     "nin_svhn",
     "nin_mnist",
@@ -124,6 +138,7 @@ CONSTRUCTORS = [
     "resnet18",
     "wide_resnet34",
     "wide_resnet50_2",
+    "resnext50_32x4d",
     "fractalnet_5_16",
     "densenet",
     "densenet_b",
@@ -146,9 +161,11 @@ every_light_kind = parametrize(EVERY if EVERY_NET else LIGHT_KINDS)
 every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
 every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 
-# Networks that end in a fully connected layer take images of one size only; the others any that are large enough.
-ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet")
+# Networks that end in a fully connected layer, or are trained with one, take images of one size only; the others any
+# that are large enough.
+ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "dsn_companions")
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
+LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
 CACHE: dict[str, Net] = {}
 
 
@@ -161,7 +178,7 @@ def image_size(name: str) -> tuple[int, int, int]:
     channels, height, width = archzoo.find(name).input_size
     if has_one_size(name):
         return channels, height, width
-    side = 64 if height > 64 else 16
+    side = LARGER_SIDES.get(name, 64 if height > 64 else 16)
     return channels, side, side
 
 

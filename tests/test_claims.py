@@ -42,7 +42,8 @@ def test_the_network_is_as_published(paper: Paper, entry: Entry, claim: Claim) -
 
 SPELLED = {"twice": "2x", "doubled": "2x", "one eighth": "0.125x", "thirteen": "13"}
 SPELLED |= {"no extra": "0", "exactly the same": "0"}
-SCALES = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "million": 1e6, "billion": 1e9, "MB": 1e6, "C^2": 1.0}
+SCALES = {"": 1.0, "K": 1e3, "k": 1e3, "M": 1e6, "G": 1e9, "B": 1e9, "million": 1e6, "billion": 1e9}
+SCALES |= {"MB": 1e6, "C^2": 1.0}
 RATIOS: dict[str, Callable[[float], float]] = {
     "%": lambda ratio: 100 * ratio,
     "% fewer": lambda ratio: 100 * (1 - ratio),
@@ -63,8 +64,8 @@ def assert_like_with_like(claim: Claim, ours: float | tuple[int, ...]) -> None:
     if re.fullmatch(r"\d+(x\d+)+", printed):  # the size of a kernel
         assert prod(map(int, printed.split("x"))) == ours, claim
         return
-    at_least = printed.startswith("more than ")
-    number = printed.removeprefix("more than ").removeprefix("about ").removeprefix("~")
+    at_least, at_most = printed.startswith("more than "), printed.startswith("less than ")
+    number = printed.removeprefix("more than ").removeprefix("less than ").removeprefix("about ").removeprefix("~")
     parsed = re.fullmatch(r"([\d,]+)(?:\.(\d+))?(?:x10\^(\d+))?(\D.*)?", number)
     assert parsed is not None, claim
     digits, decimals, unit = float(f"{parsed[1].replace(',', '')}.{parsed[2] or 0}"), parsed[2] or "", parsed[4] or ""
@@ -78,6 +79,8 @@ def assert_like_with_like(claim: Claim, ours: float | tuple[int, ...]) -> None:
         counted = ours / (scale * 10 ** int(parsed[3] or 0) * claim.unit)
     if at_least:
         assert digits < counted < 1.5 * digits, claim  # a bound far from the count says nothing about it
+    elif at_most:
+        assert digits / 1.5 < counted < digits, claim
     else:
         assert abs(counted - digits) <= 0.5 * 10 ** -len(decimals) + 1e-9, claim
 
@@ -124,6 +127,8 @@ def test_a_k_is_1024_where_the_paper_counts_so() -> None:
         (params("60,000", "x"), 60_001, "mismatch"),
         (params("more than 40M", "x"), 40_000_001, "match"),
         (params("more than 40M", "x"), 40_000_000, "mismatch"),
+        (params("less than 10M", "x"), 9_999_999, "match"),
+        (params("less than 10M", "x"), 10_000_000, "mismatch"),
         (ratio("90% fewer", "x", of="params", to="y"), Fraction(10, 100), "match"),
         (ratio("90% fewer", "x", of="params", to="y"), Fraction(20, 100), "mismatch"),
         (ratio("18%", "x", of="params", to="y"), Fraction(184, 1000), "match"),

@@ -23,7 +23,7 @@ def layer_kinds(net: nn.Module) -> set[Hashable]:
     for module in net.modules():
         attributes = vars(module)  # a module takes long to say that it has no such attribute
         groups = attributes.get("groups", 1)
-        grouping = "depthwise" if groups == attributes.get("in_channels", 1) > 1 else groups
+        grouping = "depthwise" if groups == attributes.get("in_channels", 1) > 1 else groups > 1
         biased = module._parameters.get("bias") is not None
         kinds.add((type(module), grouping, biased, *(str(attributes.get(setting)) for setting in SETTINGS)))
     return kinds

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import Net
+from archzoo.layers import Classifiers, Net
 from tests.networks import (
     NAMES,
     build,
@@ -75,11 +75,18 @@ def smallest_side(net: Net, channels: int) -> int:
     return 1
 
 
+def logits(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
+    """Of the classifier, and of auxiliary ones."""
+    return [outputs] if isinstance(outputs, Tensor) else list(outputs)
+
+
 @pytest.mark.slow
 @every_light_kind
 def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     net = copy.deepcopy(ready(name))
-    net(images(name, 2)).square().sum().backward()
+    if any(isinstance(module, Classifiers) for module in net.modules()):
+        net.train()  # auxiliary classifiers run in training alone
+    torch.cat(logits(net(images(name, 2)))).square().sum().backward()
     missing = [part for part, parameter in net.named_parameters() if parameter.grad is None]
     assert not missing
     assert all(parameter.grad.isfinite().all() for parameter in net.parameters() if parameter.grad is not None)
@@ -92,7 +99,7 @@ def test_evaluation_is_a_function_and_training_runs(name: str) -> None:
     with torch.no_grad():
         assert torch.equal(net(batch), net(batch))
         trained = copy.deepcopy(net).train()
-        assert trained(images(name, 4)).shape[0] == 4
+        assert {len(scores) for scores in logits(trained(images(name, 4)))} == {4}
 
 
 @pytest.mark.slow

@@ -102,6 +102,7 @@ RESNET_V1_5 = Another(
     "stride in the 3x3",
     ours=(("resnet50_v1_5", {}), ("resnet101_v1_5", {}), ("resnet152_v1_5", {})),
 )
+RESNEXT = Exact(("resnext50_32x4d", "resnext101_64x4d"))
 DENSENET = Exact(("densenet121", "densenet201"))
 
 ELSEWHERE = (
@@ -158,6 +159,9 @@ ELSEWHERE = (
         r"googlenet|inception_?v1$",
         torchvision=Another(("googlenet",), "batch norm, 3x3 for 5x5", ours=(("googlenet_bn", {"auxiliary": True}),)),
     ),
+    Elsewhere("DSN", ("dsn", "dsn_companions"), r"^dsn|deeply"),
+    Elsewhere("All-CNN A, B, C", ("all_cnn_a", "all_cnn_b", "all_cnn_c"), r"all_?cnn"),
+    Elsewhere("Highway, CIFAR and MNIST", ("highway_cifar", "highway_mnist_32"), r"highway"),
     Elsewhere(
         "ResNet-18/34 of Table 1",
         ("resnet18", "resnet34"),
@@ -222,6 +226,20 @@ ELSEWHERE = (
             params=(68_849_128,),
             layers=(("features", r"(?s)\A(?!.*BatchNorm)(?!.*bias=False)"),),
         ),
+    ),
+    Elsewhere(
+        "ResNeXt-50, 101",
+        ("resnext50_32x4d", "resnext101_64x4d"),
+        r"^resnext(50|101)_(32x4d|64x4d)$",
+        torchvision=RESNEXT,
+        timm=RESNEXT,
+        pytorchcv=RESNEXT,
+    ),
+    Elsewhere(
+        "ResNeXt-29 for CIFAR",
+        ("resnext29_16x64d",),
+        r"^resnext29_16x64d(_cifar10)?$",
+        pytorchcv=Exact(("resnext29_16x64d_cifar10",)),
     ),
     Elsewhere(
         "DenseNet, plain",

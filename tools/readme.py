@@ -14,10 +14,11 @@ from tools.libraries import ELSEWHERE, VERSIONS
 
 # The networks whose counts stand for those of their paper: one for each input size.
 REPRESENTATIVES = (
-    *("lenet5", "alexnet", "zfnet", "nin", "nin_imagenet", "alexnet_one_tower", "vgg_d", "googlenet"),
+    *("lenet5", "alexnet", "zfnet", "nin", "nin_imagenet", "alexnet_one_tower", "vgg_d", "googlenet", "dsn"),
+    *("all_cnn_c", "highway_cifar", "highway_mnist_16"),
     *("resnet50", "resnet110", "squeezenet1_0", "preact_resnet200", "preact_resnet164", "stochastic_depth_152"),
-    *("stochastic_depth_110", "wide_resnet50_2", "wide_resnet_28_10", "fractalnet34", "fractalnet20"),
-    *("densenet121", "densenet_bc", "shufflenet_v2_x1_0"),
+    *("stochastic_depth_110", "wide_resnet50_2", "wide_resnet_28_10", "resnext50_32x4d", "resnext29_8x64d"),
+    *("fractalnet34", "fractalnet20", "densenet121", "densenet_bc", "shufflenet_v2_x1_0"),
 )
 
 

@@ -3,6 +3,7 @@
 ``archzoo.layers.memory_efficient`` has the dense block whose training memory is linear in its depth.
 """
 
+from archzoo.layers._auxiliary import Classifiers, Tapped
 from archzoo.layers._checks import at_least, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import device_of
@@ -24,6 +25,7 @@ from archzoo.layers._response_norm import ResponseNorm
 __all__ = [
     "Basic",
     "Block",
+    "Classifiers",
     "Conv2d",
     "Initialize",
     "Linear",
@@ -32,6 +34,7 @@ __all__ = [
     "Residual",
     "ResponseNorm",
     "Shortcut",
+    "Tapped",
     "at_least",
     "conv1x1",
     "conv3x3",

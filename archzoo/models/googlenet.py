@@ -14,7 +14,18 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import InputError
-from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence, xavier_fan_in
+from archzoo.layers import (
+    Classifiers,
+    Conv2d,
+    Initialize,
+    Linear,
+    Net,
+    ResponseNorm,
+    Tapped,
+    gaussian,
+    sequence,
+    xavier_fan_in,
+)
 
 
 @dataclass(frozen=True)
@@ -247,29 +258,6 @@ class Logits(NamedTuple):
         return 0.3
 
 
-class Tapped(nn.Sequential):
-    """Features that in training return three maps: the last, and those of (4a) and (4d) (Fig. 3)."""
-
-    def forward(self, maps: Tensor) -> Tensor | tuple[Tensor, ...]:
-        taps = []
-        for name, part in self.named_children():
-            maps = part(maps)
-            if self.training and name in ("inception_4a", "inception_4d"):
-                taps.append(maps)
-        return (maps, *taps) if taps else maps
-
-
-class Classifiers(nn.Sequential):
-    """The classifier and two auxiliary classifiers, which run on what Tapped returns in training (Fig. 3)."""
-
-    def forward(self, maps: Tensor | tuple[Tensor, ...]) -> Tensor | Logits:
-        *layers, aux_4a, aux_4d = self
-        out, *taps = (maps,) if isinstance(maps, Tensor) else maps
-        for layer in layers:
-            out = layer(out)
-        return Logits(out, aux_4a(taps[0]), aux_4d(taps[1])) if taps else out
-
-
 def without_auxiliary(net: Net) -> Net:
     """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
@@ -281,9 +269,11 @@ def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: in
     body, head = features(spec, in_channels), classifier(spec, num_classes)
     if not auxiliary:
         return Net(sequence(**body), sequence(**head), spec.initialize)
-    for letter in "ad":
-        head[f"aux_4{letter}"] = AuxiliaryClassifier(TABLE_1[4][letter].outputs, spec, num_classes)
-    return Net(Tapped(OrderedDict(body)), Classifiers(OrderedDict(head)), spec.initialize)
+    auxiliaries = {
+        f"aux_4{letter}": AuxiliaryClassifier(TABLE_1[4][letter].outputs, spec, num_classes) for letter in "ad"
+    }
+    tapped = Tapped(body, ("inception_4a", "inception_4d"))
+    return Net(tapped, Classifiers(head, auxiliaries, Logits), spec.initialize)
 
 
 def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 1000) -> Net:

@@ -28,7 +28,7 @@ OWN: Mapping[str, str] = {
     "caffe_sgd": "archzoo.training._own_optimizers:CaffeSGD",
 }
 # Options and defaults of those that the papers use.
-KNOWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {"sgd": SGD_OPTIONS, "caffe_sgd": {"momentum": 0.0}}
+KNOWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {"sgd": SGD_OPTIONS, "caffe_sgd": {"momentum": 0.0, "nesterov": False}}
 # The recipe has these itself.
 OF_THE_RECIPE = ("params", "lr", "weight_decay")
 REFUSED = {

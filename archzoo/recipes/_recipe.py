@@ -38,7 +38,11 @@ CLASSES: Mapping[str, type] = {
     "preprocessing": Preprocessing,
     "protocol": Protocol,
 }
-CHOICES: Mapping[str, tuple[str, ...]] = {"decay_scope": ("all", "weights"), "select": ("last", "best")}
+CHOICES: Mapping[str, tuple[str, ...]] = {
+    "loss": ("cross_entropy", "squared_hinge"),
+    "decay_scope": ("all", "weights"),
+    "select": ("last", "best"),
+}
 # Name: the smallest value, and whether that itself is allowed.
 BOUNDS: Mapping[str, tuple[float, bool]] = {
     "lr": (0, False),
@@ -70,6 +74,7 @@ class Recipe:
         weight_decay: The L2 penalty, on all parameters or, with ``decay_scope="weights"``, on tensors of two or more
             dimensions.
         groups: Factors of the learning rate and of the weight decay for some parameters, by name.
+        loss: Cross-entropy of a softmax, or the squared hinge loss of each class against all others.
         label_smoothing: The share of the target spread over all classes.
         grad_clip_norm: The largest norm of the gradients; 0 is off.
         filter_limit: The largest root mean square of a filter; 0 is off.
@@ -103,6 +108,7 @@ class Recipe:
     weight_decay: float = 0.0
     decay_scope: Literal["all", "weights"] = "all"
     groups: tuple[ParameterGroup, ...] = ()
+    loss: Literal["cross_entropy", "squared_hinge"] = "cross_entropy"
     label_smoothing: float = 0.0
     grad_clip_norm: float = 0.0
     filter_limit: float = 0.0
@@ -136,6 +142,8 @@ class Recipe:
                 raise self._wrong(name, "an integer")
         if self.ema >= 1 or self.label_smoothing >= 1:
             raise RecipeError(f"{self.name}: ema and label_smoothing must be less than 1")
+        if self.label_smoothing and self.loss != "cross_entropy":
+            raise RecipeError(f"{self.name}: label_smoothing is of cross_entropy, not of {self.loss}")
         if self.weight_decay and not self.optimizer.takes_weight_decay:
             raise RecipeError(
                 f"{self.name}: optimizer {self.optimizer.name} takes no weight decay: set weight_decay=0, or choose "

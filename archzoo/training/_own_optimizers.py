@@ -74,15 +74,24 @@ class CaffeSGD(OwnOptimizer):
     """SGD whose momentum holds steps rather than gradients: the update of AlexNet (Sec. 5), cuda-convnet and Caffe.
 
     torch.optim.SGD multiplies the momentum by the learning rate of the moment, so that a lower rate shortens past steps
-    too. At a constant rate both are the same.
+    too. At a constant rate both are the same, with ``nesterov`` too.
     """
 
     def __init__(
-        self, params: Iterable[Any], lr: float = 1e-3, momentum: float = 0.0, weight_decay: float = 0.0
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        nesterov: bool = False,
     ) -> None:
-        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay})
+        super().__init__(params, {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "nesterov": nesterov})
 
     def update(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
         """Step by what is left of the steps before, and by the gradient at this rate."""
-        step = self.moment(parameter, "step").mul_(group["momentum"]).add_(grad, alpha=group["lr"])
-        parameter.sub_(step)
+        momentum = group["momentum"]
+        step = self.moment(parameter, "step")
+        if group["nesterov"]:
+            parameter.add_(step, alpha=momentum)
+        step.mul_(momentum).add_(grad, alpha=group["lr"])
+        parameter.sub_(step, alpha=1 + momentum if group["nesterov"] else 1)

@@ -57,7 +57,9 @@ def forward_backward(
     # A CUDA graph has no room for casts that are kept from one call to the next.
     with autocast(state.config, state.distributed.device, cache=state.distributed.device.type != "cuda"):
         outputs = state.parallel(images)
-        main, total = main_and_total_loss(outputs, labels, label_smoothing=recipe.label_smoothing, reduction="sum")
+        main, total = main_and_total_loss(
+            outputs, labels, recipe.loss, label_smoothing=recipe.label_smoothing, reduction="sum"
+        )
         sums.add(main, main_logits(outputs), labels)
         # Each process has its share of the batch, and gradients are averaged over the processes.
         scaled = total * state.distributed.world_size / global_size

@@ -101,6 +101,7 @@ LIBRARIES: dict[str, dict[str, TensorNames]] = {
         "resnet": RESNET,
         "resnet_v1_5": RESNET,
         "wide_resnet50_2": RESNET,
+        "resnext": RESNET,
         "densenet_imagenet": DENSENET,
         "squeezenet1_0": NUMBERED,
         "squeezenet1_1": NUMBERED,
@@ -111,6 +112,7 @@ LIBRARIES: dict[str, dict[str, TensorNames]] = {
         "resnet": RESNET,
         "resnet_v1_5": RESNET,
         "wide_resnet50_2": RESNET,
+        "resnext": RESNET,
         "densenet_imagenet": DENSENET,
     },
 }

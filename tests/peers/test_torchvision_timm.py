@@ -36,6 +36,8 @@ TORCHVISION: list[Pair] = [
     ("resnet34", B, "resnet34"),
     *((f"resnet{depth}_v1_5", {}, f"resnet{depth}") for depth in (50, 101, 152)),
     ("wide_resnet50_2", {}, "wide_resnet50_2"),
+    ("resnext50_32x4d", {}, "resnext50_32x4d"),
+    ("resnext101_64x4d", {}, "resnext101_64x4d"),
     *((f"densenet{depth}", {}, f"densenet{depth}") for depth in (121, 161, 169, 201)),
     ("squeezenet1_0", {}, "squeezenet1_0"),
     ("squeezenet1_1", {}, "squeezenet1_1"),
@@ -62,6 +64,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # test_our_weights_load_into_theirs holds for all.
 SMALLEST = {
     *("alexnet_one_tower", "vgg_a", "googlenet_bn", "resnet18", "resnet50_v1_5", "wide_resnet50_2", "densenet121"),
+    "resnext50_32x4d",
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 # 133M parameters: once, with batch norm, which numbers the layers of torchvision's and timm's VGG otherwise.

@@ -142,6 +142,17 @@ def test_caffe_sgd_has_the_rate_in_its_momentum() -> None:
     assert steps_of(recipe, [2, 3, 1], [0.1] * 3) == pytest.approx(steps_of(same, [2, 3, 1], [0.1] * 3))
 
 
+def test_caffe_sgd_with_nesterov_steps_from_where_the_momentum_leads() -> None:
+    """Caffe's solver: v' = 0.9 v + rate x gradient; w = w - (1 + 0.9) v' + 0.9 v."""
+    recipe = DIGITS.with_changes(optimizer="caffe_sgd", momentum=0.9, nesterov=True, weight_decay=0)
+    first = 0.1 * 2
+    second = 0.9 * first + 0.01 * 3
+    expected = [-1.9 * first, -1.9 * second + 0.9 * first]
+    assert steps_of(recipe, [2, 3], [0.1, 0.01]) == pytest.approx(expected)
+    same = recipe.with_changes(optimizer="sgd", momentum=0.9, nesterov=True)
+    assert steps_of(recipe, [2, 3, 1], [0.1] * 3) == pytest.approx(steps_of(same, [2, 3, 1], [0.1] * 3))
+
+
 @pytest.mark.parametrize("name", OWN)
 def test_own_optimizers_step_by_the_loss_of_a_closure_and_leave_out_what_has_no_gradient(name: str) -> None:
     layer = nn.Linear(1, 1)
