@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
+from archzoo.data import OnCorrupt, find_images, read_image, read_or_skip
 from archzoo.errors import DataError, TransferError
 from archzoo.files import atomic_write
 from archzoo.layers import Net, evaluation_mode
@@ -78,9 +78,7 @@ def extract_features(
     find_part(net, part)
     target = Path(output)
     _check(target, size, mean, std, batch_size)
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DataError(f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    paths = find_images(folder)
     device, dtype = next((parameter.device, parameter.dtype) for parameter in net.parameters())
     kept: list[Path] = []
     rows: list[Tensor] = []

@@ -16,6 +16,7 @@ from archzoo.data import NORMALIZATION, ImageSet, load, read_image
 from archzoo.data import _folders as folders
 from archzoo.data import _hub as hub
 from archzoo.data._cache import DecodedImage, cached
+from archzoo.data._conversion import Conversion
 from archzoo.data._digits import enlarge, load_digits
 from archzoo.data._fitting import channel_statistics
 from archzoo.data._hub import HUB, HubDataset, load_hub
@@ -301,14 +302,14 @@ def test_every_image_is_read_upright_in_the_channels_that_are_asked_for(tmp_path
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "turned.png", exif=exif)
-    pixels = read_pixels(tmp_path / "turned.png", 3)
+    pixels = read_pixels(tmp_path / "turned.png", Conversion(3))
     assert pixels.shape == (6, 4, 3)
     assert pixels[0, 3].tolist() == [255, 0, 0]
-    assert read_pixels(tmp_path / "turned.png", 1)[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
-    assert read_pixels(tmp_path / "turned.png", 3, shorter_side=2).shape == (3, 2, 3)
+    assert read_pixels(tmp_path / "turned.png", Conversion(1))[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
+    assert read_pixels(tmp_path / "turned.png", Conversion(3), shorter_side=2).shape == (3, 2, 3)
     assert read_image(tmp_path / "turned.png", (3, 6, 4))[:, 0, 3].tolist() == [1, 0, 0]
     with pytest.raises(DataError, match="images are read with 1 or 3 channels, not 4"):
-        read_pixels(tmp_path / "turned.png", 4)
+        read_pixels(tmp_path / "turned.png", Conversion(4))
 
 
 def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
