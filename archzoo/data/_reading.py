@@ -1,5 +1,6 @@
 """Reading image files: how an image becomes a tensor, and what happens to corrupt ones."""
 
+import io
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -82,13 +83,20 @@ def read_or_skip(read: Callable[[], T], name: str | Callable[[], str], on_corrup
 
 def open_upright(source: Any, conversion: Conversion) -> Any:
     """A Pillow image of a path, an open file or another one, upright, in the mode L or RGB."""
-    module = load_pillow()
+    if isinstance(source, load_pillow().Image):
+        return _upright(source, conversion)
+    # By a path, Pillow 13 maps a TIFF into memory with the size that it has when upright, and mixes up its rows.
+    if isinstance(source, Path):
+        source = io.BytesIO(source.read_bytes())
+    with load_pillow().open(source) as image:
+        return _upright(image, conversion)
+
+
+def _upright(image: Any, conversion: Conversion) -> Any:
     from PIL import ImageOps
 
-    if isinstance(source, module.Image):
-        return convert(ImageOps.exif_transpose(source), conversion, depth_of(source))
-    with module.open(source) as image:
-        return convert(ImageOps.exif_transpose(image), conversion, depth_of(image))
+    depth = depth_of(image)
+    return convert(ImageOps.exif_transpose(image), conversion, depth)
 
 
 def to_tensor(image: Any, channels: int) -> Tensor:

@@ -63,12 +63,16 @@ def _count(images: ImageSet, share: float) -> int:
 
 
 def _apportion(counts: Tensor, total: int, fewest: int) -> Tensor:
-    """How many images of each class make ``total`` in proportion to ``counts``, by the largest remainders."""
+    """How many images of each class make ``total`` in proportion to ``counts``, by the largest remainders.
+
+    A class of which that is half an image or more has one.
+    """
     products = counts * total
     taken = products // counts.sum()
     remainders = products % counts.sum()
     taken[remainders.argsort(descending=True, stable=True)[: total - int(taken.sum())]] += 1
-    return taken.clamp(min=fewest).minimum((counts - 1).clamp(min=0))
+    at_least = (2 * products >= counts.sum()).long().clamp(min=fewest)
+    return taken.maximum(at_least).minimum((counts - 1).clamp(min=0))
 
 
 def warn_of_missing_classes(splits: Splits) -> None:
