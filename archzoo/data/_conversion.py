@@ -24,9 +24,8 @@ class Conversion:
         background: The color below transparent pixels, as Pillow names it: ``white``, ``#808080``.
         value_range: The values that become 0 and 255 in images of more than 8 bits; those outside are cut off. None
             takes the range of the file's type, where it has one.
-        white: The value that becomes 255 in images whose type has no range, by mode: one for the whole dataset.
-        guess_white: Whether an image of another mode takes the smallest usual range that holds its values, which may
-            differ from image to image. It is an error otherwise.
+        white: The value that becomes 255 in images whose type has no range, by mode: one for the whole dataset. Of
+            another mode, such an image is an error.
 
     Raises:
         DataError: For other channels, an unknown color, or a range that is empty.
@@ -36,7 +35,6 @@ class Conversion:
     background: str = "white"
     value_range: tuple[float, float] | None = None
     white: tuple[tuple[str, float], ...] = ()
-    guess_white: bool = False
 
     def __post_init__(self) -> None:
         check_channels(self.channels)
@@ -140,8 +138,6 @@ def _scale(image: Any, conversion: Conversion, depth: Depth) -> Any:
 
 def _range_of(mode: str, lowest: float, largest: float, conversion: Conversion, depth: Depth) -> tuple[float, float]:
     white = depth.white or dict(conversion.white).get(mode)
-    if white is None and conversion.guess_white:
-        white = usual_white(mode, largest)
     if white is None or lowest < 0 or largest > white:
         expected = "and its type has no range" if white is None else f"not from 0 to {white:,.0f}"
         raise ValueRangeError(f"has values from {lowest:,g} to {largest:,g}, {expected}: {GIVE_RANGE}")

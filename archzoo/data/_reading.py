@@ -53,12 +53,12 @@ def read_image(
 ) -> Tensor:
     """An image file as floats from 0 to 1 of this size (C, H, W): the largest centered part of these proportions.
 
-    ``background`` and ``value_range`` are those of ``archzoo.data.load``; by default, an image of 32-bit integers or
-    floating point takes the smallest usual range that holds its values. Raises MissingDependency without Pillow,
-    DataError for values outside of the range, and whatever Pillow raises for a corrupt file.
+    ``background`` and ``value_range`` are those of ``archzoo.data.load``; an image of 32-bit integers or floating point
+    needs a range. Raises MissingDependency without Pillow, DataError where that range is missing, and whatever Pillow
+    raises for a corrupt file.
     """
     channels, height, width = size
-    image = open_upright(path, Conversion(channels, background, value_range, guess_white=True))
+    image = open_upright(path, Conversion(channels, background, value_range))
     from PIL import ImageOps
 
     fitted = ImageOps.fit(image, (width, height), load_pillow().Resampling.BILINEAR)

@@ -154,11 +154,12 @@ def test_a_value_that_is_no_number_is_corrupt(tmp_path: Path) -> None:
         read_pixels(tmp_path / "nan.tif", Conversion(1))
 
 
-def test_one_picture_alone_takes_the_usual_range_of_its_own(tmp_path: Path) -> None:
+def test_one_picture_alone_has_the_range_that_is_given(tmp_path: Path) -> None:
     Image.fromarray(np.full((4, 4), 0.2, dtype=np.float32)).save(tmp_path / "a.tif")
-    assert read_image(tmp_path / "a.tif", (1, 4, 4)).unique().tolist() == pytest.approx([51 / 255])
-    image = read_image(tmp_path / "a.tif", (1, 4, 4), value_range=(0, 0.4))
-    assert image.unique().item() == pytest.approx(0.5, abs=1 / 255)
+    image = read_image(tmp_path / "a.tif", (1, 4, 4), value_range=(0, 1))
+    assert image.unique().item() == pytest.approx(51 / 255)
+    with pytest.raises(DataError, match="from 0.2 to 0.2, and its type has no range: give the values"):
+        read_image(tmp_path / "a.tif", (1, 4, 4))
 
 
 def palette(alpha: bytes) -> Any:

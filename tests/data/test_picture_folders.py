@@ -162,9 +162,7 @@ def test_the_number_of_ignored_files_is_told_each_time(tmp_path: Path, monkeypat
 def test_a_class_of_files_that_are_not_read_says_which(tmp_path: Path) -> None:
     root = draw(tmp_path / "d", "a", "b")
     touch(root, "c/1.raw", "c/2.raw")
-    with pytest.raises(
-        DataError, match=r"no images of c: add some.*ignored 2 files that Pillow does not read, .raw 2"
-    ):
+    with pytest.raises(DataError, match=r"no images of c: add some.*ignored 2 files that Pillow does not read, .raw 2"):
         load(root)
 
 
