@@ -1,5 +1,6 @@
 """How an image of any of Pillow's modes becomes bytes of one or three channels."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,9 +39,9 @@ class Conversion:
 
     def __post_init__(self) -> None:
         check_channels(self.channels)
-        if self.value_range is not None and not self.value_range[0] < self.value_range[1]:
-            low, high = self.value_range
-            raise DataError(f"value_range must be two numbers, the lower first, not {low:g} and {high:g}")
+        low, high = self.value_range or (0.0, 1.0)
+        if not -math.inf < low < high < math.inf:
+            raise DataError(f"value_range must be two finite numbers, the lower first, not {low:g} and {high:g}")
         if self.background != "white":
             _check_color(self.background)
 

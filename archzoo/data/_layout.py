@@ -1,14 +1,14 @@
 """Where the splits of a folder of images are, and whether they can be used."""
 
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from archzoo.data._formats import image_suffixes
-from archzoo.data._left_out import counted, listed
-from archzoo.data._leftovers import is_leftover_file, is_leftover_folder
+from archzoo.data._left_out import LeftOut, counted, listed
+from archzoo.data._scanning import named_if_unreadable
 from archzoo.data._split_names import roles_of
+from archzoo.data._walking import Walk
 from archzoo.errors import DataError
 
 A_CLASS_TOO = frozenset({"train", "trains"})  # among folders of vehicles
@@ -31,25 +31,19 @@ class Layout:
 
 @dataclass(frozen=True)
 class Content:
-    """What is directly in a folder: its folders, sorted, and the number of its images. Leftovers do not count."""
+    """What is directly in a folder: its folders, sorted, the number of its images, and what else there is."""
 
     folders: tuple[str, ...]
     images: int
+    left_out: LeftOut
 
 
 def read_content(folder: Path) -> Content:
-    """What is directly in a folder. Raises DataError where it cannot be read."""
-    suffixes, folders, images = image_suffixes(), [], 0
-    try:
-        with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    folders += [] if is_leftover_folder(entry.name) else [entry.name]
-                elif not is_leftover_file(entry.name):
-                    images += os.path.splitext(entry.name)[1].lower() in suffixes
-    except OSError as error:
-        raise DataError(f"{folder} cannot be read ({error.strerror}): mend or remove it") from error
-    return Content(tuple(sorted(folders)), images)
+    """What is directly in a folder. Raises DataError where it, or a link in it, cannot be read."""
+    walk = Walk(str(folder), image_suffixes())
+    with named_if_unreadable(folder):
+        folders, images = walk.read("")
+    return Content(tuple(sorted(folders)), len(images), replace(walk.left_out, beside=len(images)))
 
 
 def find_layout(root: Path) -> Layout:
@@ -72,9 +66,7 @@ def find_layout(root: Path) -> Layout:
     _check_labels(parts)
     if others:
         notes += (f"ignored {listed(others)}, which {'is no split' if len(others) == 1 else 'are no splits'}",)
-    if content.images:
-        notes += (f"ignored {counted(content.images, 'image')} beside the splits",)
-    return Layout(inner, parts, notes)
+    return Layout(inner, parts, (*notes, *content.left_out.describe()))
 
 
 def _inner(folder: Path) -> Path:

@@ -26,7 +26,7 @@ class LeftOut:
     Attributes:
         others: Files that are no images, by suffix.
         leftovers: Files and folders of operating systems and editors, by name.
-        beside: Images beside the folders of classes.
+        beside: Images beside the folders of classes or of splits.
         loops: Linked folders that lead back to a folder around them.
     """
 
@@ -41,7 +41,7 @@ class LeftOut:
         lines = {
             f"ignored {counted(others, 'file')} that Pillow does not read, {_most(self.others)}": others,
             f"ignored {counted(leftovers, 'leftover')} of systems and editors, {_most(self.leftovers)}": leftovers,
-            f"ignored {counted(beside, 'image')} beside the folders of classes": beside,
+            f"ignored {counted(beside, 'image')} beside the folders": beside,
             f"did not follow {listed(self.loops)}, which lead back to a folder around them": len(self.loops),
         }
         return [line for line, count in lines.items() if count]

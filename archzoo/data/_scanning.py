@@ -48,7 +48,7 @@ def scan_classes(root: Path) -> Scan:
     scan = _load(kept, root)
     if scan is not None:
         return scan
-    with _unreadable(root):
+    with named_if_unreadable(root):
         scan, folders = _scan(root, kept, suffixes)
     _keep(kept, scan, folders)
     return scan
@@ -63,7 +63,7 @@ def scan_images(root: Path) -> Scan:
         raise DataError(f"{root} has no images: it is no folder")
     suffixes = image_suffixes()
     walk = Walk(str(root), suffixes)
-    with _unreadable(root):
+    with named_if_unreadable(root):
         walk.walk("", 0)
     notes = _notes(walk)
     if not walk.files:
@@ -82,8 +82,8 @@ def find_images(root: str | Path) -> list[Path]:
 
 
 @contextlib.contextmanager
-def _unreadable(root: Path) -> Iterator[None]:
-    """Name what cannot be read: a folder without permission, a link to nowhere."""
+def named_if_unreadable(root: Path) -> Iterator[None]:
+    """Raise DataError for what cannot be read, by name: a folder without permission, a link to nowhere."""
     try:
         yield
     except OSError as error:

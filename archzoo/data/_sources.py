@@ -108,6 +108,7 @@ def load(
     loader = SOURCES.get(name, _load_other)
     train, test = loader(Request(name, side, channels, reading))
     _check(train, name, channels)
+    _check_labels(train, test, name)
     splits = (split if name in SOURCES else split_by_class)(train, test, validation, seed)
     warn_of_missing_classes(splits)
     return splits
@@ -129,3 +130,10 @@ def _check(train: ImageSet, name: str, channels: int | None) -> None:
         )
     if len(train.classes) < 2:
         raise DataError(f"{name} has one class only, {', '.join(train.classes)}: there is nothing to classify")
+
+
+def _check_labels(train: ImageSet, test: ImageSet, name: str) -> None:
+    for part, images in (("training", train), ("test", test)):
+        count = int((images.labels < 0).sum())
+        if count:
+            raise DataError(f"{count:,} of the {len(images):,} {part} images of {name} have no label, as -1 says")

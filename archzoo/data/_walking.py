@@ -30,7 +30,7 @@ class Walk:
         Raises OSError where a folder cannot be read, or a link leads nowhere.
         """
         self._enter("")
-        folders, images = self._read("")
+        folders, images = self.read("")
         self.left_out.beside = len(images)
         for label, name in enumerate(sorted(folders)):
             self.walk(name, label)
@@ -41,7 +41,7 @@ class Walk:
         if not self._enter(folder):
             self.left_out.loops.append(folder)
             return
-        folders, images = self._read(folder)
+        folders, images = self.read(folder)
         for image in images:
             status = image.stat()
             self.files.append((os.path.join(folder, image.name), status.st_size, status.st_mtime_ns, label))
@@ -49,21 +49,8 @@ class Walk:
             self.walk(os.path.join(folder, name), label)
         self._around.pop()
 
-    def _enter(self, folder: str) -> bool:
-        """Note a folder; False where it is one of those around itself."""
-        status = os.stat(self._path(folder))
-        identity = (status.st_dev, status.st_ino)
-        if identity in self._around:
-            return False
-        first = self._names.setdefault(identity, folder)
-        if first != folder:
-            self.again.append((folder, first))
-        self.folders.append((folder, status.st_mtime_ns))
-        self._around.append(identity)
-        return True
-
-    def _read(self, folder: str) -> tuple[list[str], Sequence["os.DirEntry[str]"]]:
-        """The names of the folders in a folder, and its images."""
+    def read(self, folder: str) -> tuple[list[str], Sequence["os.DirEntry[str]"]]:
+        """The names of the folders in a folder, and its images. Raises OSError as above."""
         folders: list[str] = []
         images: list[os.DirEntry[str]] = []
         with os.scandir(self._path(folder)) as entries:
@@ -77,6 +64,19 @@ class Walk:
                 else:
                     self.left_out.others[os.path.splitext(entry.name)[1].lower() or NO_SUFFIX] += 1
         return folders, images
+
+    def _enter(self, folder: str) -> bool:
+        """Note a folder; False where it is one of those around itself."""
+        status = os.stat(self._path(folder))
+        identity = (status.st_dev, status.st_ino)
+        if identity in self._around:
+            return False
+        first = self._names.setdefault(identity, folder)
+        if first != folder:
+            self.again.append((folder, first))
+        self.folders.append((folder, status.st_mtime_ns))
+        self._around.append(identity)
+        return True
 
     def _path(self, folder: str) -> str:
         return os.path.join(self.root, folder) if folder else self.root

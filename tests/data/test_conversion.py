@@ -2,9 +2,10 @@
 
 import io
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ import pytest
 import torch
 
 from archzoo.data import Splits, describe, image_suffixes, load, read_image
+from archzoo.data import _hub as hub
 from archzoo.data import _survey as surveying
 from archzoo.data._conversion import Conversion
 from archzoo.data._decoding import decode
@@ -287,7 +289,9 @@ def test_what_happens_to_transparency_frames_and_colors_is_said(tmp_path: Path) 
     [
         ({"background": "rgb(1,2"}, "background must be a color, such as white or #808080, not 'rgb"),
         ({"background": "#ffffff00"}, "background must be a color"),
-        ({"value_range": (5, 5)}, "value_range must be two numbers, the lower first, not 5 and 5"),
+        ({"value_range": (5, 5)}, "value_range must be two finite numbers, the lower first, not 5 and 5"),
+        ({"value_range": (0, float("inf"))}, "value_range must be two finite numbers"),
+        ({"value_range": (float("nan"), 1)}, "value_range must be two finite numbers"),
         ({"channels": 2}, "images are read with 1 or 3 channels, not 2"),
     ],
 )
@@ -316,3 +320,22 @@ def test_another_conversion_is_another_dataset(tmp_path: Path) -> None:
         assert any(
             image[0].float().mean() > image[1].float().mean() + 99 for image in images_of(load(root, **settings))
         )
+
+
+class Rows(list[dict[str, Any]]):
+    """Rows as the hub's library gives them."""
+
+    features: Mapping[str, Any] = MappingProxyType({"image": None, "label": SimpleNamespace(names=["cat", "dog"])})
+
+
+def test_transparent_images_of_the_hub_are_laid_on_the_background_and_it_is_said_each_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = encoded(Image.new("RGBA", (8, 8)), "PNG")
+    rows = Rows({"image": {"bytes": data}, "label": number % 2} for number in range(20))
+    monkeypatch.setattr(hub, "_load_rows", lambda *_: rows)
+    for background, level in (("white", 255), ("white", 255), ("black", 0)):
+        splits = load("hub:someone/icons", background=background)
+        assert {int(image.max()) for image in images_of(splits)} == {level}
+        said = f"20 of 20 sampled images have transparency: they are laid on {background} ("
+        assert any(said in line for line in describe(splits))

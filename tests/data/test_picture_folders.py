@@ -154,9 +154,21 @@ def test_the_number_of_ignored_files_is_told_each_time(tmp_path: Path, monkeypat
         os.utime(folder, (time.time() - 60,) * 2)
     first = text_of(load(root))
     assert "data: ignored 5 files that Pillow does not read, .txt 2, " in first
-    assert "data: ignored 1 image beside the folders of classes" in first
+    assert "data: ignored 1 image beside the folders" in first
     monkeypatch.setattr(scanning, "_scan", lambda *_: pytest.fail("scanned again"))
     assert text_of(load(root)) == first
+
+
+def test_files_beside_splits_are_told_of_too(tmp_path: Path) -> None:
+    root = draw(tmp_path / "d", "train/a", "train/b", "test/a", "test/b")
+    touch(root, "labels.csv", "beside.png", ".DS_Store", "test/list.txt")
+    lines = describe(load(root))
+    assert lines[4:] == [
+        "data: ignored 1 file that Pillow does not read, .csv 1",
+        "data: ignored 1 leftover of systems and editors, .DS_Store 1",
+        "data: ignored 1 image beside the folders",
+        "data: test: ignored 1 file that Pillow does not read, .txt 1",
+    ]
 
 
 def test_a_class_of_files_that_are_not_read_says_which(tmp_path: Path) -> None:

@@ -244,6 +244,11 @@ def test_datasets_of_the_hub_are_loaded_by_its_library(tmp_path: Path, monkeypat
     assert isinstance(images, Tensor)
     assert images[:, 0, 0, 0].tolist() == list(range(6))
     assert splits.test.labels.tolist() == [0, 1] * 3
+    unlabeled = replace(splits.test, labels=torch.full((6,), -1))
+    with monkeypatch.context() as patch:
+        patch.setattr("archzoo.data._sources.load_hub", lambda *_: (splits.train, unlabeled))
+        with pytest.raises(DataError, match="6 of the 6 test images of .* have no label, as -1 says"):
+            load(f"hub:{tmp_path / 'pets'}")
     monkeypatch.setattr(hub, "_load_rows", lambda *_: pytest.fail("loaded again"))
     assert load(f"hub:{tmp_path / 'pets'}").train.digest() == splits.train.digest()
     monkeypatch.undo()
