@@ -57,6 +57,10 @@ class DataError(ArchzooError):
     """A dataset does not exist or cannot be used."""
 
 
+class ValueRangeError(DataError):
+    """An image of more than 8 bits has values outside of the range from black to white, or that range is unknown."""
+
+
 class DeviceError(ArchzooError):
     """The machine does not have this device."""
 

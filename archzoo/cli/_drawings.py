@@ -138,6 +138,8 @@ def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -
     side = figures.input_side(recipe)
     source = data or ("digits" if recipe.data in ("digits", "mnist") else "photographs")
     images = load_pictures(source, side=side)
+    for note in images.notes:
+        log(f"data: {note}")
     constants = NORMALIZATION.get(source)
     return figures.augmentation(
         recipe, images, side=side, pictures=pictures, epochs=epochs, seed=seed, constants=constants

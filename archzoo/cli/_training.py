@@ -77,6 +77,11 @@ Pack = Annotated[
 ShorterSide = Annotated[
     int, typer.Option(help="Encode larger images again with this shorter side, in the cache; 0 keeps them as they are.")
 ]
+Background = Annotated[str, typer.Option(help="The color below transparent pixels: white, black, #808080.")]
+ValueRange = Annotated[
+    str,
+    typer.Option(help="The values of black and white in images of more than 8 bits: 0,4095. Their type's by default."),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda; the GPU if there is one by default.")]
 Classes = Annotated[str, typer.Option(help="Use these classes only, by number: 0-4, or 1,3,5.")]
 
@@ -112,6 +117,8 @@ def train(
     on_corrupt: OnCorruptOption = OnCorrupt.error,
     pack: Pack = False,
     shorter_side: ShorterSide = 0,
+    background: Background = "white",
+    value_range: ValueRange = "",
     classes: Classes = "",
     device: Device = "",
 ) -> None:
@@ -124,6 +131,7 @@ def train(
 
     entry = find(name)
     request = read_request(entry, changes or [], recipe, data, classes)
+    values = read_value_range(value_range)
     seeds = read_seeds(seed)
     start_processes(nproc)
     directory = output or default_run_dir(name, data)
@@ -154,6 +162,8 @@ def train(
             on_corrupt=on_corrupt.value,
             pack=pack,
             shorter_side=shorter_side or None,
+            background=background,
+            value_range=values,
             device=device or None,
             **request,
         )
@@ -182,6 +192,8 @@ def finetune(
     on_corrupt: OnCorruptOption = OnCorrupt.error,
     pack: Pack = False,
     shorter_side: ShorterSide = 0,
+    background: Background = "white",
+    value_range: ValueRange = "",
     classes: Classes = "",
     device: Device = "",
 ) -> None:
@@ -196,6 +208,7 @@ def finetune(
     entry = find(name)
     check_method(freeze=freeze, head_epochs=head_epochs, decay=decay)
     request = read_request(entry, changes or [], recipe, data, classes)
+    values = read_value_range(value_range)
     start_processes(nproc)
     run_or_exit(
         transfer.run,
@@ -210,6 +223,8 @@ def finetune(
         on_corrupt=on_corrupt.value,
         pack=pack,
         shorter_side=shorter_side or None,
+        background=background,
+        value_range=values,
         device=device or None,
         **request,
     )
@@ -226,6 +241,17 @@ def read_request(entry: Entry, changes: list[str], recipe: str, data: str, class
         "options": read_options(entry, options),
         "classes": read_classes(classes) if classes else None,
     }
+
+
+def read_value_range(text: str) -> tuple[float, float] | None:
+    """Two numbers with a comma between; None of an empty text. Raises ArchzooError for anything else."""
+    try:
+        low, high = (float(part) for part in text.split(",")) if text else (0.0, 0.0)
+    except ValueError:
+        raise ArchzooError(
+            f"--value-range must be two numbers with a comma between, such as 0,4095, not {text}"
+        ) from None
+    return (low, high) if text else None
 
 
 def run_or_exit(run: "Callable[..., TrainResult]", *args: Any, **kwargs: Any) -> "TrainResult":

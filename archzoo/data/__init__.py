@@ -4,19 +4,21 @@ from archzoo.data._augmentation import Pipeline, derive_seed
 from archzoo.data._augmented import augmented_views
 from archzoo.data._crops import multi_crop_144, ten_crops
 from archzoo.data._dataset import ImageSet
+from archzoo.data._describing import describe
 from archzoo.data._digits import load_digits
+from archzoo.data._formats import image_suffixes
 from archzoo.data._images import Images, stack
 from archzoo.data._loading import Batch, EpochBatches, check_batch_size, load_batches, load_crops, take_crops
 from archzoo.data._pictures import load_photographs, load_pictures
 from archzoo.data._preprocessing import RESIZE_RATIO, Prepared, prepare
-from archzoo.data._reading import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
+from archzoo.data._reading import OnCorrupt, read_image, read_or_skip
 from archzoo.data._resident import why_not_resident
 from archzoo.data._resizing import center_crop, resize_shorter_side
+from archzoo.data._scanning import find_images
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
 from archzoo.data._splits import Splits, split
 
 __all__ = [
-    "IMAGE_SUFFIXES",
     "NORMALIZATION",
     "RESIZE_RATIO",
     "SOURCES",
@@ -32,6 +34,9 @@ __all__ = [
     "center_crop",
     "check_batch_size",
     "derive_seed",
+    "describe",
+    "find_images",
+    "image_suffixes",
     "load",
     "load_batches",
     "load_crops",

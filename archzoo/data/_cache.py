@@ -30,13 +30,20 @@ class DecodedImage:
 
 
 def cached(
-    name: str, key: str, classes: Sequence[str], channels: int, decode: Callable[[], Iterable[DecodedImage]]
+    name: str,
+    key: str,
+    classes: Sequence[str],
+    channels: int,
+    decode: Callable[[], Iterable[DecodedImage]],
+    notes: Sequence[str] = (),
 ) -> ImageSet:
     """The dataset from the cache, after decoding it once. Pixels are mapped from the file, not read.
 
+    ``notes`` are kept with it: those of ``ImageSet``.
+
     Raises DataError where the cache cannot be written, and where ``decode`` yields no image.
     """
-    return _read(stored(name, key, lambda folder: _write(folder, name, classes, channels, decode())))
+    return _read(stored(name, key, lambda folder: _write(folder, name, classes, channels, decode(), notes)))
 
 
 def stored(name: str, key: str, write: Callable[[Path], None]) -> Path:
@@ -82,7 +89,14 @@ def is_complete(folder: Path) -> bool:
     return (folder / "about.json").is_file()
 
 
-def _write(folder: Path, name: str, classes: Sequence[str], channels: int, images: Iterable[DecodedImage]) -> None:
+def _write(
+    folder: Path,
+    name: str,
+    classes: Sequence[str],
+    channels: int,
+    images: Iterable[DecodedImage],
+    notes: Sequence[str],
+) -> None:
     from safetensors.torch import save_file
 
     offsets, sizes, labels, length = [], [], [], 0
@@ -97,7 +111,7 @@ def _write(folder: Path, name: str, classes: Sequence[str], channels: int, image
         raise DataError(f"{name} has no images that can be read")
     index = {"offsets": torch.tensor(offsets), "sizes": torch.tensor(sizes), "labels": torch.tensor(labels)}
     save_file(index, folder / "index.safetensors")
-    about = {"name": name, "classes": list(classes), "channels": channels, "bytes": length}
+    about = {"name": name, "classes": list(classes), "channels": channels, "bytes": length, "notes": list(notes)}
     (folder / "about.json").write_text(json.dumps(about))
 
 
@@ -113,6 +127,7 @@ def _read(folder: Path) -> ImageSet:
             raise DataError(f"pixels.u8 has {size} bytes, not {about['bytes']}")
         pixels = torch.from_file(str(file), shared=False, size=size, dtype=torch.uint8)
         places = (index["offsets"], index["sizes"], index["labels"])
-        return ImageSet(about["name"], pixels, *places, tuple(about["classes"]), about["channels"], file)
+        classes, notes = tuple(about["classes"]), tuple(about.get("notes", ()))
+        return ImageSet(about["name"], pixels, *places, classes, about["channels"], file, notes)
     except Exception as error:  # readers raise nearly anything for corrupt files, and the remedy is the same
         raise DataError(f"the cache {folder} is corrupt ({error}): delete it to decode the dataset again") from error

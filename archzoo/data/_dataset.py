@@ -28,6 +28,7 @@ class ImageSet:
         classes: The names of the classes.
         channels: The number of channels.
         file: The file that ``pixels`` is mapped from, or None.
+        notes: What was decided as the images were read, and what was left out, in words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ImageSet:
     classes: tuple[str, ...]
     channels: int
     file: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_tensor(cls, name: str, images: Tensor, labels: Tensor, classes: Sequence[str]) -> "ImageSet":

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from archzoo.data._dataset import ImageSet
 from archzoo.data._folders import read_images
-from archzoo.data._reading import IMAGE_SUFFIXES
+from archzoo.data._layout import read_content
+from archzoo.data._reading import Reading
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import load
 from archzoo.errors import MissingDependency
@@ -30,8 +31,8 @@ def load_pictures(source: str | Path, *, side: int = 224) -> ImageSet:
     folder = Path(source)
     if str(source) == "photographs":
         return load_photographs(side)
-    if folder.is_dir() and any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
-        return read_images(folder, channels=3, on_corrupt="error")
+    if folder.is_dir() and read_content(folder).images:
+        return read_images(folder, Reading())
     return load(source, side=side).train
 
 

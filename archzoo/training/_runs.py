@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 import archzoo
-from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, load, prepare
+from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare
 from archzoo.errors import TransferError
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
@@ -44,6 +44,8 @@ def run(
     log: Log = log_to_stderr,
     pack: bool = False,
     shorter_side: int | None = None,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -67,6 +69,8 @@ def run(
         log: Called with each line for people, in the main process.
         pack: As in ``archzoo.data.load``, as is ``shorter_side``: how a dataset of encoded images is kept.
         shorter_side: Larger images are encoded again with this shorter side.
+        background: The color below transparent pixels.
+        value_range: The values that become black and white in images of more than 8 bits, as in ``archzoo.data.load``.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
@@ -91,6 +95,8 @@ def run(
         tuple(init_layers),
         pack=pack,
         shorter_side=shorter_side,
+        background=background,
+        value_range=value_range,
     )
     return job.run(job.build, train)
 
@@ -130,6 +136,8 @@ class Job:
     init_layers: tuple[str, ...] = ()
     pack: bool = False
     shorter_side: int | None = None
+    background: str = "white"
+    value_range: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
@@ -180,7 +188,10 @@ class Job:
                 self.entry.input_size[1],
                 NORMALIZATION.get(str(self.data)),
             )
-            yield Setup(splits, prepared, options, distributed, self.log if distributed.is_main else no_log)
+            log = self.log if distributed.is_main else no_log
+            for line in describe(splits):
+                log(line)
+            yield Setup(splits, prepared, options, distributed, log)
 
     def build(self, options: dict[str, Any]) -> Net:
         """The network with these options, with pretrained weights where the job names some."""
@@ -196,6 +207,8 @@ class Job:
             on_corrupt=self.on_corrupt,
             pack=self.pack,
             shorter_side=self.shorter_side,
+            background=self.background,
+            value_range=self.value_range,
         )
         if self.classes is None:
             return splits

@@ -37,6 +37,8 @@ def run(
     log: Log = log_to_stderr,
     pack: bool = False,
     shorter_side: int | None = None,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -69,6 +71,8 @@ def run(
         log,
         pack=pack,
         shorter_side=shorter_side,
+        background=background,
+        value_range=value_range,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))

@@ -16,6 +16,7 @@ from archzoo.data import NORMALIZATION, ImageSet, load, read_image
 from archzoo.data import _folders as folders
 from archzoo.data import _hub as hub
 from archzoo.data._cache import DecodedImage, cached
+from archzoo.data._conversion import Conversion
 from archzoo.data._digits import enlarge, load_digits
 from archzoo.data._fitting import channel_statistics
 from archzoo.data._hub import HUB, HubDataset, load_hub
@@ -243,6 +244,11 @@ def test_datasets_of_the_hub_are_loaded_by_its_library(tmp_path: Path, monkeypat
     assert isinstance(images, Tensor)
     assert images[:, 0, 0, 0].tolist() == list(range(6))
     assert splits.test.labels.tolist() == [0, 1] * 3
+    unlabeled = replace(splits.test, labels=torch.full((6,), -1))
+    with monkeypatch.context() as patch:
+        patch.setattr("archzoo.data._sources.load_hub", lambda *_: (splits.train, unlabeled))
+        with pytest.raises(DataError, match="6 of the 6 test images of .* have no label, as -1 says"):
+            load(f"hub:{tmp_path / 'pets'}")
     monkeypatch.setattr(hub, "_load_rows", lambda *_: pytest.fail("loaded again"))
     assert load(f"hub:{tmp_path / 'pets'}").train.digest() == splits.train.digest()
     monkeypatch.undo()
@@ -301,14 +307,14 @@ def test_every_image_is_read_upright_in_the_channels_that_are_asked_for(tmp_path
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "turned.png", exif=exif)
-    pixels = read_pixels(tmp_path / "turned.png", 3)
+    pixels = read_pixels(tmp_path / "turned.png", Conversion(3))
     assert pixels.shape == (6, 4, 3)
     assert pixels[0, 3].tolist() == [255, 0, 0]
-    assert read_pixels(tmp_path / "turned.png", 1)[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
-    assert read_pixels(tmp_path / "turned.png", 3, shorter_side=2).shape == (3, 2, 3)
+    assert read_pixels(tmp_path / "turned.png", Conversion(1))[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
+    assert read_pixels(tmp_path / "turned.png", Conversion(3), shorter_side=2).shape == (3, 2, 3)
     assert read_image(tmp_path / "turned.png", (3, 6, 4))[:, 0, 3].tolist() == [1, 0, 0]
     with pytest.raises(DataError, match="images are read with 1 or 3 channels, not 4"):
-        read_pixels(tmp_path / "turned.png", 4)
+        read_pixels(tmp_path / "turned.png", Conversion(4))
 
 
 def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -115,6 +115,11 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet20", "--seed", "one"), "--seed must be a number, or several with commas between, not 'one'"),
         (("train", "resnet20", "--classes", "a-b"), "--classes must be numbers such as 0-4 or 1,3,5, not 'a-b'"),
         (("train", "resnet20", "--classes", "8-12"), "classes"),
+        (
+            ("train", "resnet20", "--value-range", "0-9"),
+            "--value-range must be two numbers with a comma between",
+        ),
+        (("train", "resnet20", "--background", "pale"), "background must be a color, such as white or #808080, not"),
         (("train", "resnet20", "--nproc", "0"), "--nproc must be at least 1, not 0"),
         (("train", "resnet20", "--fsdp"), "start several with --nproc 2"),
         (("train", "resnet20", "--precision", "float16"), "bfloat16"),
@@ -158,6 +163,7 @@ def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -
     assert all(torch.equal(value, states[1][name]) for name, value in result.state.items())
     runs = [json.loads((tmp_path / "runs" / run / "run.json").read_text()) for run in RUNS]
     assert runs[0] == runs[1]
+    assert lines[0] == "data: 10 classes, 1,294 train, 144 validation, 359 test images"
     assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'runs' / 'library'}"
 
 
