@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from archzoo import Entry, find, names
+from archzoo._escaping import one_line, printable
 from archzoo.errors import ArchzooError, BadOption
 
 if TYPE_CHECKING:
@@ -175,6 +176,11 @@ def print_table(table: "Table") -> None:
     print(as_plain_text(table), end="")
 
 
+def show(text: str, end: str = "\n") -> None:
+    """Print a text to stdout, without the control characters that a module's name or a plugin's text may have."""
+    print(printable(text), end=end)
+
+
 def log(message: str) -> None:
     """Print one line to stderr."""
-    print(f"archzoo: {message}", file=sys.stderr)
+    print(f"archzoo: {one_line(message)}", file=sys.stderr)

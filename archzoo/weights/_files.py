@@ -12,6 +12,10 @@ from torch import Tensor, nn
 
 from archzoo.errors import WeightsError
 from archzoo.files import atomic_write
+from archzoo.weights._canonical import sort_metadata
+from archzoo.weights._guarding import allowance, check_regular, reading
+from archzoo.weights._kinds import dense, exactly, inexact
+from archzoo.weights._misfits import names_and_shapes, raise_for
 
 State = dict[str, Tensor]
 SUFFIXES = (".safetensors", ".pth", ".pt", ".bin")
@@ -26,9 +30,10 @@ def read_state(path: str | Path) -> tuple[State, dict[str, str]]:
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise WeightsError(f"{path} is no weights file: its name must end in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise WeightsError(f"there is no file {path}")
-    return _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
+    check_regular(path)
+    with reading(path, "a safetensors file" if path.suffix == ".safetensors" else "a checkpoint"):
+        state, metadata = _read_safetensors(path) if path.suffix == ".safetensors" else (_read_pickle(path), {})
+        return dense(state, str(path), allowance(path)), metadata
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
@@ -37,7 +42,7 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
     try:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
-    except (SafetensorError, OSError, struct.error) as error:
+    except (SafetensorError, struct.error) as error:
         raise WeightsError(f"{path} is corrupt or not a safetensors file: {error}") from error
 
 
@@ -50,8 +55,6 @@ def _read_pickle(path: Path) -> State:
         function = re.search(r"GLOBAL ([\w.]+)", str(error))
         if function:
             raise WeightsError(f"{path} is not loaded: it would run {function[1]}, but weights need no code") from error
-        raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
         raise WeightsError(f"{path} is corrupt or not a checkpoint: {_first_line(error)}") from error
     for key in ("state_dict", "model", "net"):  # where training scripts put the state dict
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
@@ -68,56 +71,48 @@ def _first_line(error: Exception) -> str:
 def write_state(path: str | Path, state: Mapping[str, Tensor], metadata: Mapping[str, str] | None = None) -> None:
     """Write tensors atomically to a ``.safetensors`` file with metadata, or to a ``.pth`` or ``.pt`` file without.
 
-    Raises WeightsError for another suffix or a failed write.
+    The same tensors and metadata give the same bytes. Raises WeightsError for another suffix, for tensors without
+    values, and for a failed write.
     """
     path = Path(path)
     if path.suffix not in (".safetensors", ".pth", ".pt"):
         raise WeightsError(f"{path} must end in .safetensors (or in .pth, which keeps no description)")
-    tensors = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in state.items()}
+    plain = dense(state, "what is saved")
+    tensors = {name: tensor.cpu().contiguous().clone() for name, tensor in plain.items()}
     try:
         with atomic_write(path) as partial:
             if path.suffix == ".safetensors":
                 from safetensors.torch import save_file
 
                 save_file(tensors, partial, dict(metadata or {}))
+                sort_metadata(partial)
             else:
-                torch.save(tensors, partial)
-    except OSError as error:
-        raise WeightsError(f"could not write {path}: {error}") from error
+                with partial.open("wb") as file:  # given a name, torch would write it into the file
+                    torch.save(tensors, file)
+    except Exception as error:  # a full disk is an error of its own kind in each of the writers
+        raise WeightsError(f"could not write {path}: {_first_line(error)}") from error
 
 
 def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: frozenset[str] = frozenset()) -> None:
     """Copy a state dict into a network, completely or not at all.
 
     The tensors of the network in ``keep`` stay as they are. Raises WeightsError, which lists missing and unexpected
-    tensors, shapes that differ, and tensors with NaN or infinity.
+    tensors, shapes that differ, values that the network's dtype does not have, and tensors with NaN or infinity.
     """
     own = net.state_dict()
-    optional = {name for name in own if name.endswith("num_batches_tracked")}  # torch < 0.4.1 did not save it
+    raise_for(names_and_shapes(own, state, keep), source)
+    fitting = {name: exactly(state[name], own[name].dtype) for name in own.keys() & (state.keys() - keep)}
+    values = {name: tensor for name, tensor in fitting.items() if tensor is not None}
     misfits = {
-        "missing": sorted(own.keys() - state.keys() - keep - optional),
-        "unexpected": sorted(state.keys() - own.keys()),
-        "of another shape": [
-            f"{name} {_shape(state[name])} instead of {_shape(own[name])}"
-            for name in own.keys() & (state.keys() - keep)
-            if state[name].shape != own[name].shape
+        "of another kind": [
+            inexact(name, state[name], own[name].dtype) for name, tensor in sorted(fitting.items()) if tensor is None
         ],
-        "not finite": [
-            name for name, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()
-        ],
+        "not finite": sorted(
+            name for name, tensor in values.items() if tensor.is_floating_point() and not tensor.isfinite().all()
+        ),
     }
-    if any(misfits.values()):
-        report = "; ".join(f"{len(names)} {kind}: {_first_three(names)}" for kind, names in misfits.items() if names)
-        raise WeightsError(f"{source} does not fit, and nothing was loaded: {report}")
+    raise_for(misfits, source)
     with torch.no_grad():
         for name, tensor in own.items():
-            if name in state and name not in keep:
-                tensor.copy_(state[name])
-
-
-def _shape(tensor: Tensor) -> str:
-    return "x".join(map(str, tensor.shape)) or "a scalar"
-
-
-def _first_three(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+            if name in values:
+                tensor.copy_(values[name])

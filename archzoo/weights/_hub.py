@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from archzoo._escaping import markdown, markdown_link
 from archzoo.errors import MissingDependency, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import find
@@ -55,7 +56,7 @@ def _card(repository: str, name: str) -> str:
     paper = find(name).paper
     return (
         f"---\nlibrary_name: archzoo\ntags: [image-classification]\n---\n\n# {name}\n\n"
-        f"[{paper.title}]({paper.link}), {paper.authors}, {paper.year}.\n\n"
+        f"{markdown_link(paper.title, paper.link)}, {markdown(f'{paper.authors}, {paper.year}')}.\n\n"
         f"```python\nfrom archzoo.weights import from_hub\n\nnet = from_hub({repository!r})\n```\n"
     )
 

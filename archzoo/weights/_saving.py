@@ -1,14 +1,17 @@
 """Writing weights: files that describe their network, and files under another library's names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 from archzoo.errors import WeightsError
 from archzoo.registry import find
 from archzoo.weights._files import read_state, write_state
 from archzoo.weights._fitting import build_filled, build_on_meta
+from archzoo.weights._heads import check_head
+from archzoo.weights._kinds import dense, exactly, inexact
 from archzoo.weights._libraries import names_in, rename_to_ours
 from archzoo.weights._metadata import Description, options_of_file, read_metadata, write_metadata
 
@@ -20,12 +23,23 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     """
     entry = find(name)
     state = net.state_dict()
+    meta = build_on_meta(entry, options).state_dict()
     shapes = {part: tuple(tensor.shape) for part, tensor in state.items()}
-    expected = {part: tuple(tensor.shape) for part, tensor in build_on_meta(entry, options).state_dict().items()}
+    expected = {part: tuple(tensor.shape) for part, tensor in meta.items()}
     if shapes != expected:
         differing = sorted(part for part in shapes.keys() | expected.keys() if shapes.get(part) != expected.get(part))
         raise WeightsError(f"this is no {entry.name} with these options: {', '.join(differing[:3])} would differ")
+    _check_values(state, meta)
     write_state(path, state, write_metadata(Description(entry.name, options)))
+
+
+def _check_values(state: Mapping[str, Tensor], meta: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError where ``load`` would refuse what is written: the network that it builds has other dtypes."""
+    plain = dense(state, "this network")
+    refused = [name for name, tensor in plain.items() if exactly(tensor, meta[name].dtype) is None]
+    if refused:
+        dtype = meta[refused[0]].dtype
+        raise WeightsError(f"load could not read this network again: {inexact(refused[0], plain[refused[0]], dtype)}")
 
 
 def convert(
@@ -41,6 +55,7 @@ def convert(
     description = read_metadata(metadata, str(source))
     if description is not None:
         options = options_of_file(entry, description, options, str(source))
+        check_head(description, state, str(source))
     net = build_filled(entry, options, rename_to_ours(entry, options, state), str(source))
     if to == "archzoo":
         save(net, target, name, **options)

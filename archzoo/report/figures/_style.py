@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from archzoo._escaping import one_line
 from archzoo.errors import MissingDependency, ReportError
 from archzoo.files import atomic_write
 
@@ -74,6 +75,11 @@ def canvas(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, **options)
+
+
+def plot_text(text: str) -> str:
+    """A text of others for a figure, where two dollar signs would begin a formula."""
+    return one_line(text).replace("$", r"\$")
 
 
 def format_count(value: float, _: Any = None) -> str:
