@@ -1,6 +1,7 @@
 """Downloads from a server that does what servers do: nothing wrong is kept, nothing hangs, nothing is asked twice."""
 
 import http.server
+import io
 import os
 import threading
 import time
@@ -193,8 +194,8 @@ def test_https_does_not_redirect_to_http() -> None:
     request = transfers.urllib.request.Request("https://example.org/w")
     follow = transfers._Redirects().redirect_request
     with pytest.raises(WeightsError, match=r"redirects to http://example.org/w, which is not https"):
-        follow(request, None, 302, "", {}, "http://example.org/w")
-    assert follow(request, None, 302, "", {}, "https://cdn.example.org/w").full_url == "https://cdn.example.org/w"
+        follow(request, io.BytesIO(), 302, "", {}, "http://example.org/w")
+    assert follow(request, io.BytesIO(), 302, "", {}, "https://cdn.example.org/w").full_url == "https://cdn.example.org/w"
 
 
 def test_a_body_that_drips_ends(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

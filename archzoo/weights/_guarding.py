@@ -10,6 +10,7 @@ import torch
 
 from archzoo._escaping import one_line
 from archzoo.errors import WeightsError
+from archzoo.weights._nesting import check_nesting
 
 KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -42,6 +43,7 @@ def reading(path: Path, what: str = "a file of weights") -> Iterator[None]:
     """
     try:
         _check_archive(path)
+        check_nesting(path)
         with torch.sparse.check_sparse_tensor_invariants():  # type: ignore[no-untyped-call]
             yield
     except WeightsError:

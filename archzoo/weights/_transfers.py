@@ -161,6 +161,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         scheme = newurl.partition(":")[0].lower()
         if scheme != "https" and not (scheme == "http" and req.type == "http"):
+            fp.close()
             raise WeightsError(f"{req.full_url} redirects to {newurl}, which is not https")
         stated = (headers.get("X-Linked-ETag") or "").strip('"')
         self.sha256 = stated if re.fullmatch("[0-9a-f]{64}", stated) else self.sha256
@@ -177,6 +178,9 @@ def _opened(request: urllib.request.Request, redirects: _Redirects) -> Iterator[
     timer.start()
     try:
         response = opener.open(request, timeout=TIMEOUT)
+    except urllib.error.HTTPError as error:
+        error.close()
+        raise
     finally:
         timer.cancel()
     with response:
@@ -207,10 +211,9 @@ def _http(sockets: list[socket.socket]) -> urllib.request.HTTPHandler:
 
 
 def _https(sockets: list[socket.socket]) -> urllib.request.HTTPSHandler:
-    context = ssl.create_default_context()
-
     class Handler(urllib.request.HTTPSHandler):
         def https_open(self, req: urllib.request.Request) -> Any:
+            context = ssl.create_default_context()  # reads all certificates, which a request over http does not need
             return self.do_open(_recorded(http.client.HTTPSConnection, sockets), req, context=context)
 
     return Handler()
