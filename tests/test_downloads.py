@@ -195,7 +195,9 @@ def test_https_does_not_redirect_to_http() -> None:
     follow = transfers._Redirects().redirect_request
     with pytest.raises(WeightsError, match=r"redirects to http://example.org/w, which is not https"):
         follow(request, io.BytesIO(), 302, "", {}, "http://example.org/w")
-    assert follow(request, io.BytesIO(), 302, "", {}, "https://cdn.example.org/w").full_url == "https://cdn.example.org/w"
+    assert (
+        follow(request, io.BytesIO(), 302, "", {}, "https://cdn.example.org/w").full_url == "https://cdn.example.org/w"
+    )
 
 
 def test_a_body_that_drips_ends(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,9 @@ def _refuse_deep(file: IO[bytes], path: Path) -> bool:
     except ValueError:  # no pickle: its reader says what is wrong
         return False
     if refused:
-        raise WeightsError(f"{path} is not read: its values are nested deeper, or its names longer, than in any checkpoint")
+        raise WeightsError(
+            f"{path} is not read: its values are nested deeper, or its names longer, than in any checkpoint"
+        )
     return True
 
 
