@@ -1,10 +1,13 @@
 """Downloads from a server that does what servers do: nothing wrong is kept, nothing hangs, nothing is asked twice."""
 
+import hashlib
 import http.server
 import io
 import os
+import shutil
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -49,7 +52,7 @@ class Server(http.server.BaseHTTPRequestHandler):
 
 
 def says(
-    body: bytes = BODY, status: int = 200, sent: int | None = None, etag: str = '"1"', length: str = "", **headers: str
+    body: bytes = BODY, status: int = 200, sent: int | None = None, etag: str = '"1"', length: str = "", **headers: Any
 ) -> Answer:
     """An answer of this body, of which the first ``sent`` bytes are sent. ``_`` in a header's name is ``-``."""
 
@@ -68,7 +71,7 @@ def says(
 
 def rest_from(start: int, of: bytes = BODY, **headers: str) -> Answer:
     """The answer of a good server to a request for the rest."""
-    span = {"Content_Range": f"bytes {start}-{len(of) - 1}/{len(of)}"} | headers
+    span: dict[str, Any] = {"Content_Range": f"bytes {start}-{len(of) - 1}/{len(of)}"} | headers
     return says(of[start:], 206, **span)
 
 
@@ -173,7 +176,7 @@ def test_after_a_wrong_range_the_file_is_asked_for_anew(second: Answer, url: str
 
 
 def test_a_part_that_was_damaged_on_disk_is_dropped_where_the_digest_is_known(url: str, tmp_path: Path) -> None:
-    digest = download.hashlib.sha256(BODY).hexdigest()
+    digest = hashlib.sha256(BODY).hexdigest()
     (tmp_path / "w.part.safetensors").write_bytes(b"\x00" * 1000)
     (tmp_path / "w.part.safetensors.etag").write_text('"1"')
     Server.answers = [rest_from(1000), says()]
@@ -181,17 +184,17 @@ def test_a_part_that_was_damaged_on_disk_is_dropped_where_the_digest_is_known(ur
 
 
 def test_the_digest_that_hugging_face_states_is_checked(url: str, tmp_path: Path) -> None:
-    to = {"Location": "/elsewhere", "X_Linked_ETag": f'"{"0" * 64}"'}
+    to: dict[str, Any] = {"Location": "/elsewhere", "X_Linked_ETag": f'"{"0" * 64}"'}
     Server.answers = [says(b"", 302, **to), says()]
     with pytest.raises(WeightsError, match="is not the expected file: .* not 0000000000000000"):
         fetch(url, tmp_path)
-    right = {**to, "X_Linked_ETag": f'"{download.hashlib.sha256(BODY).hexdigest()}"'}
+    right = {**to, "X_Linked_ETag": f'"{hashlib.sha256(BODY).hexdigest()}"'}
     Server.answers = [says(b"", 302, **right), says()]
     assert fetch(url, tmp_path).read_bytes() == BODY
 
 
 def test_https_does_not_redirect_to_http() -> None:
-    request = transfers.urllib.request.Request("https://example.org/w")
+    request = urllib.request.Request("https://example.org/w")
     follow = transfers._Redirects().redirect_request
     with pytest.raises(WeightsError, match=r"redirects to http://example.org/w, which is not https"):
         follow(request, io.BytesIO(), 302, "", {}, "http://example.org/w")
@@ -235,8 +238,8 @@ def test_headers_that_drip_end(url: str, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_a_full_disk_is_said_before_the_download(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    usage = transfers.shutil.disk_usage(tmp_path)
-    monkeypatch.setattr(transfers.shutil, "disk_usage", lambda folder: usage._replace(free=1000))
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1000))
     with pytest.raises(WeightsError, match=r"needs 80,\d+ bytes in .*, which has 1,000 free"):
         fetch(url, tmp_path)
 

@@ -5,6 +5,7 @@ Python's interpreter ends where it hashes a tuple of some hundred thousand level
 
 import pickletools
 import zipfile
+import zlib
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -19,18 +20,22 @@ PICKLES = 5  # in a file of torch before 1.6
 
 
 def check_nesting(path: Path) -> None:
-    """Raise WeightsError for a file with a pickle that is nested deeper than any checkpoint. Ignores all other files."""
+    """Raise WeightsError for a file with a pickle that is deeper or longer than any checkpoint. Ignores other files."""
     if zipfile.is_zipfile(path):
-        with suppress(zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError):
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".pkl"):
-                        _refuse_deep(BytesIO(archive.read(name)), path)
+        with suppress(zipfile.BadZipFile, OSError, NotImplementedError, RuntimeError, EOFError, zlib.error):
+            _check_members(path)
         return
     with path.open("rb") as file:
         for _ in range(PICKLES):
             if not _refuse_deep(file, path):
                 return
+
+
+def _check_members(path: Path) -> None:
+    with zipfile.ZipFile(path) as archive:
+        for name in archive.namelist():
+            if name.endswith(".pkl"):
+                _refuse_deep(BytesIO(archive.read(name)), path)
 
 
 def _refuse_deep(file: IO[bytes], path: Path) -> bool:
@@ -65,7 +70,7 @@ def _is_deep(file: IO[bytes]) -> bool:
             taken = _take(stack, marks, instruction)
             if instruction.stack_after:
                 stack.append(1 + max(taken, default=0))
-            long_name = instruction.name in ("GLOBAL", "INST") and len(argument) > LONGEST_NAME
+            long_name = instruction.name in ("GLOBAL", "INST") and len(str(argument)) > LONGEST_NAME
             if long_name or number > LONGEST or (stack and stack[-1] > DEEPEST):
                 return True
     return False

@@ -159,9 +159,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     sha256 = ""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        fp.close()  # or its body would be read, however long it is
         scheme = newurl.partition(":")[0].lower()
         if scheme != "https" and not (scheme == "http" and req.type == "http"):
-            fp.close()
             raise WeightsError(f"{req.full_url} redirects to {newurl}, which is not https")
         stated = (headers.get("X-Linked-ETag") or "").strip('"')
         self.sha256 = stated if re.fullmatch("[0-9a-f]{64}", stated) else self.sha256
