@@ -73,9 +73,7 @@ def mutated(data: bytes, draw: random.Random) -> bytes:
             case 3:
                 body[at:at] = draw.randbytes(draw.randrange(16))
             case 4:
-                body[at : at + 8] = draw.choice(
-                    (b"\xff" * 8, b"\x00" * 8, struct.pack("<q", -1), struct.pack("<Q", 1 << 62))
-                )
+                body[at : at + 8] = draw.choice((b"\xff" * 8, b"\x00" * 8, struct.pack("<Q", 1 << 62)))
             case _:
                 start = draw.randrange(max(len(body), 1))
                 body[at:at] = body[start : start + draw.randrange(256)]
@@ -104,104 +102,37 @@ def mutants(name: str) -> Attack:
 
 
 NAMES = ("resnet_cifar", "densenet_bc", "fractalnet", "wide_resnet", "vgg", "resnet20", "lenet5", "no\x1b[2Jname", "")
-NUMBERS = (
-    -1,
-    0,
-    1,
-    2,
-    20,
-    1000,
-    50_000,
-    10**9,
-    600_000_002,
-    2**31,
-    2**63,
-    10**40,
-    1e308,
-    None,
-    True,
-    "1",
-    "\x1b[2J",
-    [],
-    {},
-)
+NUMBERS: tuple[Any, ...] = (-1, 0, 1, 2, 20, 1000, 50_000, 10**9, 600_000_002, 2**31, 2**63, 10**40)
+NUMBERS += (1e308, None, True, "1", "\x1b[2J", [], {})
+KEYS = ("num_classes", "in_channels", "depth", "k", "columns", "widths", "blocks", "drop", "theta", "option", "\x1b]0;")
 
 
 def heads(draw: random.Random, folder: Path) -> None:
     """A head with a random claim above the tensors of a small network."""
     from safetensors.torch import save_file
 
-    keys = (
-        "num_classes",
-        "in_channels",
-        "depth",
-        "k",
-        "columns",
-        "widths",
-        "blocks",
-        "drop",
-        "theta",
-        "option",
-        "\x1b]0;",
-    )
     values = (*NUMBERS, [draw.choice(NUMBERS) for _ in range(draw.randrange(6))])
     options = {draw.choice(KEYS): draw.choice(values) for _ in range(draw.randrange(4))}
-    text = (
-        mutated(json.dumps(options).encode(), draw).decode(errors="replace")
-        if draw.random() < 0.3
-        else json.dumps(options)
-    )
+    text = json.dumps(options)
+    if draw.random() < 0.3:
+        text = mutated(text.encode(), draw).decode(errors="replace")
     path = folder / "head.safetensors"
     save_file({"features.C1.weight": torch.zeros(6, 1, 5, 5)}, path, {"archzoo": draw.choice(NAMES), "options": text})
     refuse_in_a_line(lambda: archzoo.load(path))
 
 
-CALLS = (b"cos\nsystem\n", b"cbuiltins\neval\n", b"cbuiltins\nbytearray\n", b"ctorch._utils\n_rebuild_tensor_v2\n")
-CALLS += (
-    b"ccollections\nOrderedDict\n",
-    b"c_codecs\nencode\n",
-    b"ctorch\nSize\n",
-    b"cbuiltins\nset\n",
-    b"ctorch\nload\n",
+CALLS: tuple[bytes, ...] = (
+    b"cos\nsystem\n",
+    b"cbuiltins\neval\n",
+    b"cbuiltins\nbytearray\n",
+    b"ctorch._utils\n_rebuild_tensor_v2\n",
 )
+CALLS += (b"ccollections\nOrderedDict\n", b"c_codecs\nencode\n", b"ctorch\nSize\n", b"cbuiltins\nset\n")
 CALLS += (b"ctorch._utils\n_rebuild_sparse_tensor\n", b"ctorch._utils\n_rebuild_qtensor\n", b"c\x1b[2J\n\x07\n")
-PIECES = (
-    b"}",
-    b"]",
-    b")",
-    b"(",
-    b"N",
-    b"\x88",
-    b"0",
-    b"1",
-    b"2",
-    b"t",
-    b"s",
-    b"u",
-    b"a",
-    b"e",
-    b"R",
-    b"b",
-    b"Q",
-    b"\x85",
-    b"\x86",
-)
-PIECES += (
-    b"K\x07",
-    b"M\xff\xff",
-    b"J\xff\xff\xff\x7f",
-    b"\x8a\x08" + b"\x7f" * 8,
-    b"X\x04\x00\x00\x00name",
-    b"q\x01",
-    b"h\x01",
-)
-PIECES += (
-    b"X\xff\xff\xff\x7f",
-    b"G\x7f\xf0\x00\x00\x00\x00\x00\x00",
-    b"\x85" * 2000,
-    b"]" * 500,
-    b"c" + b"m" * 5000 + b"\nf\n",
-)
+PIECES = tuple(bytes([code]) for code in b"}])(N\x88012tsuaeRbQ\x85\x86")
+PIECES += (b"K\x07", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"\x8a\x08" + b"\x7f" * 8, b"X\x04\x00\x00\x00name")
+PIECES += (b"q\x01", b"h\x01", b"X\xff\xff\xff\x7f", b"G\x7f\xf0\x00\x00\x00\x00\x00\x00")
+PIECES += (b"\x85" * 2000, b"]" * 500, b"c" + b"m" * 5000 + b"\nf\n")
 
 
 class RunsCode:
@@ -217,11 +148,8 @@ MARK = Path(tempfile.gettempdir()) / f"attack-files-{os.getpid()}"
 def pickles(draw: random.Random, folder: Path) -> None:
     """Random instructions, calls of what no checkpoint needs, and mutations of a pickle that runs code."""
     if draw.random() < 0.2:
-        body = (
-            mutated(pickle.dumps({"a": RunsCode()}, protocol=2), draw)
-            if draw.random() < 0.5
-            else pickle.dumps(RunsCode())
-        )
+        body = pickle.dumps({"a": RunsCode()}, protocol=2)
+        body = mutated(body, draw) if draw.random() < 0.5 else body
     else:
         pieces = CALLS if draw.random() < 0.3 else PIECES
         body = b"\x80\x02" + b"".join(draw.choice((*PIECES, *pieces)) for _ in range(draw.randrange(40))) + b"."
@@ -246,9 +174,8 @@ def kinds(draw: random.Random, folder: Path) -> None:
     w = torch.randn(6, 1, 5, 5).mul(4).round() if draw.random() < 0.5 else torch.randn(6, 1, 5, 5)
     try:
         tensor = w.to(draw.choice(dtypes))
-        tensor = draw.choice(
-            (tensor, tensor.to_sparse(), tensor.to("meta"), tensor[:1].expand(6, 1, 5, 5), tensor.flatten())
-        )
+        expanded = tensor[:1].expand(6, 1, 5, 5)
+        tensor = draw.choice((tensor, tensor.to_sparse(), tensor.to("meta"), expanded, tensor.flatten()))
         torch.save({**archzoo.build("lenet5").state_dict(), "features.C1.weight": tensor}, folder / "kind.pth")
     except (RuntimeError, NotImplementedError, TypeError):  # torch has no such tensor
         return
@@ -297,21 +224,14 @@ def random_answer(draw: random.Random, body: bytes) -> Callable[[Any], None]:
     content = b"<html>log in</html>" if page else body if honest or draw.random() < 0.5 else mutated(body, draw)
     start = 0 if honest else draw.choice((0, 0, 1, 100, len(body) - 1))
     sent = len(content) if draw.random() < 0.6 else draw.randrange(len(content) + 1)
-    length = (
-        str(len(content)) if honest or draw.random() < 0.6 else draw.choice(("", "x", "-1", "9" * 17, str(len(body))))
-    )
+    length = str(len(content))
+    if not honest and draw.random() < 0.4:
+        length = draw.choice(("", "x", "-1", "9" * 17, str(len(body))))
     where = draw.choice(("", "/w", "file:///etc/passwd", "ftp://x/", "//x", "javascript:1", "http://127.0.0.1:1/"))
-    span = (
-        ""
-        if honest
-        else draw.choice(("", f"bytes {start}-{len(body) - 1}/{len(body)}", "bytes 0-0/1", "bytes x", "\x1b[2J"))
-    )
+    spans = ("", f"bytes {start}-{len(body) - 1}/{len(body)}", "bytes 0-0/1", "bytes x", "\x1b[2J")
+    span = "" if honest else draw.choice(spans)
     etag = draw.choice(('"1"', '"1"', "", 'W/"1"', '"2"', "x" * 3000))
-    kind = (
-        "text/html"
-        if page and draw.random() < 0.5
-        else draw.choice(("", "application/octet-stream", "binary/octet-stream"))
-    )
+    kind = draw.choice(("text/html" if page else "binary/octet-stream", "", "application/octet-stream"))
 
     def answer(request: Any) -> None:
         request.send_response(status)
@@ -389,10 +309,10 @@ MARKS = (
     "\\",
     "[x](javascript:1)",
     "![i](http://t)",
-    "*b*",
-    "_i_",
 )
 MARKS += (
+    "*b*",
+    "_i_",
     "=1+1",
     "@a",
     "+1",
@@ -406,11 +326,9 @@ MARKS += (
     "\u202e",
     "\ufeff",
     "$x$",
-    "~~s~~",
-    "\\input",
-    "é",
-    "中",
 )
+MARKS += ("$x$", "&amp;", "~~s~~", "\\input", "é", "中")
+ACTING = {"html_inline", "html_block", "link_open", "image", "em_open", "strong_open", "s_open"}
 
 
 class Tags(HTMLParser):
@@ -444,21 +362,11 @@ def shown(draw: random.Random, folder: Path) -> None:
     from markdown_it import MarkdownIt
 
     row = f"| a | b |\n| - | - |\n| {escaping.markdown(text).replace('|', chr(92) + '|')} | second |"
-    found = [
-        child
-        for token in MarkdownIt("gfm-like", {"linkify": False}).parse(row)
-        for child in (token, *(token.children or []))
-    ]
-    acting = {token.type for token in found} & {
-        "html_inline",
-        "html_block",
-        "link_open",
-        "image",
-        "em_open",
-        "strong_open",
-        "s_open",
-    }
-    if acting or [token.content for token in found if token.type == "inline"][3:] != ["second"]:
+    blocks = MarkdownIt("gfm-like", {"linkify": False}).parse(row)
+    found = [token for block in blocks for token in (block, *(block.children or []))]
+    if {token.type for token in found} & ACTING or [token.content for token in found if token.type == "inline"][3:] != [
+        "second"
+    ]:
         raise Won(f"Markdown: {text!r}")
 
 
@@ -533,13 +441,10 @@ def main() -> int:
     failures = []
     for name in given.attacks:
         tries, start = max(round(given.tries * ATTACKS[name][1]), 1), time.perf_counter()
-        told = [
-            one
-            for first in range(0, tries, BATCH)
-            for one in batch(name, range(first, min(first + BATCH, tries)), given.seed)
-        ]
-        failures += [f"{name}, {one}" for one in told]
-        print(f"| {name} | {tries:,} | {len(told)} | {time.perf_counter() - start:.0f} |", flush=True)
+        batches = [range(first, min(first + BATCH, tries)) for first in range(0, tries, BATCH)]
+        won = [line for numbers in batches for line in batch(name, numbers, given.seed)]
+        failures += [f"{name}, {line}" for line in won]
+        print(f"| {name} | {tries:,} | {len(won)} | {time.perf_counter() - start:.0f} |", flush=True)
     print("\n".join(["", *failures]) if failures else "")
     return bool(failures)
 
