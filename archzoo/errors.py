@@ -5,7 +5,7 @@ The command line prints these in one line and exits with 2; any other exception 
 
 from typing import Any
 
-from archzoo._escaping import one_line
+from archzoo.escaping import one_line
 
 MOST = 2000  # characters of a message: a file may hold a name of any length
 

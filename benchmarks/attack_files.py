@@ -34,7 +34,7 @@ from xml.etree import ElementTree
 import torch
 
 import archzoo
-from archzoo import _escaping as escaping
+from archzoo import escaping
 from archzoo.errors import ArchzooError
 from archzoo.weights import _download as download
 from archzoo.weights import _transfers as transfers
@@ -121,13 +121,13 @@ def heads(draw: random.Random, folder: Path) -> None:
     refuse_in_a_line(lambda: archzoo.load(path))
 
 
-CALLS: tuple[bytes, ...] = (
-    b"cos\nsystem\n",
-    b"cbuiltins\neval\n",
-    b"cbuiltins\nbytearray\n",
+CALLS: tuple[bytes, ...] = (b"cos\nsystem\n", b"cbuiltins\neval\n", b"cbuiltins\nbytearray\n", b"c_codecs\nencode\n")
+CALLS += (
+    b"ccollections\nOrderedDict\n",
+    b"ctorch\nSize\n",
+    b"cbuiltins\nset\n",
     b"ctorch._utils\n_rebuild_tensor_v2\n",
 )
-CALLS += (b"ccollections\nOrderedDict\n", b"c_codecs\nencode\n", b"ctorch\nSize\n", b"cbuiltins\nset\n")
 CALLS += (b"ctorch._utils\n_rebuild_sparse_tensor\n", b"ctorch._utils\n_rebuild_qtensor\n", b"c\x1b[2J\n\x07\n")
 PIECES = tuple(bytes([code]) for code in b"}])(N\x88012tsuaeRbQ\x85\x86")
 PIECES += (b"K\x07", b"M\xff\xff", b"J\xff\xff\xff\x7f", b"\x8a\x08" + b"\x7f" * 8, b"X\x04\x00\x00\x00name")
@@ -296,7 +296,7 @@ def together(draw: random.Random, folder: Path) -> None:
         raise Won(f"left {os.listdir(folder)}")
 
 
-MARKS = (
+MARKS: tuple[str, ...] = (
     "<script>",
     "]]>",
     '" onload=',
@@ -307,12 +307,14 @@ MARKS = (
     "|",
     "\\|",
     "\\",
-    "[x](javascript:1)",
-    "![i](http://t)",
-)
-MARKS += (
     "*b*",
     "_i_",
+    "$x$",
+)
+MARKS += (
+    "[x](javascript:1)",
+    "![i](http://t)",
+    "~~s~~",
     "=1+1",
     "@a",
     "+1",
@@ -322,12 +324,8 @@ MARKS += (
     "\r\n",
     "\x1b[2J",
     "\x9b",
-    "\x00",
-    "\u202e",
-    "\ufeff",
-    "$x$",
 )
-MARKS += ("$x$", "&amp;", "~~s~~", "\\input", "é", "中")
+MARKS += ("\x00", "\u202e", "\ufeff", "\\input", "é", "中")
 ACTING = {"html_inline", "html_block", "link_open", "image", "em_open", "strong_open", "s_open"}
 
 

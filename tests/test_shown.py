@@ -14,10 +14,10 @@ from rich.table import Table
 from torch import nn
 
 import archzoo
-from archzoo import _escaping
-from archzoo._escaping import csv_cell, json_text, latex, link, markdown, markdown_link, markup, one_line, printable
+from archzoo import escaping
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import params
+from archzoo.escaping import csv_cell, json_text, latex, link, markdown, markdown_link, markup, one_line, printable
 from archzoo.paper import Paper
 from archzoo.profiler import profile
 from archzoo.registry import _loading as loading
@@ -296,4 +296,4 @@ def test_dollar_signs_in_a_figure_are_no_formula(tmp_path: Path) -> None:
 
 
 def test_the_escaping_is_fast_for_long_text() -> None:
-    assert len(_escaping.one_line("\x1b" * 10**6, 500)) == 500
+    assert len(escaping.one_line("\x1b" * 10**6, 500)) == 500

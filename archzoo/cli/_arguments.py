@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 import typer
 
 from archzoo import Entry, find, names
-from archzoo._escaping import one_line, printable
 from archzoo.errors import ArchzooError, BadOption
+from archzoo.escaping import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console

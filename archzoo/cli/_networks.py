@@ -11,8 +11,8 @@ import typer
 
 import archzoo
 from archzoo import registry
-from archzoo._escaping import one_line
 from archzoo.cli._arguments import Name, Pattern, console, print_table
+from archzoo.escaping import one_line
 from archzoo.options import describe_type
 from archzoo.paper import DATA, Result
 

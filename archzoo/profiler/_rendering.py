@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from archzoo._escaping import markup, one_line
 from archzoo.errors import ProfileError
+from archzoo.escaping import markup, one_line
 from archzoo.profiler._module_stats import ModuleStats
 
 

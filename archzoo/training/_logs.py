@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
-from archzoo._escaping import one_line
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.files import write_text
 
 Log = Callable[[str], None]

@@ -6,9 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo._escaping import one_line
 from archzoo.data import ImageSet, Prepared
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.layers import device_of, evaluation_mode
 from archzoo.training import predict, single_crop
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import torch
 
-from archzoo._escaping import one_line
 from archzoo.errors import WeightsError
+from archzoo.escaping import one_line
 from archzoo.weights._nesting import check_nesting
 
 KINDS = (

@@ -8,8 +8,8 @@ from typing import Any
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 
-from archzoo._escaping import one_line
 from archzoo.errors import ArchzooError, WeightsError
+from archzoo.escaping import one_line
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
 from archzoo.weights._fitting import build_on_meta
@@ -21,8 +21,8 @@ SPARE_TENSORS, SPARE_MODULES, SPARE_ELEMENTS = 100, 1000, 1 << 20
 TENSORS, MODULES, ELEMENTS = 2, 20, 2
 
 
-class _TooLarge(Exception):
-    """Building is past what the tensors of the file can fill. Of no class that a constructor's caller handles."""
+class _TooLarge(OverflowError):
+    """Building is past what the tensors of the file can fill. No ValueError, which is read as a bad option."""
 
 
 def described_entry(description: Description, source: str) -> Entry:

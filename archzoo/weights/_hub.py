@@ -6,8 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from archzoo._escaping import markdown, markdown_link
 from archzoo.errors import MissingDependency, WeightsError
+from archzoo.escaping import markdown, markdown_link
 from archzoo.layers import Net
 from archzoo.registry import find
 from archzoo.weights._building import load

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from archzoo._escaping import one_line
 from archzoo.errors import WeightsError
+from archzoo.escaping import one_line
 
 
 def raise_for(misfits: Mapping[str, list[str]], source: str, what: str = "does not fit") -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from archzoo._escaping import markup
+from archzoo.escaping import markup
 from archzoo.report.diagram._boxes import Box
 from archzoo.report.diagram._measuring import JOIN, LABEL, LINE, PAD, extent, is_sum, text_lines
 

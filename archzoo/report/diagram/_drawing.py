@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from archzoo._escaping import markup
+from archzoo.escaping import markup
 from archzoo.profiler import Profile
 from archzoo.report.diagram._architectures import architecture
 from archzoo.report.diagram._boxes import Series, boxes_in

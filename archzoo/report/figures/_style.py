@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from archzoo._escaping import one_line
 from archzoo.errors import MissingDependency, ReportError
+from archzoo.escaping import one_line
 from archzoo.files import atomic_write
 
 try:

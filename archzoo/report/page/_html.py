@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from archzoo._escaping import link, markup
+from archzoo.escaping import link, markup
 
 FOLDER = Path(__file__).parent
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from archzoo._escaping import json_text, markup
 from archzoo.auditor import AuditResult
 from archzoo.claims import UNCONFIRMED
+from archzoo.escaping import json_text, markup
 from archzoo.paper import DATA, Result
 from archzoo.report.page._html import attribute
 from archzoo.report.page._network import Network, place

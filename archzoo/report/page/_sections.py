@@ -1,6 +1,6 @@
 """The section of one network: its diagram, claims, published errors, layers and recipe."""
 
-from archzoo._escaping import markup
+from archzoo.escaping import markup
 from archzoo.paper import DATA
 from archzoo.recipes import describe
 from archzoo.registry import recipes_of

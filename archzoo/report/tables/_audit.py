@@ -9,9 +9,9 @@ from typing import Literal
 from rich.table import Table
 from rich.text import Text
 
-from archzoo._escaping import json_text, latex, markdown
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import UNCONFIRMED
+from archzoo.escaping import json_text, latex, markdown
 from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
 from archzoo.report.tables._text import as_plain_text, cell, csv_table, latex_row, markdown_table
 

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from rich.table import Table
 
-from archzoo._escaping import latex, markdown
 from archzoo.auditor import Differences
+from archzoo.escaping import latex, markdown
 from archzoo.report.tables._text import cell, latex_row, markdown_table
 
 HEAD = ("network", "differs from the release")

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from rich.table import Table
 from torch import nn
 
-from archzoo._escaping import json_text, markdown
+from archzoo.escaping import json_text, markdown
 from archzoo.profiler import DEFAULT_COLUMNS, TEXT_COLUMNS, Comparison, Profile, table
 from archzoo.report.tables._text import cell, csv_table, markdown_table
 

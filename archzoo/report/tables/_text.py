@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from archzoo._escaping import csv_cell, one_line
+from archzoo.escaping import csv_cell, one_line
 
 
 def cell(text: str) -> Text:
