@@ -5,9 +5,16 @@ The command line prints these in one line and exits with 2; any other exception 
 
 from typing import Any
 
+from archzoo.escaping import one_line
+
+MOST = 2000  # characters of a message: a file may hold a name of any length
+
 
 class ArchzooError(ValueError):
-    """The base of all errors that archzoo raises about a request."""
+    """The base of all errors that archzoo raises about a request: a line without control characters."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message, MOST))
 
 
 class UnknownName(ArchzooError):

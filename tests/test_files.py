@@ -1,5 +1,7 @@
 """Files are there whole, or as they were."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,14 @@ def test_behind_a_failure_all_is_as_it_was(tmp_path: Path, old: str | None) -> N
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert {path: path.read_text() for path in tmp_path.iterdir()} == before
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/null", path)])
+def test_a_file_takes_the_place_of_a_file_alone(tmp_path: Path, make: Callable[[Path], None]) -> None:
+    make(tmp_path / "table.csv")
+    with pytest.raises(OSError, match="something else than a file"), atomic_write(tmp_path / "table.csv") as partial:
+        partial.write_text("all")
+    assert not (tmp_path / "table.csv").is_file()
 
 
 def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:

@@ -17,6 +17,12 @@ from archzoo.weights._libraries import names_in
 from archzoo.weights._origins import read_for
 
 
+@pytest.fixture(autouse=True)
+def _small_files_may_hold_large_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ``write`` makes are refused otherwise."""
+    monkeypatch.setattr("archzoo.weights._reading.allowance", lambda path: 1 << 40)
+
+
 def write(path: Path, network: str, library: str = "", **options: Any) -> Path:
     """A file of a network with a library's names, whose tensors all point at one number: it has a few kilobytes."""
     entry = archzoo.find(network)

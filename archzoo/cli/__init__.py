@@ -69,7 +69,7 @@ def main() -> NoReturn:
     try:
         app()
     except ArchzooError as error:
-        log(" ".join(str(error).split()))
+        log(str(error))
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,6 +12,7 @@ import typer
 
 from archzoo import Entry, find, names
 from archzoo.errors import ArchzooError, BadOption
+from archzoo.escaping import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -175,6 +176,11 @@ def print_table(table: "Table") -> None:
     print(as_plain_text(table), end="")
 
 
+def show(text: str, end: str = "\n") -> None:
+    """Print a text to stdout, without the control characters that a module's name or a plugin's text may have."""
+    print(printable(text), end=end)
+
+
 def log(message: str) -> None:
     """Print one line to stderr."""
-    print(f"archzoo: {message}", file=sys.stderr)
+    print(f"archzoo: {one_line(message)}", file=sys.stderr)

@@ -19,6 +19,7 @@ from archzoo.cli._arguments import (
     print_table,
     read_options,
     read_sizes,
+    show,
 )
 
 Target = Annotated[
@@ -50,16 +51,16 @@ def profile(
     from archzoo.report import tables
 
     if summary:
-        print(tables.torchinfo_summary(net, input_size, depth or 3))
+        show(tables.torchinfo_summary(net, input_size, depth or 3))
         return
     counted = profiler.profile(net, input_size, batch=batch)
     counted.model = target
     shown = _columns(columns) or profiler.DEFAULT_COLUMNS
     if memory:
         usage = profiler.memory(net, input_size, batch=batch, optimizer=optimizer)
-        print(json.dumps(usage.as_dict(), indent=1) if form is Format.json else usage)
+        show(json.dumps(usage.as_dict(), indent=1) if form is Format.json else str(usage))
     elif conventions:
-        print("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
+        show("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
     elif form is Format.table:
         print_table(tables.profile_table(counted, shown, depth, sort))
     else:
@@ -92,7 +93,7 @@ def compare(
         comparison = profiler.compare(net, other, *sizes, names=(first, second))
     if form is Format.table:
         print_table(tables.comparison_table(comparison))
-        print("\n".join(["", *comparison.totals()]))
+        show("\n".join(["", *comparison.totals()]))
     else:
         print(tables.write_comparison(comparison, form.value), end="")
 

@@ -12,6 +12,7 @@ import typer
 import archzoo
 from archzoo import registry
 from archzoo.cli._arguments import Name, Pattern, console, print_table
+from archzoo.escaping import one_line
 from archzoo.options import describe_type
 from archzoo.paper import DATA, Result
 
@@ -29,8 +30,10 @@ def list_networks(pattern: Pattern = "*") -> None:
 def info(name: Name) -> None:
     """Show a network's paper, its options, and what is printed about it. Builds nothing."""
     entry = archzoo.find(name)
+    from rich.markup import escape
+
     out = console()
-    out.print(f"[bold]{entry.name}[/]  {'x'.join(map(str, entry.input_size))}", highlight=False)
+    out.print(f"[bold]{entry.name}[/]  {escape('x'.join(map(str, entry.input_size)))}", highlight=False)
     lines = [entry.summary, "", entry.paper.title, f"{entry.paper.authors}, {entry.paper.year}", entry.paper.link]
     lines += ["", "options:", *(f"  {line}" for line in _describe_options(entry))]
     lines += ["", *_describe_claims(entry)]
@@ -42,7 +45,7 @@ def info(name: Name) -> None:
     reason = entry.paper.without_recipe.get(entry.name, "")
     files = dict.fromkeys((entry.module, entry.module.replace("archzoo.models.", "archzoo.papers.")))
     lines += ["", f"recipe: {recipes or f'none published ({reason})'}", f"code: {', '.join(files)}"]
-    out.print("\n".join(lines), markup=False, highlight=False)
+    out.print("\n".join(map(one_line, lines)), markup=False, highlight=False)
 
 
 def _describe_options(entry: archzoo.Entry) -> Iterator[str]:
@@ -90,7 +93,8 @@ def audit(
     """Check every number that the papers print. Exits with 1 if there is a mismatch."""
     if not_countable:
         for paper, statement in registry.not_countable(pattern):
-            print(f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}")
+            sentence = f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}"
+            print(one_line(sentence))
         return
     from archzoo import auditor
     from archzoo.cli._drawings import write
@@ -115,7 +119,7 @@ def _print_audit(results: "Sequence[AuditResult]", differences: "Sequence[Differ
         print_table(tables.audit_table(results, why=wide))
         print()
     for reason in [] if wide else tables.reasons(results):
-        out.print(reason, "", sep="\n", markup=False, highlight=False)
+        out.print(one_line(reason), "", sep="\n", markup=False, highlight=False)
     if differences:
         print_table(tables.differences_table(differences))
         print()

@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.files import write_text
 
 Log = Callable[[str], None]
@@ -19,7 +20,7 @@ Log = Callable[[str], None]
 
 def log_to_stderr(message: str) -> None:
     """Print one line to stderr: the default of every ``log`` argument."""
-    print(message, file=sys.stderr)
+    print(one_line(message), file=sys.stderr)
 
 
 def no_log(message: str) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from archzoo.data import ImageSet, Prepared
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.layers import device_of, evaluation_mode
 from archzoo.training import predict, single_crop
 
@@ -82,4 +83,5 @@ def _write_label(pen: Any, place: tuple[int, int], images: ImageSet, number: int
 
 
 def _shortened(name: str, length: int = 10) -> str:
+    name = one_line(name)
     return name if len(name) <= length else name[: length - 1] + "…"

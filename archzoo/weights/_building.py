@@ -8,8 +8,9 @@ from typing import Any
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
-from archzoo.weights._download import cached_file
+from archzoo.weights._fetching import read_published
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
+from archzoo.weights._heads import check_head
 from archzoo.weights._libraries import LIBRARIES, names_in
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._origins import read_for
@@ -45,7 +46,7 @@ def build_pretrained(
         raise BadOption(f"trained_as is for files: {weights} says what it needs")
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
-    state, _ = read_state(cached_file(chosen.url, chosen.file_name, chosen.sha256))
+    state = read_published(chosen)
     names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
@@ -72,6 +73,7 @@ def load(path: str | Path) -> Net:
     description = read_metadata(metadata, str(path))
     if description is None:
         raise WeightsError(f"{path} does not say which network it is: archzoo.build(name, weights={str(path)!r}) does")
+    check_head(description, state, str(path))
     return build_filled(find(description.name), description.options, state, str(path))
 
 

@@ -18,6 +18,7 @@ from archzoo.layers import Net
 from archzoo.registry import Entry, find
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
+from archzoo.weights._heads import check_head
 from archzoo.weights._libraries import LIBRARIES
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
@@ -50,6 +51,7 @@ def read_for(
     description = read_metadata(checkpoint.metadata, source)
     if description is not None:
         options = options_of_file(entry, description, options, source)
+        check_head(description, checkpoint.state_dict.tensors, source)
     named = under_our_names(entry, options, checkpoint.state_dict, source)
     if description is None and trained_as is None:
         _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)

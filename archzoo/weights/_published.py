@@ -8,6 +8,7 @@ from torch import Tensor
 
 from archzoo.errors import BadOption
 from archzoo.registry import Entry, find
+from archzoo.weights import _digests
 
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
@@ -61,11 +62,12 @@ class PublishedWeights:
 
 def _torchvision(network: str, file: str, tag: str = "IMAGENET1K_V1", **needs: Any) -> PublishedWeights:
     stem = file.rpartition(".")[0]
-    return PublishedWeights("torchvision", network, tag, TORCHVISION + file, stem.rpartition("-")[2], **needs)
+    digest = _digests.TORCHVISION.get(file, stem.rpartition("-")[2])
+    return PublishedWeights("torchvision", network, tag, TORCHVISION + file, digest, **needs)
 
 
 def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
-    return PublishedWeights("timm", network, tag, HUB.format(tag), **needs)
+    return PublishedWeights("timm", network, tag, HUB.format(tag), _digests.TIMM.get(tag, ""), **needs)
 
 
 B = {"option": "B"}

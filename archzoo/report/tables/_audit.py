@@ -1,6 +1,5 @@
 """The verdicts of an audit as JSON, CSV, Markdown, LaTeX, and as a table for a terminal."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,8 +11,9 @@ from rich.text import Text
 
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import UNCONFIRMED
+from archzoo.escaping import json_text, latex, markdown
 from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
-from archzoo.report.tables._text import as_plain_text, csv_table, escape_latex, latex_row, markdown_table
+from archzoo.report.tables._text import as_plain_text, cell, csv_table, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
@@ -41,7 +41,7 @@ def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) 
     """
     by_name = {name: entry.sentences for entry in differences for name in entry.names}
     rows = [{**asdict(result), "differences": by_name.get(result.name, ())} for result in results]
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    return json_text(rows, indent=2) + "\n"
 
 
 def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
@@ -57,12 +57,15 @@ def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -
         for name in entry.names
         for sentence in entry.sentences
     ]
-    return csv_table(head, [[row.get(column, "") for column in head] for row in rows])
+    return csv_table(head, [[str(row.get(column, "")) for column in head] for row in rows])
 
 
 def as_markdown(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
     """A table of all claims, one of the differences, and the number of claims per verdict."""
-    rows = [[r.verdict, f"`{r.name}`", quantity(r), r.printed, r.ours_text, place(r), r.why] for r in results]
+    rows = [
+        [r.verdict, f"`{r.name}`", *map(markdown, (quantity(r), r.printed, r.ours_text, place(r), r.why))]
+        for r in results
+    ]
     second = [differences_markdown(differences), ""] if differences else []
     return "\n".join([markdown_table(HEAD, rows), "", *second, f"{summary(results)}.", ""])
 
@@ -72,8 +75,8 @@ def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences])
     rows = [
         [
             r.verdict,
-            rf"\texttt{{{escape_latex(r.name)}}}",
-            *map(escape_latex, (quantity(r), r.printed, r.ours_text, place(r), r.why)),
+            rf"\texttt{{{latex(r.name)}}}",
+            *map(latex, (quantity(r), r.printed, r.ours_text, place(r), r.why)),
         ]
         for r in results
     ]
@@ -85,7 +88,7 @@ def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences])
         r"\midrule\endhead",
         *map(latex_row, rows),
         r"\bottomrule",
-        rf"\caption{{{escape_latex(summary(results))}.}}",
+        rf"\caption{{{latex(summary(results))}.}}",
         r"\end{longtable}",
         *([differences_latex(differences)] if differences else []),
     ]
@@ -127,8 +130,8 @@ def audit_table(results: Sequence[AuditResult], *, why: bool = True) -> Table:
         table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for r in results:
         verdict = Text(r.verdict, style=COLORS[r.verdict])
-        reason = [Text(r.why)] if why else []
-        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
+        reason = [cell(r.why)] if why else []
+        table.add_row(verdict, *map(cell, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
     return table
 
 

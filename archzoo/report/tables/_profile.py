@@ -1,15 +1,14 @@
 """Profiles and comparisons as JSON, CSV and Markdown, and as tables for a terminal."""
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 from rich.table import Table
-from rich.text import Text
 from torch import nn
 
+from archzoo.escaping import json_text, markdown
 from archzoo.profiler import DEFAULT_COLUMNS, TEXT_COLUMNS, Comparison, Profile, table
-from archzoo.report.tables._text import csv_table, markdown_table
+from archzoo.report.tables._text import cell, csv_table, markdown_table
 
 Format = Literal["json", "csv", "markdown"]
 
@@ -25,7 +24,7 @@ def profile_table(
     for name, *cells in rows:
         level = 0 if sort or name == counted.model else name.count(".")
         label = name if sort else "  " * level + name.rpartition(".")[2]
-        terminal_table.add_row(*map(Text, (label, *cells)))
+        terminal_table.add_row(*map(cell, (label, *cells)))
     return terminal_table
 
 
@@ -47,16 +46,16 @@ def comparison_table(comparison: Comparison) -> Table:
     for name in ("part", comparison.first, comparison.second):
         terminal_table.add_column(name)
     for difference in comparison.differences:
-        terminal_table.add_row(*map(Text, (difference.part, difference.first, difference.second)))
+        terminal_table.add_row(*map(cell, (difference.part, difference.first, difference.second)))
     return terminal_table
 
 
 def write_comparison(comparison: Comparison, form: Format) -> str:
     """The differences in one of the formats; JSON and Markdown have the totals too."""
     if form == "json":
-        return json.dumps(comparison.as_dict(), indent=1) + "\n"
+        return json_text(comparison.as_dict(), indent=1) + "\n"
     rows = [[difference.part, difference.first, difference.second] for difference in comparison.differences]
-    totals = "".join(f"\n{line}" for line in comparison.totals()) + "\n" if form == "markdown" else ""
+    totals = "".join(f"\n{line}" for line in map(markdown, comparison.totals())) + "\n" if form == "markdown" else ""
     return _text_table(["part", comparison.first, comparison.second], rows, form) + totals
 
 
@@ -66,13 +65,13 @@ def _terminal_table() -> Table:
 
 def _text_table(head: Sequence[str], rows: Sequence[Sequence[str]], form: Format) -> str:
     if form == "markdown":
-        return markdown_table(head, rows) + "\n"
-    return csv_table(head, [[_plain_number(cell) for cell in row] for row in rows])
+        return markdown_table([*map(markdown, head)], ([*map(markdown, row)] for row in rows)) + "\n"
+    return csv_table(head, [[_plain_number(text) for text in row] for row in rows])
 
 
-def _plain_number(cell: str) -> str:
-    digits = cell.replace(",", "")
-    return digits if digits.isdigit() else cell
+def _plain_number(text: str) -> str:
+    digits = text.replace(",", "")
+    return digits if digits.isdigit() else text
 
 
 def torchinfo_summary(model: nn.Module, input_size: Any, depth: int = 3) -> str:
