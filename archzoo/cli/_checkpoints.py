@@ -8,6 +8,7 @@ import typer
 
 from archzoo import find
 from archzoo.cli._arguments import Name, Options, log, read_options
+from archzoo.files import check_writable
 
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
 
@@ -43,6 +44,7 @@ def save(
 
     entry = find(name)
     given = read_options(entry, options or [])
+    check_writable(target)
     net = archzoo.build(entry.name, weights=source, **given)
     described = archzoo.weights.described_options(entry, source, given)
     archzoo.weights.save(net, target, entry.name, **described)
@@ -62,6 +64,7 @@ def convert(
     import archzoo.weights
 
     entry = find(name)
+    check_writable(target)
     archzoo.weights.convert(source, target, entry.name, to.value, **read_options(entry, options or []))
     log(f"wrote {target}")
 
@@ -88,6 +91,7 @@ def export(
     given = read_options(entry, options or [])
     size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
     target = output or Path(f"{entry.name}.{to.value}")
+    check_writable(target)
     net = archzoo.build(entry.name, weights=weights or None, **given)
     error = archzoo.exporting.export(net, target, to.value, size)
     log(f"wrote {target}, relative error {error:.1e}")

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from archzoo.data._dataset import ImageSet
 from archzoo.data._folders import read_images
-from archzoo.data._reading import IMAGE_SUFFIXES
+from archzoo.data._reading import IMAGE_SUFFIXES, load_pillow, read_pixels
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import load
-from archzoo.errors import MissingDependency
+from archzoo.errors import DataError, MissingDependency
 
 THUMBNAIL_SIDE = 64  # in pixels: networks with an input of at most this side take thumbnails, as CIFAR's are
 
@@ -33,6 +33,25 @@ def load_pictures(source: str | Path, *, side: int = 224) -> ImageSet:
     if folder.is_dir() and any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
         return read_images(folder, channels=3, on_corrupt="error")
     return load(source, side=side).train
+
+
+def read_picture(path: Path, channels: int) -> Tensor:
+    """A picture as bytes (C, h, w). Raises MissingDependency, and whatever Pillow raises for a corrupt one."""
+    return read_pixels(path, channels).permute(2, 0, 1)
+
+
+def has_colors(path: Path) -> bool:
+    """Whether a picture is in color, by its header."""
+    with load_pillow().open(path) as image:
+        return image.mode not in ("1", "L", "LA", "La", "I", "F") and not image.mode.startswith("I;")
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The pictures in a folder and in those below it, by name. Raises DataError where there is none."""
+    found = [path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    if not found:
+        raise DataError(f"{folder} has no pictures ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    return sorted(path for path in found if not path.name.startswith("."))
 
 
 def load_photographs(side: int = 224) -> ImageSet:

@@ -1,5 +1,6 @@
 """Writing weights: files that describe their network, and files under another library's names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,13 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
 
     The write is atomic. Raises WeightsError if name and options do not build this network, or on a failed write.
     """
+    save_with(net, path, name, options, {})
+
+
+def save_with(
+    net: nn.Module, path: str | Path, name: str, options: Mapping[str, Any], metadata: Mapping[str, str]
+) -> None:
+    """As ``save``, with further texts in the metadata of the file."""
     entry = find(name)
     state = net.state_dict()
     shapes = {part: tuple(tensor.shape) for part, tensor in state.items()}
@@ -25,7 +33,7 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     if shapes != expected:
         differing = sorted(part for part in shapes.keys() | expected.keys() if shapes.get(part) != expected.get(part))
         raise WeightsError(f"this is no {entry.name} with these options: {', '.join(differing[:3])} would differ")
-    write_state(path, state, write_metadata(Description(entry.name, options)))
+    write_state(path, state, {**metadata, **write_metadata(Description(entry.name, options))})
 
 
 def convert(
