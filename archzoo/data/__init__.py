@@ -49,7 +49,6 @@ __all__ = [
     "read_image",
     "read_or_skip",
     "read_picture",
-    "read_pixels",
     "resize_shorter_side",
     "restore_prepared",
     "split",
