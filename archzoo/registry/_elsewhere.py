@@ -27,7 +27,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"tvresnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
     (r"resnet(?P<depth>50|101|152)b", "resnet{depth}_v1_5"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
-    (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width}"),
+    (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
     (r"inception|googlelenet", "googlenet"),
     (r"lenet", "lenet5"),
 )
@@ -38,6 +38,7 @@ QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"googlenet", "googlenet_bn"),
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
+    (r"shufflenetv2x(?P<ones>\d)(?P<tenths>\d)", "shufflenet_v2_x{ones}_{tenths} with down='symmetric'"),
 )
 
 # Families that are not here, and what is nearest to them.

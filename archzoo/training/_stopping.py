@@ -30,7 +30,7 @@ def on_stop_signal(request_stop: Callable[[int], None]) -> Iterator[None]:
             return
         request_stop(number)
         # torchrun passes on a Ctrl-C that its processes have received from the terminal already.
-        if number == signal.SIGINT and "TORCHELASTIC_RUN_ID" not in os.environ:
+        if number == signal.SIGINT and "RANK" not in os.environ:
             interrupts += 1
             if interrupts > 1:
                 raise KeyboardInterrupt

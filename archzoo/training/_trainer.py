@@ -252,8 +252,7 @@ class Trainer:
 
     def _stopped(self) -> Stopped:
         return Stopped(
-            f"stopped at iteration {self.progress.iteration:,} of {self.duration.iterations:,}; rerun the command to "
-            "resume",
+            f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume",
             self.stop_signal or signal.SIGTERM,
         )
 
