@@ -334,10 +334,10 @@ def _hint(key: str, entry: Entry, values: Sequence[str]) -> str:
     """What is meant by a key that neither the network nor the recipe has: what others call so comes first."""
     if value := value_hint(key, values, cutoff=1):
         return f": did you mean {value!r}?"
-    if option := option_hint(key, entry.options, cutoff=1):
-        return option
     if key.replace("-", "_") in OF_THE_COMMAND:
         return f": write --{key.replace('_', '-')}"
+    if option := option_hint(key, entry.options, cutoff=1):
+        return option
     near = difflib.get_close_matches(key, [*entry.options, *values], n=1)
     return f": did you mean {near[0]!r}?" if near else ""
 

@@ -179,6 +179,8 @@ class Job:
 
     @contextmanager
     def _setup(self) -> Iterator[Setup]:
+        with torch.device("meta"):
+            self.entry.build(**self.options)
         if os.environ.get("RANK", "0") == "0":
             check_folder(self.run_dir)
         splits = self._load()
