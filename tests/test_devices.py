@@ -212,7 +212,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.resize_shorter_side": lambda machine: data.resize_shorter_side(pixels(machine), 20),
     "archzoo.data.describe_prepared": lambda machine: data.restore_prepared(
         data.describe_prepared(machine.prepared(), SHORT.preprocessing, machine.images())
-    ).center_crop(machine.images().take(torch.arange(3)).cpu()),
+    ).center_crop(data.stack(machine.images().take(torch.arange(3))).cpu()),
     "archzoo.data.fit_size": lambda machine: data.fit_size(pixels(machine)[None], (20, 24)),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),

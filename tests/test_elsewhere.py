@@ -1,6 +1,8 @@
 """What other libraries call networks, options and values of recipes."""
 
+import ast
 import re
+from typing import Any
 
 import pytest
 
@@ -37,8 +39,7 @@ def test_a_name_of_another_library_leads_to_the_network_with_its_parameters(name
     match = re.search(r"(?:here it is|did you mean) (\w+)(?: with (.*?))?\??$", str(refused.value))
     assert match, refused.value
     options = dict(part.split("=") for part in (match[2] or "").split(", ") if part)
-    given = {key: {"True": True}.get(value, value.strip("'")) for key, value in options.items()}
-    given |= {key: int(value) for key, value in options.items() if value.isdigit()}
+    given: dict[str, Any] = {key: ast.literal_eval(value) for key, value in options.items()}
     net = archzoo.build(match[1], device="meta", **given)
     assert sum(parameter.numel() for parameter in net.parameters()) == PUBLISHED[name] - OPTION_B.get(name, 0)
 
@@ -91,7 +92,7 @@ def test_a_pattern_is_no_name_and_aliases_are_matched_where_no_name_is() -> None
 )
 def test_an_option_of_another_library_leads_to_ours(network: str, option: str, hint: str) -> None:
     with pytest.raises(BadOption) as refused:
-        archzoo.build(network, device="meta", **{option: 1})
+        archzoo.find(network).build(**{option: 1})
     assert f"{network} has no option {option!r}: {hint}" in str(refused.value)
 
 
