@@ -77,7 +77,14 @@ class TrainingError(ArchzooError):
 
 
 class Stopped(TrainingError):
-    """A run was asked to stop and saved its state. Rerun the command to resume."""
+    """A run was asked to stop and saved its state. Rerun the command to resume.
+
+    ``signal`` is the number of the signal that asked, SIGTERM by default.
+    """
+
+    def __init__(self, message: str, signal: int = 15) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class CheckpointError(TrainingError):
@@ -98,6 +105,10 @@ class ExportError(ArchzooError):
 
 class ReportError(ArchzooError):
     """A diagram, figure, page or table cannot be made or written."""
+
+
+class OutputError(ArchzooError):
+    """A file or a folder cannot be written."""
 
 
 class EstimateError(ArchzooError):

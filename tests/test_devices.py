@@ -210,6 +210,10 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.multi_crop_144": lambda machine: data.multi_crop_144(pixels(machine), 28, (32, 36, 40, 44)),
     "archzoo.data.prepare": lambda machine: machine.prepared().center_crop(first_three(machine)),
     "archzoo.data.resize_shorter_side": lambda machine: data.resize_shorter_side(pixels(machine), 20),
+    "archzoo.data.describe_prepared": lambda machine: data.restore_prepared(
+        data.describe_prepared(machine.prepared(), SHORT.preprocessing, machine.images())
+    ).center_crop(data.stack(machine.images().take(torch.arange(3))).cpu()),
+    "archzoo.data.fit_size": lambda machine: data.fit_size(pixels(machine)[None], (20, 24)),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
     "archzoo.data.take_crops": lambda machine: data.take_crops(
@@ -274,6 +278,10 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.report.tables.torchinfo_summary": lambda machine: tables.torchinfo_summary(machine.net(), (1, 32, 32)),
     "archzoo.training.check_groups": lambda machine: training.check_groups(machine.net(), ()),
+    "archzoo.training.describe_training": lambda machine: str(
+        training.describe_training(machine.prepared(), SHORT, machine.images())
+    ),
+    "archzoo.training.match_classes": lambda machine: training.match_classes(machine.images(), [*"jihgfedcba"]).labels,
     "archzoo.training.evaluate": lambda machine: (
         training.evaluate([machine.net(), machine.net()], machine.images(), machine.prepared(), batch_size=5).loss
     ),
@@ -311,7 +319,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.weights.save": saved,
 }
 # The network goes to another machine through a file, which is ``archzoo.weights.save``.
-WITHOUT_PATH = {"archzoo.weights.push"}
+WITHOUT_PATH = {"archzoo.weights.push", "archzoo.weights.save_with"}
 
 
 def figures_of_a_run(machine: Machine) -> None:

@@ -29,7 +29,14 @@ ELSEWHERE = (
     "mine.nets",
     "--install-completion",
 )
-LONG = ("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun")
+LONG = (
+    *("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun"),
+    *(
+        "archzoo evaluate",
+        "archzoo predict",
+        "archzoo info run",
+    ),  # of a trained network: tests/training/test_trained.py
+)
 # Commands of a shell, which other tests run where they can be run.
 SETUP = ("git ", "cd ", "make ", "pip ", "source ")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

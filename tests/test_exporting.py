@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archzoo
 from archzoo import exporting
-from archzoo.errors import ExportError, InputError, MissingDependency
+from archzoo.errors import ExportError, InputError, MissingDependency, OutputError
 from archzoo.exporting import export
 from archzoo.inference import optimize
 from archzoo.layers import Net
@@ -125,8 +125,8 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypa
     unknown: Any = "tflite"
     with pytest.raises(ExportError, match="to must be 'onnx' or 'pt2', not 'tflite'"):
         export(nn.Flatten(), tmp_path / "net", unknown, (1, 4, 4))
-    with pytest.raises(ExportError, match="could not write"):
-        export(nn.Sequential(nn.Flatten()), tmp_path / "none" / "net.pt2", "pt2", (1, 4, 4))
+    with pytest.raises(OutputError, match="cannot be written"):
+        export(nn.Sequential(nn.Flatten()), "/proc/none/net.pt2", "pt2", (1, 4, 4))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependency, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
         export(nn.Flatten(), tmp_path / "net.onnx", "onnx", (1, 4, 4))

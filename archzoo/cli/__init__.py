@@ -1,9 +1,11 @@
 """The command line: one function per command, each a call or two of the library.
 
-Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit, 2 a wrong request.
-Any other exception is a bug and shows its traceback.
+Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit or an unreadable
+picture, 2 a wrong request, 128 and the number of the signal where one stopped a run. Any other exception is a bug and
+shows its traceback.
 """
 
+import errno
 import os
 import sys
 import warnings
@@ -15,14 +17,18 @@ import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
+from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
+from archzoo.cli import _predicting as predicting
 from archzoo.cli import _recipes as recipes
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
 
+# What a machine may refuse at any time, and is no bug: full and read-only disks, limits, missing rights.
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 COMMANDS = (
-    networks.list_networks,
+    listing.list_networks,
     networks.info,
     networks.audit,
     costs.profile,
@@ -35,6 +41,8 @@ COMMANDS = (
     recipes.recipe,
     training.train,
     training.finetune,
+    predicting.evaluate,
+    predicting.predict,
 )
 
 app = typer.Typer(
@@ -66,12 +74,37 @@ def archzoo(
 def main() -> NoReturn:
     """Run the command line."""
     warnings.showwarning = lambda message, *_, **__: log(str(message).removeprefix("archzoo: "))
+    _open_standard_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ArchzooError as error:
         log(str(error))
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE:
+            raise
+        _discard_output()
+        log(f"{error.filename or 'output'} cannot be written: {error.strerror}")
+        sys.exit(2)
     sys.exit(0)
+
+
+def _open_standard_streams() -> None:
+    """Write to nowhere what was closed by the shell: print takes standard output where standard error is None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """Write to nowhere what is buffered yet: Python would fail to write it a second time at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # not a file, as in a notebook
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115

@@ -8,6 +8,7 @@ import typer
 
 from archzoo import find
 from archzoo.cli._arguments import Name, Options, log, read_options
+from archzoo.files import check_writable
 
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
 
@@ -50,6 +51,7 @@ def save(
 
     entry = find(name)
     given = read_options(entry, options or [])
+    check_writable(target)
     net = build_pretrained(entry, source, given, trained_as=trained_as or None, new_head=False)
     described = archzoo.weights.described_options(entry, source, given)
     archzoo.weights.save(net, target, entry.name, **described)
@@ -71,6 +73,7 @@ def convert(
 
     entry = find(name)
     given = read_options(entry, options or [])
+    check_writable(target)
     archzoo.weights.convert(source, target, entry.name, to.value, trained_as=trained_as or None, **given)
     log(f"wrote {target}")
 
@@ -99,6 +102,7 @@ def export(
     given = read_options(entry, options or [])
     size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
     target = output or Path(f"{entry.name}.{to.value}")
+    check_writable(target)
     if weights:
         net = build_pretrained(entry, weights, given, trained_as=trained_as or None, new_head=False)
     else:

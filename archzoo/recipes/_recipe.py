@@ -1,6 +1,5 @@
 """One training run as a paper describes it: a typed value, checked when it is made. Imports no torch."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -13,6 +12,7 @@ from archzoo.recipes._preprocessing import Normalize, Preprocessing
 from archzoo.recipes._protocols import Protocol, SingleCrop
 from archzoo.recipes._regularizers import Regularizer
 from archzoo.recipes._schedules import Duration, Schedule
+from archzoo.recipes._synonyms import value_hint
 from archzoo.recipes._transforms import Transform
 
 # Training images of each dataset that a recipe names.
@@ -227,8 +227,8 @@ def _plural(kind: type) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"a recipe has no {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}")
+    near = value_hint(name, known)
+    return f"a recipe has no {name!r}" + (f": did you mean {near!r}?" if near else f"; it has {', '.join(known)}")
 
 
 def _plain(value: Any) -> Any:

@@ -12,6 +12,7 @@ from archzoo.errors import BadOption, RegistrationError
 from archzoo.options import describe_type, hint, is_of_type, signature_of
 from archzoo.paper import Paper
 from archzoo.registry._docstrings import differences_in
+from archzoo.registry._synonyms import option_hint
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,9 @@ class Entry:
 
     def _check(self, types: Mapping[str, Any], name: str, value: Any) -> None:
         if name not in types:
-            raise BadOption(f"{self.name} has no option {name!r}{hint(name, types)} (options: {', '.join(types)})")
+            raise BadOption(
+                f"{self.name} has no option {name!r}{option_hint(name, types)} (options: {', '.join(types)})"
+            )
         if not is_of_type(value, types[name]):
             raise BadOption(f"{self.name}: {name} must be {describe_type(types[name])}, not {value!r}")
         if name in self.fixed and value != self.fixed[name]:

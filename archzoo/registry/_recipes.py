@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 
 from archzoo.errors import RecipeError, UnknownName
 from archzoo.recipes import DEFAULT_RECIPES, Recipe
+from archzoo.registry._loading import plain
 from archzoo.registry._networks import find, papers
 
 
@@ -19,7 +20,7 @@ def find_recipe(name: str, data: str = "") -> Recipe:
     are, and where no recipe is published for a network.
     """
     for recipe in recipes():
-        if recipe.name == name:
+        if plain(recipe.name) == plain(name):
             return recipe
     try:
         entry = find(name)

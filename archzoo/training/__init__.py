@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from archzoo.training._result import TrainResult
     from archzoo.training._runs import Job, Setup, default_run_dir, run
     from archzoo.training._scores import Score, mean_and_deviation
+    from archzoo.training._trained import Trained, describe_training, load_trained, match_classes
     from archzoo.training._trainer import train
 
 __all__ = [
@@ -31,12 +32,16 @@ __all__ = [
     "Score",
     "Setup",
     "TrainResult",
+    "Trained",
     "check_groups",
     "choose_recipe",
     "default_run_dir",
+    "describe_training",
     "evaluate",
     "launch",
+    "load_trained",
     "log_to_stderr",
+    "match_classes",
     "mean_and_deviation",
     "predict",
     "prefers_channels_last",
@@ -53,12 +58,16 @@ _MODULES = {
     "Score": "_scores",
     "Setup": "_runs",
     "TrainResult": "_result",
+    "Trained": "_trained",
     "check_groups": "_optimizer",
     "choose_recipe": "_choosing",
     "default_run_dir": "_runs",
+    "describe_training": "_trained",
     "evaluate": "_evaluation",
     "launch": "_distributed",
+    "load_trained": "_trained",
     "log_to_stderr": "_logs",
+    "match_classes": "_trained",
     "mean_and_deviation": "_scores",
     "predict": "_evaluation",
     "prefers_channels_last": "_precision",

@@ -1,6 +1,7 @@
 """Training by a recipe, in one process or several. A run that was killed resumes, and its weights are bit-identical."""
 
 import math
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -13,10 +14,11 @@ from torch import Tensor, nn
 from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
 from archzoo.errors import Stopped, TrainingError
 from archzoo.layers import Net, device_of
-from archzoo.recipes import Protocol, Recipe, SingleCrop
+from archzoo.recipes import Protocol, Recipe, SingleCrop, spell_seconds
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
 from archzoo.training._batch_norms import check_has_batch_norm, estimate_batch_norms
+from archzoo.training._checking import check_classes
 from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
@@ -25,12 +27,13 @@ from archzoo.training._passes import GraphedPass
 from archzoo.training._placing import place
 from archzoo.training._precision import gpu_kernels, resolve
 from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
+from archzoo.training._reporting import Pulse, introduce
 from archzoo.training._result import TrainResult, describe_result, write_result
 from archzoo.training._run_dir import claim_run_dir, describe_run
 from archzoo.training._scores import Score
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
-from archzoo.training._stopping import on_sigterm
+from archzoo.training._stopping import on_stop_signal
 from archzoo.training._utilization import Utilization
 
 CHECK_INTERVAL = 20  # iterations between two checks of the loss and of signals, on an accelerator
@@ -68,7 +71,7 @@ def train(
     Raises:
         TrainingError: For a config that does not fit, a run directory of another run, or a loss that is NaN or
             infinite.
-        Stopped: After SIGTERM, with the state saved.
+        Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
         CheckpointError: If a checkpoint cannot be written.
     """
     trainer = Trainer(
@@ -107,24 +110,37 @@ class Trainer:
         check_batch_size(recipe.batch_size, splits.train, distributed.world_size)
         if recipe.batch_norm_images:
             check_has_batch_norm(net)
+        check_classes(net, splits.test, prepared, recipe.protocol)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
         self.run_dir, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
         self.duration = recipe.duration(len(splits.train))
         self.sums = DeviceSums(distributed.device)
-        self.stop_requested = False
+        self.stop_signal = 0
+        self.pulse = Pulse(log, self.duration)
         self.state = TrainState(net, recipe, self.config, distributed, parameter_groups)
         self.placed = place(splits, prepared, self.config, distributed.device)
         self.graphed = self._graphed()
         self.utilization = Utilization(net, self.config, distributed)
         claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
         self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
+        self.introduction = introduce(
+            description.get("network", type(net).__name__),
+            net,
+            splits,
+            recipe,
+            self.config,
+            distributed.device,
+            run_dir,
+        )
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
-        with on_sigterm(self._request_stop), gpu_kernels(self.config, self.distributed.device):
+        with on_stop_signal(self._request_stop), gpu_kernels(self.config, self.distributed.device):
             try:
+                self._introduce()
                 self.resume()
+                self.pulse.start(self.progress.iteration)
                 while not self.is_done:
                     self.train_epoch()
                 return self.finish()
@@ -142,8 +158,13 @@ class Trainer:
 
         return GraphedPass(whole_batch, list(self.state.net.parameters()), self.log)
 
-    def _request_stop(self) -> None:
-        self.stop_requested = True
+    def _introduce(self) -> None:
+        if self.distributed.is_main:
+            for line in self.introduction:
+                self.log(line)
+
+    def _request_stop(self, number: int) -> None:
+        self.stop_signal = number
 
     @property
     def progress(self) -> Progress:
@@ -178,7 +199,7 @@ class Trainer:
                 if is_last or self.distributed.device.type == "cpu" or index % CHECK_INTERVAL == 0:
                     self._check(began, is_last=is_last)
         self._end_epoch(epoch, time.perf_counter() - began)
-        stop = torch.tensor(float(self.stop_requested), device=self.distributed.device)
+        stop = torch.tensor(float(self.stop_signal > 0), device=self.distributed.device)
         if self.distributed.all_reduce(stop) and not self.is_done:
             raise self._stopped()
 
@@ -203,7 +224,8 @@ class Trainer:
         loss, errors = self.sums.take()
         self.progress.loss += loss
         self.progress.errors += errors
-        flags = [not math.isfinite(loss), self.stop_requested]
+        self.pulse.train(self.progress.iteration, lambda: self.progress.loss / max(self.progress.images, 1))
+        flags = [not math.isfinite(loss), self.stop_signal > 0]
         reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
         diverged, stop = self.distributed.all_reduce(reduced).tolist()
         if diverged:
@@ -229,7 +251,10 @@ class Trainer:
         return self.recipe.lr * self.progress.rate_factor(self.recipe.schedule, self.duration, last)
 
     def _stopped(self) -> Stopped:
-        return Stopped(f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume")
+        return Stopped(
+            f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume",
+            self.stop_signal or signal.SIGTERM,
+        )
 
     def _reduced_sums(self) -> list[float]:
         """Loss, errors and images of this epoch so far, over all processes."""
@@ -247,11 +272,13 @@ class Trainer:
         self.state.save(self.run_dir)
         if self.history is not None:
             self.history.write(self.progress.history)
+            left = "" if self.is_done else f", {spell_seconds(self.pulse.left(self.progress.iteration))} left"
+            self.pulse.note()
             self.log(
                 f"epoch {epoch + 1} of {math.ceil(self.duration.iterations / self.duration.per_epoch)}: "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
                 f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
-                f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "")
+                f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "") + left
             )
 
     def _row(self, epoch: int, seconds: float) -> Row:
@@ -282,6 +309,7 @@ class Trainer:
             batch_size=max(self.recipe.batch_size, 32),
             distributed=Distributed(device=self.distributed.device) if self.config.sharded else self.distributed,
             workers=self.config.workers,
+            progress=lambda done, total: self.pulse.evaluate(images.name, done, total),
         )
 
     def finish(self) -> TrainResult:

@@ -46,10 +46,8 @@ def draw_predictions(
 
     The suffix of ``path`` chooses the format, such as .png. Raises MissingDependency without Pillow.
     """
-    try:
-        from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
+    load_pillow()
+    from PIL import Image, ImageDraw
 
     count = min(rows * columns, len(images))
     chosen = images.subset(torch.linspace(0, len(images) - 1, count).long()).readable()
@@ -63,6 +61,14 @@ def draw_predictions(
         sheet.paste(_thumbnail(chosen, number, side), (left, top))
         _write_label(pen, (left, top + side + 2), chosen, number, probabilities[number])
     sheet.save(path)
+
+
+def load_pillow() -> None:
+    """Raise MissingDependency without Pillow."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
 
 
 def _thumbnail(images: ImageSet, number: int, side: int) -> Any:

@@ -1,16 +1,20 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
 from archzoo.weights._building import build_pretrained, described_options, load
+from archzoo.weights._describing import WeightsFile, check_describes, describe_file
 from archzoo.weights._hub import from_hub, push
 from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, PublishedWeights, normalization
-from archzoo.weights._saving import convert, save
+from archzoo.weights._saving import convert, save, save_with
 
 __all__ = [
     "PUBLISHED",
     "PublishedWeights",
+    "WeightsFile",
     "build_pretrained",
+    "check_describes",
     "convert",
+    "describe_file",
     "described_options",
     "from_hub",
     "initialize_from",
@@ -18,4 +22,5 @@ __all__ = [
     "normalization",
     "push",
     "save",
+    "save_with",
 ]

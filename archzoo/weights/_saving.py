@@ -23,6 +23,13 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     A network that is compiled, parallel or otherwise wrapped is written as the network inside. The write is atomic.
     Raises WeightsError if name and options do not build this network, or on a failed write.
     """
+    save_with(net, path, name, options, {})
+
+
+def save_with(
+    net: nn.Module, path: str | Path, name: str, options: Mapping[str, Any], metadata: Mapping[str, str]
+) -> None:
+    """As ``save``, with further texts in the metadata of the file."""
     entry = find(name)
     state = state_of(net)
     meta = build_on_meta(entry, options).state_dict()
@@ -32,7 +39,7 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
         differing = sorted(part for part in shapes.keys() | expected.keys() if shapes.get(part) != expected.get(part))
         raise WeightsError(f"this is no {entry.name} with these options: {', '.join(differing[:3])} would differ")
     _check_values(state, meta)
-    write_state(path, state, write_metadata(Description(entry.name, options)))
+    write_state(path, state, {**metadata, **write_metadata(Description(entry.name, options))})
 
 
 def state_of(net: nn.Module) -> State:

@@ -16,6 +16,7 @@ from archzoo.report.tables._differences import differences_latex, differences_ma
 from archzoo.report.tables._text import as_plain_text, cell, csv_table, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
+PAGE = 120  # columns of the table of claims, in which text is wrapped
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
 PARTS = r"\b(features|classifier)\.(?=\w)"
 COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
@@ -28,10 +29,10 @@ def write_audit(results: Sequence[AuditResult], form: Format, differences: Seque
 
 
 def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
-    """The terminal tables without colors, followed by the number of claims per verdict."""
-    tables = [audit_table(results)] if results else []
-    tables += [differences_table(differences)] if differences else []
-    return "".join(f"{as_plain_text(table)}\n" for table in tables) + f"{summary(results)}.\n"
+    """The tables without colors, with the reasons below the claims, followed by the number of claims per verdict."""
+    parts = [as_plain_text(audit_table(results, why=False), PAGE), *(f"{reason}\n" for reason in reasons(results))]
+    parts += [as_plain_text(differences_table(differences))] if differences else []
+    return "".join(f"{part}\n" for part in parts) + f"{summary(results)}.\n"
 
 
 def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
@@ -45,12 +46,12 @@ def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) 
 
 
 def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
-    """A header and one line per claim; ``ours`` is written like the printed number.
+    """A header and one line per claim; ``ours`` is a number, or the side lengths of a size with dashes between.
 
     A line whose verdict is "differs" has a difference from the released code, under ``why``.
     """
     head = list(AuditResult.__dataclass_fields__)
-    rows = [{**asdict(result), "ours": result.ours_text} for result in results]
+    rows = [{**asdict(result), "ours": _plain(result.ours)} for result in results]
     rows += [
         {"name": name, "paper": entry.paper, "verdict": "differs", "why": sentence}
         for entry in differences
@@ -58,6 +59,10 @@ def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -
         for sentence in entry.sentences
     ]
     return csv_table(head, [[str(row.get(column, "")) for column in head] for row in rows])
+
+
+def _plain(ours: float | tuple[int, ...]) -> float | str:
+    return "-".join(map(str, ours)) if isinstance(ours, tuple) else ours
 
 
 def as_markdown(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:

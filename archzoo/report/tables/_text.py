@@ -16,10 +16,10 @@ def cell(text: str) -> Text:
     return Text(one_line(text))
 
 
-def as_plain_text(table: Table) -> str:
-    """A terminal's table without colors, as wide as it is, with a line break at the end."""
+def as_plain_text(table: Table, width: int | None = None) -> str:
+    """A terminal's table without colors, as wide as it is or of this width, with a line break at the end."""
     out = io.StringIO()
-    Console(file=out, width=10_000).print(table)
+    Console(file=out, width=width or 10_000).print(table)
     return "".join(f"{line.rstrip()}\n" for line in out.getvalue().splitlines())
 
 
