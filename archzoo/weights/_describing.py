@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from archzoo.errors import WeightsError
-from archzoo.weights._reading import read_state
 from archzoo.weights._metadata import read_metadata
+from archzoo.weights._reading import read_state
 
 
 @dataclass(frozen=True)
