@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import nn
 
-import archzoo
 from archzoo.errors import BadOption, DeviceError, ExportError, InputError, MissingDependency
 from archzoo.inference import EngineNetwork, optimize
 from archzoo.inference import _engines as engines
@@ -29,12 +28,12 @@ def tiny() -> nn.Module:
 @pytest.mark.filterwarnings("ignore")  # of the exporter and the engines
 @pytest.mark.parametrize("engine", ENGINES)
 def test_an_engine_computes_the_same_for_any_batch_size_and_number_of_threads(engine: Any) -> None:
-    net = archzoo.build("lenet5_textbook").eval()
+    net = tiny().eval()
     fast = optimize(net, engine=engine)
     threads = torch.get_num_threads()
     with torch.no_grad():
         for batch in (1, 5):
-            images = torch.randn(batch, *archzoo.find("lenet5_textbook").input_size)
+            images = torch.randn(batch, 3, 8, 8)
             torch.testing.assert_close(fast(images), net(images), atol=1e-4, rtol=1e-4)
         assert isinstance(fast, EngineNetwork)
         assert [count for _, count in fast.runs] == [threads]
@@ -51,7 +50,7 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         built.append(threads)
         return lambda images: NETS[0](images)
 
-    NETS: list[nn.Module] = [tiny().eval()]  # noqa: N806
+    NETS: list[nn.Module] = [tiny().eval().requires_grad_(False)]  # noqa: N806
     monkeypatch.setattr(engines, "export", lambda net, path, to, size: 0.0)
     monkeypatch.setattr(engines, "import_package", lambda name, engine: None)
     monkeypatch.setitem(engines.RUNS, "onnxruntime", run_torch)
@@ -75,7 +74,7 @@ def test_an_engine_is_built_once_for_each_size_and_number_of_threads(
 
 def test_an_engine_that_computes_something_else_is_refused(runs: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     def wrong(path: Any, threads: int, dtype: torch.dtype | None) -> Any:
-        return lambda images: 2 * tiny().eval()(images)
+        return lambda images: 2 * tiny().eval().requires_grad_(False)(images)
 
     monkeypatch.setitem(engines.RUNS, "onnxruntime", wrong)
     with pytest.raises(ExportError, match=r"onnxruntime computes something else: 1\.0e\+00"):

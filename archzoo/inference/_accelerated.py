@@ -28,7 +28,7 @@ class Graph:
 
     def __init__(self, run: Run, images: Tensor, pool: Any) -> None:
         self.images = images.clone()
-        stream = torch.cuda.Stream(images.device)
+        stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
         stream.wait_stream(torch.cuda.current_stream(images.device))
         with torch.cuda.stream(stream):
             for _ in range(3):  # libraries allocate and choose algorithms, which cannot be captured
@@ -88,7 +88,8 @@ class AcceleratedNetwork(nn.Module):
 
     def _apply(self, fn: Any, recurse: bool = True) -> "AcceleratedNetwork":
         self.release()
-        return super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        return self
 
     def forward(self, images: Tensor) -> Any:
         device = device_of(self)

@@ -46,7 +46,7 @@ class FusedForward:
             and images.device.type == "cpu"
             and images.dim() == 4
             and is_fast_on_cpu(images.dtype)
-            and not (torch.jit.is_tracing() or torch.is_autocast_enabled("cpu"))
+            and not (torch._C._get_tracing_state() or torch.is_autocast_enabled("cpu"))
             and not (torch.is_grad_enabled() and self.requires_grad(images))
             and not is_watched(self.net)
         )
@@ -66,7 +66,7 @@ def program_of(net: nn.Module) -> Program:
 
 def is_fast_on_cpu(dtype: torch.dtype) -> bool:
     """Whether oneDNN has its fused operators for a type on this processor."""
-    if not torch.backends.mkldnn.is_available() or not torch.backends.mkldnn.enabled:  # type: ignore[attr-defined]
+    if not torch._C._has_mkldnn or not torch.backends.mkldnn.enabled:
         return False
     return dtype == torch.float32 or (dtype == torch.bfloat16 and has_bfloat16_instructions())
 
@@ -79,7 +79,7 @@ def has_bfloat16_instructions() -> bool:
 
 def is_watched(net: nn.Module) -> bool:
     """Whether modules do more than in eval mode: training, hooks, or a mode of torch that sees every operator."""
-    modes = _get_current_dispatch_mode(), _get_current_function_mode()
+    modes = _get_current_dispatch_mode(), _get_current_function_mode()  # type: ignore[no-untyped-call]
     everywhere = torch_module._global_forward_hooks, torch_module._global_forward_pre_hooks
     inside = (module.training or (module is not net and is_hooked(module)) for module in net.modules())
     return any(mode is not None for mode in modes) or any(everywhere) or any(inside)

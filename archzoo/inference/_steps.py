@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, fx, nn
@@ -12,7 +12,9 @@ CHANNELS_LAST = torch.channels_last
 
 @dataclass(eq=False)
 class FusedConv:
-    """A convolution, by default followed by nothing, in one call of oneDNN with weights that are packed once.
+    """A convolution, by default followed by nothing, in one call of oneDNN with weights that are packed.
+
+    They are packed anew for maps of another size: oneDNN would reorder them at every call.
 
     ``relu`` is applied to the sum of the convolution and the second input, if there is one. ``inplace`` writes the
     result over the second input. ``inputs`` are the input maps that are read, all of them or a part.
@@ -25,6 +27,7 @@ class FusedConv:
     bias: bool = True
     packed: Tensor | None = None
     source: tuple[int, int, torch.dtype] | None = None
+    size: torch.Size | None = None
 
     def is_current(self, dtype: torch.dtype) -> bool:
         """Whether the packed weights are those of the layer; True before they are packed. False for other types."""
@@ -36,27 +39,30 @@ class FusedConv:
         return True
 
     def pack(self, maps: Tensor) -> Tensor:
-        """The weights in the order that oneDNN wants for maps of this shape; it takes them for any other shape too."""
+        """The weights in the order that oneDNN wants for maps of this shape; it takes any other batch too."""
         conv = self.conv
         weight = conv.weight.detach()[:, self.inputs].contiguous(memory_format=CHANNELS_LAST)
-        self.source = source_of(conv.weight)
-        return torch.ops.mkldnn._reorder_convolution_weight(
+        self.source, self.size = source_of(conv.weight), maps.shape[2:]
+        packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(
             weight, conv.padding, conv.stride, conv.dilation, conv.groups, list(maps.shape)
         )
+        return packed
 
     def __call__(self, maps: Tensor, summand: Tensor | None = None) -> Tensor:
-        if self.packed is None:
+        if self.packed is None or self.size != maps.shape[2:]:
             self.packed = self.pack(maps)
         conv, operators = self.conv, torch.ops.mkldnn
         bias = conv.bias if self.bias else None
-        geometry = conv.padding, conv.stride, conv.dilation, conv.groups
+        layer = self.packed, bias, conv.padding, conv.stride, conv.dilation, conv.groups
+        relu = "relu" if self.relu else None
+        out: Tensor
         if summand is None:
-            kind = "relu" if self.relu else "none"
-            return operators._convolution_pointwise(maps, self.packed, bias, *geometry, kind, [], "")
-        then = ("add", None, "relu" if self.relu else None, [], "")
-        if self.inplace:
-            return operators._convolution_pointwise_.binary(summand, maps, self.packed, bias, *geometry, *then)
-        return operators._convolution_pointwise.binary(maps, summand, self.packed, bias, *geometry, *then)
+            out = operators._convolution_pointwise(maps, *layer, relu or "none", [], "")
+        elif self.inplace:
+            out = operators._convolution_pointwise_.binary(summand, maps, *layer, "add", None, relu, [], "")
+        else:
+            out = operators._convolution_pointwise.binary(maps, summand, *layer, "add", None, relu, [], "")
+        return out
 
 
 @dataclass(eq=False)
@@ -65,9 +71,9 @@ class CudnnConv(FusedConv):
 
     def __call__(self, maps: Tensor, summand: Tensor | None = None) -> Tensor:
         conv = self.conv
-        geometry = conv.stride, conv.padding, conv.dilation, conv.groups
+        geometry: Any = conv.stride, conv.padding, conv.dilation, conv.groups
         if not self.relu:
-            out = conv(maps)
+            out: Tensor = conv(maps)
             return out if summand is None else out.add_(summand)
         if summand is None:
             return torch.cudnn_convolution_relu(maps, conv.weight, conv.bias, *geometry)
@@ -165,7 +171,8 @@ def steps_of(graph: fx.Graph, root: nn.Module) -> list[Step]:
     steps = []
     for node in nodes:
         dead = [numbers[source] for source in node.all_input_nodes if last_reader.get(source) is node]
-        args, kwargs = fx.map_arg((node.args, node.kwargs), lambda source: Slot(numbers[source]))
+        slots: Any = {source: Slot(numbers[source]) for source in node.all_input_nodes}
+        args, kwargs = cast(Any, fx.map_arg((node.args, node.kwargs), slots.__getitem__))
         steps.append(Step(callable_of(node, root), args, kwargs, numbers[node], dead))
     return steps
 
@@ -185,4 +192,4 @@ def callable_of(node: fx.Node, root: nn.Module) -> Callable[..., Any]:
     if node.op == "get_attr":
         owner, _, name = target.rpartition(".")
         return lambda: getattr(root.get_submodule(owner), name)
-    return target
+    return cast(Callable[..., Any], target)
