@@ -6,7 +6,7 @@ All are measured in one run, in turn, on 8 images of the paper's size, 32 for CI
 library's network, or to ours where neither has it: seconds depend on the machine. The last column is the optimized
 network's share of the peak: of the multiply-adds a second of a 3x3 convolution of 256 maps in channels_last beside it.
 Names may be patterns; --ours measures only our network as it comes and optimized, which is quick enough for all of them
-("--ours '*'"). --engines adds onnxruntime and OpenVINO, as far as they are installed, in the same run. Exits with 1 if a
+("--ours '*'"). --engines adds onnxruntime and OpenVINO, where they are installed, in the same run. Exits with 1 if a
 network misses its bar, or is slower optimized than as it comes.
 """
 

@@ -1,6 +1,7 @@
 """Networks on the CPU by fused operators: each rewrite alone, against the modules as they are."""
 
 import copy
+import inspect
 import pickle
 from collections import Counter
 from collections.abc import Sequence
@@ -153,8 +154,19 @@ def test_each_rewrite_computes_the_same_in_fewer_steps(net: nn.Module, expected:
 
 @pytest.mark.parametrize("net", [Broadcast(), WrittenBetween()], ids=lambda net: type(net).__name__)
 def test_what_cannot_be_fused_is_computed_as_it_is(net: nn.Module) -> None:
-    """A summand of another shape is refused by oneDNN: the modules compute it. A written input stays in its order."""
-    kinds(net, MAPS)
+    """A summand of another shape is refused by oneDNN: the modules compute it, from then on alone."""
+    forward = fused(net)
+    with torch.no_grad():
+        for _ in range(2):
+            torch.testing.assert_close(forward(MAPS), net.eval()(MAPS), atol=1e-5, rtol=1e-4)
+    assert forward.program is not None
+    assert bool(forward.program.steps) == isinstance(net, WrittenBetween)
+
+
+def test_what_reads_the_signature_sees_the_networks_own() -> None:
+    forward = fused(Sum())
+    assert inspect.signature(forward) == inspect.signature(Sum().forward)
+    assert forward.__code__ is Sum.forward.__code__
 
 
 def test_only_a_summand_that_nobody_reads_again_is_overwritten() -> None:
@@ -209,7 +221,7 @@ def test_any_batch_and_size_runs_and_writes_to_weights_count() -> None:
 
 
 def test_weights_are_packed_for_the_size_of_the_maps() -> None:
-    """oneDNN reorders weights that are packed for maps of another size at every call, which takes longer than to run."""
+    """oneDNN reorders weights that are packed for maps of another size at every call, for longer than it computes."""
     fast: Any = optimize(Sum())
     with torch.no_grad():
         for side in (8, 12):

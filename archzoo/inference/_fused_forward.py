@@ -1,5 +1,6 @@
 """A forward on the CPU by oneDNN's fused operators, in place of a network's own where it computes the same."""
 
+import inspect
 from typing import Any
 
 import torch
@@ -28,16 +29,30 @@ class FusedForward:
     def __getstate__(self) -> dict[str, Any]:
         return {"net": self.net, "program": None}
 
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """That of the network's own forward, which torch.export reads."""
+        return inspect.signature(type(self.net).forward.__get__(self.net))
+
+    @property
+    def __code__(self) -> Any:
+        """The same for the names of its parameters."""
+        return type(self.net).forward.__code__
+
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if not torch.compiler.is_compiling() and len(args) == 1 and not kwargs and self.applies_to(args[0]):
-            self.program = self.program or program_of(self.net)
-            if self.program.steps and self.program.is_current(args[0].dtype):
-                try:
-                    with torch.no_grad():
-                        return self.program(args[0])
-                except (RuntimeError, ValueError):
-                    pass  # raised again below, with the network's own explanation
-        return type(self.net).forward(self.net, *args, **kwargs)
+        plain = type(self.net).forward
+        if torch.compiler.is_compiling() or len(args) != 1 or kwargs or not self.applies_to(args[0]):
+            return plain(self.net, *args, **kwargs)
+        self.program = self.program or program_of(self.net)
+        if not self.program.steps or not self.program.is_current(args[0].dtype):
+            return plain(self.net, *args)
+        try:
+            with torch.no_grad():
+                return self.program(args[0])
+        except (RuntimeError, ValueError):
+            out = plain(self.net, *args)  # raises with the network's own explanation where the images do not fit
+            self.program = Program([])  # where they do, the steps are of no use
+            return out
 
     def applies_to(self, images: Any) -> bool:
         """Whether fused operators compute what the network's modules do for these images."""
