@@ -1,4 +1,4 @@
-"""Training on one GPU, every row in one run of less than eight minutes.
+"""Training and inference on one GPU, every row in one run of less than eight minutes.
 
     python benchmarks/gpu.py [--device cuda|cpu] [--budget SECONDS] [--write] [ROW ...]
 
@@ -26,11 +26,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from inference import peer
 from torch import Tensor
 
 import archzoo
 from archzoo.data import EpochBatches, ImageSet, Splits, prepare
 from archzoo.files import write_text
+from archzoo.inference import AcceleratedNetwork, optimize
 from archzoo.recipes import Normalize, RandomCrop, RandomErasing, RandomHorizontalFlip
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, train
@@ -263,6 +265,42 @@ def transferred(bench: Bench) -> Iterator[Measured]:
             yield Measured(f"finetune {' '.join(more)}".strip(), float(not done.returncode), "ends well", 1.0)
 
 
+def inference_rows(bench: Bench, name: str) -> Iterator[Measured]:
+    """``optimize`` in bfloat16 beside torchvision's plain network, both channels_last: the rate and the latency."""
+    dtype = torch.float32 if bench.small else torch.bfloat16
+    ours = optimize(archzoo.build(name).eval(), device=bench.device, dtype=dtype)
+    theirs = peer(name)
+    assert theirs is not None
+    theirs = theirs.to(bench.device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for batch in (2 if bench.small else 256, 1):
+        side = 64 if bench.small else 224
+        images = torch.randn(batch, 3, side, side, device=bench.device, dtype=dtype)
+        images = images.to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            times = [bench.seconds(partial(net, images), 20 if batch > 1 else 100) for net in (ours, theirs)]
+        if batch > 1:
+            yield Measured(f"infer {name}, batch {batch}", batch / times[0])
+            yield Measured(f"infer {name}, batch {batch}", times[1] / times[0], "of torchvision's rate", 1.5)
+        else:
+            yield Measured(f"latency of {name}", 1000 * times[0], "ms")
+            yield Measured(f"latency of {name}, torchvision's", times[1] / times[0], "times ours", 4.0)
+        if isinstance(ours, AcceleratedNetwork):
+            choice = next(reversed(ours.choices.values()))
+            forms = ", ".join(f"{form} {1000 * seconds:.2f} ms" for form, seconds in choice.seconds.items())
+            print(f"  {name}, batch {batch}: {choice.name}, of {forms}", file=sys.stderr, flush=True)
+    if isinstance(ours, AcceleratedNetwork):
+        yield from released(bench, ours)
+
+
+def released(bench: Bench, net: AcceleratedNetwork) -> Iterator[Measured]:
+    """The memory of graphs goes back: what stays reserved is the weights and what compilers keep."""
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved(bench.device)
+    net.release()
+    torch.cuda.empty_cache()
+    yield Measured("memory reserved after release()", torch.cuda.memory_reserved(bench.device) / before, "of before")
+
+
 ROWS: dict[str, tuple[int, Callable[[Bench], Iterator[Measured]]]] = {
     "device-bits": (20, device_bits),
     "graph-bits": (40, graph_bits),
@@ -276,6 +314,10 @@ ROWS: dict[str, tuple[int, Callable[[Bench], Iterator[Measured]]]] = {
     "folder": (80, folder),
     "stochastic": (40, stochastic),
     "finetune": (60, transferred),
+    "infer-resnet50": (120, partial(inference_rows, name="resnet50_v1_5")),
+    "infer-densenet121": (200, partial(inference_rows, name="densenet121")),
+    "infer-googlenet": (120, partial(inference_rows, name="googlenet_bn")),
+    "infer-squeezenet": (90, partial(inference_rows, name="squeezenet1_1")),
 }
 
 

@@ -346,6 +346,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:this processor has no bfloat16 instructions")
 @pytest.mark.parametrize("form", FORMS)
 def test_an_optimized_network_runs(form: str, tmp_path: Path) -> None:
     def path(machine: Machine) -> Tensor:

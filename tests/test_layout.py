@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
     "exporting": {"files", "layers"},
     "files": set(),
-    "inference": {"inference", "layers"},
+    "inference": {"exporting", "inference", "layers"},
     "layers": {"layers"},
     "models": {"layers"},
     "options": set(),
