@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.layers.memory_efficient import _fused
 from archzoo.layers.memory_efficient._batch_norm import (
+    RunningStatistics,
     batch_norm_relu,
     batch_statistics,
     statistics_dtype,
-    update_running_statistics,
 )
 from archzoo.layers.memory_efficient._convolution import convolution_backward
 
@@ -83,22 +84,26 @@ def parameters_of(steps: Iterable[Step], maps: Tensor) -> list[Tensor]:
 
 
 def step_forward(
-    step: Step, maps: Tensor, parameters: Sequence[Tensor], known: tuple[Tensor, Tensor] | None = None
+    step: Step,
+    maps: Tensor,
+    parameters: Sequence[Tensor],
+    running: RunningStatistics,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, SavedTensors]:
     """The output of a step, and what it saves. ``known`` is the mean and variance of ``maps``, if already computed.
 
-    Updates the running statistics as torch's batch normalization does.
+    Adds to ``running`` what torch's batch normalization would update.
     """
     gamma, beta, weight = parameters
     norm, conv = step.norm, step.conv
     if step.trains:
         mean, variance = known or batch_statistics(maps)
-        update_running_statistics(norm, mean, variance, maps.numel() // maps.shape[1])
+        running.add(norm, mean, variance, maps.numel() // maps.shape[1])
     else:
         frozen = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         mean, variance = (statistic.to(statistics_dtype(maps), copy=True) for statistic in frozen)
     inverse_std = torch.rsqrt(variance + step.eps)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std).to(weight.dtype)
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype)
     out = torch.conv2d(activations, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     noise = F.dropout(torch.ones_like(out), step.drop) if step.drop else None
     if noise is not None:
@@ -107,17 +112,15 @@ def step_forward(
     return out, SavedTensors(gamma, beta, weight, mean, inverse_std, maps, mask)
 
 
-def step_backward(
+def convolution_gradients(
     step: Step, saved: SavedTensors, maps: Tensor, grad_out: Tensor, *, needs_weight_grad: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """The gradients of a step's input, gamma, beta and, if it is needed, weight.
-
-    Where the block has the input, the first is the gradient of the batch norm's output.
-    """
-    gamma, beta, weight, mean, inverse_std, own_maps, dropout_mask = saved
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The gradients of the ReLU's output and, if needed, of the weight; and that output, where it is read again."""
+    gamma, beta, weight, mean, inverse_std, _, dropout_mask = saved
     if dropout_mask is not None:
         grad_out = grad_out * dropout_mask / (1 - step.drop)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std)
+    fused = _fused.supports(maps)
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype if fused else None)
     grad, weight_grad = convolution_backward(
         step.conv,
         grad_out.to(weight.dtype),
@@ -125,16 +128,32 @@ def step_backward(
         weight,
         needs_weight_grad=needs_weight_grad,
     )
-    grad = grad.to(activations.dtype)
-    aten.threshold_backward.grad_input(grad, activations, 0, grad_input=grad)
-    if own_maps is None:
-        return grad, *norm_gradients(saved, maps, grad, activations), weight_grad
+    return grad, weight_grad, None if fused else activations
+
+
+def maps_gradients(
+    step: Step, saved: SavedTensors, maps: Tensor, grad: Tensor, activations: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a step's input, gamma and beta, from that of the ReLU's output, ``activations``."""
+    gamma, beta, _, mean, inverse_std, _, _ = saved
+    if activations is None:
+        return _fused.norm_relu_backward(grad, maps, (gamma, beta, mean, inverse_std), trains=step.trains)
+    grad = through_relu(grad, activations)
     del activations
     # In eval mode the kernel takes running statistics: a variance, to which it adds eps.
     variance = inverse_std if step.trains else inverse_std.pow(-2) - step.eps
     batch_norm = (gamma.to(mean.dtype), mean, variance, mean, inverse_std, step.trains, step.eps)
-    maps_grad, gamma_grad, beta_grad = aten.native_batch_norm_backward(grad, maps, *batch_norm, [True, True, True])
-    return maps_grad, gamma_grad, beta_grad, weight_grad
+    gradients: tuple[Tensor, Tensor, Tensor] = aten.native_batch_norm_backward(
+        grad, maps, *batch_norm, [True, True, True]
+    )
+    return gradients
+
+
+def through_relu(grad: Tensor, activations: Tensor) -> Tensor:
+    """The gradient of a ReLU's input, from that of its output."""
+    grad = grad.to(activations.dtype)
+    aten.threshold_backward.grad_input(grad, activations, 0, grad_input=grad)
+    return grad
 
 
 def norm_gradients(saved: SavedTensors, maps: Tensor, grad: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:
