@@ -19,10 +19,10 @@ def batch_statistics(maps: Tensor) -> tuple[Tensor, Tensor]:
     count = maps.numel() // maps.shape[1]
     if count == 1:
         raise InputError(f"Expected more than 1 value per channel when training, got input size {maps.size()}")
-    mean, variance = maps.new_zeros(2, maps.shape[1], dtype=statistics_dtype(maps))
     if maps.untyped_storage().device.type in ("cpu", "cuda"):  # these have a kernel for statistics alone
-        statistics: tuple[Tensor, Tensor] = torch.batch_norm_update_stats(maps, mean, variance, 0.0)
+        statistics: tuple[Tensor, Tensor] = torch.batch_norm_update_stats(maps, None, None, 0.0)
         return statistics
+    mean, variance = maps.new_zeros(2, maps.shape[1], dtype=statistics_dtype(maps))
     if maps.device.type == "cuda":  # a meta tensor that stands for one of CUDA: of the size of those statistics
         return mean, variance
     F.batch_norm(maps, mean, variance, training=True, momentum=1.0)  # the running variance is the unbiased one
@@ -67,10 +67,17 @@ def average(
 
 
 def batch_norm_relu(
-    maps: Tensor, gamma: Tensor, beta: Tensor, mean: Tensor, inverse_std: Tensor, dtype: torch.dtype | None = None
+    maps: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    mean: Tensor,
+    inverse_std: Tensor,
+    dtype: torch.dtype | None = None,
+    *,
+    fused: bool = False,
 ) -> Tensor:
     """Batch normalization and ReLU of maps (N, C, H, W), in a single tensor of ``dtype``, by default that of maps."""
-    if _fused.supports(maps):
+    if fused:
         return _fused.batch_norm_relu(maps, gamma, beta, mean, inverse_std, dtype or maps.dtype)
     scale = gamma * inverse_std
     shift = torch.addcmul(beta, mean, scale, value=-1)

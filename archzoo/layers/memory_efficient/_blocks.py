@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from archzoo.layers.memory_efficient import _fused
 from archzoo.layers.memory_efficient._batch_norm import RunningStatistics, batch_statistics, statistics_dtype
 from archzoo.layers.memory_efficient._gradient_sum import GradientSum
 from archzoo.layers.memory_efficient._steps import (
@@ -26,7 +27,8 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        layers = [steps_of(list(layer.children())) for layer in self]
+        fused = _fused.supports(maps)
+        layers = [steps_of(list(layer.children()), fused=fused) for layer in self]
         if not all(layers) or not needs_backward(self, maps):
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
@@ -40,7 +42,7 @@ class Transition(nn.Sequential):
 
     def forward(self, maps: Tensor) -> Tensor:
         *parts, last = self
-        steps = steps_of(parts)
+        steps = steps_of(parts, fused=_fused.supports(maps))
         if len(steps) != 1 or not needs_backward(self, maps):
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
@@ -121,7 +123,7 @@ class _BlockFunction(Function):
         saved_tensors = [SavedTensors(*tensors[i : i + fields]) for i in range(0, len(tensors), fields)]
         needs_grad = list(ctx.needs_input_grad)
         gradients: list[Tensor | None] = []
-        gradient_sum = GradientSum(joined, mean, grad_out)
+        gradient_sum = GradientSum(joined, mean, grad_out, fused=ctx.layers[0][0].fused)
         width = joined.shape[1]
         for layer in reversed(ctx.layers):
             end, width = width, width - layer[-1].conv.out_channels

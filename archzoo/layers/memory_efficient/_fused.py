@@ -15,7 +15,9 @@ from torch import Tensor
 
 CHANNELS = 64  # of a tile: two cache lines of bfloat16 maps
 ROWS = 32
-PROGRAMS = 1024  # that reduce at a time: about eight for each multiprocessor of the largest GPUs
+PROGRAMS = (
+    512  # that reduce: about four for each multiprocessor of the largest GPUs, which is all that its registers hold
+)
 FLOATS = (torch.bfloat16, torch.float16, torch.float32, torch.float64)
 
 
@@ -81,7 +83,7 @@ def launch(name: str, grid: tuple[int, ...], maps: Tensor, *arguments: Any, **se
     """Run a kernel over ``maps`` and other arguments, unless they are meta tensors, which have no values."""
     if maps.untyped_storage().device.type != "meta":
         kernel: Callable[..., Any] = getattr(kernels(), name)[grid]
-        kernel(*arguments, CHANNELS=CHANNELS, **settings)
+        kernel(*arguments, **{"CHANNELS": CHANNELS, **settings})
 
 
 def tiles(maps: Tensor) -> tuple[int, int]:
@@ -136,7 +138,10 @@ def add_gradient(
     gamma_grad, beta_grad = mean.new_empty(2, channels)
     offset, slope = sums or (gamma_grad, beta_grad)
     results = (partial, programs, gamma, inverse_std, gamma_grad, beta_grad, offset, slope, channels)
-    launch("finish", (columns,), maps, *results, ADDS=sums is not None, ROWS=ROWS)
+    few = (
+        CHANNELS // 4
+    )  # channels at a time: there is little to read, and the kernel waits for one read after the other
+    launch("finish", (-(-channels // few),), maps, *results, ADDS=sums is not None, ROWS=4 * ROWS, CHANNELS=few)
     return gamma_grad, beta_grad
 
 

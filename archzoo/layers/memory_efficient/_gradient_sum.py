@@ -15,10 +15,11 @@ class GradientSum:
     each map. The numbers of all readers are summed like the gradients, and subtracted once.
     """
 
-    def __init__(self, joined: Tensor, mean: Tensor, grad_out: Tensor) -> None:
+    def __init__(self, joined: Tensor, mean: Tensor, grad_out: Tensor, *, fused: bool) -> None:
         self.joined = joined
         self.mean = mean
         self.grad_out = grad_out
+        self.fused = fused
         self.accumulated: Tensor | None = None  # grad_out and the gradients of the readers inside, where there are any
         self.offset = torch.zeros_like(mean)
         self.slope = torch.zeros_like(mean)
@@ -61,7 +62,7 @@ class GradientSum:
         if self.accumulated is None:
             return self.grad_out[:, start:end].contiguous(memory_format=torch.channels_last)
         count = self.joined.numel() / self.joined.shape[1]
-        if _fused.supports(self.joined):
+        if self.fused:
             total, maps, mean = self.accumulated[:, start:end], self.joined[:, start:end], self.mean[start:end]
             return _fused.corrected(total, maps, mean, self.offset[start:end], self.slope[start:end], count)
         slope, mean = self.slope[start:end] / -count, self.mean[start:end]

@@ -30,6 +30,7 @@ class Step(NamedTuple):
     drop: float
     trains: bool  # whether the batch norm takes the statistics of the batch, and not frozen ones
     eps: float
+    fused: bool  # whether the kernels of ``_fused.py`` compute it
 
 
 class SavedTensors(NamedTuple):
@@ -44,11 +45,11 @@ class SavedTensors(NamedTuple):
     dropout_mask: Tensor | None
 
 
-def steps_of(parts: Sequence[nn.Module]) -> list[Step]:
+def steps_of(parts: Sequence[nn.Module], *, fused: bool = False) -> list[Step]:
     """The steps that these layers form, or an empty list if there are other layers among them."""
     starts = [i for i, part in enumerate(parts) if isinstance(part, nn.BatchNorm2d)]
     steps = [step_of(*parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
-    return [step for step in steps if step] if starts[:1] == [0] and all(steps) else []
+    return [step._replace(fused=fused) for step in steps if step] if starts[:1] == [0] and all(steps) else []
 
 
 def step_of(norm: Any, relu: Any = None, conv: Any = None, drop: Any = None, *others: nn.Module) -> Step | None:
@@ -67,7 +68,7 @@ def step_of(norm: Any, relu: Any = None, conv: Any = None, drop: Any = None, *ot
     )
     if not supported:
         return None
-    return Step(norm, conv, drop.p if drop is not None and drop.training else 0.0, norm.training, norm.eps)
+    return Step(norm, conv, drop.p if drop is not None and drop.training else 0.0, norm.training, norm.eps, False)
 
 
 def parameters_of(steps: Iterable[Step], maps: Tensor) -> list[Tensor]:
@@ -103,7 +104,7 @@ def step_forward(
         frozen = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         mean, variance = (statistic.to(statistics_dtype(maps), copy=True) for statistic in frozen)
     inverse_std = torch.rsqrt(variance + step.eps)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype)
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype, fused=step.fused)
     out = torch.conv2d(activations, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     noise = F.dropout(torch.ones_like(out), step.drop) if step.drop else None
     if noise is not None:
@@ -119,8 +120,8 @@ def convolution_gradients(
     gamma, beta, weight, mean, inverse_std, _, dropout_mask = saved
     if dropout_mask is not None:
         grad_out = grad_out * dropout_mask / (1 - step.drop)
-    fused = _fused.supports(maps)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype if fused else None)
+    dtype = weight.dtype if step.fused else None
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, dtype, fused=step.fused)
     grad, weight_grad = convolution_backward(
         step.conv,
         grad_out.to(weight.dtype),
@@ -128,7 +129,7 @@ def convolution_gradients(
         weight,
         needs_weight_grad=needs_weight_grad,
     )
-    return grad, weight_grad, None if fused else activations
+    return grad, weight_grad, None if step.fused else activations
 
 
 def maps_gradients(
