@@ -19,10 +19,12 @@ def batch_statistics(maps: Tensor) -> tuple[Tensor, Tensor]:
     count = maps.numel() // maps.shape[1]
     if count == 1:
         raise InputError(f"Expected more than 1 value per channel when training, got input size {maps.size()}")
-    if maps.untyped_storage().device.type in ("cpu", "cuda"):  # these have a kernel for statistics alone
-        statistics: tuple[Tensor, Tensor] = torch.batch_norm_update_stats(maps, None, None, 0.0)
-        return statistics
+    device = maps.untyped_storage().device.type
+    if device == "cuda":  # it has a kernel for statistics alone, which are in float32 at least
+        return torch.batch_norm_update_stats(maps, None, None, 0.0)
     mean, variance = maps.new_zeros(2, maps.shape[1], dtype=statistics_dtype(maps))
+    if device == "cpu":  # so has the CPU: in the dtype of the running statistics that it is given
+        return torch.batch_norm_update_stats(maps, mean, variance, 0.0)
     if maps.device.type == "cuda":  # a meta tensor that stands for one of CUDA: of the size of those statistics
         return mean, variance
     F.batch_norm(maps, mean, variance, training=True, momentum=1.0)  # the running variance is the unbiased one

@@ -8,7 +8,7 @@ Imports triton, which comes with PyTorch for CUDA on Linux. ``_fused.py`` calls 
 """
 
 # Triton reads annotations as its own, and names of constants are capitals.
-# mypy: allow-untyped-defs, allow-untyped-decorators
+# mypy: allow-untyped-defs, allow-incomplete-defs, allow-untyped-decorators
 # ruff: noqa: N803
 
 import triton
