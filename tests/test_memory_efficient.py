@@ -16,8 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 import archzoo
 from archzoo.layers import Net
 from archzoo.layers.memory_efficient import _convolution as convolution
+from archzoo.layers.memory_efficient import _fused
 from archzoo.profiler import memory
 from archzoo.transfer import freeze
+from tests.networks import EVERY_NET
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},
@@ -262,3 +264,32 @@ def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() 
     growth = [after - before for before, after in pairwise(plain)]
     assert growth[-1] > 1.3 * growth[0]
     assert efficient[2] < 0.4 * plain[2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "options", "size", "batch"),
+    [("densenet_bc", {"depth": 40, "k": 12}, 32, 64)] + [("densenet121", {}, 224, 128)] * EVERY_NET,
+)
+def test_a_training_step_on_a_gpu_takes_a_third_of_the_memory(
+    name: str, options: dict[str, Any], size: int, batch: int
+) -> None:
+    forms: Any = {"batch": batch, "device": "cuda", "autocast": torch.bfloat16, "channels_last": True}
+    plain, efficient = (
+        memory(archzoo.build(name, device="meta", memory_efficient=form, **options), (3, size, size), **forms)
+        for form in (False, True)
+    )
+    assert efficient.training - efficient.workspace <= 0.35 * (plain.training - plain.workspace)
+
+
+def test_rows_of_pixels_are_recognized() -> None:
+    maps = torch.empty(2, 6, 4, 3)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    assert _fused.pixel_stride(last) == _fused.pixel_stride(last[:, :4]) == _fused.pixel_stride(last[:, 1:3]) == 6
+    assert _fused.pixel_stride(last[:, :, :, :2]) is None  # a pixel is left out at the end of each row
+    assert _fused.pixel_stride(last[:, :, :1]) is None
+    assert _fused.pixel_stride(last[:1, :, :1]) == 6
+    assert _fused.pixel_stride(maps) is None
+    assert _fused.pixel_stride(maps.new_zeros(()).expand_as(maps)) is None
+    assert _fused.pixel_stride(torch.empty(5, 6, 1, 1)) == 6
+    assert _fused.pixel_stride(torch.empty(5, 6, 1, 1)[:, :2]) == 6
