@@ -266,20 +266,20 @@ def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() 
     assert efficient[2] < 0.4 * plain[2]
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("name", "options", "size", "batch"),
-    [("densenet_bc", {"depth": 40, "k": 12}, 32, 64)] + [("densenet121", {}, 224, 128)] * EVERY_NET,
-)
-def test_a_training_step_on_a_gpu_takes_a_third_of_the_memory(
-    name: str, options: dict[str, Any], size: int, batch: int
-) -> None:
-    forms: Any = {"batch": batch, "device": "cuda", "autocast": torch.bfloat16, "channels_last": True}
+@pytest.mark.skipif(not EVERY_NET, reason="takes half a minute: set EVERY_NET=1")
+def test_a_training_step_on_a_gpu_takes_a_third_of_the_memory() -> None:
     plain, efficient = (
-        memory(archzoo.build(name, device="meta", memory_efficient=form, **options), (3, size, size), **forms)
-        for form in (False, True)
+        memory(
+            archzoo.build("densenet121", device="meta", memory_efficient=memory_efficient),
+            (3, 224, 224),
+            batch=128,
+            device="cuda",
+            autocast=torch.bfloat16,
+            channels_last=True,
+        )
+        for memory_efficient in (False, True)
     )
-    assert efficient.training - efficient.workspace <= 0.35 * (plain.training - plain.workspace)
+    assert efficient.training <= 0.35 * plain.training
 
 
 def test_rows_of_pixels_are_recognized() -> None:
