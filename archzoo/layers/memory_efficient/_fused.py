@@ -32,8 +32,10 @@ def supports(maps: Tensor) -> bool:
 
     Meta tensors that stand for CUDA's need no triton.
     """
-    on_meta = maps.untyped_storage().device.type == "meta"
-    return maps.device.type == "cuda" and maps.dtype in FLOATS and maps.dim() == 4 and (on_meta or has_triton())
+    if maps.device.type != "cuda" or maps.dtype not in FLOATS or maps.dim() != 4:
+        return False
+    memory = maps.untyped_storage().device.type
+    return memory == "meta" or (memory == "cuda" and has_triton())
 
 
 def kernels() -> ModuleType:
