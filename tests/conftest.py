@@ -15,6 +15,8 @@ from archzoo.data._splits import split
 from archzoo.recipes import Normalize, RandomCrop
 from tests.shell import Shell, call
 
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before the first import of triton, which reads it
 torch.set_num_threads(1)  # pytest runs one worker a core
 # A network is thousands of small objects that stay: looking through them for cycles took a quarter of building one.
 gc.set_threshold(100_000, 50, 100)
