@@ -1,6 +1,7 @@
 """Atomic file writes: a file is replaced as a whole, or stays as it was."""
 
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,9 +11,11 @@ from pathlib import Path
 def atomic_write(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside ``target`` that replaces it once the block ends and the data is on disk.
 
-    If the block raises, ``target`` is unchanged and the temporary file is removed.
+    The path is this call's own, however many write ``target`` at once: the last one to end replaces it. If the block
+    raises, ``target`` is unchanged and the temporary file is removed.
     """
-    partial = target.with_name(f".{target.stem}.part{target.suffix}")  # some writers choose the format by the suffix
+    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    partial = target.with_name(f".{target.stem}.{own}.part{target.suffix}")  # some choose the format by the suffix
     try:
         yield partial
         with partial.open("rb+") as file:

@@ -34,6 +34,8 @@ LIGHT = {
         "paper",
         "papers",
         "printed",
+        "processes",
+        "ranges",
         "recipes",
         "registry",
     )
@@ -48,7 +50,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "paper", "profiler", "registry"},
     "claims": {"printed"},
     "cli": ANYTHING,
-    "data": {"data", "files", "recipes"},
+    "data": {"data", "files", "processes", "recipes"},
     "errors": set(),
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
     "exporting": {"files", "layers"},
@@ -61,7 +63,9 @@ MAY_IMPORT = {
     "papers": {"claims", "paper", "recipes"},
     "printed": set(),
     "profiler": {"profiler"},
-    "recipes": {"recipes"},
+    "processes": set(),
+    "ranges": set(),
+    "recipes": {"ranges", "recipes"},
     "registry": {"claims", "options", "paper", "papers", "recipes", "registry"},
     "report": {
         "auditor",
@@ -81,13 +85,15 @@ MAY_IMPORT = {
         "data",
         "files",
         "layers",
+        "processes",
         "profiler",
+        "ranges",
         "recipes",
         "registry",
         "training",
         "weights",
     },
-    "transfer": {"data", "files", "layers", "recipes", "registry", "training", "transfer"},
+    "transfer": {"data", "files", "layers", "ranges", "recipes", "registry", "training", "transfer"},
     "weights": {"files", "layers", "registry", "weights"},
 }
 
@@ -147,6 +153,7 @@ PUBLIC = {
     "archzoo",
     "archzoo.accelerators",
     *(f"archzoo.{name}" for name in ("auditor", "claims", "errors", "estimate", "exporting", "files", "options")),
+    *(f"archzoo.{name}" for name in ("processes", "ranges")),
     *(
         f"archzoo.{name}"
         for name in ("paper", "printed", "registry", "cli", "data", "inference", "layers", "models", "papers")

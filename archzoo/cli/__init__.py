@@ -6,6 +6,7 @@ Any other exception is a bug and shows its traceback.
 
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated, NoReturn
 
@@ -69,9 +70,22 @@ def main() -> NoReturn:
     try:
         app()
     except ArchzooError as error:
-        log(" ".join(str(error).split()))
+        message = " ".join(str(error).split())
+        if not _report(message, 2):
+            log(message)
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except Exception:
+        if not _report(traceback.format_exc(), 1):
+            raise
+        sys.exit(1)
     sys.exit(0)
+
+
+def _report(message: str, code: int) -> bool:
+    """Leave an error to the launcher of this process, which shows one for all of its processes; False without one."""
+    from archzoo.training import report_error
+
+    return report_error(message, code)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archzoo.training._choosing import choose_recipe
     from archzoo.training._config import RunConfig
-    from archzoo.training._distributed import Distributed, launch
+    from archzoo.training._distributed import Distributed
     from archzoo.training._evaluation import evaluate, predict
+    from archzoo.training._launching import is_launched, launch, report_error
     from archzoo.training._logs import Log, log_to_stderr
     from archzoo.training._optimizer import check_groups
     from archzoo.training._precision import prefers_channels_last
@@ -35,11 +36,13 @@ __all__ = [
     "choose_recipe",
     "default_run_dir",
     "evaluate",
+    "is_launched",
     "launch",
     "log_to_stderr",
     "mean_and_deviation",
     "predict",
     "prefers_channels_last",
+    "report_error",
     "run",
     "single_crop",
     "train",
@@ -57,11 +60,13 @@ _MODULES = {
     "choose_recipe": "_choosing",
     "default_run_dir": "_runs",
     "evaluate": "_evaluation",
-    "launch": "_distributed",
+    "is_launched": "_launching",
+    "launch": "_launching",
     "log_to_stderr": "_logs",
     "mean_and_deviation": "_scores",
     "predict": "_evaluation",
     "prefers_channels_last": "_precision",
+    "report_error": "_launching",
     "run": "_runs",
     "single_crop": "_protocols",
     "train": "_trainer",

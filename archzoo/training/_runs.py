@@ -23,6 +23,7 @@ from archzoo.training._distributed import Distributed, join
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
 from archzoo.training._trainer import train
+from archzoo.training._writing import writing
 from archzoo.weights import described_options, initialize_from, save
 
 
@@ -163,8 +164,10 @@ class Job:
                 log=setup.log,
             )
             if setup.distributed.is_main:
-                trained = self._write(result, setup.options)
-                files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
+                with writing(self.run_dir / "net.safetensors"):
+                    trained = self._write(result, setup.options)
+                with writing(self.run_dir):
+                    files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
                 setup.log(f"wrote {', '.join(files[:-1])} and {files[-1]} to {self.run_dir}")
         return result
 

@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,15 @@ from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
 from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
+from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._passes import GraphedPass
 from archzoo.training._placing import place
 from archzoo.training._precision import gpu_kernels, resolve
 from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
 from archzoo.training._result import TrainResult, describe_result, write_result
-from archzoo.training._run_dir import claim_run_dir, describe_run
+from archzoo.training._run_dir import RunDir, claimed, describe_run
 from archzoo.training._scores import Score
+from archzoo.training._shared_paths import shared_paths
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
 from archzoo.training._stopping import on_sigterm
@@ -89,6 +92,8 @@ def train(
 class Trainer:
     """One training run. ``train`` makes one and runs it to its end."""
 
+    run_dir: RunDir  # while it is trained in
+
     def __init__(
         self,
         net: Net,
@@ -108,7 +113,7 @@ class Trainer:
         if recipe.batch_norm_images:
             check_has_batch_norm(net)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
-        self.run_dir, self.distributed, self.log = run_dir, distributed, log
+        self.path, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
         self.duration = recipe.duration(len(splits.train))
         self.sums = DeviceSums(distributed.device)
@@ -117,20 +122,32 @@ class Trainer:
         self.placed = place(splits, prepared, self.config, distributed.device)
         self.graphed = self._graphed()
         self.utilization = Utilization(net, self.config, distributed)
-        claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
-        self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
+        self.description = describe_run(recipe, config, splits, description)
+        self.history: HistoryWriter | None = None
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
-        with on_sigterm(self._request_stop), gpu_kernels(self.config, self.distributed.device):
-            try:
-                self.resume()
-                while not self.is_done:
-                    self.train_epoch()
-                return self.finish()
-            finally:
-                if self.history is not None:
-                    self.history.close()
+        with (
+            on_sigterm(self._request_stop),
+            gpu_kernels(self.config, self.distributed.device),
+            claimed(self.path, self.description, self.distributed) as self.run_dir,
+            self._writing_history(),
+            shared_paths(self.state.net, lambda: self.state.path_seed) if self.config.sharded else nullcontext(),
+        ):
+            self.resume()
+            while not self.is_done:
+                self.train_epoch()
+            return self.finish()
+
+    @contextmanager
+    def _writing_history(self) -> Iterator[None]:
+        if self.distributed.is_main:
+            self.history = HistoryWriter(self.path, self.config.tensorboard)
+        try:
+            yield
+        finally:
+            if self.history is not None:
+                self.history.close()
 
     def _graphed(self) -> GraphedPass | None:
         """The pass that is captured in a CUDA graph, or None where that is not possible or not wanted."""
@@ -156,9 +173,14 @@ class Trainer:
         return self.progress.iteration >= self.duration.iterations
 
     def resume(self) -> None:
-        """Load the last checkpoint, if there is one."""
-        if self.state.load_latest(self.run_dir) and self.distributed.is_main:
-            self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        """Load the last checkpoint that can be used, if there is one, and say where bits may differ from then on."""
+        machine = self.state.load_latest(self.run_dir)
+        if machine is None or not self.distributed.is_main:
+            return
+        self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        different = describe_differences(machine, describe_machine(self.distributed))
+        if different and not self.is_done:
+            self.log(f"the last bits will differ from those of an uninterrupted run: it had {different}")
 
     # Training
 
@@ -215,7 +237,7 @@ class Trainer:
             raise self._stopped()
 
     def _diverged(self) -> TrainingError:
-        kept = checkpoints.list_checkpoints(self.run_dir)
+        kept = checkpoints.list_checkpoints(self.path)
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
             f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
@@ -245,14 +267,19 @@ class Trainer:
         if self.recipe.select == "best":
             self.state.keep_if_best(row["validation_error"])
         self.state.save(self.run_dir)
-        if self.history is not None:
-            self.history.write(self.progress.history)
+        self._write_history()
+        if self.distributed.is_main:
             self.log(
                 f"epoch {epoch + 1} of {math.ceil(self.duration.iterations / self.duration.per_epoch)}: "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
                 f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
                 f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "")
             )
+
+    def _write_history(self) -> None:
+        if self.history is not None:
+            self.run_dir.check()
+            self.history.write(self.progress.history)
 
     def _row(self, epoch: int, seconds: float) -> Row:
         progress = self.progress
@@ -287,8 +314,8 @@ class Trainer:
     def finish(self) -> TrainResult:
         """Evaluate the test set once, and write the result."""
         state, net = self.state, self.state.evaluated_net
-        if state.best_state is not None:
-            net.load_state_dict(state.best_state)
+        self._write_history()  # a run may have been killed after its last checkpoint
+        state.load_best()
         batches = self._estimate_batch_norms(net)
         test = self._evaluate([net], self.splits.test, self.recipe.protocol)
         ensemble = None
@@ -297,9 +324,10 @@ class Trainer:
             for member in members:
                 self._estimate_batch_norms(member)
             ensemble = self._evaluate(members, self.splits.test, self.recipe.protocol)
-        result = describe_result(self.run_dir, test, ensemble, self._result_values(batches))
+        result = describe_result(self.description, test, ensemble, self._result_values(batches))
         if self.distributed.is_main:
-            write_result(self.run_dir, result)
+            self.run_dir.check()
+            write_result(self.path, result)
             self.log(f"test: {test}")
             if ensemble is not None:
                 self.log(f"test, ensemble of {len(state.snapshots)} snapshots: {ensemble}")

@@ -115,7 +115,7 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet20", "--seed", "one"), "--seed must be a number, or several with commas between, not 'one'"),
         (("train", "resnet20", "--classes", "a-b"), "--classes must be numbers such as 0-4 or 1,3,5, not 'a-b'"),
         (("train", "resnet20", "--classes", "8-12"), "classes"),
-        (("train", "resnet20", "--nproc", "0"), "--nproc must be at least 1, not 0"),
+        (("train", "resnet20", "--nproc", "0"), "--nproc must be an integer from 1 to 64, not 0"),
         (("train", "resnet20", "--fsdp"), "start several with --nproc 2"),
         (("train", "resnet20", "--precision", "float16"), "bfloat16"),
         (("train", "resnet20", "--device", "gpu"), "cannot train on device 'gpu'; available: cpu"),
