@@ -26,11 +26,12 @@ def check_real(
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     if is_number and low <= value <= high and not (above and value == low) and not (below and value == high):
         return
-    finite = "finite " if math.isinf(high) else ""
     parts = [f"more than {low:g}" if above else f"at least {low:g}"]
-    if not math.isinf(high):
+    if math.isinf(high):
+        parts.append("finite")
+    else:
         parts.append(f"less than {high:g}" if below else f"at most {high:g}")
-    raise error(f"{name} must be a {finite}number of {' and '.join(parts)}, not {shown(value)}")
+    raise error(f"{name} must be {' and '.join(parts)}, not {shown(value)}")
 
 
 def shown(value: Any) -> str:

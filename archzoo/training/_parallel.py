@@ -1,5 +1,6 @@
 """A network over several processes: wrapped by DDP or FSDP2, and its state dicts in full."""
 
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -32,6 +33,8 @@ def _shard(net: Net) -> None:
     """
     from torch.distributed.fsdp import fully_shard
 
+    # Nothing here changes logits in place.
+    warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
     for part in net.features.children() if type(net.features).forward is nn.Sequential.forward else ():
         if any(parameter.requires_grad for parameter in part.parameters()):
             fully_shard(part)

@@ -11,8 +11,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
-from archzoo.errors import Stopped, TrainingError
+from archzoo.data import (
+    Batch,
+    EpochBatches,
+    ImageSet,
+    Prepared,
+    Splits,
+    check_batch_size,
+    load_batches,
+    watched_workers,
+)
+from archzoo.errors import DataError, Stopped, TrainingError
 from archzoo.layers import Net, device_of
 from archzoo.recipes import Protocol, Recipe, SingleCrop
 from archzoo.training import _checkpoints as checkpoints
@@ -134,10 +143,19 @@ class Trainer:
             self._writing_history(),
             shared_paths(self.state.net, lambda: self.state.path_seed) if self.config.sharded else nullcontext(),
         ):
-            self.resume()
-            while not self.is_done:
-                self.train_epoch()
-            return self.finish()
+            try:
+                with watched_workers():  # their end is told by a signal, wherever this process is
+                    return self._train_and_test()
+            except DataError as error:
+                if self.stop_requested:  # SIGTERM was sent to all processes, and ended those that prepare batches
+                    raise Stopped("stopped; rerun the command to resume from the last checkpoint") from error
+                raise
+
+    def _train_and_test(self) -> TrainResult:
+        self.resume()
+        while not self.is_done:
+            self.train_epoch()
+        return self.finish()
 
     @contextmanager
     def _writing_history(self) -> Iterator[None]:
