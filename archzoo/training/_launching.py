@@ -48,6 +48,7 @@ class Launched:
     Attributes:
         processes: How many.
         arguments: What each is called with.
+        command: What they are arguments of.
         ranks: The processes, by rank.
         pipes: Where each writes why it ends.
         received: What each has written there, by rank.
@@ -56,6 +57,7 @@ class Launched:
 
     processes: int
     arguments: list[str]
+    command: tuple[str, ...] = (sys.executable, "-m", "archzoo")
     ranks: list[subprocess.Popen[bytes]] = field(default_factory=list)
     pipes: list[FileIO] = field(default_factory=list)
     received: dict[int, bytes] = field(default_factory=dict)
@@ -113,7 +115,7 @@ class Launched:
             signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the launcher, which ends all of them
 
         return subprocess.Popen(
-            [sys.executable, "-m", "archzoo", *self.arguments],
+            [*self.command, *self.arguments],
             env=environment,
             pass_fds=(errors, server.fileno()) if rank == 0 else (errors,),
             preexec_fn=prepare,
@@ -128,7 +130,9 @@ class Launched:
                 end = time.monotonic() + GRACE
             time.sleep(INTERVAL)
         self._receive()
-        return self._show_first([process.poll() for process in self.ranks])
+        codes = [process.poll() for process in self.ranks]
+        self.end()
+        return self._show_first(codes)
 
     def _receive(self) -> None:
         for rank, pipe in enumerate(self.pipes):

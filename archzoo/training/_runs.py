@@ -18,7 +18,7 @@ from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
-from archzoo.training._config import RunConfig
+from archzoo.training._config import RunConfig, check_ranges
 from archzoo.training._distributed import Distributed, join
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
@@ -135,6 +135,7 @@ class Job:
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
             raise TransferError("init_layers names layers of another network: give its weights file as init_from")
+        check_ranges(self.config, self.recipe)
 
     def run(
         self,
