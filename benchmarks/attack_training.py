@@ -91,7 +91,7 @@ def random_images(size: tuple[int, int, int]) -> Splits:
 
 def size_for(name: str) -> tuple[int, int, int]:
     """A small size that the network takes."""
-    channels, height, width = archzoo.find(name).input_size
+    channels, height, _ = archzoo.find(name).input_size
     fixed = name.startswith(("lenet", "vgg", "alexnet", "zfnet", "fractalnet"))
     side = height if fixed else 64 if height > 64 else 16
     return channels, side, side

@@ -81,7 +81,7 @@ class ImageSet:
         return self
 
     def take(self, indices: Tensor) -> Images:
-        """The images at these indices, as bytes. Raises DataError where the file that they are mapped from is cut off."""
+        """The images at these indices, as bytes. Raises DataError where the file they are mapped from is cut off."""
         self.check_file()  # else reading beyond its end would kill the process
         if self._rows is not None and self.size is not None:
             rows = self._rows[self.offsets[indices] // self._rows.shape[1]]

@@ -78,10 +78,10 @@ def train(
         log: Called with each line for people.
 
     Raises:
-        TrainingError: For a config that does not fit, a run directory of another run, or a loss that is NaN or
-            infinite.
+        TrainingError: For a config that does not fit, a run directory of another run or in use by another process, a
+            file of it that cannot be written, or a loss that is NaN or infinite.
         Stopped: After SIGTERM, with the state saved.
-        CheckpointError: If a checkpoint cannot be written.
+        CheckpointError: If a checkpoint cannot be written, or none of those in the run directory can be used.
     """
     trainer = Trainer(
         net,

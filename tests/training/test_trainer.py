@@ -341,7 +341,7 @@ def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path
         ({"batch_norm_images": 64}, {}, "batch_norm_images is for networks with batch norm"),
         ({"protocol": "twice"}, {}, "protocol must be a protocol, not 'twice'"),
         ({"optimizer": "rprop"}, {}, "optimizer rprop takes no weight decay: set weight_decay=0"),
-        ({}, {"accumulate": 0}, "accumulate must be at least 1"),
+        ({}, {"accumulate": 0}, "accumulate must be an integer from 1 to 32, not 0"),
         ({}, {"sharded": True}, "FSDP shards parameters over processes"),
         ({}, {"precision": "float16"}, "float16 needs an accelerator"),
     ],
@@ -483,3 +483,16 @@ def test_sigterm_is_a_clean_stop(tmp_path: Path) -> None:
     output = run.output.read_text()
     assert "rerun the command to resume" in output
     assert "Traceback" not in output
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
+@pytest.mark.skipif(not EVERY_NET, reason="minutes: with EVERY_NET=1")
+def test_networks_that_draw_their_paths_are_sharded_interrupted_and_resumed() -> None:
+    script = Path(archzoo.__file__).parents[1] / "benchmarks" / "attack_training.py"
+    names = ("lenet5", "stochastic_depth", "fractalnet_5_16")
+    command = [sys.executable, str(script), "networks", "--networks", *names]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
+    name, tries, failures = done.stdout.strip("| \n").split(" | ")
+    assert (name, failures) == ("networks x DDP, FSDP x whole, interrupted", "0"), done.stderr
+    assert int(tries) == 13  # four for each network, and DDP against FSDP for the one that draws no paths
