@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import secrets
 import shutil
 import stat
 import tempfile
@@ -22,8 +23,9 @@ def atomic_write(target: Path) -> Iterator[Path]:
 
     Missing folders are made. A link stays a link, and the file that it names is replaced; a new file has the mode that
     the umask gives, another one keeps its own. What is no regular file, such as a device or a pipe, gets the bytes.
-    If the block raises, ``target`` is unchanged and the temporary file is removed. Raises OSError where ``target``
-    cannot be written.
+    The path is this call's own, however many write ``target`` at once: the last one to end replaces it. If the block
+    raises, ``target`` is unchanged and the temporary file is removed. Raises OSError where ``target`` cannot be
+    written.
     """
     if is_stream(target):
         with _written_through(target) as partial:
@@ -101,7 +103,8 @@ def _real(target: Path) -> Path:
 
 
 def _partial(file: Path) -> Path:
-    return file.with_name(f".{file.stem}.part{file.suffix}")  # some writers choose the format by the suffix
+    own = f"{os.getpid()}-{secrets.token_hex(4)}"
+    return file.with_name(f".{file.stem}.{own}.part{file.suffix}")  # some writers choose the format by the suffix
 
 
 def _new_mode(partial: Path) -> int:

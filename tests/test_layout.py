@@ -35,6 +35,8 @@ LIGHT = {
         "paper",
         "papers",
         "printed",
+        "processes",
+        "ranges",
         "recipes",
         "registry",
     )
@@ -49,7 +51,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "paper", "profiler", "registry"},
     "claims": {"printed"},
     "cli": ANYTHING,
-    "data": {"data", "files", "recipes"},
+    "data": {"data", "files", "processes", "recipes"},
     "errors": {"escaping"},
     "escaping": set(),
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
@@ -63,7 +65,9 @@ MAY_IMPORT = {
     "papers": {"claims", "paper", "recipes"},
     "printed": set(),
     "profiler": {"profiler"},
-    "recipes": {"recipes"},
+    "processes": set(),
+    "ranges": set(),
+    "recipes": {"ranges", "recipes"},
     "registry": {"claims", "options", "paper", "papers", "recipes", "registry"},
     "report": {
         "auditor",
@@ -83,13 +87,15 @@ MAY_IMPORT = {
         "data",
         "files",
         "layers",
+        "processes",
         "profiler",
+        "ranges",
         "recipes",
         "registry",
         "training",
         "weights",
     },
-    "transfer": {"data", "files", "layers", "recipes", "registry", "training", "transfer"},
+    "transfer": {"data", "files", "layers", "ranges", "recipes", "registry", "training", "transfer"},
     "weights": {"files", "layers", "registry", "weights"},
 }
 
@@ -152,6 +158,7 @@ PUBLIC = {
         f"archzoo.{name}"
         for name in ("auditor", "claims", "errors", "escaping", "estimate", "exporting", "files", "options")
     ),
+    *(f"archzoo.{name}" for name in ("processes", "ranges")),
     *(
         f"archzoo.{name}"
         for name in ("paper", "printed", "registry", "cli", "data", "inference", "layers", "models", "papers")

@@ -8,6 +8,7 @@ shows its traceback.
 import errno
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated, NoReturn
 
@@ -81,18 +82,34 @@ def main() -> NoReturn:
         finally:
             sys.stdout.flush()
     except ArchzooError as error:
-        log(str(error))
+        if not _report(str(error), 2):
+            log(str(error))
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
         _discard_output()
         sys.exit(0)
     except OSError as error:
         if error.errno not in MACHINE:
-            raise
+            if not _report(traceback.format_exc(), 1):
+                raise
+            sys.exit(1)
         _discard_output()
-        log(f"{error.filename or 'output'} cannot be written: {error.strerror}")
+        message = f"{error.filename or 'output'} cannot be written: {error.strerror}"
+        if not _report(message, 2):
+            log(message)
         sys.exit(2)
+    except Exception:
+        if not _report(traceback.format_exc(), 1):
+            raise
+        sys.exit(1)
     sys.exit(0)
+
+
+def _report(message: str, code: int) -> bool:
+    """Leave an error to the launcher of this process, which shows one for all of its processes; False without one."""
+    from archzoo.training import report_error
+
+    return report_error(message, code)
 
 
 def _open_standard_streams() -> None:

@@ -4,7 +4,7 @@ import difflib
 import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from enum import Enum
 from functools import wraps
@@ -16,6 +16,8 @@ import typer
 from archzoo import Entry, find
 from archzoo.cli._arguments import Changes, Name, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
+from archzoo.processes import end_with_parent
+from archzoo.ranges import check_whole
 from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes, value_hint
 from archzoo.registry import option_hint
 
@@ -315,23 +317,15 @@ def is_main_process() -> bool:
 
 
 def start_processes(nproc: int) -> None:
-    """Replace this process by torchrun if several processes are asked for, and this is not one of them."""
-    if nproc < 1:
-        raise ArchzooError(f"--nproc must be at least 1, not {nproc}")
-    if nproc > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
-        from archzoo.training import launch
+    """Run the command in several processes if that is asked for, and this is not one of them."""
+    from archzoo.training import is_launched, launch
 
-        launch(nproc, list(_without_nproc(sys.argv[1:])))
-
-
-def _without_nproc(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments for each process: torchrun would take --nproc for an abbreviation of its own option."""
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--nproc":
-            next(rest)
-        elif not argument.startswith("--nproc="):
-            yield argument
+    if is_launched():
+        end_with_parent()
+        return
+    check_whole("--nproc", nproc, 1, max(64, os.cpu_count() or 1))
+    if nproc > 1:
+        launch(nproc, sys.argv[1:])
 
 
 def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[list[str], dict[str, str]]:

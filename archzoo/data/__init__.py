@@ -18,6 +18,7 @@ from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._scanning import find_images
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
 from archzoo.data._splits import Splits, split
+from archzoo.data._workers import watched_workers
 
 __all__ = [
     "NORMALIZATION",
@@ -59,5 +60,6 @@ __all__ = [
     "stack",
     "take_crops",
     "ten_crops",
+    "watched_workers",
     "why_not_resident",
 ]

@@ -1,7 +1,7 @@
 """Packed datasets in the cache: the encoded images in one file, images.bin, with index.safetensors and about.json."""
 
 import io
-import json
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from archzoo.data._cache import folder_of, is_complete, stored
+from archzoo.data._cache import folder_of, is_complete, read_about, stored, write_about
 from archzoo.data._conversion import Conversion
 from archzoo.data._encoded import EncodedImageSet
 from archzoo.data._files import Names, PackedFile
@@ -94,29 +94,32 @@ def reduce_image(data: bytes, conversion: Conversion, shorter_side: int) -> byte
 def _write(folder: Path, name: str, classes: Sequence[str], images: Iterable[EncodedImage]) -> None:
     from safetensors.torch import save_file
 
-    lengths, labels, names = [], [], []
+    lengths, labels, names, checksums = [], [], [], []
     with open(folder / "images.bin", "wb") as file:
         for image in images:
             file.write(image.data)
             lengths.append(len(image.data))
             labels.append(image.label)
             names.append(image.name)
+            checksums.append(zlib.crc32(image.data))
     if not labels:
         raise DataError(f"{name} has no images that can be read")
     packed_names = Names.of(names)
-    index = {"lengths": torch.tensor(lengths), "labels": torch.tensor(labels)}
+    index = {name: torch.tensor(values) for name, values in (("lengths", lengths), ("labels", labels))}
+    index["checksums"] = torch.tensor(checksums)
     save_file(index | {"names": packed_names.text, "ends": packed_names.ends}, folder / "index.safetensors")
-    (folder / "about.json").write_text(json.dumps({"name": name, "classes": list(classes), "bytes": sum(lengths)}))
+    write_about(folder, {"name": name, "classes": list(classes), "bytes": sum(lengths)})
 
 
 def _read(folder: Path, conversion: Conversion, on_corrupt: OnCorrupt) -> EncodedImageSet:
     from safetensors.torch import load_file
 
     try:
-        about = json.loads((folder / "about.json").read_text())
+        about = read_about(folder)
         index = load_file(folder / "index.safetensors")
         names, lengths = Names(index["names"], index["ends"]), index["lengths"]
-        source = PackedFile(folder / "images.bin", names, lengths.cumsum(0) - lengths, lengths)
+        offsets = lengths.cumsum(0) - lengths
+        source = PackedFile(folder / "images.bin", names, offsets, lengths, index["checksums"])
         source.check()
         classes = tuple(about["classes"])
         return EncodedImageSet.of(about["name"], source, index["labels"], classes, conversion, on_corrupt)

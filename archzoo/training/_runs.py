@@ -20,12 +20,13 @@ from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
-from archzoo.training._config import RunConfig
+from archzoo.training._config import RunConfig, check_ranges
 from archzoo.training._distributed import Distributed, join
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
 from archzoo.training._trained import describe_training
 from archzoo.training._trainer import train
+from archzoo.training._writing import writing
 from archzoo.weights import described_options, initialize_from, save_with
 
 
@@ -150,6 +151,7 @@ class Job:
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
             raise TransferError("init_layers names layers of another network: give its weights file as init_from")
+        check_ranges(self.config, self.recipe)
 
     def run(
         self,
@@ -180,8 +182,10 @@ class Job:
                 log=setup.log,
             )
             if setup.distributed.is_main:
-                trained = self._write(result, setup)
-                files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
+                with writing(self.run_dir / "net.safetensors"):
+                    trained = self._write(result, setup)
+                with writing(self.run_dir):
+                    files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
                 setup.log(f"wrote {', '.join(files[:-1])} and {files[-1]} to {self.run_dir}")
         return result
 

@@ -4,6 +4,7 @@ import math
 import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
-from archzoo.errors import Stopped, TrainingError
+from archzoo.data import (
+    Batch,
+    EpochBatches,
+    ImageSet,
+    Prepared,
+    Splits,
+    check_batch_size,
+    load_batches,
+    watched_workers,
+)
+from archzoo.errors import DataError, Stopped, TrainingError
 from archzoo.layers import Net, device_of
 from archzoo.recipes import Protocol, Recipe, SingleCrop, spell_seconds
 from archzoo.training import _checkpoints as checkpoints
@@ -23,14 +33,16 @@ from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
 from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
+from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._passes import GraphedPass
 from archzoo.training._placing import place
 from archzoo.training._precision import gpu_kernels, resolve
 from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
 from archzoo.training._reporting import Pulse, introduce
 from archzoo.training._result import TrainResult, describe_result, write_result
-from archzoo.training._run_dir import claim_run_dir, describe_run
+from archzoo.training._run_dir import RunDir, claimed, describe_run
 from archzoo.training._scores import Score
+from archzoo.training._shared_paths import shared_paths
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
 from archzoo.training._stopping import on_stop_signal
@@ -69,10 +81,10 @@ def train(
         log: Called with each line for people.
 
     Raises:
-        TrainingError: For a config that does not fit, a run directory of another run, or a loss that is NaN or
-            infinite.
+        TrainingError: For a config that does not fit, a run directory of another run or in use by another process, a
+            file of it that cannot be written, or a loss that is NaN or infinite.
         Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
-        CheckpointError: If a checkpoint cannot be written.
+        CheckpointError: If a checkpoint cannot be written, or none of those in the run directory can be used.
     """
     trainer = Trainer(
         net,
@@ -91,6 +103,8 @@ def train(
 
 class Trainer:
     """One training run. ``train`` makes one and runs it to its end."""
+
+    run_dir: RunDir  # while it is trained in
 
     def __init__(
         self,
@@ -112,7 +126,7 @@ class Trainer:
             check_has_batch_norm(net)
         check_classes(net, splits.test, prepared, recipe.protocol)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
-        self.run_dir, self.distributed, self.log = run_dir, distributed, log
+        self.path, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
         self.duration = recipe.duration(len(splits.train))
         self.sums = DeviceSums(distributed.device)
@@ -122,8 +136,8 @@ class Trainer:
         self.placed = place(splits, prepared, self.config, distributed.device)
         self.graphed = self._graphed()
         self.utilization = Utilization(net, self.config, distributed)
-        claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
-        self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
+        self.description = describe_run(recipe, config, splits, description)
+        self.history: HistoryWriter | None = None
         self.introduction = introduce(
             description.get("network", type(net).__name__),
             net,
@@ -136,17 +150,39 @@ class Trainer:
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
-        with on_stop_signal(self._request_stop), gpu_kernels(self.config, self.distributed.device):
+        with (
+            on_stop_signal(self._request_stop),
+            gpu_kernels(self.config, self.distributed.device),
+            claimed(self.path, self.description, self.distributed) as self.run_dir,
+            self._writing_history(),
+            shared_paths(self.state.net, lambda: self.state.path_seed) if self.config.sharded else nullcontext(),
+        ):
             try:
-                self._introduce()
-                self.resume()
-                self.pulse.start(self.progress.iteration)
-                while not self.is_done:
-                    self.train_epoch()
-                return self.finish()
-            finally:
-                if self.history is not None:
-                    self.history.close()
+                with watched_workers():  # their end is told by a signal, wherever this process is
+                    return self._train_and_test()
+            except DataError as error:
+                if self.stop_signal:  # it was sent to all processes, and ended those that prepare batches
+                    message = "stopped; rerun the command to resume from the last checkpoint"
+                    raise Stopped(message, self.stop_signal) from error
+                raise
+
+    def _train_and_test(self) -> TrainResult:
+        self._introduce()
+        self.resume()
+        self.pulse.start(self.progress.iteration)
+        while not self.is_done:
+            self.train_epoch()
+        return self.finish()
+
+    @contextmanager
+    def _writing_history(self) -> Iterator[None]:
+        if self.distributed.is_main:
+            self.history = HistoryWriter(self.path, self.config.tensorboard)
+        try:
+            yield
+        finally:
+            if self.history is not None:
+                self.history.close()
 
     def _graphed(self) -> GraphedPass | None:
         """The pass that is captured in a CUDA graph, or None where that is not possible or not wanted."""
@@ -177,9 +213,14 @@ class Trainer:
         return self.progress.iteration >= self.duration.iterations
 
     def resume(self) -> None:
-        """Load the last checkpoint, if there is one."""
-        if self.state.load_latest(self.run_dir) and self.distributed.is_main:
-            self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        """Load the last checkpoint that can be used, if there is one, and say where bits may differ from then on."""
+        machine = self.state.load_latest(self.run_dir)
+        if machine is None or not self.distributed.is_main:
+            return
+        self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        different = describe_differences(machine, describe_machine(self.distributed))
+        if different and not self.is_done:
+            self.log(f"the last bits will differ from those of an uninterrupted run: it had {different}")
 
     # Training
 
@@ -237,7 +278,7 @@ class Trainer:
             raise self._stopped()
 
     def _diverged(self) -> TrainingError:
-        kept = checkpoints.list_checkpoints(self.run_dir)
+        kept = checkpoints.list_checkpoints(self.path)
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
             f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
@@ -270,8 +311,8 @@ class Trainer:
         if self.recipe.select == "best":
             self.state.keep_if_best(row["validation_error"])
         self.state.save(self.run_dir)
-        if self.history is not None:
-            self.history.write(self.progress.history)
+        self._write_history()
+        if self.distributed.is_main:
             left = "" if self.is_done else f", {spell_seconds(self.pulse.left(self.progress.iteration))} left"
             self.pulse.note()
             self.log(
@@ -280,6 +321,11 @@ class Trainer:
                 f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
                 f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "") + left
             )
+
+    def _write_history(self) -> None:
+        if self.history is not None:
+            self.run_dir.check()
+            self.history.write(self.progress.history)
 
     def _row(self, epoch: int, seconds: float) -> Row:
         progress = self.progress
@@ -315,8 +361,8 @@ class Trainer:
     def finish(self) -> TrainResult:
         """Evaluate the test set once, and write the result."""
         state, net = self.state, self.state.evaluated_net
-        if state.best_state is not None:
-            net.load_state_dict(state.best_state)
+        self._write_history()  # a run may have been killed after its last checkpoint
+        state.load_best()
         batches = self._estimate_batch_norms(net)
         test = self._evaluate([net], self.splits.test, self.recipe.protocol)
         ensemble = None
@@ -325,9 +371,10 @@ class Trainer:
             for member in members:
                 self._estimate_batch_norms(member)
             ensemble = self._evaluate(members, self.splits.test, self.recipe.protocol)
-        result = describe_result(self.run_dir, test, ensemble, self._result_values(batches))
+        result = describe_result(self.description, test, ensemble, self._result_values(batches))
         if self.distributed.is_main:
-            write_result(self.run_dir, result)
+            self.run_dir.check()
+            write_result(self.path, result)
             self.log(f"test: {test}")
             if ensemble is not None:
                 self.log(f"test, ensemble of {len(state.snapshots)} snapshots: {ensemble}")

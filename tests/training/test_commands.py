@@ -190,7 +190,7 @@ def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None
             "--value-range must be two numbers with a comma between",
         ),
         (("train", "resnet20", "--background", "pale"), "background must be a color, such as white or #808080, not"),
-        (("train", "resnet20", "--nproc", "0"), "--nproc must be at least 1, not 0"),
+        (("train", "resnet20", "--nproc", "0"), "--nproc must be an integer from 1 to 64, not 0"),
         (("train", "resnet20", "--fsdp"), "start several with --nproc 2"),
         (("train", "resnet20", "--precision", "float16"), "bfloat16"),
         (("train", "resnet20", "--device", "gpu"), "cannot train on device 'gpu'; available: cpu"),
