@@ -61,8 +61,9 @@ def check_writable(target: Path) -> None:
             return
         file = _real(target)
         with _folders(file.parent):
-            _partial(file).touch()
-            _partial(file).unlink()
+            probe = _partial(file)
+            probe.touch()
+            probe.unlink()
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}") from error
 

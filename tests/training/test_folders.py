@@ -192,7 +192,7 @@ def test_another_number_of_processes_or_threads_is_said(
     lines: list[str] = []
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads + 1)
     run(lines=lines)
-    assert f"it had threads {threads}, here {threads + 1}" in lines[1]
+    assert any(f"it had threads {threads}, here {threads + 1}" in line for line in lines)
     assert describe_differences(describe_machine(Distributed()), describe_machine(Distributed())) == ""
     one, two = (describe_machine(Distributed(0, count)) for count in (1, 2))
     assert describe_differences(two, one) == "processes 2, here 1"
