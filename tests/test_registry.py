@@ -292,7 +292,7 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
         Plugin("paper_itself", lambda: Paper("A third", "T. Ester", 2022, "https://example.org/3")),
     ]
     monkeypatch.setattr(_loading, "plugins", lambda: plugins)
-    _loading.loaded.cache_clear()
+    _loading.forget()
     try:
         assert archzoo.find("tiny").paper is good
         assert archzoo.find("resnet50").paper.year == 2015
@@ -303,15 +303,15 @@ def test_other_packages_add_networks_and_a_broken_one_takes_nothing_down(monkeyp
         with pytest.raises(UnknownName):
             archzoo.find("fine_name")  # a package is added as a whole or not at all
     finally:
-        _loading.loaded.cache_clear()
+        _loading.forget()
 
 
 def test_a_broken_package_is_reported_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     point = importlib.metadata.EntryPoint("lost_zoo", "no_such_package_at_all", registry.PLUGINS)
     monkeypatch.setattr(_loading, "plugins", lambda: [point])
-    _loading.loaded.cache_clear()
+    _loading.forget()
     try:
         with pytest.warns(UserWarning, match="could not load 'lost_zoo'"):
             archzoo.names()
     finally:
-        _loading.loaded.cache_clear()
+        _loading.forget()

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 from archzoo.errors import RecipeError
+from archzoo.read_only import ReadOnlyDict
 
 # torch.optim.SGD's options and defaults. The papers use SGD alone, and reading a recipe imports no torch.
 SGD_OPTIONS: Mapping[str, Any] = {
@@ -52,6 +53,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         if ":" not in self.name:
             object.__setattr__(self, "name", self.name.lower())
+        object.__setattr__(self, "options", ReadOnlyDict(self.options))
         known = defaults_of(self.name)
         for option in self.options:
             if option not in known:

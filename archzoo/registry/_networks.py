@@ -7,6 +7,7 @@ from typing import Any
 
 from archzoo.claims import Claim
 from archzoo.errors import ArchzooError, UnknownName
+from archzoo.options import LONGEST, shown
 from archzoo.paper import DATA, NotCountable, Paper, Result
 from archzoo.registry import _loading
 from archzoo.registry._entry import Entry
@@ -22,14 +23,16 @@ def find(name: str) -> Entry:
 
     Raises UnknownName with the nearest names.
     """
+    if not isinstance(name, str):
+        raise UnknownName(f"the name of a network must be text, not {shown(name)}")
     registry = _loading.loaded()
     canonical = registry.spellings.get(_loading.plain(name))
     if canonical is None:
-        near = difflib.get_close_matches(_loading.plain(name), registry.spellings, n=3, cutoff=0.6)
+        near = difflib.get_close_matches(_loading.plain(name[:LONGEST]), registry.spellings, n=3, cutoff=0.6)
         meant = dict.fromkeys(registry.spellings[spelling] for spelling in near)
         suggestion = f": did you mean {' or '.join(meant)}?" if meant else "; archzoo.names() lists all"
         broken = f" (not loaded: {', '.join(registry.broken)})" if registry.broken else ""
-        raise UnknownName(f"no network is called {name!r}{suggestion}{broken}")
+        raise UnknownName(f"no network is called {shown(name)}{suggestion}{broken}")
     return registry.entries[canonical]
 
 
