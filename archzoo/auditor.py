@@ -18,9 +18,9 @@ from archzoo.registry import Entry, all_claims, find, names
 class AuditResult:
     """The verdict on one claim about one network.
 
-    ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size, and () for none. ``why`` explains
-    an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference. ``confirmed`` is whether
-    the printed number was read in the paper; otherwise it was quoted from memory.
+    ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size, and () for none.
+    ``why`` explains an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference.
+    ``confirmed`` is whether the printed number was read in the paper; otherwise it was quoted from memory.
     """
 
     name: str
@@ -46,7 +46,8 @@ class AuditResult:
 def audit(pattern: str = "*") -> list[AuditResult]:
     """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
 
-    A claim that cannot be counted, since its network fails to build or to run, is a mismatch, and says why. Raises UnknownName if no name matches.
+    A claim that cannot be counted, since its network fails to build or to run, is a mismatch, and says why. Raises
+    UnknownName if no name matches.
     """
     if not names(pattern):
         find(pattern)  # raises UnknownName with the nearest names

@@ -42,7 +42,9 @@ def _bound(variable: str) -> int:
 def too_large(what: str, variable: str) -> BadOption:
     """The error for a network beyond a bound, which says how to move it."""
     bound = _bound(variable)
-    return BadOption(f"{what}: more than {bound:,} are refused; set the environment variable {variable} to build it all the same")
+    return BadOption(
+        f"{what}: more than {bound:,} are refused; set the environment variable {variable} to build it all the same"
+    )
 
 
 @contextmanager

@@ -153,8 +153,21 @@ PUBLIC = {
     *(f"archzoo.{name}" for name in ("auditor", "claims", "errors", "estimate", "exporting", "files", "limits")),
     *(
         f"archzoo.{name}"
-        for name in ("options", "paper", "printed", "read_only", "registry", "cli", "data", "inference", "layers", "models", "papers")
+        for name in (
+            "options",
+            "paper",
+            "printed",
+            "read_only",
+            "registry",
+            "cli",
+            "data",
+            "inference",
+            "layers",
+            "models",
+            "papers",
+        )
     ),
+    *(f"archzoo.{name}" for name in ("options", "read_only")),
     *(f"archzoo.{name}" for name in ("profiler", "recipes", "report", "training", "transfer", "weights")),
     *(f"archzoo.report.{name}" for name in ("diagram", "figures", "page", "tables")),
     "archzoo.layers.memory_efficient",

@@ -1,7 +1,7 @@
 """Checks of constructor options. Each raises BadOption with the values that would be right."""
 
-from archzoo.limits import max_layers, too_large
 from archzoo.errors import BadOption
+from archzoo.limits import max_layers, too_large
 
 
 def repeats(depth: int, layers_per_unit: int, other_layers: int) -> int:

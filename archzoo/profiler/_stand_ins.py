@@ -1,7 +1,7 @@
 """A stand-in for a model: modules that run like its own, share no parameter with it, and are thrown away.
 
-What a forward pass writes, it writes there: attributes, hooks, flags, ``requires_grad_``, ``.data``, new modules. So the
-model is as it was whenever the pass ends, also by an interrupt, and other threads may run it meanwhile.
+What a forward pass writes, it writes there: attributes, hooks, flags, ``requires_grad_``, ``.data``, new modules. So
+the model is as it was whenever the pass ends, also by an interrupt, and other threads may run it meanwhile.
 """
 
 import copy

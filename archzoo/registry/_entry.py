@@ -3,17 +3,18 @@
 import inspect
 import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import Any
 
-from archzoo.limits import limited, max_layers, max_parameters, too_large
-from archzoo.read_only import ReadOnlyDict
 from archzoo.claims import Claim
 from archzoo.errors import BadOption, RegistrationError
+from archzoo.limits import limited, max_layers, max_parameters, too_large
 from archzoo.options import describe_type, hint, is_of_type, numbers_in, plain_value, shown, signature_of
 from archzoo.paper import Paper
+from archzoo.read_only import ReadOnlyDict
 from archzoo.registry._docstrings import differences_in
 
 
@@ -86,25 +87,33 @@ class Entry:
         except RegistrationError as error:
             raise RegistrationError(f"{self.family}: {error}") from error
 
-    def build(self, **options: Any) -> Any:
+    def build(self, /, **options: Any) -> Any:
         """A new network with these options.
 
         Raises BadOption with the nearest valid option or value, and for a network of more parameters or layers than
         the bounds of ``archzoo.limits``, before it takes memory.
         """
         options = self.checked(options)
-        arguments = {**self.fixed, **options}
+        given = ", ".join(f"{name}={shown(value)}" for name, value in options.items()) or "the default options"
         try:
             if self._may_be_large(options):
-                self._try_on_meta(arguments, _spell(options))
-            with limited(_spell(options)):
-                return self.constructor(**arguments)
+                self._make(options, given, device="meta")
+            return self._make(options, given)
         except (ValueError, MemoryError) as error:
             raise BadOption(f"{self.name}: {error or 'not enough memory for it'}") from error
         except RuntimeError as error:
-            if "DefaultCPUAllocator" not in str(error):
-                raise
-            raise BadOption(f"{self.name} with {_spell(options)}: there is not enough memory for it") from error
+            if "overflow" in str(error):
+                too_many = too_large(f"too many parameters with {given}", "ARCHZOO_MAX_PARAMETERS")
+                raise BadOption(f"{self.name}: {too_many}") from error
+            if "DefaultCPUAllocator" in str(error):
+                raise BadOption(f"{self.name} with {given}: there is not enough memory for it") from error
+            raise
+
+    def _make(self, options: Mapping[str, Any], given: str, device: str | None = None) -> Any:
+        import torch
+
+        with torch.device(device) if device else nullcontext(), limited(given):
+            return self.constructor(**{**self.fixed, **options})
 
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options in plain types. Raises BadOption for a name, type or value that is wrong."""
@@ -140,7 +149,7 @@ class Entry:
             raise BadOption(f"{self.name}: {name} must be at most {largest:,}, not {shown(value)}")
 
     def _may_be_large(self, options: Mapping[str, Any]) -> bool:
-        """Whether an option of ours is above its default, and memory would be taken. Only ours work on meta for sure."""
+        """Whether an option of ours, which work on meta, is above its default, and memory would be taken."""
         import torch
 
         if not self.module.startswith("archzoo.") or torch.get_default_device().type == "meta":
@@ -151,22 +160,6 @@ class Entry:
             for name, value in options.items()
             for number in numbers_in(value)
         ) or any(isinstance(value, tuple) for value in options.values())
-
-    def _try_on_meta(self, arguments: Mapping[str, Any], options: str) -> None:
-        """Build the network without values. Raises BadOption if it is too large."""
-        import torch
-
-        try:
-            with torch.device("meta"), limited(options):
-                self.constructor(**arguments)
-        except RuntimeError as error:
-            if "overflow" not in str(error):
-                raise
-            raise too_large(f"too many parameters with {options}", "ARCHZOO_MAX_PARAMETERS") from error
-
-
-def _spell(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={shown(value)}" for name, value in options.items()) or "the default options"
 
 
 @cache
