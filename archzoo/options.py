@@ -46,11 +46,11 @@ def plain_value(value: Any) -> Any:
     """An option's value in Python's own types: a number of numpy as an int or a float, a list as a tuple."""
     if isinstance(value, list | tuple):
         return tuple(map(plain_value, value))
-    if isinstance(value, bool | int | float) and type(value) in (bool, int, float):
+    if type(value) in (bool, int, float):
         return value
-    if isinstance(value, Integral) and not isinstance(value, bool):
+    if isinstance(value, Integral):
         return int(value)
-    return float(value) if isinstance(value, Real) and not isinstance(value, bool) else value
+    return float(value) if isinstance(value, Real) else value
 
 
 def numbers_in(value: Any) -> list[float]:

@@ -166,7 +166,7 @@ def faults_of_error(attack: Attack, error: BaseException) -> Iterator[str]:
     text = str(error)
     if len(text) > LONGEST or not text.isprintable():
         yield f"its message has {len(text)} characters, or some that cannot be printed: {text[:200]!r}"
-    if isinstance(error, BadOption) and attack.name not in text:
+    if isinstance(error, BadOption) and archzoo.find(attack.name).name not in text:
         yield f"its message does not name the network: {text[:200]}"
     if isinstance(error, UnknownName) and attack.kind != "a name":
         yield f"the name is known: {text[:200]}"

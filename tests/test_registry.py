@@ -272,6 +272,9 @@ def test_a_malformed_section_on_differences_is_refused_with_what_would_be_right(
         _ = archzoo.find("tiny").differences
 
 
+make_paper: Any = Paper  # of values that its types forbid
+
+
 class Plugin:
     """An entry point of another package."""
 
@@ -342,7 +345,7 @@ def test_threads_that_ask_at_once_get_one_registry_with_every_good_plugin(monkey
         def loading() -> ModuleType:
             loads.append(name)
             time.sleep(0.02)
-            return load()  # type: ignore[no-any-return]
+            return load()
 
         return loading
 
@@ -515,8 +518,11 @@ def test_ctrl_c_while_a_plugin_is_loaded_loses_nothing(monkeypatch: pytest.Monke
         (lambda paper: paper.network("n", input_size=(3, 8)), "input_size must be channels, height and width"),
         (lambda paper: paper.network("n", input_size="3x8x8"), "input_size must be channels, height and width"),
         (lambda paper: paper.network("n", input_size=(3, 8, 8), aliases=(1,)), "names and aliases must be text"),
-        (lambda paper: Paper("T", "A", "2020", "https://example.org"), "year must be an integer, not '2020'"),
-        (lambda paper: Paper("T", None, 2020, "https://example.org"), "the authors of a paper must be text, not None"),
+        (lambda paper: make_paper("T", "A", "2020", "https://example.org"), "year must be an integer, not '2020'"),
+        (
+            lambda paper: make_paper("T", None, 2020, "https://example.org"),
+            "the authors of a paper must be text",
+        ),
     ],
 )
 def test_what_would_break_every_list_of_networks_is_refused(declare: Any, message: str) -> None:
@@ -572,10 +578,11 @@ def test_what_all_callers_share_cannot_be_changed() -> None:
         assert spoil(entry.fixed) == spoil(entry.claims) == spoil(entry.aliases) == 0
         for kind in ("networks", "statements", "uncountable", "published_results", "recipes", "without_recipe"):
             assert spoil(getattr(entry.paper, kind)) == 0
-        for value in (entry.options, entry.types, archzoo.names(), registry.papers(), registry.recipes()):
+        own: tuple[Any, ...] = (entry.options, entry.types, archzoo.names(), registry.papers(), registry.recipes())
+        for value in own:
             assert spoil(value)
-        for value in (registry.broken(), registry.results(), registry.not_countable(), registry.recipes_of(name)):
-            spoil(value)
+        for copied in (registry.broken(), registry.results(), registry.not_countable(), registry.recipes_of(name)):
+            spoil(copied)
     for _, _, claim in registry.all_claims():
         assert spoil(claim.options) == spoil(claim.to_options) == 0
     for recipe in registry.recipes():

@@ -57,7 +57,7 @@ def _is_size(value: Any) -> bool:
 
 
 def _is_side(side: Any) -> bool:
-    return isinstance(side, Integral) and not isinstance(side, bool) and side > 0
+    return type(side) is not bool and isinstance(side, Integral) and int(side) > 0
 
 
 def _kind(value: Any) -> str:

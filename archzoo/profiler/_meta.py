@@ -25,7 +25,7 @@ LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
 def storage_of(tensor: Tensor) -> int:
     """What identifies the memory of a tensor as long as it lives; -1 for tensors without strides."""
     try:
-        return tensor.untyped_storage()._cdata
+        return int(tensor.untyped_storage()._cdata)
     except (NotImplementedError, RuntimeError):
         return -1
 

@@ -138,14 +138,14 @@ class StandIns:
         if isinstance(value, random.Random) or is_generator_of_numpy(value):
             return self._keep(value, copy.deepcopy(value))
         if kind is types.SimpleNamespace or (is_dataclass(value) and not isinstance(value, type)):
-            return self._plain_object(value)
+            return self._plain_object(value, kind)
         return value
 
-    def _plain_object(self, value: Any) -> Any:
+    def _plain_object(self, value: Any, kind: Any) -> Any:
         """A dataclass or a namespace: its attributes are copied, where it has them in a dict."""
         if not hasattr(value, "__dict__"):
             return value
-        copied = self._keep(value, type(value).__new__(type(value)))
+        copied = self._keep(value, kind.__new__(kind))
         for name, attribute in vars(value).items():
             copied.__dict__[name] = self._stand_in(attribute)
         return copied
@@ -171,6 +171,7 @@ def is_generator_of_numpy(value: Any) -> bool:
 
 def stand_in_for(tensor: Tensor) -> Tensor:
     """A meta tensor for a parameter, and another tensor over the same values for any other."""
+    stand_in: Tensor
     kind = type(tensor)
     if kind is nn.Parameter:  # nearly all: without the checks of its class, which are in Python
         meta = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
