@@ -52,10 +52,19 @@ def build(
 
     Raises:
         UnknownName: If no network has this name.
-        BadOption: If an option does not exist or its value does not fit, or the weights are those of another network.
+        BadOption: If an option does not exist or its value does not fit, if the weights are those of another network,
+            and for more than a billion parameters or 10,000 layers: the environment variables ARCHZOO_MAX_PARAMETERS
+            and ARCHZOO_MAX_LAYERS set other bounds.
+        DeviceError: If the machine does not have the device.
         WeightsError: If a weights file cannot be read or does not fit.
     """
     entry = find(name)
+    if device is not None:
+        from archzoo.layers import checked_device
+
+        device = checked_device(device)
+    if adapt_input is not None and weights is None:
+        raise BadOption(f"adapt_input={adapt_input!r} adapts pretrained weights: give weights too, or leave it out")
     if weights is not None:
         from archzoo.weights import build_pretrained
 

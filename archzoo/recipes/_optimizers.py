@@ -13,6 +13,7 @@ from typing import Any
 
 from archzoo.errors import RecipeError
 from archzoo.ranges import check_real, shown
+from archzoo.read_only import ReadOnlyDict
 
 # torch.optim.SGD's options and defaults. The papers use SGD alone, and reading a recipe imports no torch.
 SGD_OPTIONS: Mapping[str, Any] = {
@@ -54,6 +55,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         if ":" not in self.name:
             object.__setattr__(self, "name", self.name.lower())
+        object.__setattr__(self, "options", ReadOnlyDict(self.options))
         known = defaults_of(self.name)
         for option in self.options:
             if option not in known:

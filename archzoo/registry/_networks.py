@@ -7,6 +7,7 @@ from typing import Any
 
 from archzoo.claims import Claim
 from archzoo.errors import ArchzooError, UnknownName
+from archzoo.options import LONGEST, shown
 from archzoo.paper import DATA, NotCountable, Paper, Result
 from archzoo.registry import _loading
 from archzoo.registry._elsewhere import advice
@@ -25,13 +26,17 @@ def find(name: str) -> Entry:
 
     Raises UnknownName with the nearest names, or with what a name of another library is here.
     """
+    if not isinstance(name, str):
+        raise UnknownName(f"the name of a network must be text, not {shown(name)}")
     registry = _loading.loaded()
     if set(name) & WILDCARDS:
         raise UnknownName(_several(name))
     canonical = registry.spellings.get(_loading.plain(name))
     if canonical is None:
         broken = f" (not loaded: {', '.join(registry.broken)})" if registry.broken else ""
-        raise UnknownName(f"no network is called {name!r}{_suggestion(name, registry.spellings)}{broken}")
+        raise UnknownName(
+            f"no network is called {shown(name)}{_suggestion(name[:LONGEST], registry.spellings)}{broken}"
+        )
     return registry.entries[canonical]
 
 

@@ -33,10 +33,8 @@ def find_recipe(name: str, data: str = "") -> Recipe:
             return recipe
     own = ", ".join(recipe.name for recipe in DEFAULT_RECIPES)
     if not published:
-        raise RecipeError(
-            f"no recipe is published for {entry.name} ({entry.paper.without_recipe[entry.name]}): choose one by name, "
-            f"such as {own}"
-        )
+        why = entry.paper.without_recipe.get(entry.name, "its paper's file states none")
+        raise RecipeError(f"no recipe is published for {entry.name} ({why}): choose one by name, such as {own}")
     known = ", ".join(recipe.name for recipe in candidates)
     raise RecipeError(f"no recipe for {entry.name!r} on {data!r}; there are {known}")
 

@@ -89,7 +89,7 @@ def _layers(network: Network) -> str:
 def _recipe(network: Network) -> str:
     published = recipes_of(network.name)
     if not published:
-        why = network.entry.paper.without_recipe[network.name]
+        why = network.entry.paper.without_recipe.get(network.name, "its paper's file states none")
         return f"<h3>How it was trained</h3>\n<p>No recipe is published: {markup(why)}.</p>\n"
     values = describe(published[0])
     rows = "".join(
