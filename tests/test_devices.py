@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo import data, estimate, exporting, inference, layers, profiler, training, transfer, weights
-from archzoo.models import fractalnet, googlenet, vgg
+from archzoo.models import dsn, fractalnet, googlenet, vgg
 from archzoo.report import diagram, figures, tables
 from archzoo.training._logs import no_log
 from tests.fake_cuda import CPU
@@ -213,6 +213,9 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.describe_prepared": lambda machine: data.restore_prepared(
         data.describe_prepared(machine.prepared(), SHORT.preprocessing, machine.images())
     ).center_crop(data.stack(machine.images().take(torch.arange(3))).cpu()),
+    "archzoo.data.describe": lambda machine: data.describe(
+        data.Splits(machine.images(), machine.images(), machine.images())
+    ),
     "archzoo.data.fit_size": lambda machine: data.fit_size(pixels(machine)[None], (20, 24)),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
@@ -234,6 +237,7 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.inference.optimize": lambda machine: logits(inference.optimize(dense_net(machine)), machine),
     "archzoo.layers.copy_layers": copied_layers,
+    "archzoo.layers.checked_device": lambda machine: layers.checked_device("meta").type == "meta",
     "archzoo.layers.device_of": lambda machine: layers.device_of(machine.net()) == machine.device,
     "archzoo.layers.evaluation_mode": lambda machine: layers.evaluation_mode(machine.net()).__enter__(),
     "archzoo.layers.glorot_uniform": initialized(layers.glorot_uniform),
@@ -244,6 +248,9 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4
+    ),
+    "archzoo.models.dsn.without_companions": lambda machine: (
+        devices_of(dsn.without_companions(machine.net("dsn_companions"))) == {machine.device}
     ),
     "archzoo.models.googlenet.without_auxiliary": lambda machine: (
         devices_of(googlenet.without_auxiliary(machine.net("googlenet", auxiliary=True))) == {machine.device}

@@ -50,7 +50,6 @@ def test_a_name_of_another_library_leads_to_the_network_with_its_parameters(name
         ("resnet50d", "resnet50_v1_5"),
         ("resnet18d", "resnet18"),
         ("seresnet50", "resnet50"),
-        ("resnext50_32x4d", "resnet50"),
         ("wide_resnet101_2", "50_2"),
         ("preact_resnet18", "preact_resnet110"),
         ("resnet50v2", "preact_resnet200"),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import UNCONFIRMED
-from archzoo.escaping import json_text, latex, markdown
+from archzoo.escaping import json_text, latex, markdown, one_line
 from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
 from archzoo.report.tables._text import as_plain_text, cell, csv_table, latex_row, markdown_table
 
@@ -142,4 +142,4 @@ def audit_table(results: Sequence[AuditResult], *, why: bool = True) -> Table:
 
 def reasons(results: Sequence[AuditResult]) -> list[str]:
     """A line for each claim with a reason: "alexnet, params, 60 million: cut off, not rounded"."""
-    return [f"{r.name}, {quantity(r)}, {r.printed}: {r.why}" for r in results if r.why]
+    return [one_line(f"{r.name}, {quantity(r)}, {r.printed}: {r.why}") for r in results if r.why]
