@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 
 PAGE = 120  # columns of a table with sentences, where no terminal says how wide it is
+TrainedAs = Annotated[
+    str,
+    typer.Option(help="The network's name again, for a file with the tensors of a published network that differs."),
+]
 
 
 class Format(str, Enum):

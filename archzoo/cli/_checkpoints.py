@@ -7,15 +7,10 @@ from typing import Annotated
 import typer
 
 from archzoo import find
-from archzoo.cli._arguments import Name, Options, log, read_options
+from archzoo.cli._arguments import Name, Options, TrainedAs, log, read_options
 from archzoo.files import check_writable
 
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
-
-TrainedAs = Annotated[
-    str,
-    typer.Option(help="The network's name again, for a file with the tensors of a published network that differs."),
-]
 
 
 class Names(str, Enum):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archzoo import Entry, find
-from archzoo.cli._arguments import Changes, Name, log, read_options, split_option
+from archzoo.cli._arguments import Changes, Name, TrainedAs, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
 from archzoo.processes import end_with_parent
 from archzoo.ranges import check_whole
@@ -143,6 +143,7 @@ def read_settings(
     classes: Classes = "",
     device: Device = "",
     adapt_input: AdaptInputOption = None,
+    trained_as: TrainedAs = "",
 ) -> Settings:
     """The options that ``train`` and ``finetune`` share."""
     config = {
@@ -164,6 +165,7 @@ def read_settings(
         "value_range": read_value_range(value_range),
         "device": device or None,
         "adapt_input": None if adapt_input is None else adapt_input.value,
+        "trained_as": trained_as or None,
     }
     return Settings(output, read_seeds(seed), nproc, config, images, classes)
 

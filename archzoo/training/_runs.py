@@ -51,6 +51,7 @@ def run(
     background: str = "white",
     value_range: tuple[float, float] | None = None,
     adapt_input: Literal["sum", "mean"] | None = None,
+    trained_as: str | None = None,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -77,6 +78,7 @@ def run(
         background: The color below transparent pixels.
         value_range: The values that become black and white in images of more than 8 bits, as in ``archzoo.data.load``.
         adapt_input: As in ``archzoo.build``: how the first layer of pretrained weights is adapted to other channels.
+        trained_as: As in ``archzoo.build``: the network, for a file whose tensors do not show which one it is.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
@@ -105,6 +107,7 @@ def run(
         background=background,
         value_range=value_range,
         adapt_input=adapt_input,
+        trained_as=trained_as,
     )
     return job.run(job.build, train)
 
@@ -147,6 +150,7 @@ class Job:
     background: str = "white"
     value_range: tuple[float, float] | None = None
     adapt_input: Literal["sum", "mean"] | None = None
+    trained_as: str | None = None
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
@@ -212,7 +216,13 @@ class Job:
 
     def build(self, options: dict[str, Any]) -> Net:
         """The network with these options, with pretrained weights where the job names some."""
-        return archzoo.build(self.entry.name, weights=self.weights, adapt_input=self.adapt_input, **options)
+        return archzoo.build(
+            self.entry.name,
+            weights=self.weights,
+            adapt_input=self.adapt_input,
+            trained_as=self.trained_as,
+            **options,
+        )
 
     def _load(self) -> Splits:
         channels = self.options.get("in_channels", self._pretrained_channels())

@@ -40,6 +40,7 @@ def run(
     background: str = "white",
     value_range: tuple[float, float] | None = None,
     adapt_input: Literal["sum", "mean"] | None = None,
+    trained_as: str | None = None,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -76,6 +77,7 @@ def run(
         background=background,
         value_range=value_range,
         adapt_input=adapt_input,
+        trained_as=trained_as,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))
@@ -90,7 +92,9 @@ def check_method(*, freeze: bool, head_epochs: int, decay: float) -> None:
 def _build(job: Job, options: dict[str, Any]) -> Net:
     """The pretrained network with a new classifier, also where the number of classes is the same."""
     pretrained = {name: value for name, value in options.items() if name != "num_classes"}
-    net = archzoo.build(job.entry.name, weights=job.weights, adapt_input=job.adapt_input, **pretrained)
+    net = archzoo.build(
+        job.entry.name, weights=job.weights, adapt_input=job.adapt_input, trained_as=job.trained_as, **pretrained
+    )
     replace_classifier(net, options["num_classes"])
     return net
 

@@ -128,7 +128,7 @@ def _refuse_another_function(
         if same_shapes:
             message += (
                 f". Tensors do not show the difference: build that network, or give trained_as={entry.name!r} "
-                f"(archzoo weights convert --trained-as {entry.name}) if this file was trained so"
+                f"(--trained-as {entry.name}) if this file was trained so"
             )
         raise BadOption(message)
     if same_shapes:
