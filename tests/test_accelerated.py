@@ -116,6 +116,7 @@ def residual_net() -> nn.Module:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # inductor's import, where Triton is installed
 @pytest.mark.parametrize("dtype", [None, torch.bfloat16])
 def test_on_the_pretended_device_every_batch_gets_what_the_plain_network_computes(
     dtype: torch.dtype | None, monkeypatch: pytest.MonkeyPatch

@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
     "shufflenet_v2": {"width": 0.5},
     "vgg": {"config": "A"},
+    "highway_mnist": {"width": 4},
 }
 # A hundred layers at a fixed depth.
 SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34"}
@@ -42,6 +43,7 @@ CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - 
 # Together they call every operator that an exporter has to write, in every setting, but for the adaptive pooling of
 # alexnet_one_tower (61M parameters to write, and read).
 CONVERTED = ["lenet5", "googlenet", "resnet_cifar", "squeezenet1_1", "fractalnet", "densenet_bc", "shufflenet_v2"]
+CONVERTED += ["highway_mnist"]
 ADAPTIVE = "aten._adaptive_avg_pool2d.default"
 
 

@@ -60,7 +60,7 @@ def _several(pattern: str) -> str:
 def names(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern, oldest paper first. A name in any spelling matches itself.
 
-    A pattern that matches no name is one of other spellings: "VGG1*", "WRN-28-*".
+    A pattern that matches no name is one of other spellings: ``VGG1*``, ``WRN-28-*``.
     """
     registry = _loading.loaded()
     if not set(pattern) & WILDCARDS:
