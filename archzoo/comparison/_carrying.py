@@ -13,7 +13,7 @@ State = dict[str, Tensor]
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
-class Misfit(Exception):  # noqa: N818
+class Misfit(Exception):
     """Weights of one network have no place in the other. The message says which."""
 
 
@@ -54,8 +54,12 @@ def _own(tensor: Tensor) -> Tensor:
 
 def _scale(step: Step, role: str, weight: Weight, values: Tensor, generator: torch.Generator) -> None:
     part = values if weight.rows is None else values[slice(*weight.rows)]
-    if step.kind == "batch_norm" and role in ("weight", "running_var"):
+    if step.kind == "batch_norm" and role == "running_var":
         part.uniform_(0.5, 1.5, generator=generator)
+    elif step.kind == "batch_norm" and role == "weight":
+        # Of either sign: with positive scales alone, max pooling and batch normalization could change places.
+        signs = torch.randint(2, part.shape, generator=generator).mul_(2).sub_(1)
+        part.uniform_(0.5, 1.5, generator=generator).mul_(signs)
     elif role in ("bias", "running_mean"):
         part.normal_(0, 0.1, generator=generator)
     elif role == "weight" and values.dim() > 1:
@@ -80,9 +84,7 @@ def carried(layers: Iterable[LayerMatch], source: Mapping[str, Tensor], own: Sta
     return state
 
 
-def _pairs(
-    layers: Iterable[LayerMatch], constants: set[str]
-) -> list[tuple[tuple[str, Weight], tuple[str, Weight]]]:
+def _pairs(layers: Iterable[LayerMatch], constants: set[str]) -> list[tuple[tuple[str, Weight], tuple[str, Weight]]]:
     """The weights that correspond. Raises Misfit unless each has one counterpart."""
     pairs = [
         ((role, layer.steps[0].weights[role]), (role, layer.steps[1].weights[role]))

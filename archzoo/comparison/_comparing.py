@@ -217,7 +217,9 @@ class Pair:
             parts = sorted({name.rpartition(".")[0] or name for name in parameters})
             if parts:
                 more = f" and {len(parts) - 3} more" if len(parts) > 3 else ""
-                notes.append(f"not compared, for eval mode does not use it in the {which}: {', '.join(parts[:3])}{more}")
+                notes.append(
+                    f"not compared, for eval mode does not use it in the {which}: {', '.join(parts[:3])}{more}"
+                )
         return notes
 
 

@@ -104,7 +104,8 @@ def _aligned(first: Colors, second: Colors) -> tuple[Slots, Slots]:
 def _name_layers(painters: tuple[Painter, Painter]) -> bool:
     """Give each layer with weights of the first network and its counterpart a color that no other layer has.
 
-    Layers that read the same and are used in the same way are counterparts in the order of execution.
+    Of layers that read the same and are used in the same way, those are counterparts that read the same channels, and
+    else those that run in the same order.
     """
     for painter in painters:
         painter.order = False
@@ -113,16 +114,13 @@ def _name_layers(painters: tuple[Painter, Painter]) -> bool:
         if sorted(signatures[0].values()) != sorted(signatures[1].values()):
             return False
         for painter, signature in zip(painters, signatures, strict=True):
-            painter.ids = [
-                np.array([signature.get(i, 0)], dtype=np.uint64) for i in range(len(painter.graph.steps))
-            ]
+            painter.ids = [np.array([signature.get(i, 0)], dtype=np.uint64) for i in range(len(painter.graph.steps))]
     for painter, signature in zip(painters, signatures, strict=True):
-        order = sorted(signature, key=lambda index, by=signature: (by[index], index))  # type: ignore[misc]
-        ranks = {index: rank for rank, index in enumerate(order)}
-        painter.ids = [
-            mix(np.array([ranks.get(i, 0)], dtype=np.uint64)) for i in range(len(painter.graph.steps))
-        ]
         painter.order = True
+        _, reads = painter.forward()
+        order = sorted(signature, key=lambda index: (signature[index], int(reads[index][0]), index))
+        ranks = {index: rank for rank, index in enumerate(order)}
+        painter.ids = [mix(np.array([ranks.get(i, 0)], dtype=np.uint64)) for i in range(len(painter.graph.steps))]
     return True
 
 

@@ -40,7 +40,15 @@ NAMES = {
     "constant_pad_nd": "pad",
     "_to_copy": "cast",
 }
-POOLINGS = {"max_pool", "avg_pool", "adaptive_max_pool", "adaptive_avg_pool", "global_average", "global_max"}
+POOLINGS = {
+    "subsample",
+    "max_pool",
+    "avg_pool",
+    "adaptive_max_pool",
+    "adaptive_avg_pool",
+    "global_average",
+    "global_max",
+}
 
 
 def pair(value: Any) -> tuple[int, int]:
@@ -71,9 +79,11 @@ def pooling(name: str, call: dict[str, Any], before: tuple[int, ...], after: tup
         if after == (1, 1):
             return ("global_max" if largest else "global_average"), {}, {}
         written = {"output_size": after}
-        return ("max_pool" if largest else "avg_pool"), {"kernel_size": kernel, "stride": kernel, "padding": (0, 0)} | (
-            {"dilation": (1, 1)} if largest else {}
-        ), written
+        return (
+            ("max_pool" if largest else "avg_pool"),
+            {"kernel_size": kernel, "stride": kernel, "padding": (0, 0)} | ({"dilation": (1, 1)} if largest else {}),
+            written,
+        )
     kernel, padding = pair(call["kernel_size"]), pair(call["padding"])
     stride = pair(call["stride"]) if call["stride"] else kernel
     dilation = pair(call["dilation"]) if largest else (1, 1)

@@ -17,9 +17,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from archzoo.comparison import _operators as operators
-from archzoo.comparison._graph import Graph, Mixing, Slots, Step, Weight
+from archzoo.comparison._graph import Graph, Slots, Step, Weight
 from archzoo.comparison._maps import (
-    Flattened,
     Labels,
     Maps,
     Moved,
@@ -37,7 +36,7 @@ DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F
 Digest = tuple[float, float]
 
 
-class NeedsValues(Exception):  # noqa: N818
+class NeedsValues(Exception):
     """The network chooses channels by a tensor, whose values a tensor on the meta device does not have."""
 
 
@@ -49,6 +48,7 @@ class Recorder(TorchDispatchMode):
         self.graph = Graph(names={name: tuple(weight.shape) for name, weight in weights.items()})
         self.digests: list[Digest] | None = [] if digests else None
         self.modules: list[str] = [""]
+        self.paused = False
         self._values: dict[int, Value] = {}
         self._zeros: set[int] = set()
         self._stale: set[int] = set()
@@ -65,6 +65,8 @@ class Recorder(TorchDispatchMode):
     def __torch_dispatch__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        if self.paused:
+            return func(*args, **(kwargs or {}))
         name, overwrites = _name_of(func)
         call = _bound(func, args, kwargs or {})
         out = func(*args, **(kwargs or {})) if name not in operators.NORMS else _normalized(func, call, args, kwargs)
@@ -97,6 +99,22 @@ class Recorder(TorchDispatchMode):
             self._write(out, step)
             if self.digests is not None:
                 self.digests.append(_digest(out))
+        return out
+
+    def circular(self, pad: Callable[[], Tensor], maps: Tensor, sides: tuple[int, ...]) -> Tensor:
+        """Record a circular padding, which torch writes part by part."""
+        self.paused = True
+        try:
+            out = pad()
+        finally:
+            self.paused = False
+        value = self._values.get(id(maps))
+        if not isinstance(value, Maps):
+            raise ComparisonError(f"{self.modules[-1] or 'the network'} pads what are no maps")
+        settings = {"pad": sides, "mode": "circular"}
+        self._write(out, Step("circular padding", "channelwise", [value.slots], len(value.slots), settings))
+        if self.digests is not None:
+            self.digests.append(_digest(out))
         return out
 
     def _hold(self, tensor: Tensor, value: Value) -> None:
@@ -197,9 +215,9 @@ class Recorder(TorchDispatchMode):
             self._opaque(name, call, tensors, out)
         elif name in operators.NORMS and isinstance(self._values.get(id(call["input"])), Maps):
             self._normalize(call, out)
-        elif name in operators.SPATIAL and len(tensors) == 1 and self._pool(func, name, call, tensors[0], out):
-            return
-        elif name in operators.POINTWISE and self._pointwise(name, call, tensors, out):
+        elif (name in operators.SPATIAL and len(tensors) == 1 and self._pool(func, name, call, tensors[0], out)) or (
+            name in operators.POINTWISE and self._pointwise(name, call, tensors, out)
+        ):
             return
         else:
             self._opaque(name, call, tensors, out)
@@ -374,6 +392,10 @@ class Dropouts(TorchFunctionMode):
             maps = args[0] if args else kwargs["input"]
             rate = args[1] if len(args) > 1 else kwargs.get("p", 0.5)
             return self.recorder.dropout(func.__name__, maps, float(rate)) if rate else maps
+        if func is F.pad and "circular" in (*args[2:3], kwargs.get("mode")):
+            maps = args[0] if args else kwargs["input"]
+            sides = tuple(args[1] if len(args) > 1 else kwargs["pad"])
+            return self.recorder.circular(lambda: func(*args, **kwargs), maps, sides)
         return func(*args, **kwargs)
 
 
@@ -422,8 +444,7 @@ def _call(func: Any, call: dict[str, Any]) -> Any:
     arguments = func._schema.arguments
     positional = [call[argument.name] for argument in arguments if not argument.kwarg_only]
     named = {argument.name: call[argument.name] for argument in arguments if argument.kwarg_only}
-    if "memory_format" in named:
-        del named["memory_format"]
+    named.pop("memory_format", None)
     return func(*positional, **named)
 
 
