@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -63,7 +64,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[int, int, int]]] = {
 
 def build(label: str) -> nn.Module:
     """A network of the table, with fully connected layers of 24 units in place of 4096."""
-    name, options, (_, side, _) = NETWORKS[label]
+    name, options, _ = NETWORKS[label]
     torch.manual_seed(0)
     if label.startswith(("alexnet", "vgg")):
         net = archzoo.build(name, device="meta", num_classes=10, **options)
@@ -113,7 +114,7 @@ def kind(*reasons: str, verdict: str | None = None) -> Callable[[Callable[[nn.Mo
     return register
 
 
-def modules(net: nn.Module, *classes: type) -> Iterator[tuple[str, nn.Module]]:
+def modules(net: nn.Module, *classes: type) -> Iterator[tuple[str, Any]]:
     """The modules of these classes, by name."""
     return ((name, module) for name, module in net.named_modules() if isinstance(module, classes))
 
@@ -155,7 +156,7 @@ def neighbors(net: nn.Module, first: type, second: type) -> Iterator[tuple[str, 
     """Pairs of neighbors in sequences, as the sequence and two names."""
     for name, module in modules(net, nn.Sequential):
         children = list(module.named_children())
-        for (a, x), (b, y) in zip(children, children[1:], strict=False):
+        for (a, x), (b, y) in pairwise(children):
             if isinstance(x, first) and isinstance(y, second):
                 yield name, a, b
 
@@ -200,14 +201,16 @@ def stride(net: nn.Module) -> Sites:
 
 @kind("padding", "kernel size", "width", "layer")
 def padding(net: nn.Module) -> Sites:
+    """A row of zeros more, or none."""
     for name, module in modules(net, nn.Conv2d):
         yield setting(name, padding=tuple(p + 1 for p in module.padding))
         if module.padding != (0, 0):
             yield setting(name, padding=(0, 0))
 
 
-@kind("dilation")
+@kind("dilation", "padding")
 def dilation(net: nn.Module) -> Sites:
+    """Twice the dilation, with the padding that keeps the size."""
     for name, module in modules(net, nn.Conv2d):
         if module.kernel_size == (3, 3) and module.padding == (1, 1):
 
@@ -218,11 +221,9 @@ def dilation(net: nn.Module) -> Sites:
             yield f"{name} dilation 2", change
 
 
-KINDS["dilation"] = Kind(KINDS["dilation"].sites, None, frozenset({"dilation", "padding"}))
-
-
 @kind("padding", "extra layer", "layer")
 def padding_mode(net: nn.Module) -> Sites:
+    """Another padding than by zeros."""
     for name, module in modules(net, nn.Conv2d):
         if module.padding != (0, 0):
             for mode in ("reflect", "replicate", "circular"):
@@ -230,8 +231,11 @@ def padding_mode(net: nn.Module) -> Sites:
 
 
 def with_padding_mode(mode: str) -> Callable[[nn.Module], nn.Module]:
-    def convolution(conv: nn.Module) -> nn.Module:
-        options = dict(stride=conv.stride, padding=conv.padding, groups=conv.groups, bias=conv.bias is not None)
+    """Makes a convolution with the same weights and another padding."""
+
+    def convolution(conv: Any) -> nn.Module:
+        options: dict[str, Any] = {"stride": conv.stride, "groups": conv.groups, "bias": conv.bias is not None}
+        options["padding"] = conv.padding
         other = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, padding_mode=mode, **options)
         other.load_state_dict(conv.state_dict())
         return other
@@ -241,29 +245,34 @@ def with_padding_mode(mode: str) -> Callable[[nn.Module], nn.Module]:
 
 @kind("pooling", "width", "subsample", "layer")
 def pooling_kind(net: nn.Module) -> Sites:
-    for name, module in modules(net, nn.MaxPool2d, nn.AvgPool2d):
+    """Maximum for average, and average for maximum."""
+    for name, _ in modules(net, nn.MaxPool2d, nn.AvgPool2d):
         yield replacing(name, other_pooling)
-    for name, module in modules(net, nn.AdaptiveAvgPool2d):
+    for name, _ in modules(net, nn.AdaptiveAvgPool2d):
         yield replacing(name, adaptive_max)
 
 
-def other_pooling(pool: nn.Module) -> nn.Module:
+def other_pooling(pool: Any) -> nn.Module:
+    """The other pooling over the same windows."""
     other = nn.AvgPool2d if isinstance(pool, nn.MaxPool2d) else nn.MaxPool2d
     return other(pool.kernel_size, pool.stride, pool.padding, ceil_mode=pool.ceil_mode)
 
 
-def adaptive_max(pool: nn.Module) -> nn.Module:
+def adaptive_max(pool: Any) -> nn.Module:
+    """The maximum of what was averaged."""
     return nn.AdaptiveMaxPool2d(pool.output_size)
 
 
 @kind("ceil mode", "kernel size", "width", "pooling")
 def ceil_mode(net: nn.Module) -> Sites:
+    """Incomplete windows kept, or left out."""
     for name, module in modules(net, nn.MaxPool2d, nn.AvgPool2d):
         yield setting(name, ceil_mode=not module.ceil_mode)
 
 
 @kind("kernel size", "stride", "padding", "pooling")
 def pooling_window(net: nn.Module) -> Sites:
+    """Windows of another size."""
     for name, module in modules(net, nn.MaxPool2d):
         if module.kernel_size == 3:
             yield setting(name, kernel_size=2, padding=0)
@@ -273,6 +282,7 @@ def pooling_window(net: nn.Module) -> Sites:
 
 @kind("eps")
 def eps(net: nn.Module) -> Sites:
+    """Another constant in a batch norm, also by a thousandth of it."""
     for name, module in modules(net, nn.BatchNorm2d):
         yield setting(name, eps=1e-3 if module.eps == 1e-5 else 1e-5)
         yield setting(name, eps=module.eps * 1.001)
@@ -280,6 +290,7 @@ def eps(net: nn.Module) -> Sites:
 
 @kind("momentum", verdict=DIFFERENT)
 def momentum(net: nn.Module) -> Sites:
+    """Another momentum of a batch norm."""
     for name, _ in modules(net, nn.BatchNorm2d):
         yield setting(name, momentum=0.01)
         yield setting(name, momentum=0.1001)
@@ -287,6 +298,7 @@ def momentum(net: nn.Module) -> Sites:
 
 @kind("dropout rate", verdict=DIFFERENT)
 def dropout_rate(net: nn.Module) -> Sites:
+    """Half the dropout."""
     for name, module in modules(net, nn.Dropout):
         yield setting(name, p=module.p / 2)
 
@@ -303,17 +315,20 @@ def batch_statistics(net: nn.Module) -> Sites:
 
 @kind("bias")
 def bias(net: nn.Module) -> Sites:
+    """A bias where there is none, and none where there is one."""
     for name, module in modules(net, nn.Conv2d, nn.Linear):
         yield replacing(name, with_bias if module.bias is None else without_bias)
 
 
-def with_bias(layer: nn.Module) -> nn.Module:
+def with_bias(layer: Any) -> nn.Module:
+    """The layer with a bias."""
     layer = copy.deepcopy(layer)
     layer.bias = nn.Parameter(torch.randn(len(layer.weight)))
     return layer
 
 
-def without_bias(layer: nn.Module) -> nn.Module:
+def without_bias(layer: Any) -> nn.Module:
+    """The layer without its bias."""
     layer = copy.deepcopy(layer)
     layer.bias = None
     return layer
@@ -321,6 +336,7 @@ def without_bias(layer: nn.Module) -> nn.Module:
 
 @kind("groups", "width", "wiring")
 def groups(net: nn.Module) -> Sites:
+    """Two groups for one, and one for several."""
     for name, module in modules(net, nn.Conv2d):
         if module.groups == 1 and not module.in_channels % 2 and not module.out_channels % 2:
             yield replacing(name, in_two_groups)
@@ -328,34 +344,41 @@ def groups(net: nn.Module) -> Sites:
             yield replacing(name, in_one_group)
 
 
-def regrouped(conv: nn.Module, number: int) -> nn.Module:
-    options = dict(stride=conv.stride, padding=conv.padding, bias=conv.bias is not None)
+def regrouped(conv: Any, number: int) -> nn.Module:
+    """A convolution in groups."""
+    options: dict[str, Any] = {"stride": conv.stride, "padding": conv.padding, "bias": conv.bias is not None}
     return nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, groups=number, **options)
 
 
-def in_two_groups(conv: nn.Module) -> nn.Module:
+def in_two_groups(conv: Any) -> nn.Module:
+    """A convolution in two groups."""
     return regrouped(conv, 2)
 
 
-def in_one_group(conv: nn.Module) -> nn.Module:
+def in_one_group(conv: Any) -> nn.Module:
+    """A convolution in one group."""
     return regrouped(conv, 1)
 
 
 @kind("kernel size", "padding", "width")
 def kernel_size(net: nn.Module) -> Sites:
+    """5x5 for 3x3."""
     for name, module in modules(net, nn.Conv2d):
         if module.kernel_size == (3, 3):
             yield replacing(name, larger)
 
 
-def larger(conv: nn.Module) -> nn.Module:
+def larger(conv: Any) -> nn.Module:
+    """A 5x5 convolution that returns maps of the same size."""
     padding = tuple(p + 1 for p in conv.padding)
-    options = dict(stride=conv.stride, padding=padding, groups=conv.groups, bias=conv.bias is not None)
+    options: dict[str, Any] = {"stride": conv.stride, "groups": conv.groups, "bias": conv.bias is not None}
+    options["padding"] = padding
     return nn.Conv2d(conv.in_channels, conv.out_channels, 5, **options)
 
 
 @kind("weights")
 def affine(net: nn.Module) -> Sites:
+    """A batch norm without scale and shift."""
     for name, module in modules(net, nn.BatchNorm2d):
         if module.affine:
             yield setting(name, weight=None, bias=None)
@@ -383,12 +406,14 @@ def shared(net: nn.Module) -> Sites:
 
 @kind("order")
 def norm_after_relu(net: nn.Module) -> Sites:
+    """ReLU-BN for BN-ReLU."""
     for place in neighbors(net, nn.BatchNorm2d, nn.ReLU):
         yield swapping(*place)
 
 
 @kind("order", "missing layer", "extra layer", "layer")
 def norm_before_convolution(net: nn.Module) -> Sites:
+    """BN-conv for conv-BN."""
     for name, a, b in neighbors(net, nn.Conv2d, nn.BatchNorm2d):
         parts = net.get_submodule(name)
         if getattr(parts, a).in_channels == getattr(parts, b).num_features:
@@ -405,6 +430,7 @@ def relu_after_pooling(net: nn.Module) -> Sites:
 
 @kind("order")
 def norm_after_pooling(net: nn.Module) -> Sites:
+    """Response normalization behind the pooling."""
     for second in (nn.MaxPool2d,):
         for place in neighbors(net, ResponseNorm, second):
             yield swapping(*place)
@@ -412,34 +438,41 @@ def norm_after_pooling(net: nn.Module) -> Sites:
 
 @kind("missing layer", "order", "layer", "wiring", "activation")
 def norm_missing(net: nn.Module) -> Sites:
+    """A normalization left out."""
     for name, _ in modules(net, nn.BatchNorm2d, ResponseNorm):
         yield replacing(name, nothing)
 
 
 def nothing(layer: nn.Module) -> nn.Module:
+    """No layer."""
     return nn.Identity()
 
 
 @kind("missing layer", "layer", "wiring", "order")
 def last_norm_missing(net: nn.Module) -> Sites:
+    """The last batch norm left out."""
     names = [name for name, _ in modules(net, nn.BatchNorm2d)]
     yield from (replacing(name, nothing) for name in names[-1:])
 
 
 @kind("missing layer", "layer", "wiring", "order")
 def activation_missing(net: nn.Module) -> Sites:
+    """An activation left out."""
     for name, _ in modules(net, nn.ReLU, nn.Tanh, lenet.ScaledTanh):
         yield replacing(name, nothing)
 
 
 @kind("activation")
 def activation(net: nn.Module) -> Sites:
+    """Another activation for ReLU."""
     for name, _ in modules(net, nn.ReLU):
         for other in (nn.Tanh, nn.LeakyReLU, nn.ELU, nn.ReLU6, nn.GELU, nn.Sigmoid):
             yield replacing(name, instead(other))
 
 
 def instead(other: Callable[[], nn.Module]) -> Callable[[nn.Module], nn.Module]:
+    """Makes a module in the place of another."""
+
     def activation(_: nn.Module) -> nn.Module:
         return other()
 
@@ -447,43 +480,47 @@ def instead(other: Callable[[], nn.Module]) -> Callable[[nn.Module], nn.Module]:
     return activation
 
 
-@kind("layer", "missing layer", "extra layer", "activation", "scalar", "other", "order")
+@kind("missing layer", "layer", "activation", "order")
 def unscaled_tanh(net: nn.Module) -> Sites:
+    """Tanh for the scaled one."""
     for name, _ in modules(net, lenet.ScaledTanh):
         yield replacing(name, instead(nn.Tanh))
 
 
-KINDS["unscaled_tanh"] = Kind(unscaled_tanh, None, frozenset({"missing layer", "layer", "activation", "order"}))
-
-
 @kind("dropout", verdict=DIFFERENT)
 def dropout_missing(net: nn.Module) -> Sites:
+    """A dropout left out."""
     for name, _ in modules(net, nn.Dropout):
         yield replacing(name, nothing)
 
 
 @kind("dropout", verdict=DIFFERENT)
 def dropout_added(net: nn.Module) -> Sites:
+    """A dropout behind a convolution."""
     for name, _ in modules(net, nn.Conv2d):
         yield replacing(name, then_dropout)
 
 
-def then_dropout(layer: nn.Module) -> nn.Module:
+def then_dropout(layer: Any) -> nn.Module:
+    """The layer, and dropout."""
     return nn.Sequential(layer, nn.Dropout(0.1))
 
 
 @kind("extra layer", "order", "layer", "wiring")
 def norm_added(net: nn.Module) -> Sites:
-    for name, module in modules(net, nn.Conv2d):
+    """A batch norm behind a convolution."""
+    for name, _ in modules(net, nn.Conv2d):
         yield replacing(name, then_norm)
 
 
-def then_norm(layer: nn.Module) -> nn.Module:
+def then_norm(layer: Any) -> nn.Module:
+    """The layer, and a batch norm."""
     return nn.Sequential(layer, nn.BatchNorm2d(layer.out_channels))
 
 
 @kind("order", "layer", "dropout", verdict=DIFFERENT)
 def dropout_moved(net: nn.Module) -> Sites:
+    """Dropout behind the layer that it precedes."""
     for first in (nn.Linear, nn.Conv2d):
         for place in neighbors(net, nn.Dropout, first):
             yield swapping(*place)
@@ -494,6 +531,7 @@ def dropout_moved(net: nn.Module) -> Sites:
 
 @kind("response norm", "scalar", "other", "exponent", "wiring", "missing layer", "extra layer", "layer", "order")
 def response_norm(net: nn.Module) -> Sites:
+    """Other constants of a response normalization."""
     for name, module in modules(net, ResponseNorm):
         for values in ({"n": 3}, {"alpha": module.alpha / 5}, {"beta": 0.5}, {"k": module.k / 2}):
             yield setting(name, **values)
@@ -501,6 +539,7 @@ def response_norm(net: nn.Module) -> Sites:
 
 @kind("missing layer", "layer", "kernel size", "width", "order")
 def rounding(net: nn.Module) -> Sites:
+    """Sizes rounded down, not up."""
     for name, _ in modules(net, alexnet.RoundUp):
         yield replacing(name, nothing)
 
@@ -537,14 +576,10 @@ class MaxPadded(Padded):
         return F.pad(F.max_pool2d(maps, 1, self.stride), (0, 0, 0, 0, 0, self.missing))
 
 
-def shifted(net: nn.Module) -> Iterator[tuple[str, nn.Module]]:
-    """The first shortcut of option A, whose stream goes through others: all of them at once keep it a permutation."""
-    return modules(net, Padded)
-
-
 @kind(verdict=PERMUTED)
 def centered_padding(net: nn.Module) -> Sites:
-    names = [name for name, _ in shifted(net)]
+    """The zeros of option A on both sides or in front: in all shortcuts, or in one."""
+    names = [name for name, _ in modules(net, Padded)]
     for other in (Centered, ZerosFirst):
         for chosen in [names, *([name] for name in names)] if names else []:
 
@@ -557,12 +592,14 @@ def centered_padding(net: nn.Module) -> Sites:
 
 @kind("pooling", "subsample", "layer", "positions", "wiring")
 def shortcut_pooled(net: nn.Module) -> Sites:
-    for name, _ in shifted(net):
+    """Averages in a shortcut of option A."""
+    for name, _ in modules(net, Padded):
         yield of_class(name, PooledPadded)
 
 
 @kind("missing layer", "order", "layer", "wiring", "width")
 def shortcut_missing(net: nn.Module) -> Sites:
+    """No shortcut."""
     for name, _ in modules(net, Residual):
         yield setting(name, shortcut=None)
 
@@ -571,12 +608,14 @@ class RawProjection(preact_resnet.Unit):
     """A projection that reads the input, not its activation."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        out = self.layers(self.activation(maps.clone()))
-        return out + (maps if self.project is None else self.project(maps))
+        out: Tensor = self.layers(self.activation(maps.clone()))
+        shortcut: Tensor = maps if self.project is None else self.project(maps)
+        return out + shortcut
 
 
 @kind("wiring", "order", "missing layer", "layer", "channel order", "extra layer")
 def raw_projection(net: nn.Module) -> Sites:
+    """A projection before the activation, not behind it."""
     for name, module in modules(net, preact_resnet.Unit):
         if module.project is not None and not isinstance(module.activation, nn.Identity):
             yield of_class(name, RawProjection)
@@ -609,11 +648,10 @@ class LargeFirst(squeezenet.Fire):
 
 @kind(verdict=PERMUTED)
 def swapped_concatenation(net: nn.Module) -> Sites:
+    """What is concatenated in another order."""
     for old, new in ((densenet.DenseLayer, NewFirst), (googlenet.Inception, Reversed), (squeezenet.Fire, LargeFirst)):
-        for name, module in modules(net, old):
-            lrn = any(isinstance(part, ResponseNorm) for part in net.modules())
-            if not (lrn and name.startswith("features.inception_1")):
-                yield of_class(name, new)
+        for name, _ in modules(net, old):
+            yield of_class(name, new)
 
 
 @kind(verdict=PERMUTED)
@@ -624,26 +662,32 @@ def reversed_table(net: nn.Module) -> Sites:
 
 
 def reversed_columns(_: nn.Module) -> nn.Module:
+    """C3 with its maps in reverse."""
     return lenet.SparseConv(lenet.TABLE_I[::-1])
 
 
 @kind("wiring", "channel order", "width", "groups")
 def other_table(net: nn.Module) -> Sites:
+    """Another map of S2 for the first of C3."""
     for name, _ in modules(net, lenet.SparseConv):
         yield replacing(name, other_columns)
 
 
 def other_columns(_: nn.Module) -> nn.Module:
+    """C3 by another table."""
     return lenet.SparseConv(((0, 2, 4), *lenet.TABLE_I[1:]))
 
 
 def shuffled(maps: Tensor, number: int) -> Tensor:
+    """Maps shuffled by a number of groups."""
     batch, channels, height, width = maps.shape
     return maps.reshape(batch, number, channels // number, height, width).transpose(1, 2).flatten(1, 2)
 
 
 class OtherShuffle(shufflenet_v2.Unit):
     """A shuffle of ``groups`` groups."""
+
+    groups: int
 
     def forward(self, maps: Tensor) -> Tensor:
         left, right = maps.chunk(2, dim=1)
@@ -652,6 +696,8 @@ class OtherShuffle(shufflenet_v2.Unit):
 
 class OtherDown(shufflenet_v2.DownUnit):
     """The same at the end of a unit that halves the resolution."""
+
+    groups: int
 
     def forward(self, maps: Tensor) -> Tensor:
         return shuffled(torch.cat([self.left(maps), self.branch(maps)], dim=1), self.groups)
@@ -677,7 +723,7 @@ def channel_shuffle(net: nn.Module) -> Sites:
 
             def change(net: nn.Module, number: int = number, chosen: list[str] = chosen) -> None:
                 for name in chosen:
-                    unit = net.get_submodule(name)
+                    unit: Any = net.get_submodule(name)
                     unit.__class__ = OtherDown if isinstance(unit, shufflenet_v2.DownUnit) else OtherShuffle
                     unit.groups = number
 
@@ -686,6 +732,7 @@ def channel_shuffle(net: nn.Module) -> Sites:
 
 @kind("channel order", "wiring", "width")
 def other_half(net: nn.Module) -> Sites:
+    """Units that transform their left half."""
     for name, _ in modules(net, shufflenet_v2.Unit):
         yield of_class(name, LeftTransformed)
 
@@ -701,6 +748,7 @@ def lives(net: nn.Module) -> Counter[Channel]:
     """
     ended: Counter[Channel] = Counter()
     maps: list[Channel] = [("stem",)] * 24
+    new: list[Channel]
     for name, unit in modules(net, shufflenet_v2.Unit, shufflenet_v2.DownUnit):
         number = getattr(unit, "groups", 2)
         new = [(f"{name}.branch",)] * unit.branch.expand.conv.out_channels
@@ -726,6 +774,8 @@ def lives(net: nn.Module) -> Counter[Channel]:
 
 
 def functional(_: nn.Module) -> nn.Module:
+    """ReLU as a function."""
+
     class Rectified(nn.Module):
         def forward(self, maps: Tensor) -> Tensor:
             return F.relu(maps)
@@ -734,6 +784,8 @@ def functional(_: nn.Module) -> nn.Module:
 
 
 def clamped(_: nn.Module) -> nn.Module:
+    """ReLU as a clamp."""
+
     class Clamped(nn.Module):
         def forward(self, maps: Tensor) -> Tensor:
             return maps.clamp(min=0)
@@ -742,6 +794,8 @@ def clamped(_: nn.Module) -> nn.Module:
 
 
 def averaged(_: nn.Module) -> nn.Module:
+    """Global pooling as a mean."""
+
     class Averaged(nn.Module):
         def forward(self, maps: Tensor) -> Tensor:
             return maps.mean((2, 3), keepdim=True)
@@ -750,6 +804,8 @@ def averaged(_: nn.Module) -> nn.Module:
 
 
 def viewed(_: nn.Module) -> nn.Module:
+    """A flattening as a reshape."""
+
     class Viewed(nn.Module):
         def forward(self, maps: Tensor) -> Tensor:
             return maps.reshape(maps.size(0), -1)
@@ -761,12 +817,14 @@ class ShortcutFirst(Residual):
     """The shortcut runs before the layers, and is the first operand of the sum."""
 
     def forward(self, maps: Tensor) -> Tensor:
+        assert self.shortcut is not None
         shortcut = self.shortcut(maps)
         return torch.relu(shortcut + self.layers(maps))
 
 
 @kind(verdict=EQUAL)
 def written_anew(net: nn.Module) -> Sites:
+    """The same layers in other words."""
     for name, _ in modules(net, nn.ReLU):
         yield replacing(name, functional)
         yield replacing(name, clamped)
@@ -784,18 +842,21 @@ def written_anew(net: nn.Module) -> Sites:
         yield of_class(name, MaxPadded)
 
 
-def wrapped(layer: nn.Module) -> nn.Module:
+def wrapped(layer: Any) -> nn.Module:
+    """The layer among modules that do nothing."""
     return nn.Sequential(nn.Identity(), layer, nn.Dropout(0.0))
 
 
 @kind("survival", "other", "self", "scalar")
 def survival(net: nn.Module) -> Sites:
+    """Another probability of survival, which scales a branch in eval mode."""
     for name, _ in modules(net, stochastic.StochasticBlock):
         yield setting(name, survival=0.123)
 
 
 @kind("wiring", "order", "missing layer", "layer", "pooling", "extra layer", "other")
 def join_first(net: nn.Module) -> Sites:
+    """Columns joined before the pooling."""
     for name, _ in modules(net, fractalnet.Block):
         yield setting(name, join_first=True)
 
@@ -889,6 +950,7 @@ def outcomes(label: str, sites: int, seed: int) -> Iterator[Outcome]:
 
 
 def main() -> int:
+    """Try the mutants of the networks that match."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("patterns", nargs="*", default=["*"])
     parser.add_argument("--seed", type=int, default=0)

@@ -42,12 +42,13 @@ ANYTHING = {part(path) for path in OURS}
 
 # Folder or file: what it may import of the project.
 MAY_IMPORT = {
-    "__init__": {"auditor", "layers", "profiler", "registry", "weights"},
+    "__init__": {"auditor", "comparison", "layers", "profiler", "registry", "weights"},
     "__main__": {"cli"},
     "accelerators": set(),
     "auditor": {"claims", "paper", "profiler", "registry"},
     "claims": {"printed"},
     "cli": ANYTHING,
+    "comparison": {"comparison", "layers", "registry", "weights"},
     "data": {"data", "files", "recipes"},
     "errors": set(),
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
@@ -146,7 +147,8 @@ def test_importing_archzoo_brings_no_torch() -> None:
 PUBLIC = {
     "archzoo",
     "archzoo.accelerators",
-    *(f"archzoo.{name}" for name in ("auditor", "claims", "errors", "estimate", "exporting", "files", "options")),
+    *(f"archzoo.{name}" for name in ("auditor", "claims", "comparison", "errors", "estimate", "exporting", "files")),
+    "archzoo.options",
     *(
         f"archzoo.{name}"
         for name in ("paper", "printed", "registry", "cli", "data", "inference", "layers", "models", "papers")
@@ -189,7 +191,7 @@ def test_a_package_imports_no_private_module_of_another(path: Path) -> None:
 def test_the_public_names_are_these() -> None:
     assert archzoo.__all__ == [
         *("ArchzooError", "BadOption", "Entry", "UnknownName"),
-        *("audit", "build", "find", "load", "names", "profile"),
+        *("audit", "build", "find", "load", "names", "profile", "same"),
     ]
     assert all(hasattr(archzoo, name) for name in archzoo.__all__)
 

@@ -50,8 +50,8 @@ def is_transparent(step: Step, *, training: bool) -> bool:
 class Painter:
     """Colors of every slot of a graph.
 
-    ``ids`` are colors of the layers with weights, beyond what they read, and ``channels`` of the slots that products write: with
-    the index of a channel, two networks have the same colors only in the same order of channels.
+    ``ids`` are colors of the layers with weights, beyond what they read, and ``channels`` of the slots that products
+    write: with the index of a channel, two networks have the same colors only in the same order of channels.
     """
 
     def __init__(self, graph: Graph, *, training: bool = True) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from archzoo.comparison._carrying import Misfit, State, carried, constants_of, random_state
-from archzoo.comparison._differences import Difference, Ordered, first_difference
+from archzoo.comparison._differences import Difference, Ordered, first_difference, training_difference
 from archzoo.comparison._graph import Graph
 from archzoo.comparison._matching import LayerMatch, match
 from archzoo.comparison._running import run, sizes_of, tensors_of, trace
@@ -113,8 +114,9 @@ def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, st
     sizes, names = sizes_of(input_size), names or (type(a).__name__, type(b).__name__)
     graphs = trace(a, sizes, names[0]), trace(b, sizes, names[1])
     pair = Pair((a, b), graphs, sizes)
-    found = pair.structural() or pair.numerical()
-    return Comparison(**{"names": names, "notes": (), **found}) if found else pair.different(names)
+    return (
+        pair.same_graphs(names) or pair.same_but_for_training(names) or pair.same_values(names) or pair.different(names)
+    )
 
 
 class Pair:
@@ -128,7 +130,7 @@ class Pair:
         self.reason: Difference | None = None
         self.error: float | None = None
 
-    def structural(self) -> dict[str, Any] | None:
+    def same_graphs(self, names: tuple[str, str]) -> Comparison | None:
         """The verdict from an isomorphism of the graphs, confirmed by outputs, or None where there is none."""
         found = match(*self.graphs)
         if found is None or not self._constants_equal(found.layers):
@@ -144,15 +146,19 @@ class Pair:
         notes += self._unused()
         permutations = tuple(_permutation(layer) for layer in found.layers if layer.moves)
         verdict: Verdict = "equal up to a permutation of channels" if permutations else "equal"
-        return {
-            "verdict": verdict,
-            "permutations": permutations,
-            "notes": tuple(notes),
-            "error": self.error,
-            "layers": tuple(found.layers),
-        }
+        return Comparison(verdict, None, permutations, tuple(notes), self.error, names, tuple(found.layers))
 
-    def numerical(self) -> dict[str, Any] | None:
+    def same_but_for_training(self, names: tuple[str, str]) -> Comparison | None:
+        """The verdict for networks that differ in a momentum or a dropout alone, or None where they do not."""
+        found = match(*self.graphs, training=False)
+        if found is None or not self._constants_equal(found.layers) or not self._confirmed(found.layers):
+            return None
+        difference = next((training_difference(x, y) for x, y in found.steps if x.training != y.training), None)
+        difference = difference or first_difference(*self.graphs)
+        note = "in eval mode they are the same"
+        return Comparison("different", difference, (), (note,), self.error, names)
+
+    def same_values(self, names: tuple[str, str]) -> Comparison | None:
         """The verdict for networks whose layers are the same and whose formulas are written in two ways."""
         ordered = [Ordered(graph) for graph in self.graphs]
         layers = _in_order(*ordered)
@@ -163,7 +169,7 @@ class Pair:
         difference = first_difference(*self.graphs)
         note = f"the outputs are the same, computed in two ways for inputs of this size ({difference})"
         notes = ([note] if difference else []) + self._unused()
-        return {"verdict": "equal", "notes": tuple(notes), "error": self.error, "layers": tuple(layers)}
+        return Comparison("equal", None, (), tuple(notes), self.error, names, tuple(layers))
 
     def different(self, names: tuple[str, str]) -> Comparison:
         """The verdict for networks that are not the same."""
@@ -256,8 +262,6 @@ def _in_order(a: Ordered, b: Ordered) -> list[LayerMatch] | None:
     pair = [[step for step in map(side.__getitem__, range(len(side))) if step.weights] for side in (a, b)]
     if len(pair[0]) != len(pair[1]):
         return None
-    import numpy as np
-
     for x, y in zip(*pair, strict=True):
         if x.form != y.form or x.count != y.count or x.is_product != y.is_product:
             return None
@@ -280,6 +284,6 @@ def _numel(step: Any, role: str) -> int:
 
 
 def _training(ordered: Ordered) -> list[Mapping[str, Any]]:
-    """Momenta and dropout rates in order."""
+    """Momenta and dropout rates, in order among the layers with weights."""
     steps = (ordered[place] for place in range(len(ordered)))
-    return [{"kind": step.kind, **step.training} for step in steps if step.training]
+    return [{"kind": step.is_product or step.kind, **step.training} for step in steps if step.training or step.weights]

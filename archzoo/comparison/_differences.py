@@ -12,7 +12,7 @@ from archzoo.comparison._colors import COMMUTATIVE, is_sum
 from archzoo.comparison._graph import PRODUCTS, Graph, Slots, Step
 
 AHEAD = 12  # steps that are looked at to tell a missing layer from one of another kind
-FEW = 5  # steps that may change places
+FEW = 16  # steps that may change places: a response normalization is ten
 KINDS_OF_PRODUCT = {*PRODUCTS, "depthwise convolution"}
 DROPOUT = "dropout"
 WORDS = {
@@ -185,6 +185,11 @@ def _settings(x: Step, y: Step) -> Difference | None:
         return _weights(x, y)
     if x.count != y.count:
         return _told("width", x, y, f"{_describe(x)} has {x.count} channels against {y.count}")
+    return training_difference(x, y)
+
+
+def training_difference(x: Step, y: Step) -> Difference | None:
+    """A difference that only training shows, or None."""
     for name in sorted(x.training | y.training):
         if x.training.get(name) != y.training.get(name):
             reason = "dropout rate" if name == "p" else name
@@ -258,16 +263,20 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     for kinds, reason in ((operators.POOLINGS, "pooling"), (operators.ACTIVATIONS, "activation")):
         if {x.kind, y.kind} <= kinds:
             return _told(reason, x, y, f"{_describe(x)} against {_describe(y)}")
+
+    def agreement(after_a: int, after_b: int) -> float:
+        """The share of the steps behind these that are alike."""
+        pairs = [
+            _alike(a[place + after_a + k], b[place + after_b + k])
+            for k in range(min(AHEAD, len(a) - place - after_a, len(b) - place - after_b))
+        ]
+        return sum(pairs) / len(pairs) if pairs else float(len(a) - after_a == len(b) - after_b)
+
+    missing, extra, other = agreement(1, 0), agreement(0, 1), agreement(1, 1)
     width = _reordered(a, b, place)
-    if width:
+    if width and agreement(width, width) >= max(missing, extra):
         orders = [", ".join(_describe(side[place + k]) for k in range(width)) for side in (a, b)]
         return _told("order", x, y, f"{orders[0]} against {orders[1]}")
-
-    def score(after_a: int, after_b: int) -> int:
-        pairs = range(min(AHEAD, len(a) - place - after_a, len(b) - place - after_b))
-        return sum(_alike(a[place + after_a + k], b[place + after_b + k]) for k in pairs)
-
-    missing, extra, other = score(1, 0), score(0, 1), score(1, 1)
     if missing > other and missing >= extra:
         return _unpaired(x, y, only=x)
     if extra > other:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from archzoo.comparison._colors import Colors, Painter, mix, output_colors, total
+from archzoo.comparison._colors import Colors, Painter, is_transparent, mix, output_colors, total
 from archzoo.comparison._graph import ZERO, Graph, Slots, Step
 
 ROUNDS = 3  # of colors forward and backward: each tells apart what the one before could not
@@ -62,7 +62,7 @@ def _match_by(painters: tuple[Painter, Painter]) -> Match | None:
     if any(not np.array_equal(a, b) for (_, a), (_, b) in zip(*outputs, strict=True)):
         return None
     (first, _), (second, _) = colors
-    live = [_live(painter.graph) for painter in painters]
+    live = [_live(painter) for painter in painters]
     steps = [
         {int(mix(color[step.writes]).sum(dtype=np.uint64)): step for step in steps}
         for steps, color in zip(live, (first, second), strict=True)
@@ -74,8 +74,9 @@ def _match_by(painters: tuple[Painter, Painter]) -> Match | None:
     return Match(layers, pairs)
 
 
-def _live(graph: Graph) -> list[Step]:
-    """The steps that the outputs depend on."""
+def _live(painter: Painter) -> list[Step]:
+    """The steps that the outputs depend on, without those that only return their input."""
+    graph = painter.graph
     needed = np.zeros(graph.slots, dtype=bool)
     for _, slots, _ in graph.outputs:
         needed[slots] = True
@@ -85,7 +86,7 @@ def _live(graph: Graph) -> list[Step]:
             live.append(step)
             for slots in step.reads:
                 needed[slots] = True
-    return live[::-1]
+    return [step for step in live[::-1] if not is_transparent(step, training=painter.training)]
 
 
 def _layer_match(a: Step, b: Step, first: Colors, second: Colors) -> LayerMatch:

@@ -245,7 +245,7 @@ class Recorder(TorchDispatchMode):
                 flat = Step("flatten", "position", [slots.repeat(prod(side))], len(places), positions=places)
                 flat.module, flat.shape = self.modules[-1], (1, len(places))
                 slots = self.graph.add(flat)
-            weights = {"weight": weight} | {"bias": bias for bias in biases}
+            weights = {"weight": weight} | dict(zip(["bias"], biases, strict=False))
             self._write(out, Step("linear", "product", [slots], out.shape[1], {}, {}, {"kernel_size": kernel}, weights))
             return
         settings = {
@@ -257,7 +257,7 @@ class Recorder(TorchDispatchMode):
         if call["transposed"]:
             settings |= {"transposed": True, "output_padding": tuple(call["output_padding"])}
         outs, ins = out.shape[1] // groups, len(slots) // groups
-        roles = {"weight": weight} | {"bias": bias for bias in biases}
+        roles = {"weight": weight} | dict(zip(["bias"], biases, strict=False))
         if groups > 1 and outs == ins == 1:
             step = Step("depthwise convolution", "channelwise", [slots], groups, settings, weights=roles)
             self._write(out, step)
@@ -277,7 +277,7 @@ class Recorder(TorchDispatchMode):
         if held.form != "t" or not plain or (bias is not None and not self._weight(bias)):
             return False
         weights = {"weight": Weight(held.name, held.shape)}
-        weights |= {"bias": value for value in self._weight(bias).values()}
+        weights |= dict(zip(["bias"], self._weight(bias).values(), strict=False))
         self._write(out, Step("linear", "product", [self._slots(maps)], out.shape[1], weights=weights))
         return True
 
