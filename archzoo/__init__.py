@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
 
     from archzoo.auditor import AuditResult
-    from archzoo.comparison import Comparison
+    from archzoo.comparison import Equivalence
     from archzoo.layers import Net
     from archzoo.profiler import Profile
 
@@ -100,7 +100,7 @@ def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = No
     return profile(model, input_size, batch=batch)
 
 
-def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Comparison":
+def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Equivalence":
     """Whether two networks are the same function for any weights: see ``archzoo.comparison.same``.
 
     Each is a module, a name, ``file.py:Net``, whose code runs, or a weights file that says what it is. Raises

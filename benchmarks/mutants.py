@@ -215,7 +215,7 @@ def dilation(net: nn.Module) -> Sites:
         if module.kernel_size == (3, 3) and module.padding == (1, 1):
 
             def change(net: nn.Module, name: str = name) -> None:
-                conv = net.get_submodule(name)
+                conv: Any = net.get_submodule(name)
                 conv.dilation, conv.padding = (2, 2), (2, 2)
 
             yield f"{name} dilation 2", change
@@ -236,7 +236,8 @@ def with_padding_mode(mode: str) -> Callable[[nn.Module], nn.Module]:
     def convolution(conv: Any) -> nn.Module:
         options: dict[str, Any] = {"stride": conv.stride, "groups": conv.groups, "bias": conv.bias is not None}
         options["padding"] = conv.padding
-        other = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, padding_mode=mode, **options)
+        options["padding_mode"] = mode
+        other = nn.Conv2d(conv.in_channels, conv.out_channels, conv.kernel_size, **options)
         other.load_state_dict(conv.state_dict())
         return other
 
@@ -320,14 +321,14 @@ def bias(net: nn.Module) -> Sites:
         yield replacing(name, with_bias if module.bias is None else without_bias)
 
 
-def with_bias(layer: Any) -> nn.Module:
+def with_bias(layer: Any) -> Any:
     """The layer with a bias."""
     layer = copy.deepcopy(layer)
     layer.bias = nn.Parameter(torch.randn(len(layer.weight)))
     return layer
 
 
-def without_bias(layer: Any) -> nn.Module:
+def without_bias(layer: Any) -> Any:
     """The layer without its bias."""
     layer = copy.deepcopy(layer)
     layer.bias = None
@@ -506,7 +507,7 @@ def then_dropout(layer: Any) -> nn.Module:
     return nn.Sequential(layer, nn.Dropout(0.1))
 
 
-@kind("extra layer", "order", "layer", "wiring")
+@kind("extra layer", "order", "layer", "wiring", "eps")
 def norm_added(net: nn.Module) -> Sites:
     """A batch norm behind a convolution."""
     for name, _ in modules(net, nn.Conv2d):
@@ -752,7 +753,7 @@ def lives(net: nn.Module) -> Counter[Channel]:
     for name, unit in modules(net, shufflenet_v2.Unit, shufflenet_v2.DownUnit):
         number = getattr(unit, "groups", 2)
         new = [(f"{name}.branch",)] * unit.branch.expand.conv.out_channels
-        if isinstance(unit, shufflenet_v2.DownUnit):
+        if hasattr(unit, "left"):
             ended.update((*channel, name) for channel in maps)
             maps = [(f"{name}.left",)] * unit.left.expand.conv.out_channels + new
         else:

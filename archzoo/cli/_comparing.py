@@ -11,7 +11,7 @@ import archzoo
 from archzoo.cli._arguments import call_target, log, read_options, read_size
 
 if TYPE_CHECKING:
-    from archzoo.comparison._sources import Network
+    from archzoo.comparison import Network
 
 Side = Annotated[
     str,

@@ -3,13 +3,13 @@
 ``same`` takes modules, names and files; ``compare`` takes two modules.
 """
 
-from archzoo.comparison._comparing import Comparison, Permutation, compare
+from archzoo.comparison._comparing import Equivalence, Permutation, compare
 from archzoo.comparison._differences import Difference
 from archzoo.comparison._sources import Network, of_entry, read, same, same_networks
 
 __all__ = [
-    "Comparison",
     "Difference",
+    "Equivalence",
     "Network",
     "Permutation",
     "compare",

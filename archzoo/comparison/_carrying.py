@@ -7,14 +7,11 @@ from torch import Tensor, nn
 
 from archzoo.comparison._graph import Graph, Step, Weight
 from archzoo.comparison._matching import LayerMatch
+from archzoo.comparison._recording import STATISTICS
 from archzoo.comparison._running import tensors_of
+from archzoo.errors import ComparisonError
 
 State = dict[str, Tensor]
-STATISTICS = ("weight", "bias", "running_mean", "running_var")
-
-
-class Misfit(Exception):
-    """Weights of one network have no place in the other. The message says which."""
 
 
 def constants_of(model: nn.Module, graph: Graph) -> set[str]:
@@ -70,12 +67,12 @@ def _scale(step: Step, role: str, weight: Weight, values: Tensor, generator: tor
 def carried(layers: Iterable[LayerMatch], source: Mapping[str, Tensor], own: State, constants: set[str]) -> State:
     """The second network's weights, from those of the first; ``own`` where the first has none.
 
-    Raises Misfit if one network has one weight where the other has several.
+    Raises ComparisonError if one network has one weight where the other has several.
     """
     state = {name: tensor if name in constants else torch.zeros_like(tensor) for name, tensor in own.items()}
     for (_, theirs), (_, ours) in _pairs(layers, constants):
         if theirs.form != ours.form:
-            raise Misfit(f"{ours.name} is used as {ours.form or 'it is'}, not {theirs.form or 'as it is'}")
+            raise ComparisonError(f"{ours.name} is used as {ours.form or 'it is'}, not {theirs.form or 'as it is'}")
     for layer in layers:
         for role, weight in layer.steps[0].weights.items():
             target = layer.steps[1].weights[role]
@@ -85,7 +82,7 @@ def carried(layers: Iterable[LayerMatch], source: Mapping[str, Tensor], own: Sta
 
 
 def _pairs(layers: Iterable[LayerMatch], constants: set[str]) -> list[tuple[tuple[str, Weight], tuple[str, Weight]]]:
-    """The weights that correspond. Raises Misfit unless each has one counterpart."""
+    """The weights that correspond. Raises ComparisonError unless each has one counterpart."""
     pairs = [
         ((role, layer.steps[0].weights[role]), (role, layer.steps[1].weights[role]))
         for layer in layers
@@ -101,7 +98,9 @@ def _pairs(layers: Iterable[LayerMatch], constants: set[str]) -> list[tuple[tupl
     for place in (forward, backward):
         for name, counterparts in place.items():
             if len(counterparts) > 1:
-                raise Misfit(f"{name.strip()} is shared by what are {' and '.join(sorted(counterparts))} in the other")
+                raise ComparisonError(
+                    f"{name.strip()} is shared by what are {' and '.join(sorted(counterparts))} in the other"
+                )
     return pairs
 
 
@@ -110,10 +109,17 @@ def _part(weight: Weight, state: Mapping[str, Tensor]) -> Tensor:
     return whole if weight.rows is None else whole[slice(*weight.rows)]
 
 
+def _has_channels(layer: LayerMatch, role: str) -> bool:
+    """Whether the first axis of a weight is that of the layer's outputs."""
+    weight = layer.steps[1].weights[role]
+    return layer.steps[0].mixing != "opaque" and not (weight.form and layer.inputs is not None)
+
+
 def _place(layer: LayerMatch, role: str, source: Tensor, target: Tensor) -> None:
     """Copy a weight, with its channels where the other network has them."""
     a, b = (torch.from_numpy(side) for side in layer.outputs)
-    if layer.inputs is not None and role == "weight":
+    derived = layer.steps[1].weights[role].form
+    if layer.inputs is not None and role == "weight" and not derived:
         i, j = (torch.from_numpy(side) for side in layer.inputs)
         if layer.steps[0].settings.get("transposed"):
             target[j[:, None], b[None, :]] = source[i[:, None], a[None, :]]
@@ -122,9 +128,9 @@ def _place(layer: LayerMatch, role: str, source: Tensor, target: Tensor) -> None
         moved = torch.empty(rows, columns, target.numel() // (rows * columns), dtype=source.dtype)
         moved[b[:, None], j[None, :]] = source.reshape(moved.shape)[a[:, None], i[None, :]]
         target.copy_(moved.reshape(target.shape))
-    elif layer.steps[0].mixing != "opaque" and target.dim() and len(target) == len(b) == len(source):
+    elif _has_channels(layer, role) and target.dim() and len(target) == len(b) == len(source):
         target[b] = source[a]
     else:
         if layer.moves:
-            raise Misfit(f"{layer.steps[1].weights[role].name} has no channels that can change places")
+            raise ComparisonError(f"{layer.steps[1].weights[role].name} has no channels that can change places")
         target.copy_(source.reshape(target.shape))

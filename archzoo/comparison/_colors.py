@@ -82,17 +82,20 @@ class Painter:
                 read = mix(read + self.ids[index])
             return self._of_product(step, read), read
         if step.mixing == "opaque":
-            read = mix(key + sum((total(part, order=True) * PRIMES[1] for part in ins), start=key * PRIMES[2]))
-            return mix(read + np.arange(step.count, dtype=np.uint64)), read
+            read = key
+            for part in ins:
+                read = mix(read * PRIMES[2] + total(part, order=True))
+            return mix(read + _numbers(step.count)), read
         if step.mixing == "position":
             assert step.positions is not None
             return mix(mix(ins[0] + key) + step.positions.astype(np.uint64)), key
         if is_sum(step):
-            return sum(ins[1:], start=ins[0]), key
+            return np.sum(ins, axis=0, dtype=np.uint64), key
         if is_transparent(step, training=self.training):
             return ins[0], key
         if step.kind in COMMUTATIVE and not step.weights:
-            return mix(key + sum((mix(part) for part in ins[1:]), start=mix(ins[0]))), key
+            scattered: Colors = np.sum([mix(part) for part in ins], axis=0, dtype=np.uint64)
+            return mix(scattered + key), key
         own = key if self.ids is None or not step.weights else mix(key + self.ids[index])
         out = np.repeat(own, step.count)
         for part in ins:
@@ -103,7 +106,7 @@ class Painter:
         if self.channels is not None:
             return mix(read + mix(self.channels[step.first : step.first + step.count]))
         if self.order:
-            return mix(read + np.arange(step.count, dtype=np.uint64))
+            return mix(read + _numbers(step.count))
         return np.repeat(mix(read), step.count)
 
     def backward(self, colors: Colors, reads: Sequence[Colors]) -> tuple[Colors, list[Colors]]:
@@ -150,6 +153,10 @@ def total(colors: Colors, *, order: bool) -> Colors:
     """One color of many: of their list, or of their multiset."""
     places = mix(np.arange(len(colors), dtype=np.uint64)) if order else np.zeros(1, dtype=np.uint64)
     return np.array([mix(mix(colors) ^ places).sum(dtype=np.uint64)], dtype=np.uint64)
+
+
+def _numbers(count: int) -> Colors:
+    return np.arange(count, dtype=np.uint64)
 
 
 def _digest(numbers: npt.NDArray[np.int64]) -> Colors:

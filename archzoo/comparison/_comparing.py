@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
-from archzoo.comparison._carrying import Misfit, State, carried, constants_of, random_state
+from archzoo.comparison._carrying import State, carried, constants_of, random_state
 from archzoo.comparison._differences import Difference, Ordered, first_difference, training_difference
 from archzoo.comparison._graph import Graph
 from archzoo.comparison._matching import LayerMatch, match
@@ -37,7 +37,7 @@ class Permutation:
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Equivalence:
     """The verdict on two networks.
 
     Attributes:
@@ -94,8 +94,8 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None) -> Comparison:
-    """Whether two networks are the same function of inputs (N, *input_size) for any weights.
+def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None) -> Equivalence:
+    """Whether two networks are the same function of their inputs for any weights.
 
     They are run in eval mode and followed operator by operator, so that neither names nor the way in which the code is
     written matters. ``b`` gets the weights of ``a``, and the outputs are compared in float64 on random inputs, weights
@@ -130,7 +130,7 @@ class Pair:
         self.reason: Difference | None = None
         self.error: float | None = None
 
-    def same_graphs(self, names: tuple[str, str]) -> Comparison | None:
+    def same_graphs(self, names: tuple[str, str]) -> Equivalence | None:
         """The verdict from an isomorphism of the graphs, confirmed by outputs, or None where there is none."""
         found = match(*self.graphs)
         if found is None or not self._constants_equal(found.layers):
@@ -146,9 +146,9 @@ class Pair:
         notes += self._unused()
         permutations = tuple(_permutation(layer) for layer in found.layers if layer.moves)
         verdict: Verdict = "equal up to a permutation of channels" if permutations else "equal"
-        return Comparison(verdict, None, permutations, tuple(notes), self.error, names, tuple(found.layers))
+        return Equivalence(verdict, None, permutations, tuple(notes), self.error, names, tuple(found.layers))
 
-    def same_but_for_training(self, names: tuple[str, str]) -> Comparison | None:
+    def same_but_for_training(self, names: tuple[str, str]) -> Equivalence | None:
         """The verdict for networks that differ in a momentum or a dropout alone, or None where they do not."""
         found = match(*self.graphs, training=False)
         if found is None or not self._constants_equal(found.layers) or not self._confirmed(found.layers):
@@ -156,9 +156,9 @@ class Pair:
         difference = next((training_difference(x, y) for x, y in found.steps if x.training != y.training), None)
         difference = difference or first_difference(*self.graphs)
         note = "in eval mode they are the same"
-        return Comparison("different", difference, (), (note,), self.error, names)
+        return Equivalence("different", difference, (), (note,), self.error, names)
 
-    def same_values(self, names: tuple[str, str]) -> Comparison | None:
+    def same_values(self, names: tuple[str, str]) -> Equivalence | None:
         """The verdict for networks whose layers are the same and whose formulas are written in two ways."""
         ordered = [Ordered(graph) for graph in self.graphs]
         layers = _in_order(*ordered)
@@ -169,14 +169,19 @@ class Pair:
         difference = first_difference(*self.graphs)
         note = f"the outputs are the same, computed in two ways for inputs of this size ({difference})"
         notes = ([note] if difference else []) + self._unused()
-        return Comparison("equal", None, (), tuple(notes), self.error, names, tuple(layers))
+        return Equivalence("equal", None, (), tuple(notes), self.error, names, tuple(layers))
 
-    def different(self, names: tuple[str, str]) -> Comparison:
+    def different(self, names: tuple[str, str]) -> Equivalence:
         """The verdict for networks that are not the same."""
         difference = first_difference(*self.graphs) or self.reason
         if difference is None:
-            difference = Difference("values", "", "", "the outputs differ, though both have the same layers")
-        return Comparison("different", difference, error=self.error, names=names)
+            if not any(str(name).startswith("constant") for step in self.graphs[0].steps for name in step.settings):
+                raise ComparisonError(
+                    f"{names[0]} and {names[1]} have the same layers, and return other values: what they compute "
+                    "depends on values in a way that cannot be followed"
+                )
+            difference = Difference("constant", "", "", "numbers in the code differ: the layers are the same")
+        return Equivalence("different", difference, error=self.error, names=names)
 
     def _confirmed(self, layers: list[LayerMatch]) -> bool:
         """Whether the outputs are the same with the weights of these layers carried over."""
@@ -184,7 +189,7 @@ class Pair:
         source = random_state(self.models[0], self.graphs[0], generator)
         try:
             target = carried(layers, source, self._own(), self.constants[1])
-        except Misfit as misfit:
+        except ComparisonError as misfit:
             self.reason = Difference("sharing", "", "", str(misfit))
             return False
         inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) for size in self.sizes]

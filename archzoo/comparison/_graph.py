@@ -18,12 +18,16 @@ ZERO = 0
 
 @dataclass(frozen=True)
 class Weight:
-    """A parameter or buffer that a step reads: ``rows`` of it for one group, and ``form`` is what was done to it."""
+    """A parameter or buffer that a step reads: ``rows`` of it for one group, and ``form`` is what was done to it.
+
+    ``others`` are those that it was computed with, as the direction and the length of a normalized weight.
+    """
 
     name: str
     shape: tuple[int, ...]
     rows: tuple[int, int] | None = None
     form: str = ""
+    others: tuple["Weight", ...] = ()
 
 
 @dataclass

@@ -84,8 +84,8 @@ def move_elements(move: Callable[[list[Tensor]], Any], operands: list[Labels]) -
 
 def _compressed(slots: Tensor, positions: Tensor, side: tuple[int, ...]) -> Result:
     if slots.dim() == 2 and slots.shape[0] == 1:
-        flat, places = slots[0].numpy().copy(), positions[0].numpy().copy()
-        return Maps(flat) if prod(side) == 1 else Flattened(flat, places)
+        flat = slots[0].numpy().copy()
+        return Maps(flat) if prod(side) == 1 else Flattened(flat, positions[0].numpy().copy())
     if slots.dim() < 3 or slots.shape[0] != 1:
         return Labels(slots, positions, side)
     rows, places = slots[0].flatten(1), positions[0].flatten(1)

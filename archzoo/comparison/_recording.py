@@ -32,19 +32,16 @@ from archzoo.errors import ComparisonError
 
 Value = Maps | Labels | Weight
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout}
+STATISTICS = ("weight", "bias", "running_mean", "running_var")
 # A sum and a sum of squares of each output: neither depends on the order of the channels.
 Digest = tuple[float, float]
 
 
-class NeedsValues(Exception):
-    """The network chooses channels by a tensor, whose values a tensor on the meta device does not have."""
-
-
-class Recorder(TorchDispatchMode):
+class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Records the steps of a network that runs on one input, on any device; with ``digests`` of what they return."""
 
     def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor], *, digests: bool = False) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph(names={name: tuple(weight.shape) for name, weight in weights.items()})
         self.digests: list[Digest] | None = [] if digests else None
         self.modules: list[str] = [""]
@@ -163,15 +160,18 @@ class Recorder(TorchDispatchMode):
         form = f"{weights[0].form}{name}{settings or ''}{sizes or ''};"
         if name == "t" and not weights[0].form:
             form = "t"
+        beside = {other.name: other for weight in weights for other in (weight, *weight.others)}
+        del beside[weights[0].name]
+        others = tuple(Weight(other.name, other.shape, form="in another") for other in beside.values())
         for tensor in tree_flatten(out)[0]:
             if isinstance(tensor, Tensor):
-                self._hold(tensor, Weight(weights[0].name, weights[0].shape, form=form))
+                self._hold(tensor, Weight(weights[0].name, weights[0].shape, form=form, others=others))
 
     def _move(self, func: Any, name: str, call: dict[str, Any], tensors: list[Tensor], out: Any) -> None:
         if name in operators.BY_INDEX:
             indices = [tensor for tensor in tensors if id(tensor) not in self._values]
             if any(index.is_meta for index in indices):
-                raise NeedsValues
+                raise NotImplementedError("channels are chosen by a tensor without values")
             tensors = [tensor for tensor in tensors if id(tensor) in self._values]
         labels = [self._labels(tensor) for tensor in tensors]
         known = [label for label in labels if label is not None]
@@ -207,7 +207,7 @@ class Recorder(TorchDispatchMode):
     def _compute(self, func: Any, name: str, call: dict[str, Any], tensors: list[Tensor], out: Tensor) -> None:
         if name == "convolution" and self._product_of(call["input"], call["weight"]):
             self._convolve(call, out)
-        elif name in ("addmm", "mm") and self._product_of(call.get("mat1", call.get("self")), call["mat2"]):
+        elif name in ("addmm", "mm") and self._product_of(call["mat1" if name == "addmm" else "self"], call["mat2"]):
             inputs = call["mat1"] if name == "addmm" else call["self"]
             plain = name == "mm" or (call["alpha"] == 1 and call["beta"] == 1)
             if self._connect(inputs, call["mat2"], call["self"] if name == "addmm" else None, out, plain=plain):
@@ -230,25 +230,27 @@ class Recorder(TorchDispatchMode):
         assert isinstance(value, Maps)
         return value.slots
 
-    def _weight(self, tensor: Tensor | None) -> dict[str, Weight]:
-        value = None if tensor is None else self._values.get(id(tensor))
-        return {"weight": value} if isinstance(value, Weight) else {}
+    def _weights(self, **tensors: Tensor | None) -> dict[str, Weight]:
+        """The weights by their roles, and what they were computed with."""
+        values = {role: self._values.get(id(tensor)) for role, tensor in tensors.items() if tensor is not None}
+        weights = {role: value for role, value in values.items() if isinstance(value, Weight)}
+        others = {f"{role} {i}": other for role, weight in weights.items() for i, other in enumerate(weight.others)}
+        return weights | others
 
     def _convolve(self, call: dict[str, Any], out: Tensor) -> None:
         maps, kernel, groups = call["input"], tuple(call["weight"].shape[2:]), call["groups"]
-        [weight] = self._weight(call["weight"]).values()
-        [*biases] = self._weight(call["bias"]).values()
+        roles = self._weights(weight=call["weight"], bias=call["bias"])
         side, slots = tuple(maps.shape[2:]), self._slots(maps)
-        if kernel == side and groups == 1 and prod(out.shape[2:]) == 1 and not any(call["padding"]) and not weight.form:
+        single = kernel == side and prod(out.shape[2:]) == 1 and not any(call["padding"])
+        if single and groups == 1 and not roles["weight"].form:
             if prod(side) > 1:
                 places = np.tile(np.arange(prod(side)), len(slots))
                 flat = Step("flatten", "position", [slots.repeat(prod(side))], len(places), positions=places)
                 flat.module, flat.shape = self.modules[-1], (1, len(places))
                 slots = self.graph.add(flat)
-            weights = {"weight": weight} | dict(zip(["bias"], biases, strict=False))
-            self._write(out, Step("linear", "product", [slots], out.shape[1], {}, {}, {"kernel_size": kernel}, weights))
+            self._write(out, Step("linear", "product", [slots], out.shape[1], {}, {}, {"kernel_size": kernel}, roles))
             return
-        settings = {
+        settings: dict[str, Any] = {
             "kernel_size": kernel,
             "stride": tuple(call["stride"]),
             "padding": tuple(call["padding"]),
@@ -257,15 +259,14 @@ class Recorder(TorchDispatchMode):
         if call["transposed"]:
             settings |= {"transposed": True, "output_padding": tuple(call["output_padding"])}
         outs, ins = out.shape[1] // groups, len(slots) // groups
-        roles = {"weight": weight} | dict(zip(["bias"], biases, strict=False))
         if groups > 1 and outs == ins == 1:
             step = Step("depthwise convolution", "channelwise", [slots], groups, settings, weights=roles)
             self._write(out, step)
             return
         written = []
         for group in range(groups):
-            rows = (group * outs, (group + 1) * outs) if groups > 1 else None
-            part = {role: Weight(whole.name, whole.shape, rows, whole.form) for role, whole in roles.items()}
+            rows = {role: ins if call["transposed"] and role == "weight" else outs for role in roles}
+            part = {role: _rows(whole, rows[role], group, groups) for role, whole in roles.items()}
             reads = slots[group * ins : (group + 1) * ins]
             step = Step("convolution", "product", [reads], outs, settings, {}, {"groups": groups}, part)
             self._write(out, step)
@@ -273,20 +274,16 @@ class Recorder(TorchDispatchMode):
         self._hold(out, Maps(np.concatenate(written)))
 
     def _connect(self, maps: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor, *, plain: bool) -> bool:
-        [held] = self._weight(weight).values()
-        if held.form != "t" or not plain or (bias is not None and not self._weight(bias)):
+        weights = self._weights(weight=weight, bias=bias)
+        held = weights["weight"]
+        if held.form != "t" or not plain or (bias is not None and "bias" not in weights):
             return False
-        weights = {"weight": Weight(held.name, held.shape)}
-        weights |= dict(zip(["bias"], self._weight(bias).values(), strict=False))
+        weights["weight"] = Weight(held.name, held.shape)
         self._write(out, Step("linear", "product", [self._slots(maps)], out.shape[1], weights=weights))
         return True
 
     def _normalize(self, call: dict[str, Any], out: Tensor) -> None:
-        weights = {
-            role: weight
-            for role in ("weight", "bias", "running_mean", "running_var")
-            for weight in self._weight(call.get(role)).values()
-        }
+        weights = self._weights(**{role: call.get(role) for role in STATISTICS})
         batch = bool(call.get("training"))
         settings = {"eps": call.get("eps", call.get("epsilon"))} | ({"statistics": "of the batch"} if batch else {})
         slots = self._slots(call["input"])
@@ -300,7 +297,8 @@ class Recorder(TorchDispatchMode):
             return False
         before, after = tuple(maps.shape[2:]), tuple(out.shape[2:])
         settings: dict[str, Any] = {key: _plain(item) for key, item in call.items() if not isinstance(item, Tensor)}
-        kind, written = operators.NAMES.get(name, name), {}
+        kind = operators.NAMES.get(name, name)
+        written: dict[str, Any] = {}
         if name == "constant_pad_nd":
             if any(call["pad"][2 * len(before) :]):
                 if call["value"] == 0:
@@ -344,7 +342,7 @@ class Recorder(TorchDispatchMode):
             del settings["alpha"]
         if name == "_to_copy":
             settings = {"dtype": str(out.dtype)}
-        fixed = {f"operand {i}": value for i, value in enumerate(values) if isinstance(value, Weight)}
+        fixed = self._weights(**{f"operand {i}": tensor for i, tensor in enumerate(tensors)})
         constants = {
             f"constant {i}": tuple(tensor.shape)
             for i, (tensor, value) in enumerate(zip(tensors, values, strict=True))
@@ -358,12 +356,11 @@ class Recorder(TorchDispatchMode):
     def _opaque(self, name: str, call: dict[str, Any], tensors: list[Tensor], out: Any) -> None:
         """Any other operator: each of its outputs depends on all inputs, in their order."""
         settings = {key: _plain(item) for key, item in call.items() if not isinstance(item, Tensor | list)}
-        reads, weights = [], {}
+        reads = []
+        weights = self._weights(**{f"operand {i}": tensor for i, tensor in enumerate(tensors)})
         for number, tensor in enumerate(tensors):
             value = self._values.get(id(tensor))
-            if isinstance(value, Weight):
-                weights[f"operand {number}"] = value
-            elif isinstance(value, Maps):
+            if isinstance(value, Maps):
                 reads.append(value.slots)
                 settings[f"shape {number}"] = tuple(tensor.shape[1:])
             elif isinstance(value, Labels):
@@ -453,6 +450,13 @@ def _normalized(func: Callable[..., Any], call: dict[str, Any], args: Any, kwarg
     if not call["input"].is_meta:
         return func(*args, **(kwargs or {}))
     return torch.empty_like(call["input"]), call["input"].new_empty(0), call["input"].new_empty(0)
+
+
+def _rows(weight: Weight, count: int, group: int, groups: int) -> Weight:
+    """What one group of a convolution reads of a weight: all of it, if it was computed from others."""
+    if groups == 1 or weight.form:
+        return weight
+    return Weight(weight.name, weight.shape, (group * count, (group + 1) * count))
 
 
 def _plain(value: Any) -> Any:

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from archzoo.comparison._graph import Graph
-from archzoo.comparison._recording import Digest, NeedsValues, Recorder, recording
+from archzoo.comparison._recording import Digest, Recorder, recording
 from archzoo.errors import ComparisonError
 from archzoo.layers import evaluation_mode
 
@@ -41,7 +41,7 @@ def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str) -> Grap
         return _trace(model, sizes, "meta")
     except ComparisonError:
         raise
-    except (NeedsValues, NotImplementedError, RuntimeError, ValueError, TypeError):
+    except (NotImplementedError, RuntimeError, ValueError, TypeError):
         pass  # what goes on with values, or without a kernel for tensors that have none
     try:
         return _trace(model, sizes, "cpu")

@@ -11,8 +11,8 @@ import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from archzoo.comparison._carrying import Misfit, carried
-from archzoo.comparison._comparing import Comparison, compare
+from archzoo.comparison._carrying import carried
+from archzoo.comparison._comparing import Equivalence, compare
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
 from archzoo.registry import Entry, find
@@ -31,7 +31,7 @@ class Network:
     has_weights: bool = False
 
 
-def same(a: Source, b: Source, input_size: Any = None) -> Comparison:
+def same(a: Source, b: Source, input_size: Any = None) -> Equivalence:
     """Whether two networks are the same function of their inputs for any weights: see ``archzoo.comparison.compare``.
 
     Args:
@@ -49,7 +49,7 @@ def same(a: Source, b: Source, input_size: Any = None) -> Comparison:
     return same_networks(read(a), read(b), input_size)
 
 
-def same_networks(a: Network, b: Network, input_size: Any = None) -> Comparison:
+def same_networks(a: Network, b: Network, input_size: Any = None) -> Equivalence:
     """The verdict on two networks, and where both have weights of files, whether these are the same."""
     input_size = input_size or a.input_size or b.input_size
     if input_size is None:
@@ -58,15 +58,15 @@ def same_networks(a: Network, b: Network, input_size: Any = None) -> Comparison:
     if not (comparison.equal and a.has_weights and b.has_weights):
         return comparison
     note = "their weights are the same" if same_weights(comparison, a.module, b.module) else "their weights differ"
-    return Comparison(**{**vars(comparison), "notes": (*comparison.notes, note)})
+    return Equivalence(**{**vars(comparison), "notes": (*comparison.notes, note)})
 
 
-def same_weights(comparison: Comparison, a: nn.Module, b: nn.Module) -> bool:
+def same_weights(comparison: Equivalence, a: nn.Module, b: nn.Module) -> bool:
     """Whether two networks that are the same function have the same weights, each in the place of its counterpart."""
     source, own = ({name: t.detach().cpu() for name, t in tensors_of(net).items()} for net in (a, b))
     try:
         moved = carried(comparison.layers, source, own, set())
-    except Misfit:
+    except ComparisonError:
         return False
     names = {weight.name for layer in comparison.layers for weight in layer.steps[1].weights.values()}
     return all(torch.equal(moved[name], own[name].to(moved[name].dtype)) for name in names)
