@@ -20,6 +20,8 @@ Verdict = Literal["equal", "equal up to a permutation of channels", "different"]
 TOLERANCE = 1e-9  # of outputs in float64, as a share of their norm
 BATCH = 2
 SEED = 0
+# Of inputs where only the outputs speak for two networks: near zero and far from it, where ReLU6 is no ReLU.
+SCALES = (1.0, 1e-3, 1e3, 1e6)
 
 
 @dataclass(frozen=True)
@@ -164,7 +166,7 @@ class Pair:
         layers = _in_order(*ordered)
         if layers is None or _training(ordered[0]) != _training(ordered[1]):
             return None
-        if not self._constants_equal(layers) or not self._confirmed(layers):
+        if not self._constants_equal(layers) or not self._confirmed(layers, SCALES):
             return None
         difference = first_difference(*self.graphs)
         note = f"the outputs are the same, computed in two ways for inputs of this size ({difference})"
@@ -183,8 +185,8 @@ class Pair:
             difference = Difference("constant", "", "", "numbers in the code differ: the layers are the same")
         return Equivalence("different", difference, error=self.error, names=names)
 
-    def _confirmed(self, layers: list[LayerMatch]) -> bool:
-        """Whether the outputs are the same with the weights of these layers carried over."""
+    def _confirmed(self, layers: list[LayerMatch], scales: tuple[float, ...] = (1.0,)) -> bool:
+        """Whether the outputs are the same with the weights of these layers carried over, on inputs of these scales."""
         generator = torch.Generator().manual_seed(SEED)
         source = random_state(self.models[0], self.graphs[0], generator)
         try:
@@ -192,13 +194,14 @@ class Pair:
         except ComparisonError as misfit:
             self.reason = Difference("sharing", "", "", str(misfit))
             return False
-        inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) for size in self.sizes]
-        outputs = [tree_flatten(run(model, state, inputs)[0])[0] for model, state in self._with(source, target)]
+        return all(self._agree(source, target, scale, generator) for scale in scales)
+
+    def _agree(self, source: State, target: State, scale: float, generator: torch.Generator) -> bool:
+        inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) * scale for size in self.sizes]
+        pairs = zip(self.models, (source, target), strict=True)
+        outputs = [tree_flatten(run(model, state, inputs)[0])[0] for model, state in pairs]
         self.error = _error(*outputs)
         return self.error is not None and self.error <= TOLERANCE
-
-    def _with(self, source: State, target: State) -> list[tuple[nn.Module, State]]:
-        return [(self.models[0], source), (self.models[1], target)]
 
     def _own(self) -> State:
         own: State = {}

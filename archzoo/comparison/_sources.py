@@ -16,7 +16,7 @@ from archzoo.comparison._comparing import Equivalence, compare
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
 from archzoo.registry import Entry, find
-from archzoo.weights import build_pretrained, load
+from archzoo.weights import build_pretrained, described_network, load
 
 Source = nn.Module | str | Path
 
@@ -81,7 +81,9 @@ def read(source: Source) -> Network:
     if colon and path.endswith(".py"):
         return Network(run_file(Path(path), name), text)
     if isinstance(source, Path) or Path(text).is_file():
-        return Network(load(text), text, has_weights=True)
+        described = described_network(text)
+        size = None if described is None else find(described).input_size
+        return Network(load(text), text, size, has_weights=True)
     return of_entry(find(text), {}, text)
 
 

@@ -1,6 +1,6 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
-from archzoo.weights._building import build_pretrained, described_options, load
+from archzoo.weights._building import build_pretrained, described_network, described_options, load
 from archzoo.weights._hub import from_hub, push
 from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, PublishedWeights, normalization
@@ -11,6 +11,7 @@ __all__ = [
     "PublishedWeights",
     "build_pretrained",
     "convert",
+    "described_network",
     "described_options",
     "from_hub",
     "initialize_from",
