@@ -507,7 +507,7 @@ def then_dropout(layer: Any) -> nn.Module:
     return nn.Sequential(layer, nn.Dropout(0.1))
 
 
-@kind("extra layer", "order", "layer", "wiring", "eps")
+@kind("extra layer", "order", "layer", "wiring")
 def norm_added(net: nn.Module) -> Sites:
     """A batch norm behind a convolution."""
     for name, _ in modules(net, nn.Conv2d):

@@ -60,6 +60,7 @@ CHANGES: dict[str, tuple[nn.Module, nn.Module, str]] = {
     "missing": (of(conv(), bn(), nn.ReLU()), of(conv(), nn.ReLU()), "missing layer"),
     "last missing": (of(conv(), bn()), of(conv()), "missing layer"),
     "extra": (of(conv(), nn.ReLU()), of(conv(), bn(), nn.ReLU()), "extra layer"),
+    "extra of another eps": (of(conv(), bn()), of(conv(), bn(eps=1e-3), bn()), "extra layer"),
     "dropout rate": (usual(), of(*usual()[:-1], nn.Dropout(0.4)), "dropout rate"),
     "dropout missing": (usual(), of(*usual()[:-1]), "dropout"),
     "outputs": (of(conv(), nn.Flatten()), of(conv()), "extra layer"),
@@ -159,6 +160,31 @@ def test_another_order_of_concatenation_is_a_permutation_of_what_the_next_layer_
     assert (permutation.first, permutation.second) == ("last", "last")
     assert permutation.outputs == (0, 1, 2, 3, 4)
     assert permutation.inputs == (2, 3, 4, 5, 0, 1)
+
+
+def test_an_activation_may_come_before_or_after_a_concatenation() -> None:
+    class Before(Joined):
+        def forward(self, maps: Tensor) -> Tensor:
+            parts = [F.relu(self.small(maps)), F.relu(self.large(maps))]
+            out: Tensor = self.last(torch.cat(parts[::-1] if self.swapped else parts, dim=1))
+            return out
+
+    class After(Joined):
+        def forward(self, maps: Tensor) -> Tensor:
+            out: Tensor = self.last(F.relu(torch.cat([self.small(maps), self.large(maps)], dim=1)))
+            return out
+
+    comparison = compare(Before(), After(), SIZE)
+    assert (comparison.verdict, comparison.notes) == ("equal", ())
+    assert compare(Before(swapped=True), After(), SIZE).verdict == "equal up to a permutation of channels"
+
+
+def test_a_weight_that_is_computed_from_others_is_carried_with_them() -> None:
+    def normalized() -> nn.Module:
+        return of(nn.utils.parametrizations.weight_norm(conv()), nn.ReLU(), conv(4, 2))
+
+    assert compare(normalized(), normalized(), SIZE).verdict == "equal"
+    assert compare(normalized(), of(conv(), nn.ReLU(), conv(4, 2)), SIZE).verdict == "different"
 
 
 def test_the_order_of_the_outputs_counts() -> None:
@@ -317,8 +343,9 @@ NET = """
 from torch import nn
 class Net(nn.Sequential):
     def __init__(self):
-        super().__init__(nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2),
-            nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
+        super().__init__(
+            nn.Conv2d(1, 6, 5), nn.Tanh(), nn.AvgPool2d(2), nn.Conv2d(6, 16, 5), nn.Tanh(), nn.AvgPool2d(2),
+            nn.Flatten(), nn.Linear(400, 120), nn.Tanh(), nn.Linear(120, 84), nn.Tanh(), nn.Linear(84, 10))
 class Relu(Net):
     def __init__(self):
         super().__init__()

@@ -164,8 +164,24 @@ def _explain(a: Ordered, b: Ordered, place: int) -> Difference:
     if x.kind in KINDS_OF_PRODUCT and y.kind in KINDS_OF_PRODUCT and _groups(x) != _groups(y):
         return _told("groups", x, y, f"{_groups(x)} groups against {_groups(y)}")
     if x.kind == y.kind:
-        return _settings(x, y) or _inputs(a, b, place)
+        return _inserted(a, b, place) or _settings(x, y) or _inputs(a, b, place)
     return _kinds(a, b, place)
+
+
+def _inserted(a: Ordered, b: Ordered, place: int) -> Difference | None:
+    """One more layer in front of another one of its kind: then all the rest is alike."""
+    missing, extra, other = (_agreement(a, b, place, *after) for after in ((1, 0), (0, 1), (1, 1)))
+    if other == 1 or max(missing, extra) < 1:
+        return None
+    x, y = a[place], b[place]
+    return _unpaired(x, y, only=x if missing == 1 else y)
+
+
+def _agreement(a: Ordered, b: Ordered, place: int, after_a: int, after_b: int) -> float:
+    """The share of the next steps that are alike, after some steps of each."""
+    count = min(AHEAD, len(a) - place - after_a, len(b) - place - after_b)
+    pairs = [_alike(a[place + after_a + k], b[place + after_b + k]) for k in range(count)]
+    return sum(pairs) / len(pairs) if pairs else float(len(a) - after_a == len(b) - after_b)
 
 
 def _groups(step: Step) -> int:
@@ -263,18 +279,9 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     for kinds, reason in ((operators.POOLINGS, "pooling"), (operators.ACTIVATIONS, "activation")):
         if {x.kind, y.kind} <= kinds:
             return _told(reason, x, y, f"{_describe(x)} against {_describe(y)}")
-
-    def agreement(after_a: int, after_b: int) -> float:
-        """The share of the steps behind these that are alike."""
-        pairs = [
-            _alike(a[place + after_a + k], b[place + after_b + k])
-            for k in range(min(AHEAD, len(a) - place - after_a, len(b) - place - after_b))
-        ]
-        return sum(pairs) / len(pairs) if pairs else float(len(a) - after_a == len(b) - after_b)
-
-    missing, extra, other = agreement(1, 0), agreement(0, 1), agreement(1, 1)
+    missing, extra, other = (_agreement(a, b, place, *after) for after in ((1, 0), (0, 1), (1, 1)))
     width = _reordered(a, b, place)
-    if width and agreement(width, width) >= max(missing, extra):
+    if width and _agreement(a, b, place, width, width) >= max(missing, extra):
         orders = [", ".join(_describe(side[place + k]) for k in range(width)) for side in (a, b)]
         return _told("order", x, y, f"{orders[0]} against {orders[1]}")
     if missing > other and missing >= extra:

@@ -30,7 +30,7 @@ class LayerMatch:
 
 @dataclass(frozen=True)
 class Match:
-    """An isomorphism: every layer that has weights, and whether some channels are in other places."""
+    """An isomorphism: the layers with weights, and all steps that correspond one to one."""
 
     layers: list[LayerMatch] = field(default_factory=list)
     steps: list[tuple[Step, Step]] = field(default_factory=list)
@@ -67,9 +67,11 @@ def _match_by(painters: tuple[Painter, Painter]) -> Match | None:
         {int(mix(color[step.writes]).sum(dtype=np.uint64)): step for step in steps}
         for steps, color in zip(live, (first, second), strict=True)
     ]
-    if steps[0].keys() != steps[1].keys():
+    weighted = [{color for color, step in side.items() if step.weights} for side in steps]
+    if weighted[0] != weighted[1]:
         return None
-    pairs = [(step, steps[1][color]) for color, step in steps[0].items()]
+    # One ReLU of two concatenated maps has no counterpart where each of them has its own.
+    pairs = [(step, steps[1][color]) for color, step in steps[0].items() if color in steps[1]]
     layers = [_layer_match(a, b, first, second) for a, b in pairs if a.weights]
     return Match(layers, pairs)
 
