@@ -960,9 +960,10 @@ def main() -> int:
     labels = [label for label in NETWORKS if any(fnmatchcase(label, pattern) for pattern in arguments.patterns)]
     by_kind: dict[str, list[Outcome]] = defaultdict(list)
     for label in labels:
-        started = time.perf_counter()
+        started, tried = time.perf_counter(), 0
         for outcome in outcomes(label, arguments.sites, arguments.seed):
             by_kind[outcome.mutant.kind].append(outcome)
+            tried += 1
             if outcome.wrong or outcome.misnamed:
                 what = "WRONG" if outcome.wrong else "reason"
                 print(
@@ -970,7 +971,7 @@ def main() -> int:
                     f"said {outcome.verdict!r} {outcome.text}",
                     flush=True,
                 )
-        print(f"{label}: {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
+        print(f"{label}: {tried} mutants, {time.perf_counter() - started:.0f} s", file=sys.stderr, flush=True)
     print(f"{'change':26}{'tried':>6}{'equal':>7}{'permuted':>9}{'different':>10}{'wrong':>7}{'reason':>8}")
     for name, rows in by_kind.items():
         counts = Counter(outcome.right for outcome in rows)

@@ -42,7 +42,6 @@ def same(a: Source, b: Source, input_size: Any = None) -> Equivalence:
             one of the networks has a name.
 
     Raises:
-        UnknownName: If no network has this name.
         ComparisonError: If a network cannot be loaded, does not run, or no paper gives the input size.
         WeightsError: If a weights file cannot be read.
     """
