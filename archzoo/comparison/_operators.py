@@ -66,6 +66,14 @@ def is_relu(name: str, call: dict[str, Any]) -> bool:
     return name == "relu" or (name == "threshold" and call["threshold"] == 0 and call["value"] == 0)
 
 
+def changes_nothing(name: str, call: dict[str, Any]) -> bool:
+    """Whether a call with one tensor returns what it is given: a multiplication by 1, an addition of 0."""
+    other, rounding = call.get("other"), call.get("rounding_mode")
+    if name in ("mul", "div"):
+        return other in (1, 1.0) and not isinstance(other, bool) and rounding is None
+    return name in ("add", "sub") and other in (0, 0.0) and not isinstance(other, bool)
+
+
 Windows = tuple[str, dict[str, Any], dict[str, Any]]
 
 

@@ -334,6 +334,9 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         ranks = {tensor.dim() for tensor, value in zip(tensors, values, strict=True) if isinstance(value, Maps)}
         if len(ranks) > 1 or any(len(value.slots) not in (1, channels) for value in maps):
             return False
+        if len(tensors) == 1 and operators.changes_nothing(name, call):
+            self._hold(out, maps[0])
+            return True
         settings = {key: _plain(item) for key, item in call.items() if not isinstance(item, Tensor)}
         settings = {key: item for key, item in settings.items() if item not in (None, False, "")}
         if operators.is_relu(name, call):
