@@ -199,7 +199,7 @@ class Pair:
     def _agree(self, source: State, target: State, scale: float, generator: torch.Generator) -> bool:
         inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) * scale for size in self.sizes]
         pairs = zip(self.models, (source, target), strict=True)
-        outputs = [tree_flatten(run(model, state, inputs)[0])[0] for model, state in pairs]
+        outputs = [tree_flatten(run(model, state, inputs))[0] for model, state in pairs]
         self.error = _error(*outputs)
         return self.error is not None and self.error <= TOLERANCE
 

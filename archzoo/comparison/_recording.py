@@ -33,17 +33,14 @@ from archzoo.errors import ComparisonError
 Value = Maps | Labels | Weight
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout}
 STATISTICS = ("weight", "bias", "running_mean", "running_var")
-# A sum and a sum of squares of each output: neither depends on the order of the channels.
-Digest = tuple[float, float]
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the steps of a network that runs on one input, on any device; with ``digests`` of what they return."""
+    """Records the steps of a network that runs on one input, on any device."""
 
-    def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor], *, digests: bool = False) -> None:
+    def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.graph = Graph(names={name: tuple(weight.shape) for name, weight in weights.items()})
-        self.digests: list[Digest] | None = [] if digests else None
         self.modules: list[str] = [""]
         self.paused = False
         self._values: dict[int, Value] = {}
@@ -67,10 +64,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         name, overwrites = _name_of(func)
         call = _bound(func, args, kwargs or {})
         out = func(*args, **(kwargs or {})) if name not in operators.NORMS else _normalized(func, call, args, kwargs)
-        before = len(self.graph.steps)
         self._record(func, name, call, out, overwrites)
-        if self.digests is not None:
-            self.digests += [_digest(out)] * (len(self.graph.steps) - before)
         return out
 
     def output(self, outputs: Any) -> Graph:
@@ -94,8 +88,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(value, Maps):
             step = Step(kind, "channelwise", [value.slots], len(value.slots), training={"p": rate})
             self._write(out, step)
-            if self.digests is not None:
-                self.digests.append(_digest(out))
         return out
 
     def circular(self, pad: Callable[[], Tensor], maps: Tensor, sides: tuple[int, ...]) -> Tensor:
@@ -110,8 +102,6 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             raise ComparisonError(f"{self.modules[-1] or 'the network'} pads what are no maps")
         settings = {"pad": sides, "mode": "circular"}
         self._write(out, Step("circular padding", "channelwise", [value.slots], len(value.slots), settings))
-        if self.digests is not None:
-            self.digests.append(_digest(out))
         return out
 
     def _hold(self, tensor: Tensor, value: Value) -> None:
@@ -470,8 +460,3 @@ def _plain(value: Any) -> Any:
 
 def _digest_of(numbers: Slots) -> str:
     return hashlib.blake2b(np.ascontiguousarray(numbers).tobytes(), digest_size=8).hexdigest()
-
-
-def _digest(out: Any) -> Digest:
-    tensor = out[0] if isinstance(out, tuple | list) else out
-    return float(tensor.double().sum()), float(tensor.double().square().sum())

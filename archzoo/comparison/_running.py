@@ -8,11 +8,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from archzoo.comparison._graph import Graph
-from archzoo.comparison._recording import Digest, Recorder, recording
+from archzoo.comparison._recording import Recorder, recording
 from archzoo.errors import ComparisonError
 from archzoo.layers import evaluation_mode
-
-Sizes = Sequence[Sequence[int]]
 
 
 def sizes_of(input_size: Any) -> list[tuple[int, ...]]:
@@ -69,15 +67,7 @@ def _converted(tensor: Tensor, device: str) -> Tensor:
     return copy.copy_(tensor.detach())
 
 
-def run(
-    model: nn.Module, state: Mapping[str, Tensor], inputs: Sequence[Tensor], *, digests: bool = False
-) -> tuple[Any, list[Digest]]:
-    """What a network returns for some inputs in eval mode, with these weights, and digests of its steps."""
-    with evaluation_mode(model):
-        if not digests:
-            with torch.no_grad():
-                return functional_call(model, dict(state), tuple(inputs)), []
-        recorder = Recorder(dict(state), list(inputs), digests=True)
-        with recording(recorder, model):
-            outputs = functional_call(model, dict(state), tuple(inputs))
-    return outputs, recorder.digests or []
+def run(model: nn.Module, state: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Any:
+    """What a network returns for some inputs in eval mode, with these weights."""
+    with evaluation_mode(model), torch.no_grad():
+        return functional_call(model, dict(state), tuple(inputs))
