@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     import torch
 
     from archzoo.auditor import AuditResult
+    from archzoo.comparison import Equivalence
     from archzoo.layers import Net
     from archzoo.profiler import Profile
 
 __version__ = "0.1.0"
-__all__ = ["ArchzooError", "BadOption", "Entry", "UnknownName", "audit", "build", "find", "load", "names", "profile"]
+__all__ = [
+    "ArchzooError",
+    "BadOption",
+    "Entry",
+    "UnknownName",
+    "audit",
+    "build",
+    "find",
+    "load",
+    "names",
+    "profile",
+    "same",
+]
 
 
 def build(
@@ -94,6 +107,17 @@ def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = No
     from archzoo.profiler import profile
 
     return profile(model, input_size, batch=batch)
+
+
+def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Equivalence":
+    """Whether two networks are the same function for any weights: see ``archzoo.comparison.same``.
+
+    Each is a module, a name, ``file.py:Net``, whose code runs, or a weights file that says what it is. Raises
+    ComparisonError.
+    """
+    from archzoo.comparison import same
+
+    return same(a, b, input_size)
 
 
 def audit(pattern: str = "*") -> "list[AuditResult]":

@@ -103,6 +103,10 @@ class ExportError(ArchzooError):
     """A network cannot be exported, or its exported form computes something else. Nothing was written."""
 
 
+class ComparisonError(ArchzooError):
+    """Two networks cannot be compared: one does not run, or computes in a way that cannot be followed."""
+
+
 class ReportError(ArchzooError):
     """A diagram, figure, page or table cannot be made or written."""
 

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import archzoo
-from archzoo import data, estimate, exporting, inference, layers, profiler, training, transfer, weights
+from archzoo import comparison, data, estimate, exporting, inference, layers, profiler, training, transfer, weights
 from archzoo.models import dsn, fractalnet, googlenet, vgg
 from archzoo.report import diagram, figures, tables
 from archzoo.training._logs import no_log
@@ -198,6 +198,10 @@ def cropped(machine: Machine) -> Any:
 PATHS: dict[str, Computes] = {
     "archzoo.build": lambda machine: devices_of(archzoo.build("resnet20", device=machine.device)) == {machine.device},
     "archzoo.profile": lambda machine: archzoo.profile(dense_net(machine), (1, 32, 32)).macs,
+    "archzoo.same": lambda machine: archzoo.same(machine.net(), machine.net(), (1, 32, 32)).verdict,
+    "archzoo.comparison.compare": lambda machine: comparison.compare(machine.net(), machine.net(), (1, 32, 32)).verdict,
+    "archzoo.comparison.read": lambda machine: devices_of(comparison.read(machine.net()).module) == {machine.device},
+    "archzoo.comparison.same": lambda machine: comparison.same(machine.net(), machine.net(), (1, 32, 32)).verdict,
     "archzoo.data.augmented_views": lambda machine: data.augmented_views(
         SHORT.augmentation, SHORT.preprocessing, machine.images(), 32, [0, 3], epochs=2
     ),

@@ -47,12 +47,13 @@ ANYTHING = {part(path) for path in OURS}
 
 # Folder or file: what it may import of the project.
 MAY_IMPORT = {
-    "__init__": {"auditor", "layers", "profiler", "registry", "weights"},
+    "__init__": {"auditor", "comparison", "layers", "profiler", "registry", "weights"},
     "__main__": {"cli"},
     "accelerators": set(),
     "auditor": {"claims", "options", "paper", "profiler", "registry"},
     "claims": {"printed", "read_only"},
     "cli": ANYTHING,
+    "comparison": {"comparison", "layers", "registry", "weights"},
     "data": {"data", "files", "processes", "recipes"},
     "errors": {"escaping"},
     "escaping": set(),
@@ -158,6 +159,7 @@ def test_importing_archzoo_brings_no_torch() -> None:
 PUBLIC = {
     "archzoo",
     "archzoo.accelerators",
+    "archzoo.comparison",
     *(
         f"archzoo.{name}"
         for name in ("auditor", "claims", "errors", "escaping", "estimate", "exporting", "files", "limits")
@@ -218,7 +220,7 @@ def test_a_package_imports_no_private_module_of_another(path: Path) -> None:
 def test_the_public_names_are_these() -> None:
     assert archzoo.__all__ == [
         *("ArchzooError", "BadOption", "Entry", "UnknownName"),
-        *("audit", "build", "find", "load", "names", "profile"),
+        *("audit", "build", "find", "load", "names", "profile", "same"),
     ]
     assert all(hasattr(archzoo, name) for name in archzoo.__all__)
 

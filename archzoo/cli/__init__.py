@@ -16,6 +16,7 @@ import typer
 
 import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
+from archzoo.cli import _comparing as comparing
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
 from archzoo.cli import _listing as listing
@@ -34,6 +35,7 @@ COMMANDS = (
     networks.audit,
     costs.profile,
     costs.compare,
+    comparing.same,
     costs.estimate,
     drawings.diagram,
     drawings.report,

@@ -59,7 +59,7 @@ def cublas_workspace() -> int:
     buffers = re.findall(r":(\d+):(\d+)", os.environ.get("CUBLAS_WORKSPACE_CONFIG", ""))
     if buffers:
         return 1024 * sum(int(kib) * int(count) for kib, count in buffers)
-    has_gpu = torch.backends.cuda.is_built() and torch.cuda.is_available()
+    has_gpu = hasattr(torch._C, "_cuda_getDeviceCount") and torch.cuda.is_available()
     old = has_gpu and torch.cuda.get_device_capability()[0] < 9
     return 1024 * (2 * 4096 + 8 * 16) if old else 32 * MIB
 

@@ -1,6 +1,6 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
-from archzoo.weights._building import build_pretrained, described_options, load
+from archzoo.weights._building import build_pretrained, described_network, described_options, load
 from archzoo.weights._describing import WeightsFile, check_describes, describe_file
 from archzoo.weights._hub import from_hub, push
 from archzoo.weights._partial import initialize_from
@@ -15,6 +15,7 @@ __all__ = [
     "check_describes",
     "convert",
     "describe_file",
+    "described_network",
     "described_options",
     "from_hub",
     "initialize_from",

@@ -77,6 +77,12 @@ def load(path: str | Path) -> Net:
     return build_filled(find(description.name), description.options, state, str(path))
 
 
+def described_network(path: str | Path) -> str | None:
+    """The name of the network that a file says it is for, or None where it says nothing."""
+    description = read_metadata(read_checkpoint(path).metadata, str(path))
+    return None if description is None else description.name
+
+
 def is_file(weights: str | Path) -> bool:
     """Whether ``weights`` is a path, and not the name of a published set, which a file beside us does not hide."""
     if isinstance(weights, Path):
