@@ -225,7 +225,7 @@ def test_the_command_writes_what_is_asked_for(shell: Shell, tmp_path: Path) -> N
     assert "wrote" in err
     file = str(out / "curves.png")
     code, _, err = shell("figures", "cost", "--output", file)
-    assert (code, "cannot be a folder for figures" in err) == (2, True)
+    assert (code, "cannot be a folder for output" in err) == (2, True)
     code, _, err = shell("figures", "--run", str(tmp_path), "--output", str(out))
     assert (code, "has no log.csv of a run" in err) == (2, True)
 
