@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
+from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
 
 Enter = Callable[[nn.Module, Any], None]
@@ -30,6 +31,12 @@ def _add_modules(module: nn.Module, name: str, names: dict[nn.Module, str]) -> N
     for part, inner in module._modules.items():
         if inner is not None and inner not in names:
             _add_modules(inner, f"{name}.{part}" if name else part, names)
+
+
+def tensors_of(module: nn.Module) -> list[Tensor]:
+    """The parameters and buffers of a module itself."""
+    tensors = (*module._parameters.values(), *module._buffers.values())
+    return [tensor for tensor in tensors if tensor is not None]
 
 
 class MetaTensors:
@@ -70,6 +77,7 @@ class MetaTensors:
 @contextmanager
 def state_preserved(modules: Collection[nn.Module], training: bool) -> Iterator[None]:
     """Set train or eval mode inside the block; restore every attribute of every module after it."""
+    modules = [module for module in modules if not is_scripted(module)]
     saved = [
         (state, state.copy(), [(held, held.copy()) for held in (state["_parameters"], state["_buffers"]) if held])
         for state in map(vars, modules)
@@ -112,7 +120,7 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
 
 def meta_copy(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
-    tensors = (*model.parameters(), *model.buffers())
+    tensors = [tensor for module in modules_of(model) for tensor in tensors_of(module)]
     return copy.deepcopy(model, {id(tensor): _meta_tensor(tensor) for tensor in tensors})
 
 

@@ -24,6 +24,7 @@ class Profile:
         outputs: Name and output shape, without the batch, of every module call, in the order in which they finished.
         uncounted_ops: Operators without a formula, with their number of calls. If not empty, ``macs`` is a lower bound.
         batch: How many inputs ran together. All counts are for one of them.
+        batch_axis: The dimension of the inputs that is the batch, or None if the counts are for the whole call.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Profile:
     outputs: list[tuple[str, Shape]] = field(default_factory=list)
     uncounted_ops: dict[str, int] = field(default_factory=dict)
     batch: int = 1
+    batch_axis: int | None = 0
 
     @property
     def rows(self) -> list[ModuleStats]:
