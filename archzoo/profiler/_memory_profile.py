@@ -1,6 +1,7 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -12,6 +13,7 @@ from torch.optim import Optimizer
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
 from archzoo.profiler._memory_tracker import MemorySample, MemoryTracker, ModuleMemory, storage_bytes
 from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy, module_hooks
@@ -66,6 +68,8 @@ class MemoryProfile:
         return "\n".join(lines)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def memory(
     model: nn.Module,
     input_size: Any,
@@ -136,7 +140,8 @@ def _measure(
     trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
     for tensor in (*net.parameters(), *net.buffers(), *tree_leaves((args, kwargs))):
         tracker.track(tensor)
-    with module_hooks(tracker.enter, tracker.leave), tracker:
+    fused = CpuAttention() if tracker.device == "cpu" else nullcontext()
+    with module_hooks(tracker.enter, tracker.leave), tracker, fused:
         with torch.no_grad():
             tracker.phase = "inference"
             net.eval()(*args, **kwargs)

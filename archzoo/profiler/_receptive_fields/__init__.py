@@ -98,7 +98,8 @@ _RULES: dict[Rule, str] = {
     product: "mm addmm bmm",
     pointwise: """clone alias detach _to_copy native_dropout expand lift_fresh copy_
         _native_batch_norm_legit_no_training _batch_norm_no_update _batch_norm_with_update hardswish hardswish_ mish_
-        gelu_ prelu _prelu_kernel relu6_ channel_shuffle native_channel_shuffle log_sigmoid_forward rrelu_with_noise threshold_""",
+        gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_
+        channel_shuffle native_channel_shuffle""",
 }
 FIELD_RULES: dict[Any, Rule] = {getattr(aten, name): rule for rule, names in _RULES.items() for name in names.split()}
 
