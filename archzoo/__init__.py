@@ -99,14 +99,16 @@ def load(path: "str | Path") -> "Net":
     return load(path)
 
 
-def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = None) -> "Profile":
+def profile(
+    model: "torch.nn.Module", input_size: Any, *, batch: int | None = None, batch_axis: int | None = 0
+) -> "Profile":
     """The costs of any model for one input of size (channels, height, width): see ``archzoo.profiler.profile``.
 
     A list of sizes or example tensors stands for several inputs, a dict for inputs by name. Raises ProfileError.
     """
     from archzoo.profiler import profile
 
-    return profile(model, input_size, batch=batch)
+    return profile(model, input_size, batch=batch, batch_axis=batch_axis)
 
 
 def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Equivalence":

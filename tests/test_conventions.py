@@ -82,14 +82,18 @@ def test_a_convention_is_what_the_tool_counts(tool: str, name: str) -> None:
     assert archzoo.profile(net, size).under(tool) == TOOLS[tool](net, size)
 
 
+KINDS = (
+    *("conv", "norm", "group", "avg", "max", "relu", "adaptive", "transposed", "instance", "measured", "groups"),
+    *("prelu", "softmax", "lrn", "nearest", "bilinear"),
+)
+
+
 @st.composite
 def stacks(draw: st.DrawFn) -> nn.Sequential:
     """Layers that the tools count differently, in any order."""
     made: list[nn.Module] = []
     channels = 4
-    for kind in draw(
-        st.lists(st.sampled_from(["conv", "norm", "group", "avg", "max", "relu", "adaptive"]), max_size=6)
-    ):
+    for kind in draw(st.lists(st.sampled_from(KINDS), max_size=6)):
         affine = draw(st.booleans())
         if kind == "conv":
             made.append(nn.Conv2d(channels, 8, 3, padding=1, groups=draw(st.sampled_from([1, 2])), bias=affine))
@@ -99,9 +103,24 @@ def stacks(draw: st.DrawFn) -> nn.Sequential:
         elif kind == "group":
             made.append(nn.LayerNorm([1, 1], elementwise_affine=affine))
             made.insert(-1, nn.AdaptiveAvgPool2d(1))
+        elif kind == "transposed":
+            made.append(nn.ConvTranspose2d(channels, 8, 3, 2, 1, bias=affine))
+            channels = 8
+        elif kind in ("instance", "measured"):
+            if any(isinstance(layer, nn.LayerNorm) for layer in made):
+                continue  # of maps with one position, no statistics can be measured
+            norm = nn.BatchNorm2d(channels, affine=affine, track_running_stats=False)
+            made.append(norm if kind == "measured" else nn.InstanceNorm2d(channels, affine=affine))
+        elif kind == "groups":
+            made.append(nn.GroupNorm(2, channels, affine=affine))
         else:
             made.append(
                 {
+                    "prelu": nn.PReLU(),
+                    "softmax": nn.Softmax(1 if affine else -1),
+                    "lrn": nn.LocalResponseNorm(3),
+                    "nearest": nn.Upsample(size=(6, 6)),
+                    "bilinear": nn.Upsample(size=(6, 6), mode="bilinear"),
                     "avg": nn.AvgPool2d(3, 1, 1),
                     "max": nn.MaxPool2d(3, 1, 1),
                     "relu": nn.ReLU(),
@@ -118,6 +137,34 @@ def stacks(draw: st.DrawFn) -> nn.Sequential:
 def test_random_stacks_count_the_same(tool: str, net: nn.Sequential) -> None:
     net = net.to("meta").eval()
     assert archzoo.profile(net, (4, 6, 6)).under(tool) == TOOLS[tool](net, (4, 6, 6))
+
+
+E = 8 * 6 * 6  # elements of the maps
+DIFFERENT: dict[str, tuple[nn.Module, int, int]] = {  # a layer on 8 x 6 x 6, and what fvcore and thop count for it
+    "ConvTranspose2d": (nn.ConvTranspose2d(8, 4, 3, 2, 1), E * 4 * 9, 4 * 11 * 11 * 8 * 9),
+    "grouped ConvTranspose2d": (nn.ConvTranspose2d(8, 4, 2, groups=2), E * 2 * 4, 4 * 7 * 7 * 4 * 4),
+    "GroupNorm": (nn.GroupNorm(2, 8), 5 * E, 0),
+    "InstanceNorm2d": (nn.InstanceNorm2d(8), 4 * E, 2 * E),
+    "affine InstanceNorm2d": (nn.InstanceNorm2d(8, affine=True), 5 * E, 4 * E),
+    "BatchNorm2d without statistics": (nn.BatchNorm2d(8, track_running_stats=False), 5 * E, 4 * E),
+    "Softmax": (nn.Softmax(1), 0, 36 * (3 * 8 - 1)),
+    "PReLU": (nn.PReLU(8), 0, E),
+    "LocalResponseNorm": (nn.LocalResponseNorm(3), 0, 0),
+    "nearest": (nn.Upsample(scale_factor=2), 4 * E, 4 * E),
+    "bilinear": (nn.Upsample(scale_factor=2, mode="bilinear"), 4 * 4 * E, 11 * 4 * E),
+    "bicubic": (nn.Upsample(scale_factor=2, mode="bicubic"), 0, 259 * 4 * E),
+    "adaptive pooling that does not divide": (nn.AdaptiveAvgPool2d(4), E, int(((6 / 4) ** 2 + 1) * 8 * 16)),
+}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("layer", DIFFERENT)
+def test_layers_that_tools_count_differently(layer: str) -> None:
+    net, by_fvcore, by_thop = DIFFERENT[layer]
+    counted = archzoo.profile(nn.Sequential(net), (8, 6, 6))
+    assert (counted.under("fvcore"), counted.under("thop")) == (by_fvcore, by_thop)
+    assert fvcore(nn.Sequential(net).eval(), (8, 6, 6)) == by_fvcore
+    assert thop(nn.Sequential(net).eval(), (8, 6, 6)) == by_thop
 
 
 def test_a_convention_explains_itself_in_words() -> None:

@@ -159,6 +159,104 @@ class Turn(nn.Module):
         return F.pad(self.conv(maps.transpose(2, 3)).permute(0, 1, 3, 2), (0, 0, 1, 2))[:, :, 1::2]
 
 
+class Grid(nn.Module):
+    """A layer between a reshape and another."""
+
+    def __init__(self, *layers: nn.Module, there: Callable[[Tensor], Tensor], back: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.there, self.back = there, back
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.back(self.layers(self.there(maps)))
+
+
+def up(kernel: int, stride: int, padding: int = 0) -> nn.ConvTranspose2d:
+    return nn.ConvTranspose2d(1, 1, kernel, stride, padding)
+
+
+class UNet(nn.Module):
+    """Two levels, with 3x3 convolutions, and a shortcut between maps of the same size."""
+
+    def __init__(self, upsample: nn.Module) -> None:
+        super().__init__()
+        self.down, self.inside = convolution(3, 1, 1), convolution(3, 1, 1)
+        self.upsample, self.join = upsample, nn.Conv2d(2, 1, 3, 1, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        maps = self.down(maps)
+        inner = self.upsample(self.inside(F.avg_pool2d(maps, 2)))
+        return self.join(torch.cat([maps, inner], 1))
+
+
+def windows(maps: Tensor) -> Tensor:
+    """Windows of 4x4 as images of a batch."""
+    n, c, h, w = maps.shape
+    maps = maps.view(n, c, h // 4, 4, w // 4, 4).permute(0, 2, 4, 1, 3, 5)
+    return maps.reshape(-1, c, 4, 4)
+
+
+MOVED: dict[str, Callable[[], nn.Module]] = {
+    "a transposed convolution": lambda: nn.Sequential(convolution(3, 2, 1), up(2, 2)),
+    "transposed, with overlap": lambda: nn.Sequential(convolution(3, 2, 1), up(4, 2, 1), convolution(3, 1, 1)),
+    "transposed, with gaps": lambda: nn.Sequential(convolution(2, 2), up(2, 3), convolution(3, 1, 1)),
+    "transposed, dilated": lambda: nn.ConvTranspose2d(1, 1, 2, 2, dilation=3),
+    "U-Net, transposed": lambda: UNet(up(2, 2)),
+    "U-Net, nearest": lambda: UNet(nn.Upsample(scale_factor=2)),
+    "U-Net, bilinear": lambda: UNet(nn.Upsample(scale_factor=2, mode="bilinear")),
+    "bilinear, corners aligned": lambda: nn.Upsample(size=31, mode="bilinear", align_corners=True),
+    "bicubic": lambda: nn.Sequential(nn.Upsample(scale_factor=2, mode="bicubic"), convolution(3, 2, 1)),
+    "nearest by three halves": lambda: nn.Sequential(nn.Upsample(size=24), convolution(3, 1, 1)),
+    "nearest-exact": lambda: nn.Upsample(size=24, mode="nearest-exact"),
+    "adaptive pooling that does not divide": lambda: nn.Sequential(convolution(3, 1, 1), nn.AdaptiveAvgPool2d(5)),
+    "pixel shuffle": lambda: nn.Sequential(nn.Conv2d(1, 4, 3, 2, 1), nn.PixelShuffle(2), convolution(3, 1, 1)),
+    "pixel unshuffle": lambda: nn.Sequential(nn.PixelUnshuffle(2), nn.Conv2d(4, 1, 3, 1, 1)),
+    "space to channels by a view": lambda: Grid(
+        there=lambda maps: maps.view(1, 1, 8, 2, 8, 2).permute(0, 1, 3, 5, 2, 4).reshape(1, 4, 8, 8),
+        back=lambda maps: maps.sum(1, keepdim=True),
+    ),
+    "tokens and maps again": lambda: Grid(
+        nn.Linear(1, 1),
+        there=lambda maps: convolution(3, 2, 1)(maps).flatten(2).mT,
+        back=lambda tokens: tokens.mT.reshape(1, 1, 8, 8),
+    ),
+    "reflection": lambda: nn.Sequential(nn.ReflectionPad2d(2), convolution(3)),
+    "replication": lambda: nn.Sequential(nn.ReplicationPad2d(2), convolution(3)),
+    "a flip": lambda: Grid(convolution(3, 1, 1), there=lambda maps: maps.flip(2), back=lambda maps: maps),
+    "two flips": lambda: Grid(convolution(3, 2), there=lambda maps: maps.flip(2), back=lambda maps: maps.flip(2)),
+    "a roll": lambda: Grid(there=lambda maps: maps.roll((3, 1), (2, 3)), back=lambda maps: maps),
+    "unfold": lambda: Grid(there=lambda maps: maps.unfold(2, 3, 2).sum(-1), back=lambda maps: maps),
+    "halves that change places": lambda: Grid(
+        there=lambda maps: torch.cat([maps[:, :, 8:], maps[:, :, :8]], 2), back=lambda maps: maps
+    ),
+}
+
+
+@pytest.mark.parametrize("what", MOVED)
+def test_fields_behind_layers_that_move_positions_are_those_of_the_gradients(what: str) -> None:
+    side = 16
+    net = MOVED[what]()
+    row = archzoo.profile(net, (1, side, side)).modules[0]
+    assert row.receptive_field is not None
+    assert row.output is not None
+    reached = [pixels(net, side, position) for position in range(row.output[1])]
+    fields = [set(row.receptive_field.pixels((position, 0), (side, side))[0]) for position in range(row.output[1])]
+    assert fields == [set(range(min(rows), max(rows) + 1)) if rows else set() for rows in reached]
+
+
+def test_the_size_behind_upsampling_is_that_of_the_largest_field() -> None:
+    """A transposed 2x2 with stride 2 reads one position; a 3x3 on it then reads at most two, of a field of 3 and 2."""
+    net = nn.Sequential(convolution(3, 2, 1), up(2, 2), convolution(3, 1, 1))
+    assert field_of(net, (1, 32, 32), "1").size == (3, 3)
+    assert field_of(net, (1, 32, 32), "").size == (5, 5)
+    assert field_of(net, (1, 32, 32), "").stride == (1, 1)
+
+
+def test_windows_of_attention_see_their_window() -> None:
+    net = Grid(nn.AdaptiveAvgPool2d(1), there=windows, back=lambda maps: maps)
+    assert field_of(net, (1, 16, 16), "").size == (4, 4)
+
+
 UNALIGNED: dict[str, Callable[[], nn.Module]] = {
     "kernels of three sizes": lambda: Sum(convolution(1), convolution(3, padding=1), convolution(5, padding=2)),
     "an even kernel beside an odd one": lambda: Sum(convolution(2, 2), convolution(3, 2, 1)),
@@ -229,7 +327,9 @@ def test_a_patch_embedding_keeps_track_of_its_patches_until_attention_mixes_them
 
     net = nn.Sequential(nn.Conv2d(3, 8, 4, 4), Tokens(), nn.Linear(8, 8))
     assert field_of(net, (3, 16, 16), "0").size == (4, 4)
-    assert field_of(net, (3, 16, 16), "2").size == (16, 16)  # rows of tokens hold both axes: never too small
+    assert field_of(net, (3, 16, 16), "2").size == (4, 4)  # a token is its patch, until tokens are mixed
+    mixing = nn.Sequential(*net, Tokens(), nn.Linear(16, 16))
+    assert field_of(mixing, (3, 16, 16), "").size == (16, 16)
 
 
 def test_writing_into_a_part_counts_for_the_whole() -> None:

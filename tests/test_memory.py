@@ -1,9 +1,11 @@
 """Memory: against hand counts, and laws; benchmarks/memory.py holds it against the allocator itself."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archzoo
@@ -26,6 +28,68 @@ def test_a_stack_of_linear_layers_takes_what_a_hand_count_gives() -> None:
     assert profile.saved == 2 * maps  # what the second and the third layer read; the logits are gone with the loss made
     assert [row.saved for row in profile.modules] == [2 * maps, maps, maps, 0]
     assert [row.gradients for row in profile.modules[1:]] == [weight] * layers
+
+
+class Attention(nn.Module):
+    """Attention of maps to themselves, with a mask that forward makes."""
+
+    def __init__(self, masked: bool = False) -> None:
+        super().__init__()
+        self.masked = masked
+
+    def forward(self, heads: Tensor) -> Tensor:
+        steps = heads.shape[-2]
+        mask = torch.ones(steps, steps, dtype=torch.bool, device=heads.device) if self.masked else None
+        return F.scaled_dot_product_attention(heads, heads, heads, mask)
+
+
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+def test_the_mode_around_changes_nothing(around: Any) -> None:
+    expected = memory(linear_stack(8, 3), (8,), batch=16)
+    with around():
+        assert memory(linear_stack(8, 3), (8,), batch=16) == expected
+
+
+def test_attention_on_a_cpu_keeps_its_result_and_no_scores() -> None:
+    """The backward pass of the fused kernel reads queries, keys, values, the result, and one number for each query."""
+    heads, steps, width = 2, 256, 8
+    maps = heads * steps * width * FLOAT
+    net = nn.Sequential(nn.Linear(width, width, bias=False), Attention())
+    profile = memory(net, (heads, steps, width))
+    scores = heads * steps * steps * FLOAT
+    assert profile.saved == 2 * maps + heads * steps * FLOAT
+    assert profile.training < scores  # half a megabyte, which no step allocates
+
+
+def saved_by_autograd(net: nn.Module, images: Tensor) -> int:
+    """The bytes that autograd holds after a forward pass, from the saved tensors themselves."""
+    held: dict[int, int] = {}
+
+    def keep(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        held[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        out = net(images)
+    own = {tensor.untyped_storage().data_ptr() for tensor in (*net.parameters(), *net.buffers(), images)}
+    assert out.requires_grad
+    return sum(size for key, size in held.items() if key not in own)
+
+
+ATTENTION: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "a function": (lambda: nn.Sequential(nn.Linear(8, 8), Attention()), (2, 64, 8)),
+    "a function with a mask": (lambda: nn.Sequential(nn.Linear(8, 8), Attention(masked=True)), (2, 64, 8)),
+    "a layer": (lambda: nn.TransformerEncoderLayer(16, 4, 32, dropout=0.0, batch_first=True), (64, 16)),
+    "a layer with dropout": (lambda: nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), (64, 16)),
+}
+
+
+@pytest.mark.parametrize("what", ATTENTION)
+def test_a_real_run_with_attention_keeps_what_is_counted(what: str) -> None:
+    make, size = ATTENTION[what]
+    net = make().train()
+    assert memory(net, size, batch=2).saved == saved_by_autograd(net, torch.randn(2, *size))
 
 
 def test_in_place_operators_and_views_take_nothing() -> None:
@@ -65,22 +129,8 @@ def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
 
 
 def test_a_real_run_keeps_what_is_counted() -> None:
-    """The bytes that autograd holds after a forward pass, from the saved tensors themselves."""
     net = archzoo.build("resnet20")
-    held: dict[int, int] = {}
-
-    def keep(tensor: Tensor) -> Tensor:
-        storage = tensor.untyped_storage()
-        held[storage.data_ptr()] = storage.nbytes()
-        return tensor
-
-    images = torch.randn(4, 3, 32, 32)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        out = net(images)
-    own = {tensor.untyped_storage().data_ptr() for tensor in (*net.parameters(), *net.buffers(), images)}
-    saved = sum(size for key, size in held.items() if key not in own)
-    assert out.shape == (4, 10)
-    assert memory(net, (3, 32, 32), batch=4).saved == saved
+    assert memory(net, (3, 32, 32), batch=4).saved == saved_by_autograd(net, torch.randn(4, 3, 32, 32))
 
 
 def test_the_model_is_not_touched_and_random_paths_are_drawn_elsewhere() -> None:

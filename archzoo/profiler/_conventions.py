@@ -15,11 +15,20 @@ PRIMITIVES = {
     "biased": "outputs that have a bias added",
     "batch_norm": "batch-norm elements",
     "batch_norm_affine": "batch-norm elements with scale and shift",
+    "batch_norm_measured": "batch-norm elements normalized by statistics of the batch",
     "layer_norm": "elements of other normalizations",
     "layer_norm_affine": "elements of other normalizations with scale and shift",
-    "avg_pooled": "outputs of average pooling",
+    "group_norm": "elements of group normalization",
+    "group_norm_affine": "elements of group normalization with scale and shift",
     "adaptive_inputs": "inputs of adaptive average pooling",
-    "adaptive_outputs": "outputs of adaptive average pooling",
+    "nearest_2d": "outputs of nearest-neighbor interpolation",
+    "bilinear_2d": "outputs of bilinear interpolation",
+    "grid_sampled": "outputs of grid_sample",
+    "transposed_macs": "multiply-adds of transposed convolutions",
+    "transposed_by_output": "multiply-adds of transposed convolutions if each output read a kernel",
+    "pooling_modules": "operations of average pooling modules",
+    "upsampling_modules": "operations of Upsample modules",
+    "activation_modules": "operations of Softmax and PReLU modules",
 }
 
 
@@ -38,13 +47,19 @@ class Convention:
 
     def explain(self, work: Work) -> str:
         """The cost under this convention, with every term of the sum."""
-        parts = [
-            f"{weight} x {count:,} {PRIMITIVES[primitive]}" if weight != 1 else f"{count:,} {PRIMITIVES[primitive]}"
-            for primitive, weight in self.weights.items()
-            if (count := getattr(work, primitive))
+        terms = [
+            (weight, getattr(work, primitive), PRIMITIVES[primitive]) for primitive, weight in self.weights.items()
         ]
+        parts = [_term(weight, count, words) for weight, count, words in terms if count]
         remark = f" ({self.remark})" if self.remark else ""
-        return f"{self.name}: {self.count(work):,} {self.unit} = {' + '.join(parts) or 'nothing'}{remark}"
+        return (
+            f"{self.name}: {self.count(work):,} {self.unit} = {''.join(parts).removeprefix(' + ') or 'nothing'}{remark}"
+        )
+
+
+def _term(weight: int, count: int, words: str) -> str:
+    factor = f"{abs(weight)} x " if abs(weight) != 1 else ""
+    return f" {'+' if weight > 0 else '-'} {factor}{count:,} {words}"
 
 
 def _convention(name: str, unit: str, remark: str = "", **weights: int) -> Convention:
@@ -64,9 +79,13 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
                 macs=1,
                 batch_norm=1,
                 batch_norm_affine=1,
+                batch_norm_measured=3,
                 layer_norm=4,
                 layer_norm_affine=1,
                 adaptive_inputs=1,
+                nearest_2d=1,
+                bilinear_2d=4,
+                grid_sampled=4,
             ),
             _convention("ptflops", '"MACs"', "its aten backend", macs=1, biased=1),
             _convention(
@@ -78,9 +97,13 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
                 batch_norm_affine=2,
                 layer_norm=2,
                 layer_norm_affine=2,
-                avg_pooled=1,
-                adaptive_inputs=1,
-                adaptive_outputs=1,
+                group_norm=-2,
+                group_norm_affine=-2,
+                transposed_macs=-1,
+                transposed_by_output=1,
+                pooling_modules=1,
+                upsampling_modules=1,
+                activation_modules=1,
             ),
         )
     }

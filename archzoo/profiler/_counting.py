@@ -6,27 +6,36 @@ operator would touch its tensors, meta tensors (shapes without values) take thei
 
 import gc
 import threading
+from contextlib import suppress
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
-from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
+from archzoo.profiler._fake_pass import FakePass
+from archzoo.profiler._higher_order import FLEX_ATTENTION, run_higher_order
+from archzoo.profiler._inputs import common_axis, meta_inputs, sizes_of, spell_sizes, without_batch
 from archzoo.profiler._meta import MetaTensors, hint, is_lazy, materialize_lazy, module_hooks, modules_of, tensors_of
 from archzoo.profiler._module_stats import ModuleStats
+from archzoo.profiler._module_work import MODULE_WORK
 from archzoo.profiler._operators import Operator, look_up
 from archzoo.profiler._parameters import count_parameters
 from archzoo.profiler._profiles import Profile
 from archzoo.profiler._restoring import and_restore, remove_hooks, restore_generators, restore_modes
+from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
 
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
-def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> Profile:
+
+@torch.inference_mode(False)
+def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batch_axis: int | None = 0) -> Profile:
     """Count the cost of ``model`` for one input of ``input_size``, (channels, height, width), in eval mode.
 
     Args:
@@ -35,8 +44,12 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
             What forward changes outside the model stays changed: files, global variables, objects of other classes than
             modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
-            gives several inputs, a dict inputs by name.
+            gives several inputs, a dict inputs by name. Numbers, strings, booleans and None among them are passed as
+            they are; a list of positive integers is a size.
         batch: How many inputs run together. All counts are for one of them.
+        batch_axis: The dimension of the inputs that is the batch: 1 for (sequence, batch, features). With None the
+            sizes are complete and the counts are for the whole call. So are they if example tensors have different
+            lengths along ``batch_axis`` and no ``batch`` is given.
 
     Raises:
         ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
@@ -44,8 +57,9 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
     model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
-    args, kwargs, batch = meta_inputs(model, input_size, batch)
-    sizes = sizes_of(input_size)
+    axis = common_axis(input_size, batch, batch_axis)
+    args, kwargs, batch = meta_inputs(model, input_size, batch, axis)
+    sizes = sizes_of(input_size, axis)
     counters: list[CountingMode] = []
 
     def run() -> None:
@@ -55,7 +69,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
             if counters[0].is_lazy:
                 counters.append(CountingMode(materialize_lazy(model, args, kwargs), (args, kwargs)))
             counter = counters[-1]
-            with module_hooks(counter.enter, counter.leave), counter:
+            with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
                 counter.model(*args, **kwargs)
 
     def leave_modules() -> None:
@@ -66,31 +80,52 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     except Exception as error:
         if not counters:
             raise
+        second = _count_on_fake_tensors(model, (args, kwargs))
+        if second is not None:
+            return second.profile(sizes, batch, axis)
         counter = counters[-1]
         part = counter.path() or type(model).__name__
         reason = f"{type(error).__name__}: {error}{hint(model, error)}"
-        partial = None if counter.is_lazy else counter.profile(sizes, batch)
+        partial = None if counter.is_lazy else counter.profile(sizes, batch, axis)
         raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
-    return counters[-1].profile(sizes, batch)
+    return counters[-1].profile(sizes, batch, axis)
+
+
+def _count_on_fake_tensors(model: nn.Module, inputs: Any) -> "CountingMode | None":
+    """The counter after a pass on fake tensors, or None if that fails too."""
+    with suppress(Exception):
+        fake = FakePass(model, inputs)
+        counter = CountingMode(fake.model, fake.inputs, fake=True)
+        args, kwargs = fake.inputs
+        with fake.active(), scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
+            fake.model(*args, **kwargs)
+        return counter
+    return None
 
 
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Runs every operator on meta tensors and adds its cost to the modules that are running."""
+    """Runs every operator on meta tensors and adds its cost to the modules that are running.
+
+    With ``fake``, tensors are fake ones, and the mode around this one replaces the others.
+    """
+
+    supports_higher_order_operators = True
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
         return False  # nothing is compiled here: saves importing the compiler, and two frames a call
 
-    def __init__(self, model: nn.Module, inputs: Any) -> None:
+    def __init__(self, model: nn.Module, inputs: Any, *, fake: bool = False) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.fake = fake
         self.thread = threading.get_ident()
         originals = modules_of(model)
         self.is_lazy = any(is_lazy(tensor) for module in originals for tensor in tensors_of(module))
-        stand_ins = StandIns(model)
-        self.model = stand_ins.model
+        stand_ins = None if fake else StandIns(model)  # the model of a fake pass is a copy
+        self.model = model if stand_ins is None else stand_ins.model
         self.names = modules_of(self.model)
         self.originals = list(originals)  # in the order of the names
-        self._stand_ins = stand_ins.of_module
+        self._stand_ins = {} if stand_ins is None else stand_ins.of_module
         self.meta = MetaTensors(self.names)
         self.running: list[nn.Module] = []
         self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
@@ -109,16 +144,25 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if isinstance(operator, HigherOrderOperator):
+            out = run_higher_order(operator, args)
+            self._count(operator, FLEX_ATTENTION, out, list(args[:3]), args, kwargs)
+            return out
         known = look_up(operator)
+        if known.composite:  # inference mode leaves it to the dispatch mode to decompose
+            with self:
+                return operator._op_dk(COMPOSITE, *args, **kwargs)
         tensors = known.tensors(args, kwargs)
         out = NotImplemented
-        if known.shape is not None:
+        if known.shape is not None and not self.fake:
             subject = tensors[known.subject]
             if subject.is_meta:
                 out = known.shape(*args, **kwargs)
         if out is NotImplemented:
             own = self.meta.own
-            if any(tensor.is_meta or id(tensor) in own for tensor in tensors):
+            if known.values is not None:
+                out = known.values(*args, **kwargs)
+            elif not self.fake and any(tensor.is_meta or id(tensor) in own for tensor in tensors):
                 meta_args, meta_kwargs = self.meta.substitute(args, kwargs)
                 out = operator(*meta_args, **meta_kwargs)
             else:
@@ -131,6 +175,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, operator: Any, known: Operator, out: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]
     ) -> None:
         """Add the cost of one call, and record the origin of its result."""
+        if known.outs:
+            kwargs = {name: value for name, value in kwargs.items() if name not in known.outs}
         counts = self.counts[-1]
         inputs: list[tuple[Tensor, int]] = []
         depth, grad = -1, False
@@ -163,10 +209,12 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         macs = known.macs(out, *args, **kwargs)
         counts["macs"] = counts.get("macs", 0) + macs
         gradients = sum([self._origin(args[position]).grad for position in known.factors])
+        if known.by_output is not None and args[6]:
+            _add(counts, {"transposed_macs": macs, "transposed_by_output": known.by_output(out, *args)})
         counts["backward_macs"] = counts.get("backward_macs", 0) + gradients * macs
         if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
             return False
-        outputs = out.numel()
+        outputs = (out if isinstance(out, Tensor) else out[0]).numel()
         counts["neurons"] = counts.get("neurons", 0) + outputs
         counts["layers"] = counts.get("layers", 0) + 1
         if known.bias is not None and args[known.bias] is not None:
@@ -180,7 +228,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return origin or (LEARNABLE if tensor.requires_grad else CONSTANT)
 
     def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
-        for tensor in (out,) if isinstance(out, Tensor) else out:
+        for tensor in (out,) if isinstance(out, Tensor) else out if isinstance(out, list | tuple) else ():
             if isinstance(tensor, Tensor):
                 self.origins[id(tensor)] = origin
                 self.trace.tensors.append(tensor)
@@ -214,6 +262,9 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         module = self._stand_ins.get(module, module)
         if module not in self.names or threading.get_ident() != self.thread:
             return
+        of_module = MODULE_WORK.get(type(module))
+        if of_module is not None and args and isinstance(out, Tensor):
+            _add(self.counts[-1], of_module(module, args[0], out))
         self._finish()
         before, after = self.input_depths.pop(), self._depth_of(out)
         added = 0 if before is None or after is None else max(after - before, 0)
@@ -239,7 +290,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The name of the innermost module that is running."""
         return self.names[self.running[-1]] if self.running else ""
 
-    def profile(self, input_size: Any, batch: int) -> Profile:
+    def profile(self, input_size: Any, batch: int, batch_axis: int | None = 0) -> Profile:
         """The counts for one of the inputs that ran together."""
         while self.running:
             self._finish()
@@ -254,13 +305,13 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module_stats = stats[module]
             module_stats.calls += 1
             module_stats.depth = self.depths[module]
-            module_stats.output = None if shape is None else shape[1:]
+            module_stats.output = None if shape is None else without_batch(shape, batch_axis)
             module_stats.field_source = (self.trace, index, shape) if shape and index >= 0 else None
             if module_stats.output is not None:
                 outputs.append((module_stats.name, module_stats.output))
         count_parameters(dict(zip(self.originals, stats.values(), strict=True)))
         modules = list(stats.values())
-        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch)
+        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch, batch_axis)
 
 
 def _add(sums: Counts, counts: Counts) -> None:

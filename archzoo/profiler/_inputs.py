@@ -9,46 +9,102 @@ from torch.utils._pytree import tree_flatten
 
 from archzoo.errors import ProfileError
 from archzoo.options import shown
+from archzoo.profiler._meta import modules_of
 from archzoo.profiler._shapes import META
 
+PLAIN = (bool, int, float, complex, str, torch.dtype, torch.device)  # what a forward may take beside tensors
 
-def meta_inputs(model: nn.Module, input_size: Any, batch: int | None) -> tuple[tuple[Any, ...], dict[str, Any], int]:
+
+def common_axis(input_size: Any, batch: int | None, batch_axis: int | None) -> int | None:
+    """The batch axis of the inputs, or None if example tensors have different lengths along it.
+
+    Raises ProfileError for an axis that an example tensor lacks, and for a ``batch`` that the inputs do not have.
+    """
+    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
+        raise ProfileError(f"batch must be a positive integer, not {batch!r}")
+    if batch_axis is None:
+        if batch is not None:
+            raise ProfileError(f"batch_axis=None counts the whole call, so that batch={batch} has no meaning")
+        return None
+    if not isinstance(batch_axis, int) or isinstance(batch_axis, bool) or batch_axis < 0:
+        raise ProfileError(f"batch_axis must be None or an integer from 0 on, not {batch_axis!r}")
+    lengths = _lengths(input_size, batch_axis)
+    if batch is not None and lengths - {batch}:
+        counts = " and ".join(map(str, sorted(lengths | {batch})))
+        raise ProfileError(f"all inputs must have one batch, not {counts}")
+    return batch_axis if len(lengths) < 2 else None
+
+
+def _lengths(input_size: Any, axis: int) -> set[int]:
+    """The lengths of all example tensors along an axis, but those of single numbers."""
+    tensors = [leaf for leaf in tree_flatten(input_size)[0] if isinstance(leaf, Tensor) and leaf.dim()]
+    for tensor in tensors:
+        if tensor.dim() <= axis:
+            raise ProfileError(f"an input of {spell_sizes(tuple(tensor.shape))} has no dimension {axis} for the batch")
+    return {tensor.shape[axis] for tensor in tensors}
+
+
+def meta_inputs(
+    model: nn.Module, input_size: Any, batch: int | None, batch_axis: int | None = 0
+) -> tuple[tuple[Any, ...], dict[str, Any], int]:
     """Positional arguments, keyword arguments and the batch size, for an ``input_size`` as the caller gives it.
 
     A size is (channels, height, width) without the batch; an example tensor has its batch dimension, and its values
     are not read. A list or tuple of these gives several inputs, a dict inputs by name; nested ones are passed as they
-    are. Raises ProfileError for anything else, and for inputs with different batch sizes.
+    are, and so are numbers, strings and None. Raises ProfileError for anything else.
     """
-    if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
-        raise ProfileError(f"batch must be a positive integer, not {batch!r}")
-    leaves = tree_flatten(input_size)[0]
-    batches = {leaf.shape[0] for leaf in leaves if isinstance(leaf, Tensor) and leaf.dim()}
-    batches |= set() if batch is None else {batch}
-    if len(batches) > 1:
-        raise ProfileError(f"all inputs must have one batch, not {' and '.join(map(str, sorted(batches)))}")
-    size, dtype = batches.pop() if batches else 1, _dtype(model)
+    axis = common_axis(input_size, batch, batch_axis)
+    lengths = set() if axis is None else _lengths(input_size, axis)
+    size, dtype = lengths.pop() if lengths else batch or 1, _dtype(model)
+
+    def make(value: Any) -> Any:
+        return _input(value, size, axis, dtype)
+
     if isinstance(input_size, dict):
-        return (), {name: _input(value, size, dtype) for name, value in input_size.items()}, size
+        return (), {name: make(value) for name, value in input_size.items()}, size
     if isinstance(input_size, Tensor) or _is_size(input_size):
-        return (_input(input_size, size, dtype),), {}, size
-    if not isinstance(input_size, list | tuple) or not input_size or isinstance(input_size[0], int | float):
+        return (make(input_size),), {}, size
+    if not isinstance(input_size, list | tuple) or not _has_tensor(input_size):
         raise ProfileError(_no_size(input_size))
-    return tuple(_input(value, size, dtype) for value in input_size), {}, size
+    return tuple(map(make, input_size)), {}, size
 
 
-def _input(value: Any, batch: int, dtype: torch.dtype) -> Any:
+def _input(value: Any, batch: int, axis: int | None, dtype: torch.dtype) -> Any:
     try:
         if isinstance(value, Tensor):
             return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=META)
         if _is_size(value):
-            return torch.empty(batch, *map(int, value), dtype=dtype, device=META)
+            return torch.empty(_with_batch(tuple(map(int, value)), batch, axis), dtype=dtype, device=META)
     except (RuntimeError, TypeError, OverflowError) as error:  # sparse, or more elements than 64 bits count
         raise ProfileError(f"no input can be made of {_kind(value)} in a batch of {batch}: {error}") from error
     if isinstance(value, dict):
-        return {name: _input(inner, batch, dtype) for name, inner in value.items()}
-    if isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
-        return type(value)(_input(inner, batch, dtype) for inner in value)
+        return {name: _input(inner, batch, axis, dtype) for name, inner in value.items()}
+    if isinstance(value, list | tuple) and (not value or _has_tensor(value)):
+        return type(value)(_input(inner, batch, axis, dtype) for inner in value)
+    if value is None or isinstance(value, PLAIN):
+        return value
     raise ProfileError(_no_size(value))
+
+
+def _has_tensor(value: Any) -> bool:
+    """Whether a tensor or a size is somewhere in it."""
+    if isinstance(value, Tensor) or _is_size(value):
+        return True
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return any(map(_has_tensor, inner))
+
+
+def _with_batch(size: Any, batch: int, axis: int | None) -> tuple[int, ...]:
+    if axis is None:
+        return tuple(size)
+    if axis > len(size):
+        raise ProfileError(f"an input of {spell_sizes(tuple(size))} has no dimension {axis} for the batch")
+    return (*size[:axis], batch, *size[axis:])
+
+
+def without_batch(shape: tuple[int, ...], axis: int | None) -> tuple[int, ...]:
+    """A shape without its batch axis."""
+    return shape if axis is None else (*shape[:axis], *shape[axis + 1 :])
 
 
 def _is_size(value: Any) -> bool:
@@ -73,21 +129,28 @@ def _no_size(value: Any) -> str:
 
 def _dtype(model: nn.Module) -> torch.dtype:
     """The dtype of the model's parameters, or the default dtype."""
-    dtypes = (parameter.dtype for parameter in model.parameters() if parameter.is_floating_point())
+    tensors = (tensor for module in modules_of(model) for tensor in module._parameters.values() if tensor is not None)
+    dtypes = (tensor.dtype for tensor in tensors if tensor.is_floating_point())
     return next(dtypes, torch.get_default_dtype())
 
 
-def sizes_of(input_size: Any) -> Any:
-    """The sizes of the inputs without the batch: tuples, in dicts where the caller gave dicts."""
+def sizes_of(input_size: Any, axis: int | None = 0) -> Any:
+    """The sizes of the inputs without the batch: tuples, in dicts where the caller gave dicts. Numbers stay."""
     if isinstance(input_size, Tensor):
-        return tuple(input_size.shape[1:])
+        return without_batch(tuple(input_size.shape), axis)
     if isinstance(input_size, dict):
-        return {name: sizes_of(value) for name, value in input_size.items()}
-    return tuple(map(int, input_size)) if _is_size(input_size) else tuple(map(sizes_of, input_size))
+        return {name: sizes_of(value, axis) for name, value in input_size.items()}
+    if not isinstance(input_size, list | tuple):
+        return input_size
+    if _is_size(input_size):
+        return tuple(map(int, input_size))
+    return tuple(sizes_of(value, axis) for value in input_size)
 
 
 def spell_sizes(sizes: Any) -> str:
     """Sizes as text: 3x224x224."""
     if isinstance(sizes, dict):
         return ", ".join(f"{name} {spell_sizes(size)}" for name, size in sizes.items())
-    return "x".join(map(str, sizes)) if isinstance(sizes[0], int) else " and ".join(map(spell_sizes, sizes))
+    if not isinstance(sizes, tuple):
+        return str(sizes)
+    return "x".join(map(str, sizes)) if _is_size(sizes) else " and ".join(map(spell_sizes, sizes))

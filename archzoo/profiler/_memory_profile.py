@@ -1,5 +1,6 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
@@ -9,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes
@@ -71,6 +73,8 @@ class MemoryProfile:
         return "\n".join(lines)
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def memory(
     model: nn.Module,
     input_size: Any,
@@ -123,7 +127,8 @@ def memory(
                 net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
                 args, kwargs = tree_map(_channels_last, (args, kwargs))
             mode = CudaTensors(autocast, cache=not cuda_graph) if device == "cuda" else None
-            with Passes(net, (args, kwargs), tracker, mode, graph=cuda_graph) as passes:
+            fused = CpuAttention() if device == "cpu" else nullcontext()
+            with fused, Passes(net, (args, kwargs), tracker, mode, graph=cuda_graph) as passes:
                 inference = passes.infer()
                 passes.prepare_training(make_optimizer)
                 step = passes.train(draw)

@@ -115,7 +115,7 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
 
 def meta_copy(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
-    tensors = (*model.parameters(), *model.buffers())
+    tensors = [tensor for module in modules_of(model) for tensor in tensors_of(module)]
     return copy.deepcopy(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._conventions import CONVENTIONS, Convention
-from archzoo.profiler._intervals import Field, ReceptiveField
+from archzoo.profiler._intervals import Field, Interval, Phases, ReceptiveField
 from archzoo.profiler._module_stats import ModuleStats, Shape
 from archzoo.profiler._rendering import as_html, as_text
 from archzoo.profiler._work import Work
@@ -24,6 +24,7 @@ class Profile:
         outputs: Name and output shape, without the batch, of every module call, in the order in which they finished.
         uncounted_ops: Operators without a formula, with their number of calls. If not empty, ``macs`` is a lower bound.
         batch: How many inputs ran together. All counts are for one of them.
+        batch_axis: The dimension of the inputs that is the batch, or None if the counts are for the whole call.
     """
 
     model: str
@@ -33,6 +34,7 @@ class Profile:
     outputs: list[tuple[str, Shape]] = field(default_factory=list)
     uncounted_ops: dict[str, int] = field(default_factory=dict)
     batch: int = 1
+    batch_axis: int | None = 0
 
     @property
     def rows(self) -> list[ModuleStats]:
@@ -138,9 +140,15 @@ def _module_stats(values: dict[str, Any]) -> ModuleStats:
 
 def _axes(axes: Any) -> Field:
     """Intervals from JSON, where integers are numbers and fractions are text."""
-    return tuple(
-        (dim, tuple((_number(jump), _number(lo), _number(hi)) for jump, lo, hi in intervals)) for dim, intervals in axes
-    )
+    return tuple((dim, tuple(map(_interval, intervals))) for dim, intervals in axes)
+
+
+def _interval(values: Any) -> Interval:
+    if isinstance(values, dict):
+        spans = (span and (_number(span[0]), _number(span[1])) for span in values["spans"])
+        return Phases(_number(values["jump"]), tuple(spans))
+    jump, lo, hi = map(_number, values)
+    return jump, lo, hi
 
 
 def _number(value: int | str) -> int | Fraction:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from archzoo.profiler._meta import is_lazy, meta_tensor, modules_of
+from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
 
 # Values that nothing can change.
@@ -85,11 +86,15 @@ class StandIns:
         return shell
 
     def _shell(self, module: nn.Module) -> nn.Module:
-        """An object of the module's class without attributes."""
+        """An object of the module's class without attributes, or the module itself if its state is in C++."""
+        if is_scripted(module):
+            return self._keep(module, module)  # type: ignore[no-any-return]
         try:
             shell: nn.Module = type(module).__new__(type(module))
         except TypeError:  # a class that makes its objects in a way of its own
             return self._keep(module, module)  # type: ignore[no-any-return]
+        if type(shell) is not type(module):  # torch.fx makes a class for each module
+            shell = object.__new__(type(module))
         self.of_module[module] = shell
         return self._keep(module, shell)  # type: ignore[no-any-return]
 

@@ -13,7 +13,12 @@ class Work:
     ``neurons`` outputs of layers with weights, ``layers`` the calls of such layers. The rest are elements: inputs of
     batch normalization and of other normalizations (``_affine``: of those with scale and shift), outputs of average
     pooling, inputs and outputs of adaptive average pooling, reads by pooling windows, and outputs of elementwise
-    arithmetic or inputs of reductions.
+    arithmetic or inputs of reductions. ``fft`` estimates the operations of Fourier transforms by 5 n log2(n).
+
+    What follows is a part of these, where conventions differ: batch norm by the statistics of the batch itself
+    (``batch_norm_measured``), group norm among the other normalizations, outputs of interpolation and of
+    ``grid_sample``, multiply-adds of transposed convolutions, and what they would be if each output read a kernel. The
+    last three are operations of modules, by thop's formulas: average pooling, ``Upsample``, Softmax and PReLU.
     """
 
     macs: int = 0
@@ -30,6 +35,18 @@ class Work:
     adaptive_outputs: int = 0
     pool_reads: int = 0
     elementwise: int = 0
+    fft: int = 0
+    batch_norm_measured: int = 0
+    group_norm: int = 0
+    group_norm_affine: int = 0
+    nearest_2d: int = 0
+    bilinear_2d: int = 0
+    grid_sampled: int = 0
+    transposed_macs: int = 0
+    transposed_by_output: int = 0
+    pooling_modules: int = 0
+    upsampling_modules: int = 0
+    activation_modules: int = 0
 
     @property
     def flops(self) -> int:
@@ -48,8 +65,8 @@ class Work:
 
     @property
     def other_ops(self) -> int:
-        """Elements normalized, read by pooling windows or computed elementwise."""
-        return self.norm + self.pool_reads + self.elementwise
+        """Elements normalized, read by pooling windows or computed elementwise, and operations of FFTs."""
+        return self.norm + self.pool_reads + self.elementwise + self.fft
 
     def per_sample(self, batch: int) -> "Work":
         """The counts of one sample of a batch; work that does not scale with the batch is shared, rounded up."""

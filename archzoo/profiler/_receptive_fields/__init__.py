@@ -23,7 +23,6 @@ from archzoo.profiler._receptive_fields.layout import (
     concatenation,
     indexing,
     permutation,
-    reshaping,
     selecting,
     splitting,
     squeezing,
@@ -32,13 +31,28 @@ from archzoo.profiler._receptive_fields.layout import (
     turning,
     unsqueezing,
 )
+from archzoo.profiler._receptive_fields.resampling import (
+    antialiased_cubic,
+    antialiased_linear,
+    cubic,
+    flipping,
+    linear,
+    nearest,
+    nearest_exact,
+    pixel_shuffle,
+    pixel_unshuffle,
+    reflecting,
+    replicating,
+    rolling,
+    unfolding,
+)
+from archzoo.profiler._receptive_fields.reshaping import reshaping
 from archzoo.profiler._receptive_fields.windows import (
     adaptive_pooling,
     convolution,
     padding,
     pooling,
     slicing,
-    upsampling,
 )
 
 __all__ = ["FIELD_RULES", "Inputs", "Rule", "mixed", "rule_of"]
@@ -51,7 +65,19 @@ _RULES: dict[Rule, str] = {
     pooling: "max_pool2d_with_indices max_pool3d_with_indices avg_pool1d avg_pool2d avg_pool3d",
     adaptive_pooling: """_adaptive_avg_pool2d _adaptive_avg_pool3d adaptive_avg_pool1d adaptive_max_pool2d
         adaptive_max_pool3d""",
-    upsampling: "upsample_nearest1d upsample_nearest2d",
+    nearest: "upsample_nearest1d upsample_nearest2d upsample_nearest3d",
+    nearest_exact: "_upsample_nearest_exact1d _upsample_nearest_exact2d _upsample_nearest_exact3d",
+    linear: "upsample_linear1d upsample_bilinear2d upsample_trilinear3d",
+    cubic: "upsample_bicubic2d",
+    antialiased_linear: "_upsample_bilinear2d_aa",
+    antialiased_cubic: "_upsample_bicubic2d_aa",
+    pixel_shuffle: "pixel_shuffle",
+    pixel_unshuffle: "pixel_unshuffle",
+    unfolding: "unfold",
+    rolling: "roll",
+    flipping: "flip",
+    reflecting: "reflection_pad1d reflection_pad2d reflection_pad3d",
+    replicating: "replication_pad1d replication_pad2d replication_pad3d",
     reduction: "mean sum amax amin",
     along: "_softmax _log_softmax _safe_softmax cumsum cumprod",
     concatenation: "cat",
@@ -72,7 +98,8 @@ _RULES: dict[Rule, str] = {
     product: "mm addmm bmm",
     pointwise: """clone alias detach _to_copy native_dropout expand lift_fresh copy_
         _native_batch_norm_legit_no_training _batch_norm_no_update _batch_norm_with_update hardswish hardswish_ mish_
-        gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_""",
+        gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise threshold_
+        channel_shuffle native_channel_shuffle""",
 }
 FIELD_RULES: dict[Any, Rule] = {getattr(aten, name): rule for rule, names in _RULES.items() for name in names.split()}
 

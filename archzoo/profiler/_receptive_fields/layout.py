@@ -5,17 +5,30 @@ from typing import Any
 
 from torch import Tensor
 
-from archzoo.profiler._intervals import Axis, Field, collapse, move, unite
+from archzoo.profiler._intervals import MOST_PHASES, Axis, Field, collapse, move, reindex, unite
 from archzoo.profiler._receptive_fields.arithmetic import Inputs, aligned, along, mixed, reduction
 
 
-def concatenation(out: Tensor, inputs: Inputs, parts: Any, dim: int = 0) -> Field:
-    """Concatenation; along a dimension of the image all positions mix, as no interval says where a part begins."""
+def concatenation(out: Tensor, inputs: Inputs, parts: Sequence[Tensor], dim: int = 0) -> Field:
+    """Concatenation; along a dimension of the image, every position has the field of its part."""
     joined = dim % out.dim() - out.dim()
-    if any(axis[0] == joined for _, field in inputs for axis in field):
-        return mixed(out, inputs)
     fields = [field for _, field in inputs]
-    return unite(fields) if aligned(fields) else mixed(out, inputs)
+    if not aligned(fields):
+        return mixed(out, inputs)
+    if not any(axis[0] == joined for field in fields for axis in field) or out.shape[joined] > MOST_PHASES:
+        return unite(fields) if all(axis[0] != joined for field in fields for axis in field) else mixed(out, inputs)
+    placed, first, remaining = [], 0, list(inputs)
+    for part in parts:
+        if remaining and part is remaining[0][0]:
+            placed.append(_placed(remaining.pop(0)[1], joined, part.shape[joined], first, out.shape[joined]))
+        first += part.shape[joined]
+    return unite(placed)
+
+
+def _placed(field: Field, dim: int, length: int, first: int, whole: int) -> Field:
+    """The field of a part of a longer dimension, whose other positions depend on nothing."""
+    reads = [[position - first] if 0 <= position - first < length else [] for position in range(whole)]
+    return tuple(reindex(axis, reads, 0) if axis[0] == dim else axis for axis in field)
 
 
 def stacking(out: Tensor, inputs: Inputs, parts: Any, dim: int = 0) -> Field:
@@ -24,14 +37,6 @@ def stacking(out: Tensor, inputs: Inputs, parts: Any, dim: int = 0) -> Field:
     fields = [field for _, field in inputs]
     together = unite(fields) if aligned(fields) else mixed(out, inputs)
     return tuple((dim if dim is None or dim > joined else dim - 1, intervals) for dim, intervals in together)
-
-
-def reshaping(out: Tensor, inputs: Inputs, x: Tensor, *_: Any, **__: Any) -> Field:
-    """Reshaping: a dimension survives if it and all dimensions after it keep their lengths."""
-    return tuple(
-        axis if axis[0] is None or x.shape[axis[0] :] == out.shape[axis[0] :] else collapse(axis, x.shape[axis[0]])
-        for axis in inputs[0][1]
-    )
 
 
 def transposition(out: Tensor, inputs: Inputs, x: Tensor, a: int, b: int) -> Field:

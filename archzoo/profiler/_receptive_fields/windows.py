@@ -1,13 +1,12 @@
 """Receptive fields of windows: convolution, pooling, interpolation, slices and borders."""
 
-from collections.abc import Sequence
-from fractions import Fraction
+from collections.abc import Callable, Sequence
 from math import gcd
 from typing import Any
 
 from torch import Tensor
 
-from archzoo.profiler._intervals import Axis, Field, collapse, move
+from archzoo.profiler._intervals import Axis, Field, collapse, is_table, move, reindex
 from archzoo.profiler._receptive_fields.arithmetic import Inputs, mixed
 
 
@@ -19,7 +18,7 @@ def convolution(out: Tensor, inputs: Inputs, x: Tensor, weight: Tensor, *rest: A
     kernel = weight.shape[2:]
     stride, padding, dilation = (_per_axis(value, len(kernel)) for value in (stride, padding, dilation))
     if not transposed:
-        return _windowed(x, inputs[0][1], kernel, stride, padding, dilation)
+        return _windowed(out, x, inputs[0][1], kernel, stride, padding, dilation)
     return _transposed(x, inputs[0][1], kernel, stride, padding, dilation)
 
 
@@ -38,8 +37,13 @@ def _transposed(
         if dim is None or dim < -len(kernel):
             axes.append(axis if dim is None else collapse(axis, tensor.shape[dim]))
             continue
-        s, reach = stride[dim], dilation[dim] * (kernel[dim] - 1)
-        axes.append(move(axis, Fraction(1, s), Fraction(padding[dim] - reach, s), Fraction(padding[dim], s)))
+        s = stride[dim]
+        taps = range(0, dilation[dim] * kernel[dim], dilation[dim])
+        reads = [
+            [(phase + padding[dim] - tap) // s for tap in taps if (phase + padding[dim] - tap) % s == 0]
+            for phase in range(s)
+        ]
+        axes.append(reindex(axis, reads, 1))
     return tuple(axes)
 
 
@@ -59,10 +63,11 @@ def pooling(
     kernel, stride, padding, dilation = (
         _per_axis(value, x.dim() - 2) for value in (kernel, stride or kernel, padding, dilation)
     )
-    return _windowed(x, inputs[0][1], kernel, stride, padding, dilation)
+    return _windowed(out[0] if isinstance(out, tuple) else out, x, inputs[0][1], kernel, stride, padding, dilation)
 
 
 def _windowed(
+    windowed: Tensor,
     tensor: Tensor,
     field: Field,
     kernel: Sequence[int],
@@ -77,13 +82,21 @@ def _windowed(
         if dim is None or dim < -len(kernel):  # no dimension, or the channels, which are read as a whole
             out.append(axis if dim is None else collapse(axis, tensor.shape[dim]))
             continue
-        window = axis[1], kernel[dim], stride[dim], padding[dim], dilation[dim]
+        window = axis[1], kernel[dim], stride[dim], padding[dim], dilation[dim], tensor.shape[dim]
         if window == before:  # square windows over square fields: the axes are equal
             out.append((dim, out[-1][1]))
             continue
-        _, k, s, p, d = before = window
-        out.append(move(axis, s, -p, d * (k - 1) - p))
+        _, k, s, p, d, length = before = window
+        if is_table(axis, length):
+            starts = range(-p, windowed.shape[dim] * s - p, s)
+            out.append(reindex(axis, [_inside(range(q, q + d * k, d), length) for q in starts], 0))
+            continue
+        out.append(move(axis, s, -p, d * (k - 1) - p, d))
     return tuple(out)
+
+
+def _inside(positions: Sequence[int], length: int) -> list[int]:
+    return [position for position in positions if 0 <= position < length]
 
 
 def _per_axis(value: Sequence[int], axes: int) -> Sequence[int]:
@@ -94,30 +107,23 @@ def _per_axis(value: Sequence[int], axes: int) -> Sequence[int]:
 def adaptive_pooling(out: Any, inputs: Inputs, x: Tensor, *_: Any, **__: Any) -> Field:
     """Adaptive pooling: output p of m reads from floor(p n / m) to ceil((p + 1) n / m) - 1."""
     pooled = out[0] if isinstance(out, tuple) else out
-    axes: list[Axis] = []
-    for axis in inputs[0][1]:
-        if axis[0] is not None:
-            n, m = x.shape[axis[0]], pooled.shape[axis[0]]
-            axis = move(axis, Fraction(n, m), -_rounding(n, m), Fraction(n, m) - 1 + _rounding(n, m))
-        axes.append(axis)
-    return tuple(axes)
+
+    def reads(p: int, n: int, m: int) -> Sequence[int]:
+        return range(p * n // m, -(-(p + 1) * n // m))
+
+    return scaled(x, pooled, inputs[0][1], reads)
 
 
-def upsampling(out: Tensor, inputs: Inputs, x: Tensor, *_: Any, **__: Any) -> Field:
-    """Nearest-neighbor interpolation: output p of m reads floor(p n / m)."""
+def scaled(x: Tensor, out: Tensor, field: Field, reads: Callable[[int, int, int], Sequence[int]]) -> Field:
+    """The field of a map of another size, of which position p of m reads ``reads(p, n, m)`` of n positions."""
     axes: list[Axis] = []
-    for axis in inputs[0][1]:
-        if axis[0] is not None:
+    for axis in field:
+        if axis[0] is not None:  # for channels, n is m, and position p reads p
             n, m = x.shape[axis[0]], out.shape[axis[0]]
-            axis = move(axis, Fraction(n, m), -_rounding(n, m), 0)
+            period = m // gcd(n, m)
+            axis = reindex(axis, [reads(p, n, m) for p in range(period)], period * n // m)
         axes.append(axis)
     return tuple(axes)
-
-
-def _rounding(n: int, m: int) -> Fraction:
-    """The most by which rounding can move a multiple of n / m."""
-    parts = m // gcd(n, m)
-    return Fraction(parts - 1, parts)
 
 
 def slicing(

@@ -1,0 +1,80 @@
+"""A second way to count, for a forward pass that compares devices: on fake tensors.
+
+A fake tensor has no values, like a meta tensor, but says that it is on a real device. So the model, its inputs and what
+its forward pass creates are on one device. It is slower, and tensors that the forward pass creates have no values, so
+it is tried where meta tensors fail.
+"""
+
+import copy
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import torch
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
+from torch.utils._pytree import tree_map_only
+
+from archzoo.profiler._meta import is_lazy, modules_of, tensors_of
+from archzoo.profiler._restoring import generators_restored
+from archzoo.profiler._scripted import is_scripted
+from archzoo.profiler._shapes import META
+
+FLEX_ATTENTION = "torch.nn.attention.flex_attention"
+
+
+class FakePass:
+    """A copy of a model and its inputs on fake tensors, on the device of the model, or on a CPU for a meta model.
+
+    Raises whatever copying the model raises; RuntimeError for lazy parameters, which have no shape.
+    """
+
+    def __init__(self, model: nn.Module, inputs: Any) -> None:
+        modules = [module for module in modules_of(model) if not is_scripted(module)]
+        tensors = [tensor for module in modules for tensor in tensors_of(module)]
+        if any(map(is_lazy, tensors)):
+            raise RuntimeError("lazy parameters have no shape")
+        self.device = next((tensor.device for tensor in tensors if not tensor.is_meta), torch.device("cpu"))
+        self.mode = FakeTensorMode(allow_non_fake_inputs=True)
+        self.model = copy.deepcopy(model, {id(tensor): self._fake(tensor) for tensor in tensors})
+        self.inputs = tree_map_only(Tensor, self._fake, inputs)
+        for module in modules_of(self.model):
+            module.training = False
+
+    def _fake(self, tensor: Tensor) -> Tensor:
+        meta = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
+        fake = cast(Tensor, FakeTensor(self.mode, meta, self.device))
+        return nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake
+
+    @contextmanager
+    def active(self) -> Iterator[None]:
+        """Run operators on fake tensors inside the block."""
+        with torch.no_grad(), generators_restored(), _unfused(), _flex_attention_uncompiled(), self.mode:
+            yield
+
+
+@contextmanager
+def _unfused() -> Iterator[None]:
+    """Let the layers of a transformer call their parts, which are counted."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
+@contextmanager
+def _flex_attention_uncompiled() -> Iterator[None]:
+    """Let ``flex_attention`` call its operator, which is counted, without compiling it first."""
+    module: Any = sys.modules.get(FLEX_ATTENTION)
+    if module is None:
+        yield
+        return
+    before = module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG
+    module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG = True
+    try:
+        yield
+    finally:
+        module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG = before
