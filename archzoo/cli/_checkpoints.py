@@ -17,14 +17,6 @@ TrainedAs = Annotated[
 ]
 
 
-class Names(str, Enum):
-    """The library whose tensor names a file has."""
-
-    archzoo = "archzoo"
-    torchvision = "torchvision"
-    timm = "timm"
-
-
 @weights.command("list")
 def list_() -> None:
     """List the published sets of weights, with the options that each needs and its URL."""
@@ -63,7 +55,9 @@ def convert(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     options: Options = None,
     *,
-    to: Annotated[Names, typer.Option(help="The library whose tensor names to write.")],
+    to: Annotated[
+        str, typer.Option(help="Whose tensor names to write: archzoo, torchvision, pytorchcv, akamaster, ...")
+    ],
     trained_as: TrainedAs = "",
 ) -> None:
     """Rename the tensors of a weights file to the names of another library, or of archzoo."""
@@ -71,7 +65,7 @@ def convert(
 
     entry = find(name)
     given = read_options(entry, options or [])
-    archzoo.weights.convert(source, target, entry.name, to.value, trained_as=trained_as or None, **given)
+    archzoo.weights.convert(source, target, entry.name, to, trained_as=trained_as or None, **given)
     log(f"wrote {target}")
 
 

@@ -1,6 +1,7 @@
 """Networks with pretrained weights."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -8,12 +9,14 @@ from typing import Any
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
+from archzoo.weights._archives import cached_member
 from archzoo.weights._download import cached_file
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
 from archzoo.weights._libraries import LIBRARIES, names_in
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
+from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import read_checkpoint, read_state
 from archzoo.weights._sharded import SUFFIXES
 
@@ -45,11 +48,25 @@ def build_pretrained(
         raise BadOption(f"trained_as is for files: {weights} says what it needs")
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
-    state, _ = read_state(cached_file(chosen.url, chosen.file_name, chosen.sha256))
+    state, _ = read_state(_cached(chosen))
     names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
-    return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input, new_head=new_head)
+    if chosen.channels != "RGB":
+        order = f"{chosen.name} reads the channels of an image in the order {chosen.channels}"
+        warnings.warn(f"archzoo: {order}, normalized by archzoo.weights.normalization", stacklevel=3)
+    return build_filled(
+        *(entry, options, names.to_ours(original, state), chosen.name, adapt_input),
+        new_head=new_head,
+        headless=not names.classifier,
+    )
+
+
+def _cached(chosen: PublishedWeights) -> Path:
+    """The file of a published set, downloaded where it is not in the cache."""
+    if chosen.url.endswith(".zip"):
+        return cached_member(chosen.url, chosen.file_name, chosen.sha1)
+    return cached_file(chosen.url, chosen.file_name, chosen.sha256)
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -29,17 +29,24 @@ def build_filled(
     adapt_input: AdaptInput | None = None,
     *,
     new_head: bool = True,
+    headless: bool = False,
 ) -> Net:
     """A network with this state. A last layer of another size is new, with a warning, unless ``new_head`` is False.
 
-    Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, or the last
+    So is the whole classifier of a state that is ``headless``. Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, or the last
     layer another size and ``new_head`` is False; and WeightsError for any other misfit.
     """
     net = cast(Net, entry.build(**options))
     own = net.state_dict()
     classifier = depends_on(entry, options, "num_classes")
     keep = frozenset(name for name in classifier if name in state and state[name].shape != own[name].shape)
-    if keep:
+    if headless:
+        keep = frozenset(name for name in own if name.startswith("classifier."))
+        message = f"{source} has no classifier"
+        if not new_head:
+            raise BadOption(f"{message}, and one of random weights is not written")
+        warnings.warn(f"{message}: it is newly initialized", stacklevel=4)  # the caller of archzoo.build
+    elif keep:
         classes = next(len(state[name]) for name in sorted(keep))
         if not new_head:
             raise BadOption(

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archzoo.errors import WeightsError
+from archzoo.errors import BadOption, WeightsError
+from archzoo.registry import Entry
 from archzoo.weights import _names_of_libraries as libraries
 from archzoo.weights import _names_of_sources as sources
 from archzoo.weights._tensor_names import TensorNames
@@ -95,7 +96,9 @@ SOURCES: dict[str, Source] = {
         GITHUB + "osmr/imgclsmob",
         (
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
-            Counterpart("resnet", sources.PYTORCHCV_RESNET, "resnet18 to resnet152", B),
+            Counterpart(
+                "resnet", sources.PYTORCHCV_RESNET, "resnet50, resnet101, resnet152; resnet18 and 34 have option B"
+            ),
             Counterpart("resnet_v1_5", sources.PYTORCHCV_RESNET, "resnet50b, resnet101b, resnet152b"),
             Counterpart("resnext", sources.PYTORCHCV_RESNET, "resnext50_32x4d, ..."),
             Counterpart("resnext_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnext29_32x4d_cifar10, ..."),
@@ -221,3 +224,15 @@ def names_in(library: str, constructor: str) -> TensorNames:
     if constructor not in LIBRARIES[library]:
         raise WeightsError(f"{library} has no network like {constructor}; it has {', '.join(LIBRARIES[library])}")
     return LIBRARIES[library][constructor]
+
+
+def refuse_other_options(library: str, entry: Entry, options: Mapping[str, Any]) -> None:
+    """Raise BadOption if a library's network of this constructor has other options than these."""
+    ours = {**entry.options, **options}
+    for network in SOURCES[library].networks:
+        if network.constructor == entry.family and not network.differs:
+            for name, value in network.options.items():
+                if ours[name] != value:
+                    raise BadOption(
+                        f"{entry.name}: the networks of {library} have {name}={value!r}, not {ours[name]!r}"
+                    )

@@ -18,6 +18,7 @@ from archzoo.layers import Net
 from archzoo.registry import Entry, find
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
+from archzoo.weights._inference import contradicts, of_state
 from archzoo.weights._libraries import LIBRARIES
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
@@ -76,6 +77,8 @@ def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, 
     )
     unused = state.keys() - own
     left_out = sorted(name for name in unused if name in found.outside or (extra and name.startswith(extra)))
+    beside = LIBRARIES[libraries[0]][entry.family].unused if libraries[0] else ()
+    left_out += sorted(name for name in found.tensors if beside and name.startswith(beside) and name not in state)
     if left_out:
         what = f"{len(left_out)} tensors are left out, which {entry.name} does not have"
         warnings.warn(f"archzoo: {source}: {what} ({', '.join(left_out[:3])})", stacklevel=5)
@@ -140,11 +143,14 @@ def _published_with(entry: Entry, libraries: Collection[str], original: State, r
     Those of our network's own name come first.
     """
     tried: list[tuple[str, Mapping[str, Any]]] = []
+    shapes = of_state(original.values())
     for published in sorted(PUBLISHED, key=lambda published: published.network != entry.name):
         other = find(published.network)
         names = LIBRARIES[published.library].get(other.family)
         related = names is not None and names is LIBRARIES[published.library].get(entry.family)
         if published.library not in libraries or (other.name, published.options) in tried or not related:
+            continue
+        if contradicts(other.family, {**other.options, **published.options}, shapes):
             continue
         assert names is not None
         tried.append((other.name, published.options))
