@@ -15,6 +15,7 @@ import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
+from archzoo.cli import _identifying as identifying
 from archzoo.cli import _networks as networks
 from archzoo.cli import _recipes as recipes
 from archzoo.cli import _training as training
@@ -32,6 +33,7 @@ COMMANDS = (
     drawings.report,
     drawings.figures,
     checkpoints.export,
+    identifying.identify,
     recipes.recipe,
     training.train,
     training.finetune,

@@ -1,7 +1,9 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
 from archzoo.weights._building import build_pretrained, described_options, load
+from archzoo.weights._candidates import Candidate, Nearest
 from archzoo.weights._hub import from_hub, push
+from archzoo.weights._identifying import Identification, describe, identify
 from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, normalization
 from archzoo.weights._published_set import PublishedWeights
@@ -9,11 +11,16 @@ from archzoo.weights._saving import convert, save
 
 __all__ = [
     "PUBLISHED",
+    "Candidate",
+    "Identification",
+    "Nearest",
     "PublishedWeights",
     "build_pretrained",
     "convert",
+    "describe",
     "described_options",
     "from_hub",
+    "identify",
     "initialize_from",
     "load",
     "normalization",

@@ -33,8 +33,9 @@ def build_filled(
 ) -> Net:
     """A network with this state. A last layer of another size is new, with a warning, unless ``new_head`` is False.
 
-    So is the whole classifier of a state that is ``headless``. Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, or the last
-    layer another size and ``new_head`` is False; and WeightsError for any other misfit.
+    So is the whole classifier of a state that is ``headless``. Raises BadOption if the first layer has another number
+    of channels and ``adapt_input`` is not given, or the last layer another size and ``new_head`` is False; and
+    WeightsError for any other misfit.
     """
     net = cast(Net, entry.build(**options))
     own = net.state_dict()

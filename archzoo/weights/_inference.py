@@ -72,8 +72,11 @@ def _preact_resnet(found: Shapes) -> Iterable[Options]:
 
 
 def _grouped(found: Shapes) -> Options | None:
-    """The cardinality and the width of a group, of the narrowest grouped convolution."""
-    grouped = [kernel for kernel in found.kernels if kernel[2] == 3 and kernel[0] >= kernel[1] > 3]
+    """The cardinality and the width of a group, of the narrowest grouped convolution.
+
+    With one group, the network is ResNet with the stride in the 3x3.
+    """
+    grouped = [kernel for kernel in found.kernels if kernel[2] == 3 and kernel[0] > kernel[1] > 3]
     if not grouped:
         return None
     outputs, inputs = min(grouped)[:2]
@@ -96,7 +99,8 @@ def _resnet(found: Shapes) -> Iterable[Options]:
         changes = 3 if depth < 50 else 4
         for option, projections in (("A", 0), ("B", changes), ("C", blocks)):
             if found.convs == depth - 1 + projections:
-                yield {"depth": depth, "option": option}
+                published = option == ("A" if depth < 50 else "B")
+                yield {"depth": depth} if published else {"depth": depth, "option": option}
 
 
 def _resnet_v1_5(found: Shapes) -> Iterable[Options]:

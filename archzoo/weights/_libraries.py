@@ -19,8 +19,8 @@ from archzoo.weights._tensor_names import TensorNames
 class Counterpart:
     """Networks of a source with the tensors of one of our constructors: ``theirs`` is what it calls them.
 
-    With ``options`` our network has their tensors. It computes their function, unless ``differs`` says what theirs does
-    that ours does not.
+    With ``options``, and without the values of ``never``, our network has their tensors. It computes their function,
+    unless ``differs`` says what theirs does that ours does not.
     """
 
     constructor: str
@@ -28,6 +28,7 @@ class Counterpart:
     theirs: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     differs: str = ""
+    never: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,12 @@ B = {"option": "B"}
 GITHUB = "https://github.com/"
 RAW_SHORTCUT = "its projections read the maps before their batch normalization and ReLU"
 STRIDE_IN_3X3 = "its bottlenecks stride in the 3x3"
+# What no library has: columns of VGG's table, and bypasses.
+NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
+    "vgg": {"config": ("A-LRN", "C")},
+    "squeezenet1_0": {"bypass": ("simple", "complex")},
+    "squeezenet1_1": {"bypass": ("simple", "complex")},
+}
 TORCHVISION_LIKE = {
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,
@@ -59,9 +66,25 @@ TORCHVISION_LIKE = {
 }
 
 
+# What these call theirs, where it is not what ours is called.
+THEIRS = {
+    "alexnet_one_tower": "alexnet",
+    "googlenet_bn": "googlenet",
+    "resnet": "resnet18, resnet34 (option B)",
+    "resnet_v1_5": "resnet50, resnet101, resnet152",
+    "densenet_imagenet": "densenet121 to densenet201",
+    "shufflenet_v2": "shufflenet_v2_x0_5 to x2_0 (down='symmetric')",
+    "vgg": "vgg11 to vgg19, with and without bn",
+    "resnext": "resnext50_32x4d, resnext101_64x4d",
+}
+
+
 def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
-    """Those of a library, by our constructor."""
-    return tuple(Counterpart(constructor, of_library) for constructor, of_library in names.items())
+    """Those of torchvision or timm, by our constructor."""
+    return tuple(
+        Counterpart(constructor, of_library, THEIRS.get(constructor, constructor), never=NEVER.get(constructor, {}))
+        for constructor, of_library in names.items()
+    )
 
 
 SOURCES: dict[str, Source] = {
@@ -105,9 +128,9 @@ SOURCES: dict[str, Source] = {
             Counterpart("wide_resnet", sources.PYTORCHCV_WRN, "wrn28_10_cifar10, ..."),
             Counterpart("densenet_bc", sources.PYTORCHCV_DENSENET_CIFAR, "densenet100_k12_bc_cifar10, ..."),
             Counterpart("densenet_imagenet", sources.PYTORCHCV_DENSENET, "densenet121 to densenet201"),
-            Counterpart("vgg", sources.PYTORCHCV_VGG, "vgg11 to vgg19, bn_vgg11b to bn_vgg19b"),
-            Counterpart("squeezenet1_0", sources.PYTORCHCV_SQUEEZENET1_0, "squeezenet_v1_0"),
-            Counterpart("squeezenet1_1", sources.PYTORCHCV_SQUEEZENET1_1, "squeezenet_v1_1"),
+            Counterpart("vgg", sources.PYTORCHCV_VGG, "vgg11 to vgg19, bn_vgg11b to bn_vgg19b", never=NEVER["vgg"]),
+            Counterpart("squeezenet1_0", sources.PYTORCHCV_SQUEEZENET1_0, "squeezenet_v1_0, squeezeresnet_v1_0"),
+            Counterpart("squeezenet1_1", sources.PYTORCHCV_SQUEEZENET1_1, "squeezenet_v1_1, squeezeresnet_v1_1"),
             Counterpart("shufflenet_v2", sources.PYTORCHCV_SHUFFLENET, "shufflenetv2b_wd2", {"down": "symmetric"}),
             Counterpart(
                 "preact_resnet", sources.PYTORCHCV_PREACT, "preresnet164bn_cifar10, ...", differs=STRIDE_IN_3X3

@@ -16,10 +16,11 @@ from torch import nn
 from archzoo.errors import BadOption
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
+from archzoo.weights._candidates import Network, candidates
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
 from archzoo.weights._inference import contradicts, of_state
-from archzoo.weights._libraries import LIBRARIES
+from archzoo.weights._libraries import LIBRARIES, SOURCES
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
 from archzoo.weights._reading import read_checkpoint
@@ -51,6 +52,7 @@ def read_for(
     description = read_metadata(checkpoint.metadata, source)
     if description is not None:
         options = options_of_file(entry, description, options, source)
+    _refuse_known_trap(entry, options, checkpoint.state_dict.tensors, source)
     named = under_our_names(entry, options, checkpoint.state_dict, source)
     if description is None and trained_as is None:
         _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)
@@ -84,6 +86,17 @@ def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, 
         warnings.warn(f"archzoo: {source}: {what} ({', '.join(left_out[:3])})", stacklevel=5)
     state = {name: tensor for name, tensor in state.items() if name not in left_out}
     return Named(state, () if "" in libraries else tuple(libraries))
+
+
+def _refuse_known_trap(entry: Entry, options: Mapping[str, Any], state: State, source: str) -> None:
+    """Raise BadOption for a file of a source whose network has the tensors of this one and computes something else."""
+    if not any(row.differs and row.constructor == entry.family for of in SOURCES.values() for row in of.networks):
+        return
+    network = Network(entry, options, build_on_meta(entry, options))
+    for candidate in candidates(state, [network]):
+        if candidate.differs and candidate.network not in ELSEWHERE:
+            whose = f"{source} has the tensors of {candidate.sources[0]}'s {entry.name}"
+            raise BadOption(f"{whose}, which is another function: {candidate.differs}")
 
 
 @dataclass(frozen=True)
