@@ -99,6 +99,10 @@ def _refuse_known_trap(entry: Entry, options: Mapping[str, Any], state: State, s
             raise BadOption(f"{whose}, which is another function: {candidate.differs}")
 
 
+# Whose networks a file with our names is compared with.
+UNNAMED = ("torchvision", "timm")
+
+
 @dataclass(frozen=True)
 class Theirs:
     """A network of another library: ours with the options that make it theirs, and what sets it apart."""
@@ -114,7 +118,7 @@ class Theirs:
     def difference(self) -> str:
         """What it is called there, and how it differs from ours of that name."""
         for name, (network, difference) in ELSEWHERE.items():
-            if network == self.entry.name:
+            if network == self.entry.name and self.library in UNNAMED:
                 return f"{self.library}'s {name}, which {difference}"
         return f"{self.library}'s {self.entry.name}"
 
@@ -128,16 +132,19 @@ class Theirs:
 def _refuse_another_function(
     entry: Entry, options: Mapping[str, Any], original: State, named: Named, source: str
 ) -> None:
-    """Raise BadOption if the tensors are those of published networks, none of which computes what this one does."""
-    theirs = []
-    for network in _published_with(entry, named.libraries or tuple(LIBRARIES), original, named.state):
-        if network.computes(entry, options):
-            return
-        theirs.append(network)
+    """Raise BadOption if the tensors are those of published networks, none of which computes what this one does.
+
+    Warn if one of them does, but a source of these names has another that does not.
+    """
+    published = list(_published_with(entry, named.libraries or UNNAMED, original, named.state))
+    theirs = [network for network in published if not network.computes(entry, options)]
     if not theirs:
         return
     same_shapes = _fits(named.state, build_on_meta(entry, options), entry, options)
-    if named.libraries:
+    this_too = len(theirs) < len(published)
+    if this_too and not named.libraries:
+        return
+    if named.libraries and not this_too:
         message = f"{source} has the tensors of {theirs[0].difference}: that is {theirs[0]}"
         if same_shapes:
             message += (

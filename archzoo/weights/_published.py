@@ -126,14 +126,18 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
         raise BadOption(f"{entry.name} has no weights {weights!r}; {available}")
     deciding = {name for candidate in candidates for name in candidate.options}
     decided = {name: value for name, value in given.items() if name in deciding}
-    wanted = {name: value for name, value in decided.items() if name not in FREE_OPTIONS}
-    fitting = [candidate for candidate in tagged if _agrees(entry, candidate, wanted)]
+    fitting = [candidate for candidate in tagged if _agrees(entry, candidate, _fixed(decided))]
     if not fitting:
-        needed = " or ".join(dict.fromkeys(spell(candidate.options) for candidate in tagged))
-        raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {spell(decided)}")
+        needed = " or ".join(dict.fromkeys(spell(_fixed(candidate.options)) for candidate in tagged))
+        raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {spell(_fixed(decided))}")
     # Of several, the one with as many classes, then the one that needs the fewest options to be set.
     defaults = {name: value for name, value in entry.options.items() if name in deciding}
     return max(fitting, key=lambda candidate: _agreeing(entry, candidate, {**defaults, **decided}))
+
+
+def _fixed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that weights decide."""
+    return {name: value for name, value in options.items() if name not in FREE_OPTIONS}
 
 
 def is_for(published: PublishedWeights, entry: Entry) -> bool:

@@ -1,8 +1,15 @@
 """The weights that other sources publish for networks of ours. The numbers are those of their own pages."""
 
+from typing import Any
+
 from archzoo.weights._published_set import IMAGENET, PublishedWeights
 
-B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
+Options = dict[str, Any]
+Images = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of each channel
+
+B: Options = {"option": "B"}
+BN: Options = {"batch_norm": True}
+SYMMETRIC: Options = {"down": "symmetric"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
 
@@ -13,11 +20,12 @@ CHENYAOFO = (
     *(("cifar100", 20, "23dac2f1", 68.83), ("cifar100", 32, "84213ce6", 70.16)),
     *(("cifar100", 44, "ffe32858", 71.63), ("cifar100", 56, "f2eff4c8", 72.63)),
 )
-CHENYAOFO_IMAGES = {
+CHENYAOFO_IMAGES: dict[str, Images] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)),
     "cifar100": ((0.5070, 0.4865, 0.4409), (0.2673, 0.2564, 0.2761)),
 }
 
+AKAMASTER_FILES = "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
 # akamaster/pytorch_resnet_cifar10: depth, first digits of the SHA-256, error on CIFAR-10 in %.
 AKAMASTER = (
     *((20, "12fca82f", 8.27), (32, "d509ac18", 7.37), (44, "014dd654", 6.90), (56, "4bfd9763", 6.61)),
@@ -25,19 +33,19 @@ AKAMASTER = (
 )
 
 # torchdistill: its file, our network, our options, accuracy in %. It publishes no hash.
-TORCHDISTILL = (
+TORCHDISTILL: tuple[tuple[str, str, Options, float], ...] = (
     *((f"cifar10-resnet{n}", f"resnet{n}", B, top1) for n, top1 in ((20, 91.92), (32, 93.03), (44, 93.20))),
     *((f"cifar10-resnet{n}", f"resnet{n}", B, top1) for n, top1 in ((56, 93.57), (110, 93.50))),
     ("cifar10-densenet_bc_k12_depth100", "densenet_bc", {"depth": 100, "k": 12}, 95.53),
     ("cifar100-densenet_bc_k12_depth100", "densenet_bc", {"depth": 100, "k": 12}, 77.14),
 )
-TORCHDISTILL_IMAGES = {
+TORCHDISTILL_IMAGES: dict[str, Images] = {
     "cifar10": ((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)),
     "cifar100": ((0.5070754, 0.48655024, 0.44091907), (0.26733398, 0.25643876, 0.2761503)),
 }
 
 # pytorchcv 0.0.74, ImageNet: its name, ours, our options, top-5 error in hundredths of a percent, SHA-1, release.
-PYTORCHCV_IMAGENET = (
+PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("vgg11", "vgg_a", {}, "1036", "71e85f6ef76f56e3e89d597d2fc461496ed281e9", 381),
     ("vgg13", "vgg_b", {}, "0975", "2b2c8770a7610d9dcd444ec8ae992681e270eb42", 388),
     ("vgg16", "vgg_d", {}, "0865", "5ca155da3dc6687e070ff34815cb5aabd0bed4b9", 401),
@@ -108,7 +116,7 @@ PYTORCHCV_SMALL = (
     ("wrn40_8", "cifar100", "1803", "0d18bfbff85951d88a881dc6a15ad46f56ea8c28", 321),
     ("wrn40_8", "svhn", "0254", "dee59602c10e5d56bd9c168e8e8400792b9a8b08", 277),
 )
-PYTORCHCV_OURS = {
+PYTORCHCV_OURS: dict[str, tuple[str, Options]] = {
     **{f"resnet{depth}": (f"resnet{depth}", B) for depth in (20, 56, 110, 1202)},
     "resnext29_32x4d": ("resnext_cifar", {"cardinality": 32, "base_width": 4}),
     "resnext29_16x64d": ("resnext29_16x64d", {}),
@@ -118,7 +126,7 @@ PYTORCHCV_OURS = {
     },
     **{f"wrn{depth}_{k}": (f"wide_resnet_{depth}_{k}", {}) for depth, k in ((16, 10), (28, 10), (40, 8))},
 }
-PYTORCHCV_IMAGES = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
+PYTORCHCV_IMAGES: Images = ((0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010))
 
 # OpenMMLab: its file, first digits of the SHA-256, our network, order of the channels, their means from 0 to 255. The
 # deviation is 1 of 255. These are backbones, without a classifier.
@@ -130,29 +138,20 @@ OPENMMLAB = (
 
 
 def _small(
-    library: str,
-    network: str,
-    tag: str,
-    url: str,
-    data: str,
-    images: tuple[tuple[float, ...], tuple[float, ...]],
-    options: dict[str, object],
-    printed: str,
-    **known: str,
+    library: str, network: str, tag: str, data: str, images: Images, *, options: Options, **known: str
 ) -> PublishedWeights:
-    """A set for 32x32 pixels."""
+    """A set for 32x32 pixels; ``known`` are its URL, its hash and what its authors print."""
     classes = CLASSES[data]
     if classes != 10:
         options = {**options, "num_classes": classes}
     return PublishedWeights(
-        *(library, network, tag, url),
+        *(library, network, tag),
         options=options,
         input_size=(3, 32, 32),
         mean=images[0],
         std=images[1],
         labels=data,
         num_classes=classes,
-        printed=printed,
         **known,  # type: ignore[arg-type]
     )
 
@@ -168,29 +167,33 @@ def _percent(hundredths: str) -> str:
 BY_SOURCES = (
     *(
         _small(
-            *("chenyaofo", f"resnet{depth}", f"{data}_resnet{depth}"),
-            RELEASES.format("chenyaofo/pytorch-cifar-models") + f"resnet/{data}_resnet{depth}-{digits}.pt",
-            *(data, CHENYAOFO_IMAGES[data], dict(B), f"top-1 accuracy {top1:.2f} %"),
+            *("chenyaofo", f"resnet{depth}", f"{data}_resnet{depth}", data),
+            CHENYAOFO_IMAGES[data],
+            options=B,
+            url=RELEASES.format("chenyaofo/pytorch-cifar-models") + f"resnet/{data}_resnet{depth}-{digits}.pt",
             sha256=digits,
+            printed=f"top-1 accuracy {top1:.2f} %",
         )
         for data, depth, digits, top1 in CHENYAOFO
     ),
     *(
         _small(
-            *("akamaster", f"resnet{depth}", f"resnet{depth}"),
-            "https://github.com/akamaster/pytorch_resnet_cifar10/raw/master/pretrained_models/"
-            f"resnet{depth}-{digits}.th",
-            *("cifar10", IMAGENET, {}, f"error {error:.2f} %"),
+            *("akamaster", f"resnet{depth}", f"resnet{depth}", "cifar10"),
+            IMAGENET,
+            options={},
+            url=AKAMASTER_FILES + f"resnet{depth}-{digits}.th",
             sha256=digits,
+            printed=f"error {error:.2f} %",
         )
         for depth, digits, error in AKAMASTER
     ),
     *(
         _small(
-            *("torchdistill", network, file),
-            RELEASES.format("yoshitomo-matsubara/torchdistill") + f"v0.1.1/{file}.pt",
-            file.partition("-")[0],
-            *(TORCHDISTILL_IMAGES[file.partition("-")[0]], dict(options), f"accuracy {top1:.2f} %"),
+            *("torchdistill", network, file, file.partition("-")[0]),
+            TORCHDISTILL_IMAGES[file.partition("-")[0]],
+            options=options,
+            url=RELEASES.format("yoshitomo-matsubara/torchdistill") + f"v0.1.1/{file}.pt",
+            printed=f"accuracy {top1:.2f} %",
         )
         for file, network, options, top1 in TORCHDISTILL
     ),
@@ -205,10 +208,12 @@ BY_SOURCES = (
     ),
     *(
         _small(
-            *("pytorchcv", PYTORCHCV_OURS[name][0], f"{name}_{data}"),
-            _pytorchcv_url(f"{name}_{data}", error, sha1, release),
-            *(data, PYTORCHCV_IMAGES, dict(PYTORCHCV_OURS[name][1]), f"error {_percent(error)}"),
+            *("pytorchcv", PYTORCHCV_OURS[name][0], f"{name}_{data}", data),
+            PYTORCHCV_IMAGES,
+            options=PYTORCHCV_OURS[name][1],
+            url=_pytorchcv_url(f"{name}_{data}", error, sha1, release),
             sha1=sha1,
+            printed=f"error {_percent(error)}",
         )
         for name, data, error, sha1, release in PYTORCHCV_SMALL
     ),
