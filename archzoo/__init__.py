@@ -19,11 +19,24 @@ if TYPE_CHECKING:
     import torch
 
     from archzoo.auditor import AuditResult
+    from archzoo.comparison import Equivalence
     from archzoo.layers import Net
     from archzoo.profiler import Profile
 
 __version__ = "0.1.0"
-__all__ = ["ArchzooError", "BadOption", "Entry", "UnknownName", "audit", "build", "find", "load", "names", "profile"]
+__all__ = [
+    "ArchzooError",
+    "BadOption",
+    "Entry",
+    "UnknownName",
+    "audit",
+    "build",
+    "find",
+    "load",
+    "names",
+    "profile",
+    "same",
+]
 
 
 def build(
@@ -52,10 +65,19 @@ def build(
 
     Raises:
         UnknownName: If no network has this name.
-        BadOption: If an option does not exist or its value does not fit, or the weights are those of another network.
+        BadOption: If an option does not exist or its value does not fit, if the weights are those of another network,
+            and for more than a billion parameters or 10,000 layers: the environment variables ARCHZOO_MAX_PARAMETERS
+            and ARCHZOO_MAX_LAYERS set other bounds.
+        DeviceError: If the machine does not have the device.
         WeightsError: If a weights file cannot be read or does not fit.
     """
     entry = find(name)
+    if device is not None:
+        from archzoo.layers import checked_device
+
+        device = checked_device(device)
+    if adapt_input is not None and weights is None:
+        raise BadOption(f"adapt_input={adapt_input!r} adapts pretrained weights: give weights too, or leave it out")
     if weights is not None:
         from archzoo.weights import build_pretrained
 
@@ -85,6 +107,17 @@ def profile(model: "torch.nn.Module", input_size: Any, *, batch: int | None = No
     from archzoo.profiler import profile
 
     return profile(model, input_size, batch=batch)
+
+
+def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Equivalence":
+    """Whether two networks are the same function for any weights: see ``archzoo.comparison.same``.
+
+    Each is a module, a name, ``file.py:Net``, whose code runs, or a weights file that says what it is. Raises
+    ComparisonError.
+    """
+    from archzoo.comparison import same
+
+    return same(a, b, input_size)
 
 
 def audit(pattern: str = "*") -> "list[AuditResult]":

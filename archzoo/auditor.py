@@ -8,6 +8,7 @@ from typing import Any
 
 from archzoo.claims import MISMATCH, QUANTITIES, Claim, Count
 from archzoo.errors import ArchzooError
+from archzoo.options import in_a_line
 from archzoo.paper import Paper
 from archzoo.profiler import Profile, profile
 from archzoo.registry import Entry, all_claims, find, names
@@ -17,9 +18,9 @@ from archzoo.registry import Entry, all_claims, find, names
 class AuditResult:
     """The verdict on one claim about one network.
 
-    ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size. ``why`` explains
-    an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference. ``confirmed`` is whether
-    the printed number was read in the paper; otherwise it was quoted from memory.
+    ``ours`` is the network's own count: an integer, a float for a ratio, the side lengths for a size, and () for none.
+    ``why`` explains an "explained" claim or a mismatch. ``to`` is the other network of a ratio or a difference.
+    ``confirmed`` is whether the printed number was read in the paper; otherwise it was quoted from memory.
     """
 
     name: str
@@ -45,7 +46,8 @@ class AuditResult:
 def audit(pattern: str = "*") -> list[AuditResult]:
     """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
 
-    Raises UnknownName if no name matches.
+    A claim that cannot be counted, since its network fails to build or to run, is a mismatch, and says why. Raises
+    UnknownName if no name matches.
     """
     if not names(pattern):
         find(pattern)  # raises UnknownName with the nearest names
@@ -54,8 +56,12 @@ def audit(pattern: str = "*") -> list[AuditResult]:
 
 def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
     """Check one claim against the network that it is about."""
-    count = measure(entry, claim)
-    verdict = claim.judge(count)
+    try:
+        count = measure(entry, claim)
+        verdict = claim.judge(count)
+        why = _reason(claim, verdict, count)
+    except Exception as error:  # whatever a network of another package raises, the other claims are judged
+        count, verdict, why = (), MISMATCH, f"cannot be counted: {type(error).__name__}: {in_a_line(error)}"
     return AuditResult(
         name=entry.name,
         paper=paper.title,
@@ -64,7 +70,7 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
         printed=claim.printed,
         ours=float(count) if isinstance(count, Fraction) else count,
         verdict=verdict,
-        why=_reason(claim, verdict, count),
+        why=why,
         at=claim.at,
         counting=claim.counting,
         setting=_spell_options(claim.options),
@@ -92,16 +98,24 @@ class Differences:
 def differences(pattern: str = "*") -> list[Differences]:
     """What the networks whose names match ``pattern`` do differently from the released code, oldest paper first.
 
-    A network that follows the release is not among them. Raises RegistrationError where a docstring is malformed.
+    A network that follows the release is not among them. One whose constructor or docstring cannot be read is, with
+    the error.
     """
     families: dict[str, list[Entry]] = {}
     for entry in map(find, names(pattern)):
         families.setdefault(entry.target, []).append(entry)
     return [
-        Differences(tuple(entry.name for entry in entries), entries[0].paper.title, entries[0].differences)
+        Differences(tuple(entry.name for entry in entries), entries[0].paper.title, sentences)
         for entries in families.values()
-        if entries[0].differences
+        if (sentences := _sentences(entries[0]))
     ]
+
+
+def _sentences(entry: Entry) -> tuple[str, ...]:
+    try:
+        return entry.differences
+    except Exception as error:  # of another package
+        return (f"What differs cannot be read: {type(error).__name__}: {in_a_line(error)}",)
 
 
 def measure(entry: Entry, claim: Claim) -> Count:
@@ -119,7 +133,7 @@ def _count(claim: Claim, name: str, options: Mapping[str, Any], at: str) -> Coun
     count = claim.counted.count
     if count is None:
         raise ArchzooError(f"{name}: {claim}: a {claim.of} has no ratio")
-    return count(profiled(name, claim.input_size, **options), at, claim.conventions)
+    return count(_shared_profile(name, claim.input_size, options), at, claim.conventions)
 
 
 def spell(count: float | tuple[int, ...], separator: str = "x") -> str:
@@ -132,14 +146,18 @@ def spell(count: float | tuple[int, ...], separator: str = "x") -> str:
 def profiled(name: str, input_size: tuple[int, int, int] | None = None, **options: Any) -> Profile:
     """The profile of a registered network with these options, at its paper's input size by default.
 
-    Profiles are cached.
+    Profiles are cached, and this is a copy: what is changed in it changes no other.
     """
+    return _shared_profile(name, input_size, options).copy()
+
+
+def _shared_profile(name: str, input_size: tuple[int, int, int] | None, options: Mapping[str, Any]) -> Profile:
     entry = find(name)
-    return _profiled(entry.name, tuple(options.items()), input_size or entry.input_size)
+    return _profiled(entry.name, tuple(entry.checked(options).items()), tuple(input_size or entry.input_size))
 
 
 @cache
-def _profiled(name: str, options: tuple[tuple[str, Any], ...], input_size: tuple[int, int, int]) -> Profile:
+def _profiled(name: str, options: tuple[tuple[str, Any], ...], input_size: tuple[int, ...]) -> Profile:
     import torch
 
     with torch.device("meta"):

@@ -15,6 +15,7 @@ from typing import Any
 
 from archzoo.errors import ClaimError
 from archzoo.printed import COUNTING, WORDS, check_form, read_number, read_ratio, read_sides
+from archzoo.read_only import ReadOnlyDict
 
 Count = int | Fraction | tuple[int, ...]
 
@@ -75,6 +76,8 @@ class Claim:
     confirmed: bool = field(default=True, kw_only=True)
 
     def __post_init__(self) -> None:
+        for name in ("options", "to_options"):
+            object.__setattr__(self, name, ReadOnlyDict(getattr(self, name)))
         if bool(self.ours) != bool(self.why):
             raise ClaimError(f"{self}: an explained claim needs both ours= (what a faithful net counts) and why=")
         if self.quantity not in QUANTITIES or (self.of and self.of not in QUANTITIES):

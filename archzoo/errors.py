@@ -5,9 +5,16 @@ The command line prints these in one line and exits with 2; any other exception 
 
 from typing import Any
 
+from archzoo.escaping import one_line
+
+MOST = 2000  # characters of a message: a file may hold a name of any length
+
 
 class ArchzooError(ValueError):
-    """The base of all errors that archzoo raises about a request."""
+    """The base of all errors that archzoo raises about a request: a line without control characters."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(one_line(message, MOST))
 
 
 class UnknownName(ArchzooError):
@@ -57,6 +64,10 @@ class DataError(ArchzooError):
     """A dataset does not exist or cannot be used."""
 
 
+class ValueRangeError(DataError):
+    """An image of more than 8 bits has values outside of the range from black to white, or that range is unknown."""
+
+
 class DeviceError(ArchzooError):
     """The machine does not have this device."""
 
@@ -66,7 +77,14 @@ class TrainingError(ArchzooError):
 
 
 class Stopped(TrainingError):
-    """A run was asked to stop and saved its state. Rerun the command to resume."""
+    """A run was asked to stop and saved its state. Rerun the command to resume.
+
+    ``signal`` is the number of the signal that asked, SIGTERM by default.
+    """
+
+    def __init__(self, message: str, signal: int = 15) -> None:
+        super().__init__(message)
+        self.signal = signal
 
 
 class CheckpointError(TrainingError):
@@ -85,8 +103,16 @@ class ExportError(ArchzooError):
     """A network cannot be exported, or its exported form computes something else. Nothing was written."""
 
 
+class ComparisonError(ArchzooError):
+    """Two networks cannot be compared: one does not run, or computes in a way that cannot be followed."""
+
+
 class ReportError(ArchzooError):
     """A diagram, figure, page or table cannot be made or written."""
+
+
+class OutputError(ArchzooError):
+    """A file or a folder cannot be written."""
 
 
 class EstimateError(ArchzooError):

@@ -15,7 +15,7 @@ import archzoo
 from archzoo.accelerators import Accelerator
 from archzoo.errors import EstimateError
 from archzoo.profiler import active_share, memory, profile, storage_bytes
-from archzoo.recipes import TRAINING_IMAGES, Recipe
+from archzoo.recipes import TRAINING_IMAGES, Recipe, spell_seconds
 from archzoo.registry import find_recipe
 
 Precision = Literal["float32", "bfloat16"]
@@ -159,6 +159,10 @@ def largest_batch(net: nn.Module, input_size: tuple[int, ...], capacity: float) 
         peaks[guess] = memory(net, input_size, batch=guess, device="cuda").training
 
 
+def _hours(hours: float) -> str:
+    return f"{hours:,.2f} hours" if hours >= 1 else spell_seconds(3600 * hours)
+
+
 def summary(
     cost: TrainingCost, accelerator: Accelerator, devices: int, precision: Precision, utilization: float
 ) -> str:
@@ -170,7 +174,7 @@ def summary(
         "recipe": f"{cost.recipe}: batch {cost.batch}, {cost.iterations:,} iterations, {cost.images:,} images",
         "multiply-adds per image": f"{cost.macs:,} forward and backward, {cost.active_share:.1%} of the network runs",
         "total operations": f"{cost.flops:.3e}",
-        f"{devices} x {accelerator.title}": f"{hours:,.2f} hours in {precision}, {1e3 * step:.3g} ms a step, {bound}",
+        f"{devices} x {accelerator.title}": (f"{_hours(hours)} in {precision}, {spell_seconds(step)} a step, {bound}"),
     }
     if devices > 1:
         rate = accelerator.link if devices <= BOARD else accelerator.network

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import ExportError, MissingDependency
-from archzoo.files import atomic_write
+from archzoo.files import atomic_write, check_writable
 from archzoo.layers import device_of, evaluation_mode
 
 Format = Literal["onnx", "pt2"]
@@ -28,15 +28,15 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     of the network's.
 
     Raises ExportError if the network cannot be traced or written or the file computes something else, InputError if
-    ``input_size`` does not fit the network, and MissingDependency without the extra.
+    ``input_size`` does not fit the network, OutputError if the path cannot be written, and MissingDependency without
+    the extra.
     """
     if to not in WRITERS:
         raise ExportError(f"to must be {' or '.join(map(repr, WRITERS))}, not {to!r}")
     if batch < 2:
         raise ExportError(f"the example batch must be at least 2, not {batch}: one image would be taken for a constant")
     target = Path(path)
-    if not target.parent.is_dir():
-        raise ExportError(f"could not write {target}: there is no folder {target.parent}")
+    check_writable(target)
     if device_of(net).type not in ("cpu", "meta"):
         net = copy.deepcopy(net).cpu()
     images = _random_images(net, (batch, *input_size))

@@ -2,14 +2,17 @@
 
 import difflib
 import inspect
+import math
 import types
 import typing
 from collections.abc import Callable, Mapping
+from numbers import Integral, Real
 from typing import Any
 
 from archzoo.errors import RegistrationError
 
 REQUIRED = ("in_channels", "num_classes")
+LONGEST = 80  # characters of a value that an error quotes
 
 
 def signature_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
@@ -35,15 +38,33 @@ def signature_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter
 
 def hint(name: str, known: Mapping[str, Any]) -> str:
     """``: did you mean 'depth'?``, or nothing where no known name is near."""
-    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    near = difflib.get_close_matches(name[:LONGEST], known, n=1, cutoff=0.5)
     return f": did you mean {near[0]!r}?" if near else ""
 
 
+def plain_value(value: Any) -> Any:
+    """An option's value in Python's own types: a number of numpy as an int or a float, a list as a tuple."""
+    if isinstance(value, list | tuple):
+        return tuple(map(plain_value, value))
+    if type(value) in (bool, int, float):
+        return value
+    if isinstance(value, Integral):
+        return int(value)
+    return float(value) if isinstance(value, Real) else value
+
+
+def numbers_in(value: Any) -> list[float]:
+    """The numbers in an option's value: itself, or those in a tuple. A bool is no number."""
+    if isinstance(value, tuple | list):
+        return [number for item in value for number in numbers_in(item)]
+    return [value] if isinstance(value, int | float) and not isinstance(value, bool) else []
+
+
 def is_of_type(value: Any, kind: Any) -> bool:
-    """Whether a value is of an annotated type. An integer is a float, and a bool is no number."""
+    """Whether a value is of an annotated type. An integer is a float, a bool is no number, nor is NaN or infinity."""
     origin, inner = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        return value in inner
+        return any(type(member) is type(value) and member == value for member in inner)
     if origin in (typing.Union, types.UnionType):
         return any(is_of_type(value, member) for member in inner)
     if origin is tuple:
@@ -52,10 +73,37 @@ def is_of_type(value: Any, kind: Any) -> bool:
         members = inner[:1] * len(value) if inner[-1] is ... else inner
         return len(members) == len(value) and all(map(is_of_type, value, members))
     if kind is float:
-        return isinstance(value, float | int) and not isinstance(value, bool)
+        return isinstance(value, float | int) and not isinstance(value, bool) and _is_finite(value)
     if kind is int:
         return isinstance(value, int) and not isinstance(value, bool)
     return kind is Any or isinstance(value, kind)
+
+
+def _is_finite(value: float) -> bool:
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def shown(value: Any) -> str:
+    """A value as an error quotes it: on one line, and cut off where it is long."""
+    try:
+        text = repr(value)
+    except Exception:  # an integer of thousands of digits, or a class whose own repr fails
+        return f"<{type(value).__name__} that cannot be printed>"
+    return _cut(text)
+
+
+def in_a_line(error: BaseException) -> str:
+    """The first line of an error's message, without control characters, and cut off where it is long."""
+    try:
+        lines = str(error).strip().splitlines()
+    except Exception:
+        return "an error that cannot be printed"
+    return _cut("".join(char if char.isprintable() else "?" for char in lines[0]), 300) if lines else "no message"
+
+
+def _cut(text: str, longest: int = LONGEST) -> str:
+    text = text if text.isprintable() else " ".join(text.split())
+    return text if len(text) <= longest else f"{text[: longest - 3]}..."
 
 
 def describe_type(kind: Any) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from archzoo.claims import Claim
 from archzoo.errors import RegistrationError
+from archzoo.read_only import ReadOnlyDict
 from archzoo.recipes import Recipe
 
 # Columns of errors in percent: what a result is measured on.
@@ -38,6 +39,26 @@ class Network:
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
     aliases: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fixed", ReadOnlyDict(self.fixed))
+        if not all(isinstance(name, str) for name in (self.name, *self.aliases)):
+            raise RegistrationError(f"{self.name}: names and aliases must be text, not {self.aliases!r}")
+        if not _is_size(self.input_size):
+            raise RegistrationError(
+                f"{self.name}: input_size must be channels, height and width such as (3, 224, 224), not "
+                f"{self.input_size!r}"
+            )
+        for claim in self.claims:
+            if not isinstance(claim, Claim):
+                raise RegistrationError(
+                    f"{self.name}: a claim must be made by a function of archzoo.claims such as params, not {claim!r}"
+                )
+
+
+def _is_size(size: Any) -> bool:
+    """Whether it is (channels, height, width)."""
+    return isinstance(size, tuple) and len(size) == 3 and all(type(side) is int and side > 0 for side in size)
+
 
 @dataclass(frozen=True)
 class NotCountable:
@@ -60,6 +81,9 @@ class Result:
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     confirmed: bool = True
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", ReadOnlyDict(self.options))
+
 
 @dataclass(eq=False)
 class Paper:
@@ -74,31 +98,53 @@ class Paper:
     year: int
     link: str
     models: str = ""
-    networks: list[Network] = field(default_factory=list, init=False, repr=False)
-    statements: list[tuple[str, Claim]] = field(default_factory=list, init=False, repr=False)
-    uncountable: list[NotCountable] = field(default_factory=list, init=False, repr=False)
-    published_results: list[Result] = field(default_factory=list, init=False, repr=False)
-    recipes: list[Recipe] = field(default_factory=list, init=False, repr=False)
-    without_recipe: dict[str, str] = field(default_factory=dict, init=False, repr=False)
+    networks: tuple[Network, ...] = field(default=(), init=False, repr=False)
+    statements: tuple[tuple[str, Claim], ...] = field(default=(), init=False, repr=False)
+    uncountable: tuple[NotCountable, ...] = field(default=(), init=False, repr=False)
+    published_results: tuple[Result, ...] = field(default=(), init=False, repr=False)
+    recipes: tuple[Recipe, ...] = field(default=(), init=False, repr=False)
+    without_recipe: Mapping[str, str] = field(default_factory=ReadOnlyDict, init=False, repr=False)
+    _complete: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        for name in ("title", "authors", "link", "models"):
+            if not isinstance(getattr(self, name), str):
+                raise RegistrationError(f"the {name} of a paper must be text, not {getattr(self, name)!r}")
+        if type(self.year) is not int:
+            raise RegistrationError(f"{self.title}: year must be an integer, not {self.year!r}")
+
+    def complete(self) -> None:
+        """Accept no more statements: the registry calls it, which reads them once for all who ask."""
+        self._complete = True
+
+    def _state(self, kind: str, *statements: Any) -> None:
+        """Add statements to one of the tuples above. Raises RegistrationError for a paper that is loaded."""
+        self._check_open()
+        setattr(self, kind, (*getattr(self, kind), *statements))
+
+    def _check_open(self) -> None:
+        if self._complete:
+            raise RegistrationError(f"{self.title!r} is loaded: state all that it says where it is made")
 
     def network(self, name: str, *claims: Claim, input_size: tuple[int, int, int], aliases: Sequence[str] = ()) -> None:
         """Declare a network, built by the function of its name in ``models``, and what is printed about it."""
-        self.networks.append(Network(name, f"{self.models}:{name}", input_size, claims, {}, tuple(aliases)))
+        self._state("networks", Network(name, f"{self.models}:{name}", input_size, claims, {}, _names(aliases)))
 
     def setting(self, name: str, *claims: Claim, of: str, aliases: Sequence[str] = (), **options: Any) -> None:
         """Declare a published setting of one of this paper's networks, under a name of its own."""
         family = next((network for network in self.networks if network.name == of), None)
         if family is None:
             raise RegistrationError(f"setting {name!r} is of {of!r}, which {self.title!r} does not declare before it")
-        self.networks.append(Network(name, family.constructor, family.input_size, claims, options, tuple(aliases)))
+        network = Network(name, family.constructor, family.input_size, claims, options, _names(aliases))
+        self._state("networks", network)
 
     def prints(self, name: str, *claims: Claim) -> None:
         """State what this paper prints about a network, its own or another paper's, by name."""
-        self.statements.extend((name, claim) for claim in claims)
+        self._state("statements", *((name, claim) for claim in claims))
 
     def not_countable(self, printed: str, where: str, why: str) -> None:
         """Note a printed number that no count can check, with the reason."""
-        self.uncountable.append(NotCountable(printed, where, why))
+        self._state("uncountable", NotCountable(printed, where, why))
 
     def results(
         self,
@@ -115,15 +161,21 @@ class Paper:
         ``options`` are those of the networks in this table that differ from their defaults.
         """
         for name, row in errors.items():
-            self.published_results.extend(_read_row(name, row, where, columns, protocol, confirmed, options))
+            self._state("published_results", *_read_row(name, row, where, columns, protocol, confirmed, options))
 
     def recipe(self, name: str, **values: Any) -> None:
         """State how this paper trained some of its networks: see ``archzoo.recipes.Recipe``."""
-        self.recipes.append(Recipe(name=name, **values))
+        self._state("recipes", Recipe(name=name, **values))
 
     def no_recipe(self, *names: str, why: str) -> None:
         """State that no recipe is published for these networks."""
-        self.without_recipe |= dict.fromkeys(names, why)
+        self._check_open()
+        self.without_recipe = ReadOnlyDict({**self.without_recipe, **dict.fromkeys(names, why)})
+
+
+def _names(aliases: Sequence[str]) -> tuple[str, ...]:
+    """The aliases as a tuple: text, which is a sequence of letters, is one alias."""
+    return (aliases,) if isinstance(aliases, str) else tuple(aliases)
 
 
 def _read_row(

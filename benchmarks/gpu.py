@@ -1,4 +1,4 @@
-"""Training on one GPU, every row in one run of less than eight minutes.
+"""Training and inference on one GPU, every row in one run of less than eight minutes.
 
     python benchmarks/gpu.py [--device cuda|cpu] [--budget SECONDS] [--write] [ROW ...]
 
@@ -10,6 +10,7 @@ benchmarks/gpu.json, with the name of the GPU and the versions. Exits with 1 whe
 
 import argparse
 import contextlib
+import gc
 import io
 import json
 import math
@@ -26,11 +27,14 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from inference import peer
 from torch import Tensor
 
 import archzoo
 from archzoo.data import EpochBatches, ImageSet, Splits, prepare
 from archzoo.files import write_text
+from archzoo.inference import AcceleratedNetwork, optimize
+from archzoo.profiler import memory
 from archzoo.recipes import Normalize, RandomCrop, RandomErasing, RandomHorizontalFlip
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, train
@@ -41,17 +45,18 @@ COMMITTED = Path(__file__).with_name("gpu.json")
 
 @dataclass(frozen=True)
 class Measured:
-    """One number: what it is, its unit, and the least that it has to be; None where there is no bar."""
+    """One number: what it is, its unit, and the least and the most that it may be; None where there is no bar."""
 
     what: str
     value: float
     unit: str = "images/s"
     bar: float | None = None
+    most: float | None = None
 
     @property
     def is_met(self) -> bool:
         """Whether the bar, if there is one, is reached."""
-        return self.bar is None or self.value >= self.bar
+        return (self.bar is None or self.value >= self.bar) and (self.most is None or self.value <= self.most)
 
 
 @dataclass(frozen=True)
@@ -130,17 +135,19 @@ def loop(bench: Bench, name: str, batch: int, bar: float, share: float = 1.0, **
             print(f"  {name}: {line}", file=sys.stderr, flush=True)
 
 
-def step_of(bench: Bench, name: str, batch: int) -> Callable[[], None]:
-    """A bare step of torch: no loop, one batch that is on the device."""
-    net = archzoo.build(name).to(bench.device).to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-    images = torch.randn(batch, *archzoo.find(name).input_size, device=bench.device)
-    images = images.to(memory_format=torch.channels_last)
+def step_of(
+    bench: Bench, name: str, batch: int, *, half: bool = True, fused: bool | None = True, **options: Any
+) -> Callable[[], None]:
+    """A bare step of torch: no loop, one batch that is on the device. ``half`` is bfloat16 and channels_last."""
+    memory_format = torch.channels_last if half else torch.contiguous_format
+    net = archzoo.build(name, **options).to(bench.device).to(memory_format=memory_format).train()  # type: ignore[call-overload]
+    images = torch.randn(batch, *archzoo.find(name).input_size, device=bench.device).to(memory_format=memory_format)
     labels = torch.zeros(batch, dtype=torch.int64, device=bench.device)
-    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, fused=True)
+    optimizer = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, fused=fused)
 
     def step() -> None:
         optimizer.zero_grad()
-        with contextlib.nullcontext() if bench.small else torch.autocast("cuda", torch.bfloat16):
+        with torch.autocast("cuda", torch.bfloat16, enabled=half and not bench.small):
             loss = F.cross_entropy(net(images), labels)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -263,6 +270,127 @@ def transferred(bench: Bench) -> Iterator[Measured]:
             yield Measured(f"finetune {' '.join(more)}".strip(), float(not done.returncode), "ends well", 1.0)
 
 
+def inference_rows(bench: Bench, name: str) -> Iterator[Measured]:
+    """``optimize`` in bfloat16 beside torchvision's plain network, both channels_last: the rate and the latency."""
+    dtype = torch.float32 if bench.small else torch.bfloat16
+    ours = optimize(archzoo.build(name).eval(), device=bench.device, dtype=dtype)
+    theirs = peer(name)
+    assert theirs is not None
+    theirs = theirs.to(bench.device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    for batch in (2 if bench.small else 256, 1):
+        side = 64 if bench.small else 224
+        images = torch.randn(batch, 3, side, side, device=bench.device, dtype=dtype)
+        images = images.to(memory_format=torch.channels_last)
+        with torch.inference_mode():
+            times = [bench.seconds(partial(net, images), 20 if batch > 1 else 100) for net in (ours, theirs)]
+        if batch > 1:
+            yield Measured(f"infer {name}, batch {batch}", batch / times[0])
+            yield Measured(f"infer {name}, batch {batch}", times[1] / times[0], "of torchvision's rate", 1.5)
+        else:
+            yield Measured(f"latency of {name}", 1000 * times[0], "ms")
+            yield Measured(f"latency of {name}, torchvision's", times[1] / times[0], "times ours", 4.0)
+        if isinstance(ours, AcceleratedNetwork):
+            choice = next(reversed(ours.choices.values()))
+            forms = ", ".join(f"{form} {1000 * seconds:.2f} ms" for form, seconds in choice.seconds.items())
+            print(f"  {name}, batch {batch}: {choice.name}, of {forms}", file=sys.stderr, flush=True)
+    if isinstance(ours, AcceleratedNetwork):
+        yield from released(bench, ours)
+
+
+def released(bench: Bench, net: AcceleratedNetwork) -> Iterator[Measured]:
+    """The memory of graphs goes back: what stays reserved is the weights and what compilers keep."""
+    torch.cuda.empty_cache()
+    before = torch.cuda.memory_reserved(bench.device)
+    net.release()
+    torch.cuda.empty_cache()
+    yield Measured("memory reserved after release()", torch.cuda.memory_reserved(bench.device) / before, "of before")
+
+
+def peak_of(bench: Bench, step: Callable[[], object]) -> float:
+    """Bytes of the second call of a step, as torch counts them; on the CPU, none."""
+    step()
+    if bench.small:
+        step()
+        return math.nan
+    torch.cuda.reset_peak_memory_stats()
+    step()
+    return float(torch.cuda.max_memory_allocated())
+
+
+def efficient_densenet(bench: Bench) -> Iterator[Measured]:
+    """The memory-efficient densenet121 beside the plain one, at batch 128 in bfloat16 and channels_last."""
+    name, batch = ("densenet_bc", 2) if bench.small else ("densenet121", 128)
+    options: dict[str, Any] = {"depth": 22} if bench.small else {}
+    times, peaks = [], []
+    with cudnn_benchmark():
+        for memory_efficient in (False, True):
+            step = step_of(bench, name, batch, memory_efficient=memory_efficient, **options)
+            times.append(bench.seconds(step, 5))
+            peaks.append(peak_of(bench, step))
+            del step
+            free(bench)
+    yield Measured(f"{name}, memory_efficient, time", times[1] / times[0], "of the plain one", most=1.15)
+    ratio = 0.0 if bench.small else peaks[1] / peaks[0]
+    yield Measured(f"{name}, memory_efficient, memory", ratio, "of the plain one", most=0.35)
+
+
+def free(bench: Bench) -> None:
+    """Return all memory to the device, that of cuBLAS too."""
+    gc.collect()
+    if not bench.small:
+        torch._C._cuda_clearCublasWorkspaces()
+        torch.cuda.empty_cache()
+
+
+MEMORY_CASES: tuple[tuple[str, int, bool], ...] = (  # a network, its batch, whether in bfloat16 and channels_last
+    *((name, 32, False) for name in ("resnet18", "resnet50", "densenet121", "googlenet")),
+    *((name, 64, False) for name in ("densenet_bc", "shufflenet_v2_x1_0", "preact_resnet164")),
+    ("vgg_d", 16, False),
+    *((name, 64, True) for name in ("resnet50", "densenet121", "vgg_d", "squeezenet1_1", "wide_resnet_28_10")),
+)
+
+
+def predicted_memory(bench: Bench) -> Iterator[Measured]:
+    """``memory(device="cuda")`` against ``max_memory_allocated``, and the draws of a stochastic network."""
+    for name, batch, half in (("resnet20", 2, False), ("resnet20", 2, True)) if bench.small else MEMORY_CASES:
+        net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
+        autocast = torch.bfloat16 if half else None
+        profile = memory(net, size, batch=batch, device="cuda", autocast=autocast, channels_last=half)
+        peaks = {"training": peak_of(bench, step_of(bench, name, batch, half=half, fused=None))}
+        free(bench)
+        peaks["inference"] = peak_of(bench, inference_of(bench, name, batch, half=half))
+        free(bench)
+        for phase, peak in peaks.items():
+            ratio = 1.0 if bench.small else getattr(profile, phase) / peak
+            kind = "bfloat16" if half else "float32"
+            yield Measured(f"{name}, batch {batch}, {kind}: memory in {phase}", ratio, "of measured", 0.98, 1.02)
+    name, batch, steps = "fractalnet20", 2 if bench.small else 64, 1 if bench.small else 128
+    size = archzoo.find(name).input_size
+    expected, worst = (
+        memory(archzoo.build(name, device="meta"), size, batch=batch, device="cuda", draw=draw).training
+        for draw in ("expected", "worst")
+    )
+    step = step_of(bench, name, batch, half=False, fused=None)
+    drawn = [peak_of(bench, step) for _ in range(steps)]
+    mean = 1.0 if bench.small else expected / statistics.mean(drawn)
+    yield Measured(f"{name}, batch {batch}: expected memory in training", mean, "of measured", 0.95, 1.05)
+    most = 1.0 if bench.small else worst / max(drawn)
+    yield Measured(f"{name}, batch {batch}: worst memory in training", most, f"of {2 * steps} draws", 0.98)
+
+
+def inference_of(bench: Bench, name: str, batch: int, *, half: bool) -> Callable[[], object]:
+    """A forward pass in eval mode over one batch that is on the device."""
+    memory_format = torch.channels_last if half else torch.contiguous_format
+    net = archzoo.build(name).to(bench.device).to(memory_format=memory_format).eval()  # type: ignore[call-overload]
+    images = torch.randn(batch, *archzoo.find(name).input_size, device=bench.device).to(memory_format=memory_format)
+
+    def infer() -> object:
+        with torch.no_grad(), torch.autocast("cuda", torch.bfloat16, enabled=half and not bench.small):
+            return net(images)
+
+    return infer
+
+
 ROWS: dict[str, tuple[int, Callable[[Bench], Iterator[Measured]]]] = {
     "device-bits": (20, device_bits),
     "graph-bits": (40, graph_bits),
@@ -276,6 +404,12 @@ ROWS: dict[str, tuple[int, Callable[[Bench], Iterator[Measured]]]] = {
     "folder": (80, folder),
     "stochastic": (40, stochastic),
     "finetune": (60, transferred),
+    "infer-resnet50": (120, partial(inference_rows, name="resnet50_v1_5")),
+    "infer-densenet121": (200, partial(inference_rows, name="densenet121")),
+    "infer-googlenet": (120, partial(inference_rows, name="googlenet_bn")),
+    "infer-squeezenet": (90, partial(inference_rows, name="squeezenet1_1")),
+    "efficient": (60, efficient_densenet),
+    "memory": (150, predicted_memory),
 }
 
 
@@ -323,7 +457,7 @@ def main() -> int:
 def report(chosen: list[str], arguments: argparse.Namespace) -> int:
     """Run the rows one after the other, and print their table. Returns 1 where a bar is missed or a row fails."""
     began, table, failed = time.monotonic(), [], 0
-    print("| what | measured | | at least | |\n| --- | --- | --- | --- | --- |", flush=True)
+    print("| what | measured | | at least | at most | |\n| --- | --- | --- | --- | --- | --- |", flush=True)
     for name in chosen:
         left = arguments.budget - (time.monotonic() - began)
         measured = in_process(name, arguments.device, min(left, ROWS[name][0])) if left > 10 else []
@@ -331,9 +465,12 @@ def report(chosen: list[str], arguments: argparse.Namespace) -> int:
         for row in measured:
             table.append(row)
             bar = "" if not row.bar else f"{row.bar:,g}"
-            verdict = "" if not row.bar or arguments.device == "cpu" else "met" if row.is_met else "MISSED"
+            most = "" if row.most is None else f"{row.most:,g}"
+            verdict = (
+                "" if not (row.bar or row.most) or arguments.device == "cpu" else "met" if row.is_met else "MISSED"
+            )
             value = f"{row.value:,.0f}" if row.value >= 100 else f"{row.value:.3f}"
-            print(f"| {row.what} | {value} | {row.unit} | {bar} | {verdict} |", flush=True)
+            print(f"| {row.what} | {value} | {row.unit} | {bar} | {most} | {verdict} |", flush=True)
     if arguments.write and arguments.device != "cpu":
         machine = {"gpu": torch.cuda.get_device_name(), "torch": torch.__version__, "cuda": torch.version.cuda}
         rows = [asdict(row) for row in table]

@@ -1,18 +1,21 @@
-"""Evaluation: ours, ours optimized in three ways, and torchvision's or timm's network as it comes.
+"""Evaluation: ours, ours optimized in several ways, and torchvision's or timm's network as it comes.
 
-    python benchmarks/inference.py [--threads N] [--rounds N] [--ours] [NAME ...]
+    python benchmarks/inference.py [--threads N] [--rounds N] [--ours] [--engines] [NAME ...]
 
 All are measured in one run, in turn, on 8 images of the paper's size, 32 for CIFAR. Medians count, as ratios to the
 library's network, or to ours where neither has it: seconds depend on the machine. The last column is the optimized
 network's share of the peak: of the multiply-adds a second of a 3x3 convolution of 256 maps in channels_last beside it.
 Names may be patterns; --ours measures only our network as it comes and optimized, which is quick enough for all of them
-("--ours '*'"). Exits with 1 if a network misses its bar, or is slower optimized than as it comes.
+("--ours '*'"). --engines adds onnxruntime and OpenVINO, where they are installed, in the same run. Exits with 1 if a
+network misses its bar, or is slower optimized than as it comes.
 """
 
 import argparse
 import importlib
+import importlib.util
 import statistics
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from math import nan
 
@@ -21,12 +24,20 @@ from peers import torchvision
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.inference import optimize
+from archzoo.inference import Engine, optimize
 
 SHORTEST = 0.05  # seconds of one measurement: quick networks run several times
 NOISE = 1.05  # two measurements of one network differ by as much
-BARS = {"resnet50": 0.70, "densenet121": 0.70, "vgg_d": 0.80, "googlenet_bn": 0.45, "squeezenet1_1": 0.50}
-OTHERS = ("resnet50_v1_5", "alexnet", "googlenet", "shufflenet_v2_x1_0", "densenet_bc", "fractalnet20")
+BARS = {
+    "resnet50": 0.70,
+    "resnet50_v1_5": 0.62,
+    "densenet121": 0.50,
+    "vgg_d": 0.80,
+    "googlenet_bn": 0.45,
+    "squeezenet1_1": 0.38,
+}
+ENGINES: tuple[Engine, ...] = ("onnxruntime", "openvino")
+OTHERS = ("alexnet", "googlenet", "shufflenet_v2_x1_0", "densenet_bc", "fractalnet20")
 # torchvision's resnet50 is our resnet50_v1_5; both of ours are compared with it.
 TORCHVISION = {
     "vgg_a": "vgg11",
@@ -59,19 +70,28 @@ def peer(name: str) -> nn.Module | None:
     return net
 
 
-def contenders(name: str, *, alone: bool) -> dict[str, Run]:
-    """What is measured: the library's network, ours, and ours in three faster forms; or ours and the first of these."""
+def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Run]:
+    """What is measured: the library's network, ours, and ours in faster forms; or ours and the first of these."""
     net = archzoo.build(name).eval()
     if alone:
-        return {"ours": net, "optimized": optimize(net)}
+        return {"ours": net, "optimized": optimize(net)} | (with_engines(net) if engines else {})
     library = peer(name)
     theirs: dict[str, Run] = {} if library is None else {"theirs": library}
-    return theirs | {
-        "ours": net,
-        "optimized": optimize(net),
-        "frozen": optimize(net, compile="freeze"),
-        "bfloat16": optimize(net, dtype=torch.bfloat16),
-    }
+    return (
+        theirs
+        | {
+            "ours": net,
+            "optimized": optimize(net),
+            "frozen": optimize(net, compile="freeze"),
+            "bfloat16": optimize(net, dtype=torch.bfloat16),
+        }
+        | (with_engines(net) if engines else {})
+    )
+
+
+def with_engines(net: nn.Module) -> dict[str, Run]:
+    """A network in the engines that are installed."""
+    return {engine: optimize(net, engine=engine) for engine in ENGINES if importlib.util.find_spec(engine)}
 
 
 def seconds(run: Run, images: Tensor) -> float:
@@ -94,13 +114,15 @@ def medians(runs: Mapping[str, tuple[Run, Tensor]], rounds: int) -> dict[str, fl
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
-def compare(name: str, rounds: int, *, alone: bool) -> tuple[dict[str, float], float]:
+def compare(name: str, rounds: int, *, alone: bool, engines: bool = False) -> tuple[dict[str, float], float]:
     """Median seconds of each contender, and the optimized network's share of the peak."""
     size = archzoo.find(name).input_size
     images = torch.randn(8 if size[1] > 64 else 32, *size)
     convolution = nn.Conv2d(256, 256, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     maps = torch.randn(8, 256, 28, 28).to(memory_format=torch.channels_last)
-    runs = {what: (run, images) for what, run in contenders(name, alone=alone).items()} | {"peak": (convolution, maps)}
+    runs = {what: (run, images) for what, run in contenders(name, alone=alone, engines=engines).items()} | {
+        "peak": (convolution, maps)
+    }
     with torch.inference_mode():
         times = medians(runs, rounds)
     rate = archzoo.profile(convolution, (256, 28, 28)).macs * len(maps) / times.pop("peak")
@@ -115,12 +137,16 @@ def main() -> int:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--ours", action="store_true", help="no libraries, and only the plain and the optimized form")
+    parser.add_argument("--engines", action="store_true", help="also onnxruntime and OpenVINO")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    print(f"{'':24}{'theirs ms':>10}{'ours ms':>9}{'ours':>7}{'optimized':>11}{'frozen':>8}{'bfloat16':>10}{'peak':>6}")
+    warnings.filterwarnings("ignore", "this processor has no bfloat16 instructions")
+    columns = {"optimized": 11, "frozen": 8, "bfloat16": 10, "onnxruntime": 13, "openvino": 10}
+    header = "".join(f"{column:>{width}}" for column, width in columns.items())
+    print(f"{'':24}{'theirs ms':>10}{'ours ms':>9}{'ours':>7}{header}{'peak':>6}")
     missed = 0
     for name in [name for pattern in given.names for name in archzoo.names(pattern)]:
-        times, share = compare(name, given.rounds, alone=given.ours)
+        times, share = compare(name, given.rounds, alone=given.ours, engines=given.engines)
         unit = times.get("theirs", times["ours"])
         ratio = {what: seconds / unit for what, seconds in times.items()}
         bad = ("theirs" in times and ratio["optimized"] > BARS.get(name, 1.0)) or ratio["optimized"] > NOISE * ratio[
@@ -128,11 +154,10 @@ def main() -> int:
         ]
         missed += bad
         theirs = f"{1000 * times['theirs']:10.1f}" if "theirs" in times else f"{'':10}"
-        print(
-            f"{name:24}{theirs}{1000 * times['ours']:9.1f}{ratio['ours']:7.2f}{ratio['optimized']:11.2f}"
-            f"{ratio.get('frozen', nan):8.2f}{ratio.get('bfloat16', nan):10.2f}{share:6.0%}{'  missed' if bad else ''}",
-            flush=True,
-        )
+        shares = "".join(f"{ratio.get(column, nan):{width}.2f}" for column, width in columns.items())
+        verdict = "  missed" if bad else ""
+        ours = f"{1000 * times['ours']:9.1f}{ratio['ours']:7.2f}"
+        print(f"{name:24}{theirs}{ours}{shares}{share:6.0%}{verdict}", flush=True)
     return missed
 
 

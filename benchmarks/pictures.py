@@ -28,6 +28,7 @@ from peers import torchvision
 from archzoo.data import NORMALIZATION, EpochBatches, ImageSet, load, load_batches, prepare
 from archzoo.data._decoding import load_simplejpeg
 from archzoo.data._folders import read_class_folders
+from archzoo.data._reading import Reading
 from archzoo.recipes import Normalize, RandomHorizontalFlip, RandomResizedCrop
 
 BATCH_SIZE, ROUNDS, SIDE, CLASSES = 64, 7, 224, 4
@@ -79,7 +80,7 @@ def age(root: Path) -> None:
 
 def ours(root: Path) -> Callable[[], int]:
     """An epoch of batches, as training gets them."""
-    images = read_class_folders(root, 3, "error")
+    images = read_class_folders(root, Reading())
     prepared = prepare(STEPS, Normalize(), images, SIDE, NORMALIZATION["imagenet"])
     epochs = iter(range(1_000_000))
 

@@ -1,6 +1,7 @@
 import gc
 import importlib.util
 import os
+import signal
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -15,6 +16,10 @@ from archzoo.data._splits import split
 from archzoo.recipes import Normalize, RandomCrop
 from tests.shell import Shell, call
 
+if not torch.cuda.is_available():
+    os.environ.setdefault("TRITON_INTERPRET", "1")  # before the first import of triton, which reads it
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for a command that a shell starts in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 torch.set_num_threads(1)  # pytest runs one worker a core
 # A network is thousands of small objects that stay: looking through them for cycles took a quarter of building one.
 gc.set_threshold(100_000, 50, 100)

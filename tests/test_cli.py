@@ -170,6 +170,183 @@ def test_a_wrong_request_is_one_line_on_stderr_and_exits_with_2(
 
 
 @pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "resnet20", "--output", "/proc/none/x"),
+        ("report", "resnet20", "--output", "/proc/none/x.html"),
+        ("diagram", "resnet20", "--output", "/proc/none/x.svg"),
+        ("export", "resnet20", "--to", "pt2", "--output", "/proc/none/x.pt2"),
+        ("figures", "cost", "--output", "/proc/none/x"),
+        ("weights", "save", "resnet20", "/proc/none/x.safetensors", "--weights", "gone.pth"),
+        ("weights", "convert", "resnet20", "gone.pth", "/proc/none/x.safetensors", "--to", "archzoo"),
+        ("evaluate", "gone.safetensors", "--data", "digits", "--output", "/proc/none/x"),
+        ("predict", "gone.safetensors", "x.png", "--output", "/proc/none/x"),
+        ("train", "lenet5_textbook", "--data", "nowhere", "--output", "/proc/none/x"),
+    ],
+    ids=" ".join,
+)
+def test_output_that_cannot_be_written_is_refused_before_anything_else(shell: Shell, command: tuple[str, ...]) -> None:
+    """Also before a weights file or a dataset that is not there is missed."""
+    code, out, err = shell(*command)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert re.search(r"/proc/none/x\S* cannot be (written|a folder for output): No such file or directory", err)
+
+
+@pytest.mark.parametrize("output", [("--output", "full"), ()])
+def test_a_full_disk_is_a_line(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: tuple[str, ...]
+) -> None:
+    """By a link to /dev/full, and with standard output there."""
+    monkeypatch.chdir(tmp_path)
+    Path("full").symlink_to("/dev/full")
+    with open("/dev/full", "w") as full:
+        if not output:
+            monkeypatch.setattr(sys, "stdout", full)
+        code, out, err = shell("list", "vgg*") if not output else shell("audit", "lenet5_textbook", *output)
+    assert (code, out) == (2, "")
+    assert err.endswith("cannot be written: No space left on device\n")
+    assert err.count("\n") == 1
+    assert Path("full").is_symlink()
+
+
+def test_a_dash_is_standard_output(shell: Shell) -> None:
+    assert (
+        shell("audit", "lenet5_textbook", "--format", "csv", "--output", "-")[1]
+        == (shell("audit", "lenet5_textbook", "--format", "csv")[1])
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("224", (3, 224, 224)),
+        ("224x160", (3, 224, 160)),
+        ("3x224x224", (3, 224, 224)),
+        ("3,224,224", (3, 224, 224)),
+        ("(1, 28, 28)", (1, 28, 28)),
+        ("3X64X32", (3, 64, 32)),
+    ],
+)
+def test_a_size_is_read_as_people_write_it(text: str, size: tuple[int, ...]) -> None:
+    assert arguments.read_sizes(text, (3, 32, 32)) == size
+
+
+@pytest.mark.parametrize("text", ["1x3x224x224", "3x32", "0", "3,,32", "big", "1x1x1x1x1"])
+def test_another_size_is_refused(text: str) -> None:
+    with pytest.raises(archzoo.ArchzooError, match="--input"):
+        arguments.read_sizes(text, (3, 32, 32))
+
+
+def test_a_module_of_another_library_takes_several_inputs() -> None:
+    assert arguments.read_sizes("3x224x224,10", None) == [(3, 224, 224), (10,)]
+
+
+def test_the_usual_input_has_the_channels_of_the_network(shell: Shell) -> None:
+    """The first convolution of ResNet-20 has 16 filters of 3x3: two channels less are 288 weights less."""
+    out = shell("profile", "resnet20", "in_channels=1", "--depth", "0", "--format", "csv", "--columns", "params")[1]
+    assert out.splitlines()[1] == f"resnet20,{269_722 - 288}"
+
+
+def test_list_has_columns_filters_and_numbers(shell: Shell) -> None:
+    columns = ("--columns", "name,year,params,input,weights")
+    rows = json.loads(shell("list", "VGG1*", *columns, "--format", "json")[1])
+    assert rows[0] == {
+        "name": "vgg_a",
+        "year": 2014,
+        "params": 132_863_336,  # torchvision's vgg11
+        "input": [3, 224, 224],
+        "weights": ["torchvision", "timm", "pytorchcv"],
+    }
+    assert shell("list", "VGG1*", *columns, "--format", "csv")[1].splitlines()[1] == (
+        "vgg_a,2014,132863336,3 224 224,torchvision timm pytorchcv"
+    )
+    assert shell("list", "VGG1*", "--long")[1].splitlines()[1].split() == (
+        ["vgg_a", "2014", "132,863,336", "3x224x224", "torchvision", "timm", "pytorchcv"]
+    )
+    assert shell("list", "lenet5*", "--max-params", "60K", "--input", "32")[1] == "lenet5\n"
+    assert shell("list", "--until", "1998")[1].split() == ["lenet5", "lenet5_textbook"]
+    assert set(shell("list", "resnet*", "--weights", "timm")[1].split()) <= set(archzoo.names("resnet*"))
+    for request, message in {
+        ("--columns", "yaer"): "no column is called 'yaer': did you mean 'year'?",
+        ("--weights", "keras"): "timm or torchdistill or torchvision, not 'keras'",
+        ("--until", "1900"): "is left by these filters",
+        ("--max-params", "few"): "--max-params must be a count such as 5M",
+    }.items():
+        code, _, err = shell("list", *request)
+        assert code == 2
+        assert message in err
+
+
+@pytest.mark.parametrize("form", ["csv", "markdown"])
+def test_a_recipe_is_printed_in_every_format(shell: Shell, form: str) -> None:
+    out = shell("recipe", "resnet20", "lr=0.05", "--format", form)[1]
+    assert ("lr,0.05" if form == "csv" else "| lr | 0.05 |") in out.splitlines()
+
+
+def test_recipes_and_networks_are_found_in_any_spelling(shell: Shell) -> None:
+    assert shell("recipe", "ResNet-CIFAR10")[1] == shell("recipe", "resnet_cifar10")[1]
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("lrr=0.1", "did you mean 'lr'?"),
+        ("bs=3", "did you mean 'batch_size'?"),
+        ("in_chans=1", "did you mean 'in_channels'?"),
+        ("seed=1", "write --seed"),
+        ("pretrained=True", "pretrained weights are weights='torchvision'"),
+        ("schedule=cosine", "did you mean Cosine? choose from Constant, Cosine, InverseTime, LinearDecay, "),
+    ],
+)
+def test_a_change_that_nothing_has_leads_to_the_one_that_is_meant(shell: Shell, change: str, hint: str) -> None:
+    code, _, err = shell("train", "resnet20", change)
+    assert code == 2
+    assert hint in err
+
+
+def test_csv_holds_numbers(shell: Shell) -> None:
+    rows = list(csv.DictReader(io.StringIO(shell("audit", "lenet5", "--format", "csv")[1])))
+    ours = {(row["quantity"], row["at"]): row["ours"] for row in rows}
+    assert ours["params", ""] == "60000"
+    assert ours["connections", ""] == "340908"
+    assert ours["sizes", ""] == "28-14-10-5-1"
+
+
+def test_a_short_training_takes_no_hours(shell: Shell) -> None:
+    out = shell("estimate", "lenet5_textbook")[1]
+    assert "0.00" not in out
+    assert re.search(r"H200 SXM +[\d.]+ ms in bfloat16, [\d.]+ ns a step", out)
+
+
+@pytest.mark.parametrize("width", [40, 60, 100])
+def test_in_a_terminal_of_any_width_a_profile_cuts_no_digit(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    command = ("profile", "densenet_bc", "depth=22", "--sort", "macs")
+    rows = list(csv.DictReader(io.StringIO(shell(*command, "--format", "csv")[1])))
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    _, out, err = shell(*command)
+    head, *lines = [re.sub(r"\x1b\[[\d;]*m", "", line).rstrip() for line in out.splitlines()]
+    shown = head.split()
+    assert all(len(line) <= max(width, 20 + 12) for line in lines)
+    for row, line in zip(rows, lines, strict=True):
+        name, *cells = line.split()
+        assert cells == [f"{int(row[at]):,}" if row[at].isdigit() else row[at] for at in shown]
+        assert row["part"].endswith(name.removeprefix("\N{HORIZONTAL ELLIPSIS}"))
+    assert set(shown) | set(err.partition("--columns: ")[2].strip().split(", ")) >= {"params", "macs", "stride"}
+
+
+def test_a_piped_audit_fits_a_page(shell: Shell) -> None:
+    out = shell("audit", "wide_resnet18")[1]
+    claims = out.partition("\n\n")[0].splitlines()
+    assert max(map(len, claims)) <= 120
+    results = archzoo.audit("wide_resnet18")
+    assert sum(line.startswith(("match", "explained")) for line in claims) == len(results)
+    assert all(result.why in out for result in results)
+
+
+@pytest.mark.parametrize(
     ("kind", "text", "value"),
     [
         (int, "3", 3),
@@ -372,8 +549,10 @@ def test_the_audit_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> Non
     assert (code, out) == (0, "")
     assert [result["name"] for result in json.loads(target.read_text())] == ["resnet20"] * 3
     assert list(tmp_path.iterdir()) == [target]
-    code, _, err = shell("audit", "resnet20", "--output", str(tmp_path / "no" / "audit.txt"))
-    assert (code, "cannot be written" in err) == (2, True)
+    code, _, err = shell("audit", "resnet20", "--output", str(target / "audit.txt"))
+    assert (code, err) == (2, f"archzoo: {target / 'audit.txt'} cannot be written: {target} is a file\n")
+    assert shell("audit", "resnet20", "--output", str(tmp_path / "new" / "audit.txt"))[0] == 0
+    assert (tmp_path / "new" / "audit.txt").is_file()
     for form in ("latex", "table"):
         shell("audit", "resnet20", "--format", form, "--output", str(tmp_path / form))
         assert "0.27M" in (tmp_path / form).read_text()

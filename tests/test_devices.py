@@ -18,8 +18,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 import archzoo
-from archzoo import data, estimate, exporting, inference, layers, profiler, training, transfer, weights
-from archzoo.models import fractalnet, googlenet, vgg
+from archzoo import comparison, data, estimate, exporting, inference, layers, profiler, training, transfer, weights
+from archzoo.models import dsn, fractalnet, googlenet, vgg
 from archzoo.report import diagram, figures, tables
 from archzoo.training._logs import no_log
 from tests.fake_cuda import CPU
@@ -198,6 +198,10 @@ def cropped(machine: Machine) -> Any:
 PATHS: dict[str, Computes] = {
     "archzoo.build": lambda machine: devices_of(archzoo.build("resnet20", device=machine.device)) == {machine.device},
     "archzoo.profile": lambda machine: archzoo.profile(dense_net(machine), (1, 32, 32)).macs,
+    "archzoo.same": lambda machine: archzoo.same(machine.net(), machine.net(), (1, 32, 32)).verdict,
+    "archzoo.comparison.compare": lambda machine: comparison.compare(machine.net(), machine.net(), (1, 32, 32)).verdict,
+    "archzoo.comparison.read": lambda machine: devices_of(comparison.read(machine.net()).module) == {machine.device},
+    "archzoo.comparison.same": lambda machine: comparison.same(machine.net(), machine.net(), (1, 32, 32)).verdict,
     "archzoo.data.augmented_views": lambda machine: data.augmented_views(
         SHORT.augmentation, SHORT.preprocessing, machine.images(), 32, [0, 3], epochs=2
     ),
@@ -210,6 +214,13 @@ PATHS: dict[str, Computes] = {
     "archzoo.data.multi_crop_144": lambda machine: data.multi_crop_144(pixels(machine), 28, (32, 36, 40, 44)),
     "archzoo.data.prepare": lambda machine: machine.prepared().center_crop(first_three(machine)),
     "archzoo.data.resize_shorter_side": lambda machine: data.resize_shorter_side(pixels(machine), 20),
+    "archzoo.data.describe_prepared": lambda machine: data.restore_prepared(
+        data.describe_prepared(machine.prepared(), SHORT.preprocessing, machine.images())
+    ).center_crop(data.stack(machine.images().take(torch.arange(3))).cpu()),
+    "archzoo.data.describe": lambda machine: data.describe(
+        data.Splits(machine.images(), machine.images(), machine.images())
+    ),
+    "archzoo.data.fit_size": lambda machine: data.fit_size(pixels(machine)[None], (20, 24)),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
     "archzoo.data.take_crops": lambda machine: data.take_crops(
@@ -230,6 +241,7 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.inference.optimize": lambda machine: logits(inference.optimize(dense_net(machine)), machine),
     "archzoo.layers.copy_layers": copied_layers,
+    "archzoo.layers.checked_device": lambda machine: layers.checked_device("meta").type == "meta",
     "archzoo.layers.device_of": lambda machine: layers.device_of(machine.net()) == machine.device,
     "archzoo.layers.evaluation_mode": lambda machine: layers.evaluation_mode(machine.net()).__enter__(),
     "archzoo.layers.glorot_uniform": initialized(layers.glorot_uniform),
@@ -240,6 +252,9 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4
+    ),
+    "archzoo.models.dsn.without_companions": lambda machine: (
+        devices_of(dsn.without_companions(machine.net("dsn_companions"))) == {machine.device}
     ),
     "archzoo.models.googlenet.without_auxiliary": lambda machine: (
         devices_of(googlenet.without_auxiliary(machine.net("googlenet", auxiliary=True))) == {machine.device}
@@ -274,6 +289,10 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.report.tables.torchinfo_summary": lambda machine: tables.torchinfo_summary(machine.net(), (1, 32, 32)),
     "archzoo.training.check_groups": lambda machine: training.check_groups(machine.net(), ()),
+    "archzoo.training.describe_training": lambda machine: str(
+        training.describe_training(machine.prepared(), SHORT, machine.images())
+    ),
+    "archzoo.training.match_classes": lambda machine: training.match_classes(machine.images(), [*"jihgfedcba"]).labels,
     "archzoo.training.evaluate": lambda machine: (
         training.evaluate([machine.net(), machine.net()], machine.images(), machine.prepared(), batch_size=5).loss
     ),
@@ -311,7 +330,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.weights.save": saved,
 }
 # The network goes to another machine through a file, which is ``archzoo.weights.save``.
-WITHOUT_PATH = {"archzoo.weights.push"}
+WITHOUT_PATH = {"archzoo.weights.push", "archzoo.weights.save_with"}
 
 
 def figures_of_a_run(machine: Machine) -> None:
@@ -338,6 +357,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:this processor has no bfloat16 instructions")
 @pytest.mark.parametrize("form", FORMS)
 def test_an_optimized_network_runs(form: str, tmp_path: Path) -> None:
     def path(machine: Machine) -> Tensor:
@@ -365,7 +385,8 @@ def test_every_layer_computes_forward_and_backward(name: str, tmp_path: Path) ->
 
     def path(machine: Machine) -> Any:
         net = build(name).to(machine.device).train()
-        net(batch.to(machine.device)).sum().backward()
+        outputs = net(batch.to(machine.device))
+        torch.cat([outputs] if isinstance(outputs, Tensor) else list(outputs)).sum().backward()
         optimized = inference.optimize(net)
         with torch.no_grad():
             return optimized(batch.to(machine.device)), [parameter.grad for parameter in net.parameters()]

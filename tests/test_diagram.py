@@ -195,5 +195,5 @@ def test_the_command_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> N
     assert (code, out) == (0, "")
     assert f"wrote {target}" in err
     assert re.search(r"denselayer1", target.read_text())
-    code, _, err = shell("diagram", "resnet20", "--output", str(tmp_path / "no" / "net.svg"))
+    code, _, err = shell("diagram", "resnet20", "--output", str(target / "net.svg"))
     assert (code, "cannot be written" in err) == (2, True)

@@ -30,7 +30,14 @@ ELSEWHERE = (
     "resnet20-12fca82f.th",
     "--install-completion",
 )
-LONG = ("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun")
+LONG = (
+    *("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun"),
+    *(
+        "archzoo evaluate",
+        "archzoo predict",
+        "archzoo info run",
+    ),  # of a trained network: tests/training/test_trained.py
+)
 # Commands of a shell, which other tests run where they can be run.
 SETUP = ("git ", "cd ", "make ", "pip ", "source ")
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)

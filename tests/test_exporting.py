@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archzoo
 from archzoo import exporting
-from archzoo.errors import ExportError, InputError, MissingDependency
+from archzoo.errors import ExportError, InputError, MissingDependency, OutputError
 from archzoo.exporting import export
 from archzoo.inference import optimize
 from archzoo.layers import Net
@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
     "shufflenet_v2": {"width": 0.5},
     "vgg": {"config": "A"},
+    "highway_mnist": {"width": 4},
 }
 # A hundred layers at a fixed depth.
 SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34"}
@@ -42,6 +43,7 @@ CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - 
 # Together they call every operator that an exporter has to write, in every setting, but for the adaptive pooling of
 # alexnet_one_tower (61M parameters to write, and read).
 CONVERTED = ["lenet5", "googlenet", "resnet_cifar", "squeezenet1_1", "fractalnet", "densenet_bc", "shufflenet_v2"]
+CONVERTED += ["highway_mnist"]
 ADAPTIVE = "aten._adaptive_avg_pool2d.default"
 
 
@@ -125,8 +127,8 @@ def test_what_cannot_be_exported_is_refused_in_one_line(tmp_path: Path, monkeypa
     unknown: Any = "tflite"
     with pytest.raises(ExportError, match="to must be 'onnx' or 'pt2', not 'tflite'"):
         export(nn.Flatten(), tmp_path / "net", unknown, (1, 4, 4))
-    with pytest.raises(ExportError, match="could not write"):
-        export(nn.Sequential(nn.Flatten()), tmp_path / "none" / "net.pt2", "pt2", (1, 4, 4))
+    with pytest.raises(OutputError, match="cannot be written"):
+        export(nn.Sequential(nn.Flatten()), "/proc/none/net.pt2", "pt2", (1, 4, 4))
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependency, match=r"onnxruntime is not installed: pip install 'archzoo\[onnx\]'"):
         export(nn.Flatten(), tmp_path / "net.onnx", "onnx", (1, 4, 4))

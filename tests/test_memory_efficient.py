@@ -16,8 +16,10 @@ from torch.nn.parallel import DistributedDataParallel
 import archzoo
 from archzoo.layers import Net
 from archzoo.layers.memory_efficient import _convolution as convolution
+from archzoo.layers.memory_efficient import _fused
 from archzoo.profiler import memory
 from archzoo.transfer import freeze
+from tests.networks import EVERY_NET
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},
@@ -262,3 +264,32 @@ def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() 
     growth = [after - before for before, after in pairwise(plain)]
     assert growth[-1] > 1.3 * growth[0]
     assert efficient[2] < 0.4 * plain[2]
+
+
+@pytest.mark.skipif(not EVERY_NET, reason="takes half a minute: set EVERY_NET=1")
+def test_a_training_step_on_a_gpu_takes_a_third_of_the_memory() -> None:
+    plain, efficient = (
+        memory(
+            archzoo.build("densenet121", device="meta", memory_efficient=memory_efficient),
+            (3, 224, 224),
+            batch=128,
+            device="cuda",
+            autocast=torch.bfloat16,
+            channels_last=True,
+        )
+        for memory_efficient in (False, True)
+    )
+    assert efficient.training <= 0.35 * plain.training
+
+
+def test_rows_of_pixels_are_recognized() -> None:
+    maps = torch.empty(2, 6, 4, 3)
+    last = maps.contiguous(memory_format=torch.channels_last)
+    assert _fused.pixel_stride(last) == _fused.pixel_stride(last[:, :4]) == _fused.pixel_stride(last[:, 1:3]) == 6
+    assert _fused.pixel_stride(last[:, :, :, :2]) is None  # a pixel is left out at the end of each row
+    assert _fused.pixel_stride(last[:, :, :1]) is None
+    assert _fused.pixel_stride(last[:1, :, :1]) == 6
+    assert _fused.pixel_stride(maps) is None
+    assert _fused.pixel_stride(maps.new_zeros(()).expand_as(maps)) is None
+    assert _fused.pixel_stride(torch.empty(5, 6, 1, 1)) == 6
+    assert _fused.pixel_stride(torch.empty(5, 6, 1, 1)[:, :2]) == 6

@@ -12,9 +12,19 @@ from typer.testing import CliRunner
 import archzoo
 from archzoo.cli import app
 from archzoo.errors import ArchzooError, BadOption, WeightsError
+from archzoo.registry import find_recipe
+from archzoo.training import RunConfig
+from archzoo.training._logs import no_log
+from archzoo.training._runs import Job
 from archzoo.weights import build_pretrained, convert
 from archzoo.weights._libraries import names_in
 from archzoo.weights._origins import read_for
+
+
+@pytest.fixture(autouse=True)
+def _small_files_may_hold_large_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that ``write`` makes are refused otherwise."""
+    monkeypatch.setattr("archzoo.weights._reading.allowance", lambda path: 1 << 40)
 
 
 def write(path: Path, network: str, library: str = "", **options: Any) -> Path:
@@ -145,3 +155,18 @@ def test_a_folder_of_the_name_of_a_library_hides_no_set(tmp_path: Path, monkeypa
     (tmp_path / "torchvision").mkdir()
     with pytest.raises(BadOption, match="strides in the 3x3: that is resnet50_v1_5"):
         archzoo.build("resnet50", weights="torchvision")
+
+
+def test_a_run_takes_the_word_for_its_weights(tmp_path: Path) -> None:
+    path = write(tmp_path / "file.pth", "resnet50_v1_5", "torchvision")
+
+    def job(trained_as: str | None) -> Job:
+        entry, recipe = archzoo.find("resnet50"), find_recipe("resnet50")
+        return Job(
+            *(entry, recipe, "digits", {}, path, None, "error", tmp_path, RunConfig(), None, no_log),
+            trained_as=trained_as,
+        )
+
+    with pytest.raises(BadOption, match="Tensors do not show the difference"):
+        job(None).build({})
+    assert not any(parameter.any() for parameter in job("resnet50").build({}).parameters())

@@ -249,6 +249,9 @@ class Server(http.server.BaseHTTPRequestHandler):
         start = int(requested.removeprefix("bytes=").rstrip("-")) if requested else 0
         self.send_response(206 if requested else 200)
         rest = self.body[start:]
+        self.send_header("ETag", '"1"')
+        if requested:
+            self.send_header("Content-Range", f"bytes {start}-{len(self.body) - 1}/{len(self.body)}")
         self.send_header("Content-Length", str(len(rest)))
         self.end_headers()
         self.wfile.write(rest[: self.truncations.pop(0)] if self.truncations else rest)

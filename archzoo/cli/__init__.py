@@ -1,11 +1,14 @@
 """The command line: one function per command, each a call or two of the library.
 
-Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit, 2 a wrong request.
-Any other exception is a bug and shows its traceback.
+Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit or an unreadable
+picture, 2 a wrong request, 128 and the number of the signal where one stopped a run. Any other exception is a bug and
+shows its traceback.
 """
 
+import errno
 import os
 import sys
+import traceback
 import warnings
 from typing import Annotated, NoReturn
 
@@ -13,21 +16,27 @@ import typer
 
 import archzoo as package
 from archzoo.cli import _checkpoints as checkpoints
+from archzoo.cli import _comparing as comparing
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
 from archzoo.cli import _identifying as identifying
+from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
+from archzoo.cli import _predicting as predicting
 from archzoo.cli import _recipes as recipes
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
 
+# What a machine may refuse at any time, and is no bug: full and read-only disks, limits, missing rights.
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
 COMMANDS = (
-    networks.list_networks,
+    listing.list_networks,
     networks.info,
     networks.audit,
     costs.profile,
     costs.compare,
+    comparing.same,
     costs.estimate,
     drawings.diagram,
     drawings.report,
@@ -37,6 +46,8 @@ COMMANDS = (
     recipes.recipe,
     training.train,
     training.finetune,
+    predicting.evaluate,
+    predicting.predict,
 )
 
 app = typer.Typer(
@@ -68,12 +79,53 @@ def archzoo(
 def main() -> NoReturn:
     """Run the command line."""
     warnings.showwarning = lambda message, *_, **__: log(str(message).removeprefix("archzoo: "))
+    _open_standard_streams()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except ArchzooError as error:
-        log(" ".join(str(error).split()))
+        if not _report(str(error), 2):
+            log(str(error))
         sys.exit(2)
     except BrokenPipeError:  # the reader closed the pipe: archzoo audit | head
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _discard_output()
         sys.exit(0)
+    except OSError as error:
+        if error.errno not in MACHINE:
+            if not _report(traceback.format_exc(), 1):
+                raise
+            sys.exit(1)
+        _discard_output()
+        message = f"{error.filename or 'output'} cannot be written: {error.strerror}"
+        if not _report(message, 2):
+            log(message)
+        sys.exit(2)
+    except Exception:
+        if not _report(traceback.format_exc(), 1):
+            raise
+        sys.exit(1)
     sys.exit(0)
+
+
+def _report(message: str, code: int) -> bool:
+    """Leave an error to the launcher of this process, which shows one for all of its processes; False without one."""
+    from archzoo.training import report_error
+
+    return report_error(message, code)
+
+
+def _open_standard_streams() -> None:
+    """Write to nowhere what was closed by the shell: print takes standard output where standard error is None."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115
+
+
+def _discard_output() -> None:
+    """Write to nowhere what is buffered yet: Python would fail to write it a second time at exit."""
+    try:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (OSError, ValueError):  # not a file, as in a notebook
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115

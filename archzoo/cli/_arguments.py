@@ -4,19 +4,29 @@ import ast
 import importlib
 import inspect
 import os
+import re
 import sys
 from enum import Enum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
 from archzoo import Entry, find, names
 from archzoo.errors import ArchzooError, BadOption
+from archzoo.escaping import one_line, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
     from torch import nn
+
+
+PAGE = 120  # columns of a table with sentences, where no terminal says how wide it is
+TrainedAs = Annotated[
+    str,
+    typer.Option(help="The network's name again, for a file with the tensors of a published network that differs."),
+]
 
 
 class Format(str, Enum):
@@ -89,7 +99,7 @@ def read_value(kind: Any, text: str) -> Any:
 def read_size(text: str) -> tuple[int, ...]:
     """An input size such as 3x224x224. Raises ArchzooError for anything else."""
     try:
-        sides = tuple(int(side) for side in text.lower().split("x"))
+        sides = tuple(int(side) for side in re.split("[x\N{MULTIPLICATION SIGN}*]", text.lower()))
     except ValueError:
         sides = ()
     if not sides or min(sides) < 1:
@@ -97,30 +107,69 @@ def read_size(text: str) -> tuple[int, ...]:
     return sides
 
 
-def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
-    """One input size, or several separated by commas (3x224x224,10); the paper's where none is given.
+def read_image_size(text: str, usual: tuple[int, ...]) -> tuple[int, ...]:
+    """The size of one image: 3x224x224 or 3,224,224; 224x224, and 224 for a square, with the usual channels.
 
-    Raises ArchzooError where there is none, and for a network of ours anything but one image.
+    Raises ArchzooError for anything else.
     """
-    if not text and usual is None:
-        raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
-    sizes = [read_size(size) for size in text.split(",")] if text else [usual]
-    if usual is not None and [len(size or ()) for size in sizes] != [3]:
+    sides = read_size(re.sub(r"\s*,\s*", "x", text.strip().strip("()[]")))
+    if len(sides) == 1:
+        return (usual[0], *sides, *sides)
+    if len(sides) == 4 and len(usual) == 3:
+        image = "x".join(map(str, sides[1:]))
+        raise ArchzooError(f"--input is the size of one image, {image}; --batch is their number")
+    if len(sides) > 3 or (len(sides) == 2 and sides[0] in (1, usual[0])):
         raise ArchzooError(f"--input must be channels x height x width, such as 3x224x224, not {text!r}")
+    return (usual[0], *sides) if len(sides) == 2 else sides
+
+
+def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
+    """One input size, or for a module of any library several separated by commas (3x224x224,10).
+
+    The paper's where none is given. Raises ArchzooError where there is none, and for what is no size.
+    """
+    if usual is not None:
+        return read_image_size(text, usual) if text else usual
+    if not text:
+        raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
+    sizes = [read_size(size) for size in text.split(",")]
     return sizes[0] if len(sizes) == 1 else sizes
 
 
 def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int, ...] | None]":
-    """A network by name, or what ``module:callable`` returns, on the meta device; and the input of its paper."""
+    """A network on the meta device, and the input of its paper with the channels that it takes.
+
+    It is given by name, as a weights file that says which it is, or as ``module:callable`` that returns it.
+    """
     import torch
 
     import archzoo
 
+    if is_weights_file(target):
+        target, options = _in_file(target, options)
     if ":" in target:
         with torch.device("meta"):
             return call_target(target, options), None
     entry = find(target)
-    return archzoo.build(entry.name, device="meta", **read_options(entry, options)), entry.input_size
+    given = read_options(entry, options)
+    net = archzoo.build(entry.name, device="meta", **given)
+    return net, (given.get("in_channels", entry.options["in_channels"]), *entry.input_size[1:])
+
+
+def is_weights_file(target: str) -> bool:
+    """Whether an argument that may be a network's name is a file."""
+    return Path(target).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar") or Path(target).is_file()
+
+
+def _in_file(path: str, options: list[str]) -> tuple[str, list[str]]:
+    """The name of the network in a weights file, and its options as key=value."""
+    from archzoo.weights import check_describes, describe_file
+
+    file = describe_file(path)
+    check_describes(path, file)
+    if options:
+        raise BadOption(f"{path} says which options its network has: leave out {' '.join(options)}")
+    return file.network, [f"{name}={value}" for name, value in file.options.items()]
 
 
 def call_target(target: str, options: list[str]) -> "nn.Module":
@@ -159,22 +208,36 @@ def _literal(item: str) -> tuple[str, Any]:
 
 
 def console() -> "Console":
-    """The console for tables. They are cut to the width of a terminal, and never when piped."""
+    """The console for text: as wide as a terminal, and never cut when piped."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
 
 
-def print_table(table: "Table") -> None:
-    """Print a table, cut to the width of a terminal; when piped, in full and without spaces at the ends of lines."""
-    if sys.stdout.isatty():
-        console().print(table)
-        return
+def print_table(table: "Table", *, wraps: bool = False) -> None:
+    """Print a table. What is wider than a terminal goes on in the next line: no digit is left out.
+
+    With ``wraps``, cells of text are wrapped to the width of the terminal, or of a page where output is piped. Piped
+    lines have no spaces at their ends.
+    """
     from archzoo.report.tables import as_plain_text
 
-    print(as_plain_text(table), end="")
+    if not sys.stdout.isatty():
+        print(as_plain_text(table, PAGE if wraps else None), end="")
+        return
+    out = console()
+    natural = max(map(len, as_plain_text(table).splitlines()))
+    if wraps or natural <= out.width:
+        out.print(table)
+    else:
+        out.print(table, width=natural, crop=False, soft_wrap=True, no_wrap=True)
+
+
+def show(text: str, end: str = "\n") -> None:
+    """Print a text to stdout, without the control characters that a module's name or a plugin's text may have."""
+    print(printable(text), end=end)
 
 
 def log(message: str) -> None:
     """Print one line to stderr."""
-    print(f"archzoo: {message}", file=sys.stderr)
+    print(f"archzoo: {one_line(message)}", file=sys.stderr)

@@ -7,14 +7,10 @@ from typing import Annotated
 import typer
 
 from archzoo import find
-from archzoo.cli._arguments import Name, Options, log, read_options
+from archzoo.cli._arguments import Name, Options, TrainedAs, log, read_options
+from archzoo.files import check_writable
 
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
-
-TrainedAs = Annotated[
-    str,
-    typer.Option(help="The network's name again, for a file with the tensors of a published network that differs."),
-]
 
 
 @weights.command("list")
@@ -42,6 +38,7 @@ def save(
 
     entry = find(name)
     given = read_options(entry, options or [])
+    check_writable(target)
     net = build_pretrained(entry, source, given, trained_as=trained_as or None, new_head=False)
     described = archzoo.weights.described_options(entry, source, given)
     archzoo.weights.save(net, target, entry.name, **described)
@@ -65,6 +62,7 @@ def convert(
 
     entry = find(name)
     given = read_options(entry, options or [])
+    check_writable(target)
     archzoo.weights.convert(source, target, entry.name, to, trained_as=trained_as or None, **given)
     log(f"wrote {target}")
 
@@ -93,6 +91,7 @@ def export(
     given = read_options(entry, options or [])
     size = (given.get("in_channels", entry.input_size[0]), *entry.input_size[1:])
     target = output or Path(f"{entry.name}.{to.value}")
+    check_writable(target)
     if weights:
         net = build_pretrained(entry, weights, given, trained_as=trained_as or None, new_head=False)
     else:

@@ -19,13 +19,18 @@ from archzoo.cli._arguments import (
     print_table,
     read_options,
     read_sizes,
+    show,
 )
+from archzoo.cli._rows import terminal_width
 
 Target = Annotated[
     str,
-    typer.Argument(help="A network, or module:callable that returns a torch.nn.Module.", autocompletion=complete_name),
+    typer.Argument(
+        help="A network, a weights file, or module:callable that returns a torch.nn.Module.",
+        autocompletion=complete_name,
+    ),
 ]
-Size = Annotated[str, typer.Option("--input", help="Input size, such as 3x224x224; the paper's by default.")]
+Size = Annotated[str, typer.Option("--input", help="Input size, such as 3x224x224, or 224; the paper's by default.")]
 
 
 def profile(
@@ -50,18 +55,23 @@ def profile(
     from archzoo.report import tables
 
     if summary:
-        print(tables.torchinfo_summary(net, input_size, depth or 3))
+        show(tables.torchinfo_summary(net, input_size, depth or 3))
         return
     counted = profiler.profile(net, input_size, batch=batch)
     counted.model = target
     shown = _columns(columns) or profiler.DEFAULT_COLUMNS
     if memory:
         usage = profiler.memory(net, input_size, batch=batch, optimizer=optimizer)
-        print(json.dumps(usage.as_dict(), indent=1) if form is Format.json else usage)
+        show(json.dumps(usage.as_dict(), indent=1) if form is Format.json else str(usage))
     elif conventions:
-        print("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
+        show("\n".join(counted.explain(convention) for convention in profiler.CONVENTIONS))
     elif form is Format.table:
-        print_table(tables.profile_table(counted, shown, depth, sort))
+        width = terminal_width()
+        fitted = width and tables.fit_profile(counted, shown, depth, sort, width)
+        table, left_out = fitted or (tables.profile_table(counted, shown, depth, sort), [])
+        print_table(table)
+        if left_out:
+            log(f"left out, for a wider terminal or --columns: {', '.join(left_out)}")
     else:
         print(tables.write_profile(counted, form.value, shown, depth, sort), end="")
     for operator, calls in counted.uncounted_ops.items():
@@ -91,8 +101,8 @@ def compare(
         sizes = read_sizes(size, default_size), read_sizes(size, other_default_size)
         comparison = profiler.compare(net, other, *sizes, names=(first, second))
     if form is Format.table:
-        print_table(tables.comparison_table(comparison))
-        print("\n".join(["", *comparison.totals()]))
+        print_table(tables.comparison_table(comparison), wraps=True)
+        show("\n".join(["", *comparison.totals()]))
     else:
         print(tables.write_comparison(comparison, form.value), end="")
 

@@ -11,8 +11,9 @@ import typer
 
 from archzoo.cli._arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli._costs import Size, Target
+from archzoo.cli._output import check_output, write
 from archzoo.errors import MissingDependency, ReportError
-from archzoo.files import write_text
+from archzoo.files import check_folder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,7 @@ def diagram(
     output: Annotated[Path | None, typer.Option(help="A file; stdout by default.")] = None,
 ) -> None:
     """Draw a network as its paper would, as SVG: parts by their names, branches and joins, map sizes."""
+    check_output(output)
     net, default_size = build_target(target, options or [])
     input_size = read_sizes(size, default_size)
     if not isinstance(input_size, tuple):
@@ -46,6 +48,7 @@ def report(
     output: Annotated[Path, typer.Option(help="The file to write.")] = Path("archzoo-report.html"),
 ) -> None:
     """Write an HTML page of all networks, a single file that works offline."""
+    check_output(output)
     from archzoo.report.page import page
 
     write(page(pattern), output)
@@ -101,10 +104,7 @@ def figures(
     selected = [kind.value for kind in kinds or ()] or ([] if run else list(drawings))
     if (recipe or data) and "augmentation" not in selected:
         raise ReportError("--recipe and --data are for the figure augmentation: name it too, or leave them out")
-    try:
-        output.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ReportError(f"{output} cannot be a folder for figures: {error.strerror}") from error
+    check_folder(output)
     for kind in selected:
         for name, draw in drawings[kind].items():
             _save(draw, output / f"{name}.{form.value}", required=bool(kinds))
@@ -138,6 +138,8 @@ def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -
     side = figures.input_side(recipe)
     source = data or ("digits" if recipe.data in ("digits", "mnist") else "photographs")
     images = load_pictures(source, side=side)
+    for note in images.notes:
+        log(f"data: {note}")
     constants = NORMALIZATION.get(source)
     return figures.augmentation(
         recipe, images, side=side, pictures=pictures, epochs=epochs, seed=seed, constants=constants
@@ -185,15 +187,3 @@ def _history(folder: Path) -> list[dict[str, float]]:
             return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
     except (OSError, ValueError) as error:
         raise ReportError(f"{folder} has no log.csv of a run: {error}") from error
-
-
-def write(text: str, output: Path | None) -> None:
-    """Print a text, or write it to a file atomically. Raises ReportError if it cannot be written."""
-    if output is None:
-        print(text, end="")
-        return
-    try:
-        write_text(output, text)
-    except OSError as error:
-        raise ReportError(f"{output} cannot be written: {error.strerror}") from error
-    log(f"wrote {output}")

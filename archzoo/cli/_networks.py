@@ -1,6 +1,7 @@
-"""Commands about networks: list them, show what their papers print, and audit it."""
+"""Commands about networks: show what their papers print, and audit it."""
 
 import shlex
+import sys
 from collections.abc import Iterator, Sequence
 from enum import Enum
 from itertools import groupby
@@ -11,7 +12,10 @@ import typer
 
 import archzoo
 from archzoo import registry
-from archzoo.cli._arguments import Name, Pattern, console, print_table
+from archzoo.cli._arguments import Pattern, complete_name, console, is_weights_file, print_table
+from archzoo.cli._listing import describe_weights
+from archzoo.cli._output import check_output, write
+from archzoo.escaping import one_line
 from archzoo.options import describe_type
 from archzoo.paper import DATA, Result
 
@@ -21,16 +25,23 @@ if TYPE_CHECKING:
 WIDE = 120  # columns of a terminal in which reasons stand beside their claims
 
 
-def list_networks(pattern: Pattern = "*") -> None:
-    """List the networks, oldest paper first."""
-    print("\n".join(archzoo.names(pattern) or [archzoo.find(pattern).name]))
+def info(
+    name: Annotated[
+        str, typer.Argument(help="A network, in any spelling, or a weights file.", autocompletion=complete_name)
+    ],
+) -> None:
+    """Show a network's paper, its options, and what is printed about it, or what a weights file holds.
 
-
-def info(name: Name) -> None:
-    """Show a network's paper, its options, and what is printed about it. Builds nothing."""
+    Builds nothing.
+    """
+    if is_weights_file(name):
+        print("\n".join(describe_weights(name)))
+        return
     entry = archzoo.find(name)
+    from rich.markup import escape
+
     out = console()
-    out.print(f"[bold]{entry.name}[/]  {'x'.join(map(str, entry.input_size))}", highlight=False)
+    out.print(f"[bold]{entry.name}[/]  {escape('x'.join(map(str, entry.input_size)))}", highlight=False)
     lines = [entry.summary, "", entry.paper.title, f"{entry.paper.authors}, {entry.paper.year}", entry.paper.link]
     lines += ["", "options:", *(f"  {line}" for line in _describe_options(entry))]
     lines += ["", *_describe_claims(entry)]
@@ -42,7 +53,7 @@ def info(name: Name) -> None:
     reason = entry.paper.without_recipe.get(entry.name, "")
     files = dict.fromkeys((entry.module, entry.module.replace("archzoo.models.", "archzoo.papers.")))
     lines += ["", f"recipe: {recipes or f'none published ({reason})'}", f"code: {', '.join(files)}"]
-    out.print("\n".join(lines), markup=False, highlight=False)
+    out.print("\n".join(map(one_line, lines)), markup=False, highlight=False)
 
 
 def _describe_options(entry: archzoo.Entry) -> Iterator[str]:
@@ -90,10 +101,11 @@ def audit(
     """Check every number that the papers print. Exits with 1 if there is a mismatch."""
     if not_countable:
         for paper, statement in registry.not_countable(pattern):
-            print(f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}")
+            sentence = f"{paper.title}, {statement.where}: {statement.printed}: {statement.why}"
+            print(one_line(sentence))
         return
+    check_output(output)
     from archzoo import auditor
-    from archzoo.cli._drawings import write
     from archzoo.report import tables
 
     results, differences = auditor.audit(pattern), auditor.differences(pattern)
@@ -110,14 +122,14 @@ def _print_audit(results: "Sequence[AuditResult]", differences: "Sequence[Differ
     from archzoo.report import tables
 
     out = console()
-    wide = out.width >= WIDE
+    wide = out.width >= WIDE and sys.stdout.isatty()
     if results:
-        print_table(tables.audit_table(results, why=wide))
+        print_table(tables.audit_table(results, why=wide), wraps=True)
         print()
     for reason in [] if wide else tables.reasons(results):
-        out.print(reason, "", sep="\n", markup=False, highlight=False)
+        out.print(one_line(reason), "", sep="\n", markup=False, highlight=False)
     if differences:
-        print_table(tables.differences_table(differences))
+        print_table(tables.differences_table(differences), wraps=sys.stdout.isatty())
         print()
     rest = len(registry.not_countable(pattern))
     command = "archzoo audit --not-countable" + ("" if pattern == "*" else f" {shlex.quote(pattern)}")

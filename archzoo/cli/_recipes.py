@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from archzoo.cli._arguments import Format, RecipeValues, complete_name, split_option
-from archzoo.errors import RecipeError
+from archzoo.cli._arguments import Format, RecipeValues, complete_name, show, split_option
+from archzoo.cli._rows import write_rows
 from archzoo.recipes import TRAINING_IMAGES, describe, draw_rates, read_changes
 from archzoo.registry import find_recipe
 
@@ -16,7 +16,7 @@ def recipe(
     changes: RecipeValues = None,
     *,
     data: Annotated[str, typer.Option(help="The dataset, for a network with several recipes.")] = "",
-    form: Annotated[Format, typer.Option("--format", help="table or json.")] = Format.table,
+    form: Annotated[Format, typer.Option("--format", help="Output format.")] = Format.table,
 ) -> None:
     """Print how a paper trained a network, and draw its learning rate."""
     published = find_recipe(name, data)
@@ -28,7 +28,7 @@ def recipe(
         texts = describe(changed)
         width = max(map(len, texts))
         for key, text in texts.items():
-            print(f"{key:>{width}}  {text}")
+            show(f"{key:>{width}}  {text}")
         print(f"\n{draw_rates(changed, TRAINING_IMAGES.get(changed.data, 50_000))}")
     else:
-        raise RecipeError(f"--format of a recipe must be table or json, not {form.value}")
+        print(write_rows(("value", "text"), list(describe(changed).items()), form), end="")

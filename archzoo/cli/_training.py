@@ -1,27 +1,33 @@
 """The commands ``train`` and ``finetune``."""
 
 import difflib
+import inspect
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from enum import Enum
+from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from archzoo import Entry, find
-from archzoo.cli._arguments import Changes, Name, log, read_options, split_option
+from archzoo.cli._arguments import Changes, Name, TrainedAs, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
-from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes
+from archzoo.processes import end_with_parent
+from archzoo.ranges import check_whole
+from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes, value_hint
+from archzoo.registry import option_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from archzoo.training import TrainResult
 
-STOPPED = 143  # the exit code of a process that SIGTERM ended
+# Options of the commands that people write as key=value.
+OF_THE_COMMAND = {"adapt_input", "data", "device", "output", "precision", "seed", "weights", "workers", "classes"}
 
 
 class Precision(str, Enum):
@@ -39,6 +45,13 @@ class OnCorrupt(str, Enum):
 
     error = "error"
     skip = "skip"
+
+
+class AdaptInput(str, Enum):
+    """How filters of the first layer become filters of another number of channels."""
+
+    sum = "sum"
+    mean = "mean"
 
 
 Data = Annotated[
@@ -77,25 +90,39 @@ Pack = Annotated[
 ShorterSide = Annotated[
     int, typer.Option(help="Encode larger images again with this shorter side, in the cache; 0 keeps them as they are.")
 ]
+Background = Annotated[str, typer.Option(help="The color below transparent pixels: white, black, #808080.")]
+ValueRange = Annotated[
+    str,
+    typer.Option(help="The values of black and white in images of more than 8 bits: 0,4095. Their type's by default."),
+]
+Tensorboard = Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")]
+AdaptInputOption = Annotated[
+    AdaptInput | None,
+    typer.Option("--adapt-input", help="Adapt the first layer of pretrained weights to other channels, by this."),
+]
 Device = Annotated[str, typer.Option(help="cpu or cuda; the GPU if there is one by default.")]
 Classes = Annotated[str, typer.Option(help="Use these classes only, by number: 0-4, or 1,3,5.")]
 
 
-def train(
-    name: Name,
-    changes: Changes = None,
+@dataclass(frozen=True)
+class Settings:
+    """What ``train`` and ``finetune`` both take: where a run is written, and on which machine and images it runs."""
+
+    output: Path | None
+    seeds: list[int]
+    nproc: int
+    config: dict[str, Any]
+    images: dict[str, Any]
+    classes: str
+
+    def run_dir(self, default: Path, seed: int) -> Path:
+        """The directory of the run with this seed: one of its own, where there are several."""
+        directory = self.output or default
+        return directory / f"seed-{seed}" if len(self.seeds) > 1 else directory
+
+
+def read_settings(
     *,
-    data: Data = "digits",
-    recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own for this data by default.")] = "",
-    weights: Annotated[
-        str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")
-    ] = "",
-    init_from: Annotated[
-        Path | None, typer.Option(help="A weights file of another network, from which some layers start.")
-    ] = None,
-    init_layers: Annotated[
-        str, typer.Option(help="These layers: names or patterns with commas between; all that fit by default.")
-    ] = "",
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -107,13 +134,75 @@ def train(
     compiled: Compile = False,
     deterministic: Deterministic = False,
     workers: Workers = 0,
-    fsdp: Annotated[bool, typer.Option("--fsdp", help="Shard the parameters over the processes.")] = False,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard too.")] = False,
+    tensorboard: Tensorboard = False,
     on_corrupt: OnCorruptOption = OnCorrupt.error,
     pack: Pack = False,
     shorter_side: ShorterSide = 0,
+    background: Background = "white",
+    value_range: ValueRange = "",
     classes: Classes = "",
     device: Device = "",
+    adapt_input: AdaptInputOption = None,
+    trained_as: TrainedAs = "",
+) -> Settings:
+    """The options that ``train`` and ``finetune`` share."""
+    config = {
+        "precision": precision.value,
+        "accumulate": accumulate,
+        "channels_last": channels_last,
+        "workers": workers,
+        "tensorboard": tensorboard,
+        "resident": resident,
+        "cuda_graph": cuda_graph,
+        "compile": compiled,
+        "deterministic": deterministic,
+    }
+    images = {
+        "on_corrupt": on_corrupt.value,
+        "pack": pack,
+        "shorter_side": shorter_side or None,
+        "background": background,
+        "value_range": read_value_range(value_range),
+        "device": device or None,
+        "adapt_input": None if adapt_input is None else adapt_input.value,
+        "trained_as": trained_as or None,
+    }
+    return Settings(output, read_seeds(seed), nproc, config, images, classes)
+
+
+def with_settings(command: "Callable[..., None]") -> "Callable[..., None]":
+    """A command with the options of ``read_settings`` in place of its argument ``settings``."""
+    own, shared = inspect.signature(command).parameters, inspect.signature(read_settings).parameters
+
+    @wraps(command)
+    def run(**given: Any) -> None:
+        settings = read_settings(**{name: given.pop(name) for name in shared})
+        command(**given, settings=settings)
+
+    kept = {name: parameter for name, parameter in own.items() if name != "settings"} | dict(shared)
+    run.__signature__ = inspect.Signature(list(kept.values()))  # type: ignore[attr-defined]  # what typer reads
+    run.__annotations__ = {name: parameter.annotation for name, parameter in kept.items()}
+    return run
+
+
+@with_settings
+def train(
+    name: Name,
+    changes: Changes = None,
+    *,
+    settings: Settings,
+    data: Data = "digits",
+    recipe: Annotated[str, typer.Option(help="A recipe by name; the network's own for this data by default.")] = "",
+    weights: Annotated[
+        str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")
+    ] = "",
+    init_from: Annotated[
+        Path | None, typer.Option(help="A weights file of another network, from which some layers start.")
+    ] = None,
+    init_layers: Annotated[
+        str, typer.Option(help="These layers: names or patterns with commas between; all that fit by default.")
+    ] = "",
+    fsdp: Annotated[bool, typer.Option("--fsdp", help="Shard the parameters over the processes.")] = False,
 ) -> None:
     """Train a network by its paper's recipe.
 
@@ -123,25 +212,10 @@ def train(
     from archzoo.training import default_run_dir, mean_and_deviation
 
     entry = find(name)
-    request = read_request(entry, changes or [], recipe, data, classes)
-    seeds = read_seeds(seed)
-    start_processes(nproc)
-    directory = output or default_run_dir(name, data)
+    request = read_request(entry, changes or [], recipe, data, settings.classes)
+    start_processes(settings.nproc)
     accuracies = []
-    for number in seeds:
-        config = training.RunConfig(
-            seed=number,
-            precision=precision.value,
-            accumulate=accumulate,
-            channels_last=channels_last,
-            workers=workers,
-            sharded=fsdp,
-            tensorboard=tensorboard,
-            resident=resident,
-            cuda_graph=cuda_graph,
-            compile=compiled,
-            deterministic=deterministic,
-        )
+    for seed in settings.seeds:
         result = run_or_exit(
             training.run,
             entry.name,
@@ -149,12 +223,9 @@ def train(
             weights=weights or None,
             init_from=init_from,
             init_layers=[pattern.strip() for pattern in init_layers.split(",") if pattern.strip()],
-            run_dir=directory / f"seed-{number}" if len(seeds) > 1 else directory,
-            config=config,
-            on_corrupt=on_corrupt.value,
-            pack=pack,
-            shorter_side=shorter_side or None,
-            device=device or None,
+            run_dir=settings.run_dir(default_run_dir(name, data), seed),
+            config=training.RunConfig(seed=seed, sharded=fsdp, **settings.config),
+            **settings.images,
             **request,
         )
         accuracies.append(result.test.top1)
@@ -162,28 +233,18 @@ def train(
         print(f"{entry.name}\ttop-1\t{mean_and_deviation(accuracies)}")
 
 
+@with_settings
 def finetune(
     name: Name,
     changes: Changes = None,
     *,
+    settings: Settings,
     weights: Annotated[str, typer.Option(help="Pretrained weights: torchvision, timm, one of their sets, or a file.")],
     data: Data,
     freeze: Annotated[bool, typer.Option("--freeze", help="Train a new classifier on frozen features.")] = False,
     head_epochs: Annotated[int, typer.Option(help="Epochs of the classifier alone, before all is trained.")] = 0,
     decay: Annotated[float, typer.Option(help="The learning rate of a stage, as a share of the next one's.")] = 1.0,
     recipe: Annotated[str, typer.Option(help="A recipe by name.")] = "fine_tuning",
-    output: Output = None,
-    seed: Annotated[int, typer.Option(help="The seed of the run.")] = 0,
-    nproc: Nproc = 1,
-    precision: PrecisionOption = Precision.float32,
-    accumulate: Accumulate = 1,
-    channels_last: ChannelsLast = None,
-    workers: Workers = 0,
-    on_corrupt: OnCorruptOption = OnCorrupt.error,
-    pack: Pack = False,
-    shorter_side: ShorterSide = 0,
-    classes: Classes = "",
-    device: Device = "",
 ) -> None:
     """Fine-tune a pretrained network, or train a classifier on frozen features.
 
@@ -191,28 +252,31 @@ def finetune(
     images.
     """
     from archzoo import training, transfer
+    from archzoo.training import default_run_dir, mean_and_deviation
     from archzoo.transfer import check_method
 
     entry = find(name)
     check_method(freeze=freeze, head_epochs=head_epochs, decay=decay)
-    request = read_request(entry, changes or [], recipe, data, classes)
-    start_processes(nproc)
-    run_or_exit(
-        transfer.run,
-        entry.name,
-        weights=weights,
-        data=data,
-        freeze=freeze,
-        head_epochs=head_epochs,
-        decay=decay,
-        run_dir=output,
-        config=training.RunConfig(seed, precision.value, accumulate, channels_last, workers),
-        on_corrupt=on_corrupt.value,
-        pack=pack,
-        shorter_side=shorter_side or None,
-        device=device or None,
-        **request,
-    )
+    request = read_request(entry, changes or [], recipe, data, settings.classes)
+    start_processes(settings.nproc)
+    accuracies = []
+    for seed in settings.seeds:
+        result = run_or_exit(
+            transfer.run,
+            entry.name,
+            weights=weights,
+            data=data,
+            freeze=freeze,
+            head_epochs=head_epochs,
+            decay=decay,
+            run_dir=settings.run_dir(default_run_dir(name, data, "-frozen" if freeze else "-tuned"), seed),
+            config=training.RunConfig(seed=seed, **settings.config),
+            **settings.images,
+            **request,
+        )
+        accuracies.append(result.test.top1)
+    if len(accuracies) > 1 and is_main_process():
+        print(f"{entry.name}\ttop-1\t{mean_and_deviation(accuracies)}")
 
 
 def read_request(entry: Entry, changes: list[str], recipe: str, data: str, classes: str) -> dict[str, Any]:
@@ -228,14 +292,25 @@ def read_request(entry: Entry, changes: list[str], recipe: str, data: str, class
     }
 
 
+def read_value_range(text: str) -> tuple[float, float] | None:
+    """Two numbers with a comma between; None of an empty text. Raises ArchzooError for anything else."""
+    try:
+        low, high = (float(part) for part in text.split(",")) if text else (0.0, 0.0)
+    except ValueError:
+        raise ArchzooError(
+            f"--value-range must be two numbers with a comma between, such as 0,4095, not {text}"
+        ) from None
+    return (low, high) if text else None
+
+
 def run_or_exit(run: "Callable[..., TrainResult]", *args: Any, **kwargs: Any) -> "TrainResult":
-    """Run, or exit as a stopped process where SIGTERM stopped the run."""
+    """Run, or exit as a process that the signal has ended, where one stopped the run."""
     try:
         return run(*args, **kwargs, log=log)
     except Stopped as stop:
         if is_main_process():
             log(str(stop))
-        raise typer.Exit(STOPPED) from stop
+        raise typer.Exit(128 + stop.signal) from stop
 
 
 def is_main_process() -> bool:
@@ -244,23 +319,15 @@ def is_main_process() -> bool:
 
 
 def start_processes(nproc: int) -> None:
-    """Replace this process by torchrun if several processes are asked for, and this is not one of them."""
-    if nproc < 1:
-        raise ArchzooError(f"--nproc must be at least 1, not {nproc}")
-    if nproc > 1 and "TORCHELASTIC_RUN_ID" not in os.environ:
-        from archzoo.training import launch
+    """Run the command in several processes if that is asked for, and this is not one of them."""
+    from archzoo.training import is_launched, launch
 
-        launch(nproc, list(_without_nproc(sys.argv[1:])))
-
-
-def _without_nproc(arguments: Sequence[str]) -> Iterator[str]:
-    """The arguments for each process: torchrun would take --nproc for an abbreviation of its own option."""
-    rest = iter(arguments)
-    for argument in rest:
-        if argument == "--nproc":
-            next(rest)
-        elif not argument.startswith("--nproc="):
-            yield argument
+    if is_launched():
+        end_with_parent()
+        return
+    check_whole("--nproc", nproc, 1, max(64, os.cpu_count() or 1))
+    if nproc > 1:
+        launch(nproc, sys.argv[1:])
 
 
 def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -273,19 +340,33 @@ def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[
     values = [field.name for field in fields(Recipe)] + list(defaults_of(optimizer))
     for key in pairs:
         if key not in entry.options and key not in values:
-            near = difflib.get_close_matches(key, [*entry.options, *values], n=1)
-            hint = f": did you mean {near[0]!r}?" if near else f"; the network's options are {', '.join(entry.options)}"
+            hint = _hint(key, entry, values) or f"; the network's options are {', '.join(entry.options)}"
             raise BadOption(f"neither {entry.name} nor recipe {recipe.name} has {key!r}{hint}")
     options = [f"{key}={text}" for key, text in pairs.items() if key in entry.options]
     return options, {key: text for key, text in pairs.items() if key not in entry.options}
 
 
+def _hint(key: str, entry: Entry, values: Sequence[str]) -> str:
+    """What is meant by a key that neither the network nor the recipe has: what others call so comes first."""
+    if value := value_hint(key, values, cutoff=1):
+        return f": did you mean {value!r}?"
+    if key.replace("-", "_") in OF_THE_COMMAND:
+        return f": write --{key.replace('_', '-')}"
+    if option := option_hint(key, entry.options, cutoff=1):
+        return option
+    near = difflib.get_close_matches(key, [*entry.options, *values], n=1)
+    return f": did you mean {near[0]!r}?" if near else ""
+
+
 def read_seeds(text: str) -> list[int]:
     """Numbers with commas between. Raises ArchzooError for anything else."""
     try:
-        return [int(seed) for seed in text.split(",")]
+        seeds = [int(seed) for seed in text.split(",")]
     except ValueError as error:
         raise ArchzooError(f"--seed must be a number, or several with commas between, not {text!r}") from error
+    if len(set(seeds)) < len(seeds):
+        raise ArchzooError(f"--seed must be different numbers, not {text!r}: two runs of one seed are one run")
+    return seeds
 
 
 def read_classes(text: str) -> list[int]:

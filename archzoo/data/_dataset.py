@@ -28,6 +28,7 @@ class ImageSet:
         classes: The names of the classes.
         channels: The number of channels.
         file: The file that ``pixels`` is mapped from, or None.
+        notes: What was decided as the images were read, and what was left out, in words.
     """
 
     name: str
@@ -38,6 +39,7 @@ class ImageSet:
     classes: tuple[str, ...]
     channels: int
     file: Path | None = None
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_tensor(cls, name: str, images: Tensor, labels: Tensor, classes: Sequence[str]) -> "ImageSet":
@@ -81,7 +83,8 @@ class ImageSet:
         return self
 
     def take(self, indices: Tensor) -> Images:
-        """The images at these indices, as bytes."""
+        """The images at these indices, as bytes. Raises DataError where the file they are mapped from is cut off."""
+        self.check_file()  # else reading beyond its end would kill the process
         if self._rows is not None and self.size is not None:
             rows = self._rows[self.offsets[indices] // self._rows.shape[1]]
             return rows.view(-1, *self.size, self.channels).permute(0, 3, 1, 2)
@@ -128,7 +131,10 @@ class ImageSet:
     def check_file(self) -> None:
         """Raise DataError where the file that the images are mapped from was deleted or truncated."""
         if self.file is not None and (not self.file.is_file() or self.file.stat().st_size < len(self.pixels)):
-            raise DataError(f"the images of {self.name} are gone: {self.file} was deleted or truncated")
+            raise DataError(
+                f"the images of {self.name} are gone: {self.file} was deleted or truncated; delete the folder that it "
+                f"is in, and rerun the command to decode them again and resume"
+            )
 
     def digest(self) -> str:
         """Sixteen hex digits that change with the images, their order, sizes and classes, and the names.

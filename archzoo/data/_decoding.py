@@ -14,7 +14,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archzoo.data._reading import load_pillow, read_pixels, to_tensor
+from archzoo.data._conversion import Conversion
+from archzoo.data._formats import load_pillow
+from archzoo.data._reading import read_pixels, to_tensor
 from archzoo.data._resizing import resize
 from archzoo.data._views import View, ViewOf
 
@@ -28,14 +30,15 @@ ORIENTATION_MARKS = (b"Exif", b"tiff:Orientation")
 ORIENTATION = 0x0112
 
 
-def decode(data: bytes, channels: int, view_of: ViewOf | None = None) -> Tensor:
+def decode(data: bytes, conversion: Conversion, view_of: ViewOf | None = None) -> Tensor:
     """An encoded image as bytes (C, H, W): the whole, or the view of it, cropped and resized.
 
-    Raises MissingDependency without Pillow, and whatever Pillow raises for a corrupt image.
+    Raises MissingDependency without Pillow, ValueRangeError as ``convert`` does, and whatever Pillow raises for a
+    corrupt image.
     """
-    jpeg = open_jpeg(data, channels)
+    jpeg = open_jpeg(data, conversion.channels)
     if jpeg is None:
-        image = read_pixels(io.BytesIO(data), channels).permute(2, 0, 1)
+        image = read_pixels(io.BytesIO(data), conversion).permute(2, 0, 1)
         return image if view_of is None else _crop(image, view_of(*image.shape[1:]))
     if view_of is None:
         return jpeg.decode(1).permute(2, 0, 1)

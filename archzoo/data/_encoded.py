@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from archzoo.data._augmentation import Pipeline
+from archzoo.data._conversion import Conversion
 from archzoo.data._dataset import ImageSet
 from archzoo.data._decoding import decode
 from archzoo.data._files import CHANGED, EncodedImages, read, spread
 from archzoo.data._images import Images
-from archzoo.data._reading import OnCorrupt, check_channels, read_or_skip
+from archzoo.data._reading import OnCorrupt, read_or_skip
 from archzoo.data._views import ViewOf, views_of
 from archzoo.errors import DataError
 
@@ -25,10 +26,12 @@ class EncodedImageSet(ImageSet):
 
     Attributes:
         source: Where their bytes come from.
+        conversion: How they become bytes.
         on_corrupt: Whether a corrupt image raises DataError, or is left out of the batch that it is in.
     """
 
     source: EncodedImages
+    conversion: Conversion
     on_corrupt: OnCorrupt = "error"
 
     @classmethod
@@ -38,14 +41,16 @@ class EncodedImageSet(ImageSet):
         source: EncodedImages,
         labels: Tensor,
         classes: tuple[str, ...],
-        channels: int,
+        conversion: Conversion,
         on_corrupt: OnCorrupt,
     ) -> "EncodedImageSet":
-        """All images of a source. Raises DataError unless there are 1 or 3 channels."""
-        check_channels(channels)
+        """All images of a source."""
         pixels, sizes = torch.empty(0, dtype=torch.uint8), torch.empty(0, 2, dtype=torch.long)
         numbers = torch.arange(len(labels))
-        return cls(name, pixels, numbers, sizes, labels, classes, channels, source=source, on_corrupt=on_corrupt)
+        places = (pixels, numbers, sizes, labels)
+        return cls(
+            name, *places, classes, conversion.channels, source=source, conversion=conversion, on_corrupt=on_corrupt
+        )
 
     @property
     def is_encoded(self) -> bool:
@@ -90,7 +95,7 @@ class EncodedImageSet(ImageSet):
         data = self.source.find(number)
         if data is None:
             raise OSError(f"it {CHANGED}")
-        return decode(data, self.channels, view_of)
+        return decode(data, self.conversion, view_of)
 
     def readable(self) -> "EncodedImageSet":
         if self.on_corrupt == "error":
@@ -109,7 +114,9 @@ class EncodedImageSet(ImageSet):
 
         The bytes of 64 images are part of it, so that a copy of the images elsewhere has the same digest.
         """
-        digest = hashlib.sha256(f"{self.name} {self.classes} {self.channels}".encode())
+        plain = Conversion(self.channels)
+        conversion = "" if self.conversion == plain else f" {self.conversion}"
+        digest = hashlib.sha256(f"{self.name} {self.classes} {self.channels}{conversion}".encode())
         names = self.source.names
         for tensor in (names.text, names.ends, self.source.lengths, self.offsets, self.labels):
             digest.update(tensor.contiguous().numpy().tobytes())

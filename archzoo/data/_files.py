@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,12 +119,14 @@ class PackedFile:
         names: What the images were called where they came from.
         offsets: Where each begins, (N,).
         lengths: The bytes of each, (N,).
+        checksums: The CRC-32 of each, (N,).
     """
 
     path: Path
     names: Names
     offsets: Tensor
     lengths: Tensor
+    checksums: Tensor
 
     def name(self, number: int) -> str:
         return self.names[number]
@@ -132,7 +135,13 @@ class PackedFile:
         self.check()
         with open(self.path, "rb", buffering=0) as file:
             file.seek(int(self.offsets[number]))
-            return file.read(int(self.lengths[number]))
+            data = file.read(int(self.lengths[number]))
+        if zlib.crc32(data) != int(self.checksums[number]):
+            raise DataError(
+                f"{self.path} was changed at {self.names[number]}: delete the folder that it is in, and rerun the "
+                f"command to pack the images again and resume"
+            )
+        return data
 
     def check(self) -> None:
         end = int(self.offsets[-1] + self.lengths[-1])

@@ -1,6 +1,9 @@
 """Folders of image files in torchvision's layout: one folder per class."""
 
-from collections.abc import Iterator
+import os
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -8,116 +11,119 @@ from archzoo.data._cache import DecodedImage, cached
 from archzoo.data._dataset import ImageSet
 from archzoo.data._encoded import EncodedImageSet
 from archzoo.data._files import read
+from archzoo.data._formats import load_pillow
+from archzoo.data._layout import find_layout
 from archzoo.data._packing import EncodedImage, packed
-from archzoo.data._reading import OnCorrupt, load_pillow, read_or_skip, read_pixels
+from archzoo.data._parts import check_parts, numbered_by
+from archzoo.data._reading import Reading, read_or_skip, read_pixels
 from archzoo.data._scanning import Scan, scan_classes, scan_images
 from archzoo.data._small import load_small
-from archzoo.data._splits import Splits, split
-from archzoo.errors import DataError
+from archzoo.data._splits import Splits, split_by_class, warn_of_missing_classes
+from archzoo.data._survey import Survey, survey_files
 
 TEST_SHARE, TEST_SEED = 0.2, 0  # of a folder of classes alone
 
 
-def load_folder(
-    root: Path,
-    channels: int = 3,
-    on_corrupt: OnCorrupt = "error",
-    validation: float = 0.1,
-    seed: int = 0,
-    *,
-    pack: bool = False,
-    shorter_side: int | None = None,
-) -> Splits:
-    """Load root/class/image, or root/train/class/image with val (or valid) or test beside train.
+def load_folder(root: Path, reading: Reading, validation: float, seed: int) -> Splits:
+    """Load root/class/image, or root/train/class/image with folders of validation or test images beside train.
 
-    With train, val and test, all are used as named. With train and one of the others, that one is the test set, and a
-    share of train is set aside for validation. With classes alone, a fifth is the test set. ``pack`` and
-    ``shorter_side`` are those of ``archzoo.data.load``. Raises DataError where the folder has another layout.
+    The folders of splits have any usual name (``_split_names``). With all three, they are used as named. With
+    training images and one of the others, that one is the test set, and a share of each class is set aside for
+    validation. With classes alone, a fifth of each is the test set. Warns of classes that a part lacks.
+
+    Raises DataError where the folder has another layout, one class only, or a test class that is not trained.
     """
-    read_part = partial(
-        read_class_folders, channels=channels, on_corrupt=on_corrupt, pack=pack, shorter_side=shorter_side
-    )
-    parts = _parts(root)
-    if not parts:
-        images = read_part(root)
-        halves = split(images, images, TEST_SHARE, TEST_SEED)
-        return split(halves.train, halves.validation, validation, seed)
-    if "train" not in parts or len(parts) == 1:
-        missing = "train" if "train" not in parts else "val or test"
-        raise DataError(f"{root} has {', '.join(parts)} but no {missing}: add it, or leave only folders of classes")
-    sets = {name: read_part(part) for name, part in parts.items()}
-    _check_classes(sets, parts)
+    layout = find_layout(root)
+    scans = {role: scan_classes(part) for role, part in (layout.parts or {"train": layout.root}).items()}
+    notes = (*layout.notes, *check_parts(scans))
+    survey = _survey(layout.root, scans, reading)
+    reading = replace(reading, conversion=survey.conversion)
+    sets = {role: _read_or_pack(numbered_by(scan, scans["train"].classes), reading) for role, scan in scans.items()}
+    notes = (*notes, *survey.notes)
+    splits = _split({role: replace(images, notes=notes) for role, images in sets.items()}, validation, seed)
+    warn_of_missing_classes(splits)
+    return splits
+
+
+def _survey(root: Path, scans: Mapping[str, Scan], reading: Reading) -> Survey:
+    survey = survey_files(root.resolve().name, [scan.files for scan in scans.values()], reading.conversion)
+    if survey.warning:
+        warnings.warn(survey.warning, stacklevel=3)
+    return survey
+
+
+def _split(sets: Mapping[str, ImageSet], validation: float, seed: int) -> Splits:
+    train = sets["train"]
     if len(sets) == 3:
-        return Splits(sets["train"], sets["val"], sets["test"])
-    return split(sets["train"], sets["test"] if "test" in sets else sets["val"], validation, seed)
+        return Splits(train, sets["val"], sets["test"])
+    if len(sets) == 2:
+        return split_by_class(train, sets["test"] if "test" in sets else sets["val"], validation, seed)
+    halves = split_by_class(train, train, TEST_SHARE, TEST_SEED, fewest=1)
+    return split_by_class(halves.train, halves.validation, validation, seed)
 
 
-def _parts(root: Path) -> dict[str, Path]:
-    """The folders of the splits by name."""
-    parts = {name: root / name for name in ("train", "val", "test") if (root / name).is_dir()}
-    return parts | ({"val": root / "valid"} if (root / "valid").is_dir() else {})
-
-
-def _check_classes(sets: dict[str, ImageSet], parts: dict[str, Path]) -> None:
-    for name, images in sets.items():
-        different = sorted(set(images.classes) ^ set(sets["train"].classes))
-        if different:
-            raise DataError(f"{parts[name]} and {parts['train']} differ in their classes: {', '.join(different)}")
-
-
-def read_class_folders(
-    root: Path, channels: int, on_corrupt: OnCorrupt, *, pack: bool = False, shorter_side: int | None = None
-) -> ImageSet:
+def read_class_folders(root: Path, reading: Reading) -> ImageSet:
     """The images of root/class/image, which stay encoded unless all have one small size.
 
     Raises DataError where there are no class folders, one has no image, or a small image is corrupt.
     """
-    scan = scan_classes(root)
-    images = _read(root, scan, channels, on_corrupt)
-    if not images.is_encoded or (not pack and shorter_side is None):
+    return _read_or_pack(scan_classes(root), reading)
+
+
+def read_images(root: Path, reading: Reading) -> ImageSet:
+    """All images in a folder and the folders inside it, as one class of the folder's name.
+
+    They stay encoded unless all have one small size. Raises DataError where there is none, or a small one is corrupt.
+    """
+    scan = scan_images(root)
+    survey = _survey(root, {"": scan}, reading)
+    images = _read(scan, replace(reading, conversion=survey.conversion), layout="one class ")
+    return replace(images, notes=(*scan.notes, *survey.notes))
+
+
+def _read_or_pack(scan: Scan, reading: Reading) -> ImageSet:
+    images = _read(scan, reading)
+    if not images.is_encoded or (not reading.pack and reading.shorter_side is None):
         return images
 
     def encoded() -> Iterator[EncodedImage]:
         for number, label in enumerate(scan.labels.tolist()):
             yield EncodedImage(read(scan.files, number), label, scan.files.name(number))
 
-    key = f"{root.resolve()} {_stamps(root, scan)}"
-    return packed(images.name, key, scan.classes, channels, encoded, shorter_side=shorter_side, on_corrupt=on_corrupt)
+    conversion, shorter_side = reading.conversion, reading.shorter_side
+    key = f"{_key(scan)} {conversion if shorter_side is not None else ''}"
+    return packed(
+        images.name, key, scan.classes, conversion, encoded, shorter_side=shorter_side, on_corrupt=reading.on_corrupt
+    )
 
 
-def read_images(root: Path, channels: int, on_corrupt: OnCorrupt) -> ImageSet:
-    """All images in a folder and the folders inside it, as one class of the folder's name.
-
-    They stay encoded unless all have one small size. Raises DataError where there is none, or a small one is corrupt.
-    """
-    return _read(root, scan_images(root), channels, on_corrupt, layout="one class ")
-
-
-def _read(root: Path, scan: Scan, channels: int, on_corrupt: OnCorrupt, layout: str = "") -> ImageSet:
+def _read(scan: Scan, reading: Reading, layout: str = "") -> ImageSet:
     """The images of a scan. ``layout`` tells two readings of the same files apart."""
     load_pillow()
-    name = root.resolve().name
+    name, conversion, on_corrupt = scan.files.root.resolve().name, reading.conversion, reading.on_corrupt
     small = load_small(
         name,
-        lambda: f"{layout}{root.resolve()} {channels} {on_corrupt} {_stamps(root, scan)}",
+        lambda: f"{layout}{conversion} {on_corrupt} {_key(scan)}",
         len(scan.labels),
         partial(read, scan.files),
-        lambda key: cached(name, key, scan.classes, channels, partial(_decode, scan, channels, on_corrupt)),
+        lambda key: cached(name, key, scan.classes, conversion.channels, partial(_decode, scan, reading)),
     )
     if small is not None:
         return small
-    return EncodedImageSet.of(name, scan.files, scan.labels, scan.classes, channels, on_corrupt)
+    return EncodedImageSet.of(name, scan.files, scan.labels, scan.classes, conversion, on_corrupt)
 
 
-def _stamps(root: Path, scan: Scan) -> list[tuple[str, int, int]]:
-    """The path, size and time of each file."""
-    paths = (str(root / scan.files.names[number]) for number in range(len(scan.labels)))
-    return list(zip(paths, scan.files.lengths.tolist(), scan.files.times.tolist(), strict=True))
+def _key(scan: Scan) -> str:
+    """The folder, its classes as they are numbered, and the path, size and time of each file."""
+    root, files = scan.files.root, scan.files
+    paths = (os.path.join(root, files.names[number]) for number in range(len(scan.labels)))
+    stamps = list(zip(paths, files.lengths.tolist(), files.times.tolist(), strict=True))
+    return f"{root.resolve()} {scan.classes} {stamps}"
 
 
-def _decode(scan: Scan, channels: int, on_corrupt: OnCorrupt) -> Iterator[DecodedImage]:
+def _decode(scan: Scan, reading: Reading) -> Iterator[DecodedImage]:
     for number, label in enumerate(scan.labels.tolist()):
         path = Path(scan.files.name(number))
-        pixels = read_or_skip(partial(read_pixels, path, channels), str(path), on_corrupt)
+        pixels = read_or_skip(partial(read_pixels, path, reading.conversion), str(path), reading.on_corrupt)
         if pixels is not None:
             yield DecodedImage(pixels, label)

@@ -8,11 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from archzoo.data._cache import DecodedImage, cached, load_cached
+from archzoo.data._conversion import Conversion
 from archzoo.data._dataset import ImageSet
+from archzoo.data._encoded import EncodedImageSet
+from archzoo.data._files import read
 from archzoo.data._packing import EncodedImage, load_packed, packed
-from archzoo.data._reading import OnCorrupt, read_or_skip, read_pixels
+from archzoo.data._reading import Reading, read_or_skip, read_pixels
 from archzoo.data._small import load_small
+from archzoo.data._survey import survey
 from archzoo.errors import DataError, MissingDependency
+
+DEFAULT = Reading()
 
 
 @dataclass(frozen=True)
@@ -49,49 +55,65 @@ HUB: Mapping[str, HubDataset] = {
 }
 
 
-def load_hub(
-    dataset: HubDataset, name: str, on_corrupt: OnCorrupt = "error", shorter_side: int | None = None
-) -> tuple[ImageSet, ImageSet]:
+def load_hub(dataset: HubDataset, name: str, reading: Reading = DEFAULT) -> tuple[ImageSet, ImageSet]:
     """The training and test images of a dataset of the hub.
 
     Images of one small size are decoded once, into the cache. Others stay encoded: their bytes are packed into one file
-    there, those of a larger shorter side than ``shorter_side`` encoded again. The hub is asked only for what is not
+    there, those of a larger shorter side than that of ``reading`` encoded again. The hub is asked only for what is not
     there. Raises MissingDependency without ``datasets``, and DataError where the dataset cannot be downloaded, or an
     image that is decoded is corrupt.
     """
-    if shorter_side is not None:
-        dataset = replace(dataset, shorter_side=shorter_side)
-    train = _load_split(dataset, name, dataset.train, on_corrupt)
-    return train, _load_split(dataset, name, (dataset.test,), on_corrupt)
+    conversion = replace(reading.conversion, channels=dataset.channels)
+    reading = replace(reading, conversion=conversion, shorter_side=reading.shorter_side or dataset.shorter_side)
+    dataset = replace(dataset, shorter_side=reading.shorter_side)
+    return _load_split(dataset, name, dataset.train, reading), _load_split(dataset, name, (dataset.test,), reading)
 
 
-def _load_split(dataset: HubDataset, name: str, splits: Sequence[str], on_corrupt: OnCorrupt) -> ImageSet:
+def _load_split(dataset: HubDataset, name: str, splits: Sequence[str], reading: Reading) -> ImageSet:
     split = "+".join(splits)
-    decoded_key, packed_key = f"{dataset} {split} {on_corrupt}", f"{dataset} {split}"
-    side, channels = dataset.shorter_side, dataset.channels
+    on_corrupt, conversion, side = reading.on_corrupt, reading.conversion, reading.shorter_side
+    converted = _conversion_in_key(dataset, conversion)
+    decoded_key = f"{dataset} {split} {on_corrupt}{converted}"
+    packed_key = f"{dataset} {split}{'' if side is None else converted}"
     images = load_cached(name, decoded_key)
-    images = images or load_packed(name, packed_key, channels, shorter_side=side, on_corrupt=on_corrupt)
     if images is not None:
         return images
-    rows = _Rows(dataset, name, split, on_corrupt)
+    kept = load_packed(name, packed_key, conversion, shorter_side=side, on_corrupt=on_corrupt)
+    if kept is not None:
+        return _with_notes(kept)
+    rows = _Rows(dataset, name, split, reading)
     small = load_small(
         name,
         lambda: decoded_key,
         len(rows),
         rows.read,
-        lambda key: cached(name, key, rows.classes, channels, rows.decoded),
+        lambda key: cached(name, key, rows.classes, conversion.channels, rows.decoded, rows.notes()),
     )
     if small is not None:
         return small
     classes, encoded = rows.classes, rows.encoded
-    return packed(name, packed_key, classes, channels, encoded, shorter_side=side, on_corrupt=on_corrupt)
+    images = packed(name, packed_key, classes, conversion, encoded, shorter_side=side, on_corrupt=on_corrupt)
+    return _with_notes(images)
+
+
+def _conversion_in_key(dataset: HubDataset, conversion: Conversion) -> str:
+    """The conversion, where it may change an image: those of the named datasets have 8 bits and no transparency."""
+    is_named = dataset.path in {known.path for known in HUB.values()}
+    return "" if is_named and conversion == Conversion(dataset.channels) else f" {conversion}"
+
+
+def _with_notes(images: EncodedImageSet) -> EncodedImageSet:
+    def open_image(number: int) -> io.BytesIO:
+        return io.BytesIO(read(images.source, number))
+
+    return replace(images, notes=survey(images.name, len(images), open_image, images.conversion).notes)
 
 
 class _Rows:
     """The encoded images of a split, and their classes."""
 
-    def __init__(self, dataset: HubDataset, name: str, split: str, on_corrupt: OnCorrupt) -> None:
-        self.dataset, self.on_corrupt = dataset, on_corrupt
+    def __init__(self, dataset: HubDataset, name: str, split: str, reading: Reading) -> None:
+        self.dataset, self.reading = dataset, reading
         self.title = f"{name}'s {split}"
         self.rows = _load_rows(dataset, name, split)
         label = self.rows.features[dataset.label]
@@ -105,6 +127,12 @@ class _Rows:
         """The bytes of one image."""
         return _read(self.rows[number][self.dataset.image])
 
+    def notes(self) -> tuple[str, ...]:
+        """What happens to the images as they are decoded, in words."""
+        return survey(
+            self.title, len(self), lambda number: io.BytesIO(self.read(number)), self.reading.conversion
+        ).notes
+
     def encoded(self) -> Iterator[EncodedImage]:
         """All images as they are."""
         for number, row in enumerate(self.rows):
@@ -114,8 +142,10 @@ class _Rows:
     def decoded(self) -> Iterator[DecodedImage]:
         """All images decoded."""
         for image in self.encoded():
-            read = partial(read_pixels, io.BytesIO(image.data), self.dataset.channels, self.dataset.shorter_side)
-            pixels = read_or_skip(read, image.name, self.on_corrupt)
+            data, conversion = io.BytesIO(image.data), self.reading.conversion
+            pixels = read_or_skip(
+                partial(read_pixels, data, conversion, self.reading.shorter_side), image.name, self.reading.on_corrupt
+            )
             if pixels is not None:
                 yield DecodedImage(pixels, image.label)
 

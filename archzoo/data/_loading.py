@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset
 from archzoo.data._augmentation import Pipeline, derive_seed
 from archzoo.data._dataset import ImageSet
 from archzoo.data._images import Images, stack
+from archzoo.data._workers import begin_worker, watched_workers
 from archzoo.errors import DataError
 
 
@@ -109,8 +110,16 @@ def load_batches(
     if epoch.images.pixels.device.type != "cpu":  # prepared there, in this process: a forked one cannot use CUDA
         yield from map(epoch.__getitem__, steps)
         return
-    batches = DataLoader(epoch, batch_size=None, sampler=steps, num_workers=workers, pin_memory=_pins(device))
-    yield from batches if device is None else copy_ahead(batches, device)
+    batches = DataLoader(
+        epoch,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        pin_memory=_pins(device),
+        worker_init_fn=begin_worker,
+    )
+    with watched_workers():
+        yield from batches if device is None else copy_ahead(batches, device)
 
 
 def _pins(device: torch.device | None) -> bool:
@@ -165,7 +174,11 @@ def load_crops(
     """
     if workers and images.is_encoded:
         dataset = _CropsOfParts(images, parts, crops)
-        yield from DataLoader(dataset, batch_size=None, sampler=range(len(parts)), num_workers=workers)
+        loader = DataLoader(
+            dataset, batch_size=None, sampler=range(len(parts)), num_workers=workers, worker_init_fn=begin_worker
+        )
+        with watched_workers():
+            yield from loader
     else:
         for part in parts:
             yield take_crops(images, part, crops)

@@ -5,9 +5,12 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from archzoo.data._conversion import Conversion
 from archzoo.data._dataset import ImageSet
 from archzoo.data._folders import read_images
-from archzoo.data._reading import IMAGE_SUFFIXES
+from archzoo.data._formats import load_pillow
+from archzoo.data._layout import read_content
+from archzoo.data._reading import Reading, read_pixels
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import load
 from archzoo.errors import MissingDependency
@@ -30,9 +33,23 @@ def load_pictures(source: str | Path, *, side: int = 224) -> ImageSet:
     folder = Path(source)
     if str(source) == "photographs":
         return load_photographs(side)
-    if folder.is_dir() and any(path.suffix.lower() in IMAGE_SUFFIXES for path in folder.iterdir()):
-        return read_images(folder, channels=3, on_corrupt="error")
+    if folder.is_dir() and read_content(folder).images:
+        return read_images(folder, Reading())
     return load(source, side=side).train
+
+
+def read_picture(path: Path, channels: int) -> Tensor:
+    """A picture as bytes (C, h, w).
+
+    Raises MissingDependency, ValueRangeError, and whatever Pillow raises for a corrupt one.
+    """
+    return read_pixels(path, Conversion(channels)).permute(2, 0, 1)
+
+
+def has_colors(path: Path) -> bool:
+    """Whether a picture is in color, by its header."""
+    with load_pillow().open(path) as image:
+        return image.mode not in ("1", "L", "LA", "La", "I", "F") and not image.mode.startswith("I;")
 
 
 def load_photographs(side: int = 224) -> ImageSet:

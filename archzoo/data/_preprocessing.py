@@ -100,7 +100,7 @@ def prepare(
     frame: tuple[Step, ...] = (_resize_for_tests(transforms, side),) if draws_size else transforms[:fixed]
     if fitted is None:
         fitted = fit(preprocessing, images, Pipeline((*frame, CenterCrop(side)) if draws_size else frame), constants)
-    normalize, last = _normalization(preprocessing, fitted)
+    normalize, last = normalization(preprocessing, fitted)
     if is_by_pixel(preprocessing) and not draws_size:
         train = (*frame, normalize, *transforms[fixed:], *last)
         return Prepared(side, Pipeline(train), Pipeline((*frame, normalize)), Pipeline(last), fitted)
@@ -139,7 +139,7 @@ def _fit_to_side(images: ImageSet, side: int) -> tuple[Step, ...]:
     return Resize(side), CenterCrop(side)
 
 
-def _normalization(preprocessing: Preprocessing, fitted: Fitted) -> tuple[Step, tuple[Step, ...]]:
+def normalization(preprocessing: Preprocessing, fitted: Fitted) -> tuple[Step, tuple[Step, ...]]:
     """The normalization, and what comes last: SubtractMean and Bytes give values on the scale of 0 to 255."""
     if isinstance(preprocessing, ZCAWhitening):
         return steps.ZCAWhitening(fitted["mean"], fitted["matrix"], preprocessing.contrast), ()

@@ -1,43 +1,64 @@
-"""Reading image files: which suffixes, how an image becomes a tensor, and what happens to corrupt ones."""
+"""Reading image files: how an image becomes a tensor, and what happens to corrupt ones."""
 
+import io
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor
 
-from archzoo.errors import DataError, MissingDependency
+from archzoo.data._conversion import Conversion, convert, depth_of
+from archzoo.data._formats import load_pillow
+from archzoo.errors import DataError, MissingDependency, ValueRangeError
 
 T = TypeVar("T")
 OnCorrupt = Literal["error", "skip"]
-# The suffixes of files that are read as images.
-IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-_MODES = {1: "L", 3: "RGB"}
+PLAIN = Conversion()
 
 
-def read_pixels(source: Any, channels: int, shorter_side: int | None = None) -> Tensor:
+@dataclass(frozen=True)
+class Reading:
+    """How the images of a dataset are read: ``pack`` and ``shorter_side`` are those of ``archzoo.data.load``."""
+
+    conversion: Conversion = PLAIN
+    on_corrupt: OnCorrupt = "error"
+    pack: bool = False
+    shorter_side: int | None = None
+
+
+def read_pixels(source: Any, conversion: Conversion, shorter_side: int | None = None) -> Tensor:
     """An image, given as a path, an open file or a Pillow image, as bytes (height, width, channels).
 
     The orientation of its EXIF data is applied. An image with a shorter side of more than ``shorter_side`` pixels is
-    resized to it. Raises MissingDependency without Pillow, and whatever Pillow raises for a corrupt file.
+    resized to it. Raises MissingDependency without Pillow, ValueRangeError as ``convert`` does, and whatever Pillow
+    raises for a corrupt file.
     """
-    image = open_upright(source, channels)
+    image = open_upright(source, conversion)
     shorter = min(image.size)
     if shorter_side is not None and shorter > shorter_side:
         size = tuple(max(round(length * shorter_side / shorter), 1) for length in image.size)
         image = image.resize(size, load_pillow().Resampling.BILINEAR)
-    return to_tensor(image, channels)
+    return to_tensor(image, conversion.channels)
 
 
-def read_image(path: Path, size: tuple[int, int, int]) -> Tensor:
+def read_image(
+    path: Path,
+    size: tuple[int, int, int],
+    *,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
+) -> Tensor:
     """An image file as floats from 0 to 1 of this size (C, H, W): the largest centered part of these proportions.
 
-    Raises MissingDependency without Pillow, and whatever Pillow raises for a corrupt file.
+    ``background`` and ``value_range`` are those of ``archzoo.data.load``; an image of 32-bit integers or floating point
+    needs a range. Raises MissingDependency without Pillow, DataError where that range is missing, and whatever Pillow
+    raises for a corrupt file.
     """
     channels, height, width = size
-    image = open_upright(path, channels)
+    image = open_upright(path, Conversion(channels, background, value_range))
     from PIL import ImageOps
 
     fitted = ImageOps.fit(image, (width, height), load_pillow().Resampling.BILINEAR)
@@ -48,6 +69,8 @@ def read_or_skip(read: Callable[[], T], name: str | Callable[[], str], on_corrup
     """What ``read`` returns. Where it fails, raise DataError with the name, or with "skip" warn and return None."""
     try:
         return read()
+    except ValueRangeError as error:
+        raise DataError(f"{name if isinstance(name, str) else name()} {error}") from error
     except (DataError, MissingDependency):
         raise
     except Exception as error:  # Pillow's readers raise nearly anything for a corrupt file
@@ -58,33 +81,22 @@ def read_or_skip(read: Callable[[], T], name: str | Callable[[], str], on_corrup
         return None
 
 
-def load_pillow() -> Any:
-    """Pillow's module Image. Raises MissingDependency where it is not installed."""
-    try:
-        from PIL import Image
-    except ImportError as error:
-        raise MissingDependency(
-            "reading images needs Pillow, which is not installed: pip install 'archzoo[images]'"
-        ) from error
-    return Image
+def open_upright(source: Any, conversion: Conversion) -> Any:
+    """A Pillow image of a path, an open file or another one, upright, in the mode L or RGB."""
+    if isinstance(source, load_pillow().Image):
+        return _upright(source, conversion)
+    # By a path, Pillow 13 maps a TIFF into memory with the size that it has when upright, and mixes up its rows.
+    if isinstance(source, Path):
+        source = io.BytesIO(source.read_bytes())
+    with load_pillow().open(source) as image:
+        return _upright(image, conversion)
 
 
-def check_channels(channels: int) -> None:
-    """Raise DataError unless there are 1 or 3."""
-    if channels not in _MODES:
-        raise DataError(f"images are read with 1 or 3 channels, not {channels}")
-
-
-def open_upright(source: Any, channels: int) -> Any:
-    """A Pillow image of a path, an open file or another one, upright and of this number of channels."""
-    module = load_pillow()
+def _upright(image: Any, conversion: Conversion) -> Any:
     from PIL import ImageOps
 
-    check_channels(channels)
-    if isinstance(source, module.Image):
-        return ImageOps.exif_transpose(source).convert(_MODES[channels])
-    with module.open(source) as image:
-        return ImageOps.exif_transpose(image).convert(_MODES[channels])
+    depth = depth_of(image)
+    return convert(ImageOps.exif_transpose(image), conversion, depth)
 
 
 def to_tensor(image: Any, channels: int) -> Tensor:

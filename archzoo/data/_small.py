@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from archzoo.data._cache import load_cached
 from archzoo.data._dataset import ImageSet
 from archzoo.data._files import spread
-from archzoo.data._reading import load_pillow
+from archzoo.data._formats import load_pillow
 
 SMALL_SIDE = 64  # pixels: CIFAR and MNIST have 32 and 28, Tiny ImageNet has 64
 SAMPLED = 100

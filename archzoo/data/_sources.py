@@ -5,18 +5,30 @@ mean and standard deviation by channel go into NORMALIZATION; without them they 
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
+from archzoo.data._conversion import Conversion
 from archzoo.data._dataset import ImageSet
 from archzoo.data._digits import load_digits
 from archzoo.data._folders import load_folder
 from archzoo.data._hub import HUB, HubDataset, load_hub
-from archzoo.data._reading import OnCorrupt
-from archzoo.data._splits import Splits, split
+from archzoo.data._reading import OnCorrupt, Reading
+from archzoo.data._splits import Splits, split, split_by_class, warn_of_missing_classes
 from archzoo.errors import DataError
 
-# From name, input side, channels (None: those of the dataset), on_corrupt and shorter_side to training and test images.
-Loader = Callable[[str, int, int | None, OnCorrupt, int | None], tuple[ImageSet, ImageSet]]
+
+@dataclass(frozen=True)
+class Request:
+    """What ``load`` was asked for: its arguments by name."""
+
+    name: str
+    side: int
+    channels: int | None
+    reading: Reading
+
+
+Loader = Callable[[Request], tuple[ImageSet, ImageSet]]  # to training and test images
 
 # Mean and standard deviation by channel of the training set, of values from 0 to 1. ImageNet's deviations are averages
 # of those of single images, as fb.resnet.torch and all after it have them (github.com/pytorch/vision/pull/1965).
@@ -28,23 +40,17 @@ NORMALIZATION: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
 }
 
 
-def _load_digits(
-    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
-) -> tuple[ImageSet, ImageSet]:
-    return load_digits(side, channels or 1)
+def _load_digits(request: Request) -> tuple[ImageSet, ImageSet]:
+    return load_digits(request.side, request.channels or 1)
 
 
-def _load_named(
-    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
-) -> tuple[ImageSet, ImageSet]:
-    return load_hub(HUB[name], name, on_corrupt, shorter_side)
+def _load_named(request: Request) -> tuple[ImageSet, ImageSet]:
+    return load_hub(HUB[request.name], request.name, request.reading)
 
 
-def _load_other(
-    name: str, side: int, channels: int | None, on_corrupt: OnCorrupt, shorter_side: int | None
-) -> tuple[ImageSet, ImageSet]:
-    path = name.removeprefix("hub:")
-    return load_hub(HubDataset(path, channels=channels or 3), Path(path).name, on_corrupt, shorter_side)
+def _load_other(request: Request) -> tuple[ImageSet, ImageSet]:
+    path = request.name.removeprefix("hub:")
+    return load_hub(HubDataset(path, channels=request.channels or 3), Path(path).name, request.reading)
 
 
 SOURCES: Mapping[str, Loader] = {"digits": _load_digits, **dict.fromkeys(HUB, _load_named)}
@@ -60,6 +66,8 @@ def load(
     seed: int = 0,
     pack: bool = False,
     shorter_side: int | None = None,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
 ) -> Splits:
     """Load a dataset, split into training, validation and test images.
 
@@ -75,6 +83,13 @@ def load(
         pack: Copy the images of a folder, as they are, into one file in the cache, for disks that are slow with many
             small files. Images of the hub are packed anyway.
         shorter_side: Encode larger images again with this shorter side, as JPEGs, into one file in the cache.
+        background: The color below transparent pixels, as Pillow names it.
+        value_range: The values that become black and white in images of more than 8 bits, such as (0, 4095); others are
+            cut off. By default the range of the file's type; for 32-bit integers and floating point, which have none,
+            the smallest usual range that holds all values of 500 images, and values outside of it raise an error.
+
+    The images of a folder are split by class, those of a named dataset without regard to it. ``archzoo.data.describe``
+    says what was found, what was left out, and how images were converted.
 
     Raises:
         DataError: For an unknown source, a source that cannot be read, or one with other channels.
@@ -85,17 +100,40 @@ def load(
     if shorter_side is not None and shorter_side < 1:
         raise DataError(f"shorter_side must be at least 1 pixel, not {shorter_side}")
     name = str(source)
-    loader = _load_other if name.startswith("hub:") else SOURCES.get(name)
-    if loader is None:
-        if not Path(name).is_dir():
-            known = ", ".join(SOURCES)
-            raise DataError(f"no dataset and no folder is called {name!r}: use {known}, hub:OWNER/DATASET or a folder")
-        folder = Path(name)
-        return load_folder(folder, channels or 3, on_corrupt, validation, seed, pack=pack, shorter_side=shorter_side)
-    train, test = loader(name, side, channels, on_corrupt, shorter_side)
+    is_folder = name not in SOURCES and not name.startswith("hub:")
+    conversion = Conversion((channels or 3) if is_folder else 3, background, value_range)
+    reading = Reading(conversion, on_corrupt, pack, shorter_side)
+    if is_folder:
+        return load_folder(_check_folder(name), reading, validation, seed)
+    loader = SOURCES.get(name, _load_other)
+    train, test = loader(Request(name, side, channels, reading))
+    _check(train, name, channels)
+    _check_labels(train, test, name)
+    splits = (split if name in SOURCES else split_by_class)(train, test, validation, seed)
+    warn_of_missing_classes(splits)
+    return splits
+
+
+def _check_folder(name: str) -> Path:
+    """The folder of this name. Raises DataError where there is none."""
+    if not Path(name).is_dir():
+        known = ", ".join(SOURCES)
+        raise DataError(f"no dataset and no folder is called {name!r}: use {known}, hub:OWNER/DATASET or a folder")
+    return Path(name)
+
+
+def _check(train: ImageSet, name: str, channels: int | None) -> None:
     if channels is not None and train.channels != channels:
         raise DataError(
             f"the images of {name} have {train.channels} channels, but the network takes {channels}: build it with "
             f"in_channels={train.channels}"
         )
-    return split(train, test, validation, seed)
+    if len(train.classes) < 2:
+        raise DataError(f"{name} has one class only, {', '.join(train.classes)}: there is nothing to classify")
+
+
+def _check_labels(train: ImageSet, test: ImageSet, name: str) -> None:
+    for part, images in (("training", train), ("test", test)):
+        count = int((images.labels < 0).sum())
+        if count:
+            raise DataError(f"{count:,} of the {len(images):,} {part} images of {name} have no label, as -1 says")

@@ -1,11 +1,16 @@
 """Training, validation and test images."""
 
+import warnings
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from archzoo.data._dataset import ImageSet
+from archzoo.data._left_out import counted, listed
 from archzoo.errors import DataError
+
+MOST_NAMED = 100  # classes that a warning names
 
 
 @dataclass(frozen=True)
@@ -28,11 +33,56 @@ def split(images: ImageSet, test: ImageSet, validation: float, seed: int) -> Spl
 
     Raises DataError where the share leaves no image for training or for validation.
     """
+    count = _count(images, validation)
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    count = round(validation * len(images))
+    return Splits(images.subset(order[count:].sort().values), images.subset(order[:count].sort().values), test)
+
+
+def split_by_class(images: ImageSet, test: ImageSet, validation: float, seed: int, *, fewest: int = 0) -> Splits:
+    """As ``split``, with the same share of each class, as nearly as whole images allow.
+
+    At least ``fewest`` images of each class are set aside, even where that is a larger share, but never all of a class.
+    """
+    counts = torch.bincount(images.labels, minlength=len(images.classes))
+    taken = _apportion(counts, _count(images, validation), fewest)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = order[images.labels[order].sort(stable=True).indices]  # class after class, each in random order
+    place = torch.arange(len(images)) - (counts.cumsum(0) - counts)[images.labels[order]]
+    is_taken = place < taken[images.labels[order]]
+    return Splits(images.subset(order[~is_taken].sort().values), images.subset(order[is_taken].sort().values), test)
+
+
+def _count(images: ImageSet, share: float) -> int:
+    count = round(share * len(images))
     if not 0 < count < len(images):
         raise DataError(
-            f"validation must leave images on both sides: {validation} of the {len(images)} training images of "
+            f"validation must leave images on both sides: {share} of the {len(images)} training images of "
             f"{images.name} is {count}"
         )
-    return Splits(images.subset(order[count:].sort().values), images.subset(order[:count].sort().values), test)
+    return count
+
+
+def _apportion(counts: Tensor, total: int, fewest: int) -> Tensor:
+    """How many images of each class make ``total`` in proportion to ``counts``, by the largest remainders.
+
+    A class of which that is half an image or more has one.
+    """
+    products = counts * total
+    taken = products // counts.sum()
+    remainders = products % counts.sum()
+    taken[remainders.argsort(descending=True, stable=True)[: total - int(taken.sum())]] += 1
+    at_least = (2 * products >= counts.sum()).long().clamp(min=fewest)
+    return taken.maximum(at_least).minimum((counts - 1).clamp(min=0))
+
+
+def warn_of_missing_classes(splits: Splits) -> None:
+    """Warn of the classes of which a part has no image, by name."""
+    for part, images in vars(splits).items():
+        present = set(images.labels.unique().tolist())
+        missing = [name for label, name in enumerate(images.classes) if label not in present]
+        if missing:
+            warnings.warn(
+                f"archzoo: the {part} images have none of {len(missing):,} of {counted(len(images.classes), 'class')}: "
+                f"{listed(missing, MOST_NAMED)}",
+                stacklevel=2,
+            )

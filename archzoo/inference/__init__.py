@@ -3,7 +3,19 @@
 Works on any module of PyTorch, and on the layers that papers share.
 """
 
+from archzoo.inference._accelerated import AcceleratedNetwork
+from archzoo.inference._engines import Engine, EngineNetwork
 from archzoo.inference._folding import Clamp, fold_batch_norms
-from archzoo.inference._optimizing import BandedNorm, Compile, optimize
+from archzoo.inference._optimizing import Compile, optimize
+from archzoo.inference._response_norm import BandedNorm
 
-__all__ = ["BandedNorm", "Clamp", "Compile", "fold_batch_norms", "optimize"]
+__all__ = [
+    "AcceleratedNetwork",
+    "BandedNorm",
+    "Clamp",
+    "Compile",
+    "Engine",
+    "EngineNetwork",
+    "fold_batch_norms",
+    "optimize",
+]

@@ -1,16 +1,22 @@
-"""``optimize``, and the modules that it puts in place of slower ones."""
+"""``optimize``: one call for everything that makes a network faster."""
 
+import copy
 import warnings
-from typing import Literal, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
-from archzoo.errors import BadOption
+from archzoo.errors import BadOption, DeviceError
+from archzoo.inference._accelerated import accelerated
+from archzoo.inference._engines import Engine, EngineNetwork
 from archzoo.inference._folding import fold_batch_norms
+from archzoo.inference._fused_forward import FusedForward, has_bfloat16_instructions
+from archzoo.inference._response_norm import BandedNorm
 from archzoo.inference._structure import replace_modules
-from archzoo.layers import ResponseNorm
+from archzoo.inference._verifying import TOLERANCE, Sample, error_of, sample_of
+from archzoo.layers import ResponseNorm, device_of
 
 Compile = Literal["freeze", "inductor"]
 
@@ -21,77 +27,151 @@ def optimize(
     memory_format: torch.memory_format = torch.channels_last,
     dtype: torch.dtype | None = None,
     compile: Compile | None = None,  # noqa: A002
+    engine: Engine | None = None,
+    device: str | torch.device | None = None,
 ) -> nn.Module:
     """A new module that computes what ``model`` computes in eval mode, faster. The model is unchanged.
 
-    Modules keep their names. Folded batch norms are identities, and no parameter requires a gradient.
+    Modules keep their names. Folded batch norms are identities, and no parameter requires a gradient. What is folded is
+    compared with the original on a random image; where it differs, a warning says so, and nothing is folded.
 
-    ``memory_format`` is that of the convolution weights: channels_last is as fast or faster for every network of
-    archzoo. ``dtype`` is what the network computes in; images of any dtype are converted. torch.bfloat16 takes about
-    half the time on processors with bfloat16 instructions, and gives logits of two or three digits.
+    On the CPU, images (N, C, H, W) with channels_last run in oneDNN's fused operators: a convolution with the addition
+    and the ReLU that follow it, weights packed once, fewer copies. That is chosen by what the network is, not measured.
+    Hooks, gradients, autocast, compilers and other types get the modules as they are. The packed weights take as much
+    memory again as those of the convolutions.
 
-    ``compile="freeze"`` traces and freezes a graph for each new shape of images; "inductor" is torch.compile, which
-    needs a C++ compiler. Both make the first call slow.
+    Args:
+        model: Any network.
+        memory_format: That of the convolution weights. channels_last is as fast or faster for every network of archzoo.
+        dtype: What the network computes in; images of any floating type are converted. torch.bfloat16 takes about half
+            the time on processors with bfloat16 instructions, and gives logits of two or three digits. On others it is
+            slower than float32, and a warning says so.
+        compile: "freeze" traces and freezes a graph for each new shape of images. "inductor" is torch.compile, which
+            needs a C++ compiler. Both make the first call slow.
+        engine: "onnxruntime" (extra "onnx") or "openvino" (extra "openvino") runs the network on the CPU, with as many
+            threads as torch. It is built at the first images of each size and compared with the network.
+        device: Where to put the copy. On "cuda", several forms of the network are measured at the first images of each
+            shape, also compiled by inductor where Triton is installed, which takes up to a minute: the original, the
+            folded one, cuDNN's fused convolutions, each as it is and in a CUDA graph. The fastest is kept for the eight
+            shapes used last; ``release()`` of the returned network gives the memory of the graphs back.
 
-    Raises BadOption for another ``compile`` or a ``dtype`` that is not a floating-point type.
+    Raises BadOption for options that do not exist or do not go together, MissingDependency without the extra of an
+    engine, and DeviceError for a device that this machine lacks.
     """
-    if compile not in (None, *get_args(Compile)):
-        raise BadOption(f"compile must be 'freeze', 'inductor' or None, not {compile!r}")
-    if dtype is not None and not dtype.is_floating_point:
-        raise BadOption(f"dtype must be a floating type, such as torch.bfloat16, not {dtype}")
-    optimized = fold_batch_norms(model).requires_grad_(False)
+    check(dtype, compile, engine, device)
+    if engine is not None:
+        return EngineNetwork(model, engine, dtype)
+    model = copy.deepcopy(model).to(device) if device is not None else model
+    sample = sample_of(model)
+    optimized = folded(model, sample)
     norms = [module for module in optimized.modules() if isinstance(module, ResponseNorm)]
     replace_modules(optimized, {norm: BandedNorm(norm).eval() for norm in norms})
     optimized.to(memory_format=memory_format)  # type: ignore[call-overload]
-    if dtype is not None:
-        # A hook, because a wrapping module would change the names of the parts.
-        optimized.to(dtype).register_forward_pre_hook(Cast(dtype))
+    where = device_of(optimized).type
+    if compile is None and where == "cuda" and device is not None:
+        if dtype is not None:
+            model, optimized = model.to(dtype), optimized.to(dtype)
+        plain = model.eval().requires_grad_(False)
+        return with_dtype(accelerated(plain, optimized, inductor=has_triton()), dtype)
+    if compile is None and memory_format == torch.channels_last and where == "cpu":
+        fuse(optimized, sample)
+    if dtype == torch.bfloat16 and where == "cpu" and not has_bfloat16_instructions():
+        warnings.warn("this processor has no bfloat16 instructions: float32 is faster", stacklevel=2)
+    with_dtype(optimized, dtype)
     if compile == "inductor":
         return cast(nn.Module, torch.compile(optimized))
     return Frozen(optimized) if compile == "freeze" else optimized
 
 
-class BandedNorm(nn.Module):
-    """ResponseNorm in fewer passes over the maps: its sum over channels is a 1x1 convolution with a banded kernel."""
+def check(dtype: Any, compile: Any, engine: Any, device: Any) -> None:  # noqa: A002
+    """Raise BadOption or DeviceError for what ``optimize`` cannot do."""
+    if compile not in (None, *get_args(Compile)):
+        raise BadOption(f"compile must be 'freeze', 'inductor' or None, not {compile!r}")
+    if dtype is not None and not dtype.is_floating_point:
+        raise BadOption(f"dtype must be a floating type, such as torch.bfloat16, not {dtype}")
+    if device is not None:
+        check_device(device)
+    if engine is not None and compile is not None:
+        raise BadOption(f"an engine compiles by itself: compile must be None, not {compile!r}")
+    if engine is not None and device is not None and torch.device(device).type != "cpu":
+        raise BadOption(f"{engine} runs on the CPU: device must be None or 'cpu', not {str(device)!r}")
 
-    def __init__(self, norm: ResponseNorm) -> None:
-        super().__init__()
-        self.norm = norm
 
-    def forward(self, maps: Tensor) -> Tensor:
-        norm, channels = self.norm, torch.arange(maps.shape[1], device=maps.device)
-        # Map i reads n maps from i - n // 2 on: the band is not symmetric for an even n, as in ResponseNorm.
-        offset = channels - channels[:, None] + norm.n // 2
-        band = norm.alpha * ((offset >= 0) & (offset < norm.n)).to(maps.dtype)
-        scale = F.conv2d(maps.square(), band[:, :, None, None], maps.new_full((maps.shape[1],), norm.k))
-        return scale.pow_(-norm.beta).mul_(maps)
+def check_device(device: str | torch.device) -> None:
+    """Raise DeviceError for a device that this machine lacks."""
+    try:
+        kind = torch.device(device)
+    except RuntimeError as error:
+        raise DeviceError(f"there is no device {device!r}: 'cuda' and 'cpu' are two") from error
+    if kind.type == "cuda" and (not torch.cuda.is_available() or (kind.index or 0) >= torch.cuda.device_count()):
+        raise DeviceError(f"this machine has no device {kind}: torch sees {torch.cuda.device_count()} CUDA devices")
+
+
+def has_triton() -> bool:
+    """Whether inductor can compile for CUDA."""
+    from importlib.util import find_spec
+
+    return find_spec("triton") is not None
+
+
+def folded(model: nn.Module, sample: Sample | None) -> nn.Module:
+    """A copy in eval mode with folded batch norms, or without where folding changes what it computes."""
+    optimized = fold_batch_norms(model).requires_grad_(False)
+    if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
+        error = error_of(optimized, sample_of(model))
+        if not error <= TOLERANCE:
+            warnings.warn(
+                f"folding changes the network by {error:.0e} on a random image: nothing is folded", stacklevel=3
+            )
+            return copy.deepcopy(model).eval().requires_grad_(False)
+    return optimized
+
+
+def fuse(optimized: nn.Module, sample: Sample | None) -> None:
+    """Run a network by fused operators, unless that changes what it computes."""
+    optimized.forward = FusedForward(optimized)
+    error = error_of(optimized, sample)
+    optimized.forward = FusedForward(optimized)  # without weights that are packed for the size of the sample
+    if not error <= TOLERANCE:
+        del optimized.forward
+        warnings.warn(f"fusing changes what the network computes by {error:.0e}: nothing is fused", stacklevel=3)
+
+
+def with_dtype(net: nn.Module, dtype: torch.dtype | None) -> nn.Module:
+    """The network in another type. A hook, because a wrapping module would change the names of the parts."""
+    if dtype is not None:
+        net.to(dtype).register_forward_pre_hook(Cast(dtype), with_kwargs=True)
+    return net
 
 
 class Cast:
-    """A forward pre-hook that converts images to the dtype of the network."""
+    """A forward pre-hook that converts floating-point inputs to the dtype of the network."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         self.dtype = dtype
 
-    def __call__(self, net: nn.Module, images: tuple[Tensor]) -> Tensor:
-        return images[0].to(self.dtype)
+    def __call__(self, net: nn.Module, args: Any, kwargs: Any) -> Any:
+        return tree_map_only(Tensor, self.convert, (args, kwargs))
+
+    def convert(self, tensor: Tensor) -> Tensor:
+        """A tensor in the dtype of the network, unless it holds integers."""
+        return tensor.to(self.dtype) if tensor.is_floating_point() else tensor
 
 
 class Frozen(nn.Module):
-    """A network that runs frozen graphs, traced at the first images of each shape, dtype and device."""
+    """A network that runs frozen graphs, traced at the first inputs of each shape, dtype and device."""
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
-        self.graphs: dict[tuple[torch.Size, torch.dtype, torch.device], torch.jit.ScriptModule] = {}
+        self.graphs: dict[Any, torch.jit.ScriptModule] = {}
 
-    def forward(self, images: Tensor) -> Tensor:
-        key = images.shape, images.dtype, images.device
+    def forward(self, *inputs: Tensor) -> Any:
+        key = tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in inputs)
         if key not in self.graphs:
-            self.net(images)  # raises InputError for images that do not fit, which tracing would not
+            self.net(*inputs)  # raises InputError for images that do not fit, which tracing would not
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecated, but the only way to freeze without a C++ compiler
-                traced = torch.jit.trace(self.net, images, check_trace=False)  # type: ignore[no-untyped-call]
+                traced = torch.jit.trace(self.net, inputs, check_trace=False)  # type: ignore[no-untyped-call]
                 self.graphs[key] = torch.jit.freeze(traced)
-        logits: Tensor = self.graphs[key](images)
-        return logits
+        return self.graphs[key](*inputs)

@@ -1,7 +1,8 @@
 """Which layer reads whose output, from a symbolic trace, and the replacement of modules."""
 
+import inspect
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from torch import fx, nn
@@ -11,24 +12,43 @@ PLAIN = (nn.Conv2d.forward, nn.BatchNorm2d.forward, nn.ReLU.forward, nn.Dropout.
 
 
 class Structure(fx.Tracer):
-    """The graph of a network's layers. A module that cannot be traced counts as one layer."""
+    """The graph of a network's layers. A module that cannot be traced counts as one layer.
 
-    def __init__(self, net: nn.Module) -> None:
+    Layers of ``whole`` are not looked into. Without ``own_hooks``, the graph is of what runs between the hooks of the
+    network itself.
+    """
+
+    def __init__(self, net: nn.Module, whole: tuple[type[nn.Module], ...] = (), *, own_hooks: bool = True) -> None:
         super().__init__()
+        self.whole, self.unhooked = whole, None if own_hooks else net
         self.nodes = list(self.trace(nn.Sequential(net)).nodes)
         self.uses = Counter(map(module_path, self.nodes))
+        self.hidden = set(self.inside_layers())
+        self.has_options = len(inspect.signature(net.forward).parameters) > 1
+
+    def inside_layers(self) -> Iterator[nn.Module]:
+        """Modules of modules that count as one layer: how often they are used is not known."""
+        for node in self.nodes:
+            if node.op == "call_module":
+                _, *inside = self.root.get_submodule(module_path(node)).modules()
+                yield from inside
 
     def layer(self, node: fx.Node) -> nn.Module | None:
-        """The plain layer of torch that this node calls and no other node uses, or None."""
-        if node.op != "call_module" or self.uses[module_path(node)] > 1:
+        """The plain layer of torch that this node calls and nothing else uses, or None.
+
+        Where a network takes options beside images, other values may use it.
+        """
+        if node.op != "call_module" or self.uses[module_path(node)] > 1 or self.has_options:
             return None
         module = self.root.get_submodule(module_path(node))
-        return module if is_plain(module) else None
+        return module if is_plain(module) and module not in self.hidden else None
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if next(m.children(), None) is not None and not is_hooked(m):
+        if m is self.unhooked:
+            return type(m).forward(m, *args, **kwargs)
+        if next(m.children(), None) is not None and not is_hooked(m) and not isinstance(m, self.whole):
             before = len(self.graph.nodes)
             try:
                 return forward(*args, **kwargs)

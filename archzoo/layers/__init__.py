@@ -4,9 +4,9 @@
 """
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
-from archzoo.layers._checks import at_least, probability, repeats
+from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
-from archzoo.layers._devices import device_of
+from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -36,10 +36,12 @@ __all__ = [
     "Shortcut",
     "Tapped",
     "at_least",
+    "checked_device",
     "conv1x1",
     "conv3x3",
     "copy_layers",
     "device_of",
+    "doublings",
     "evaluation_mode",
     "gaussian",
     "glorot_uniform",

@@ -22,6 +22,7 @@ from archzoo.layers import (
     Linear,
     Net,
     at_least,
+    doublings,
     imagenet_stem,
     pooled_classifier,
     probability,
@@ -210,8 +211,8 @@ def dropout(drop: Drop, blocks: int) -> tuple[float, ...]:
 
 def blocks(columns: int, inputs: int, widths: tuple[int, ...], drop: Drop, join_first: bool) -> dict[str, Block]:
     """A block for each of the widths, with its dropout rate (Sec. 3)."""
-    at_least("columns", columns, 1)
     at_least("the number of widths", len(widths), 1)
+    doublings("columns", columns, len(widths))
     at_least("widths", min(widths), 1)
     parts: dict[str, Block] = {}
     for number, (width, rate) in enumerate(zip(widths, dropout(drop, len(widths)), strict=True), 1):

@@ -86,7 +86,8 @@ def squeeze_net(conv1: Conv2d, pools: tuple[int, ...], bypass: Bypass, rule: Met
     maps = conv1.out_channels
     for number in range(2, 10):
         widths = rule.widths(number)
-        at_least("squeeze_ratio x expand maps", widths[0], 1)
+        for layer, maps_of_layer in zip(("squeeze_ratio x", "(1 - share_3x3) x", "share_3x3 x"), widths, strict=True):
+            at_least(f"{layer} expand maps", maps_of_layer, 1)
         parts[f"fire{number}"] = fire_module(number, maps, widths, bypass)
         maps = sum(widths[1:])
         if number in pools:

@@ -6,7 +6,8 @@ from archzoo.profiler._comparing import Comparison, Difference, compare, compare
 from archzoo.profiler._conventions import CONVENTIONS, Convention
 from archzoo.profiler._counting import profile
 from archzoo.profiler._intervals import ReceptiveField
-from archzoo.profiler._memory_profile import OPTIMIZERS, MemoryProfile, memory, scalar_loss
+from archzoo.profiler._memory_passes import scalar_loss
+from archzoo.profiler._memory_profile import OPTIMIZERS, MemoryProfile, memory
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 from archzoo.profiler._module_stats import ModuleStats
 from archzoo.profiler._profiles import Profile

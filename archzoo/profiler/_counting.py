@@ -1,9 +1,10 @@
 """One forward pass on meta tensors, counted module by module.
 
-The model itself runs, but none of its values is read or written: wherever an operator would touch its tensors, meta
-tensors (shapes without values) take their place.
+A stand-in for the model runs, so that nothing of the model changes, and none of its values is written: wherever an
+operator would touch its tensors, meta tensors (shapes without values) take their place.
 """
 
+import gc
 import threading
 from typing import Any
 
@@ -14,21 +15,13 @@ from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
-from archzoo.profiler._meta import (
-    MetaTensors,
-    gc_disabled,
-    hint,
-    is_lazy,
-    materialize_lazy,
-    meta_copy,
-    module_hooks,
-    modules_of,
-    state_preserved,
-)
+from archzoo.profiler._meta import MetaTensors, hint, is_lazy, materialize_lazy, module_hooks, modules_of, tensors_of
 from archzoo.profiler._module_stats import ModuleStats
 from archzoo.profiler._operators import Operator, look_up
 from archzoo.profiler._parameters import count_parameters
 from archzoo.profiler._profiles import Profile
+from archzoo.profiler._restoring import and_restore, remove_hooks, restore_generators, restore_modes
+from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
 
@@ -37,8 +30,10 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     """Count the cost of ``model`` for one input of ``input_size``, (channels, height, width), in eval mode.
 
     Args:
-        model: Any module, on any device. Its mode, parameters, buffers, hooks and the random state are unchanged
-            afterwards, also if its forward raises.
+        model: Any module, on any device. A stand-in for it runs. So it is unchanged afterwards, whatever its forward
+            does and however the pass ends, also by Ctrl-C; and so are the random generators of Python, numpy and torch.
+            What forward changes outside the model stays changed: files, global variables, objects of other classes than
+            modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
             gives several inputs, a dict inputs by name.
         batch: How many inputs run together. All counts are for one of them.
@@ -49,29 +44,34 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
     model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
-    if any(isinstance(module, nn.RNNBase) for module in model.modules()):
-        model = meta_copy(model)  # recurrent layers compare devices before any operator is called
     args, kwargs, batch = meta_inputs(model, input_size, batch)
     sizes = sizes_of(input_size)
-    counter = CountingMode(model, (args, kwargs))
+    counters: list[CountingMode] = []
+
+    def run() -> None:
+        gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
+        with torch.no_grad():
+            counters.append(CountingMode(model, (args, kwargs)))
+            if counters[0].is_lazy:
+                counters.append(CountingMode(materialize_lazy(model, args, kwargs), (args, kwargs)))
+            counter = counters[-1]
+            with module_hooks(counter.enter, counter.leave), counter:
+                counter.model(*args, **kwargs)
+
+    def leave_modules() -> None:
+        remove_hooks([hook for counter in counters for hook in (counter.enter, counter.leave)])
+
     try:
-        with torch.no_grad(), torch.random.fork_rng(devices=[]):
-            if any(map(is_lazy, counter.meta.own.values())):
-                model = materialize_lazy(model, args, kwargs)
-                counter = CountingMode(model, (args, kwargs))
-            with (
-                state_preserved(counter.names, training=False),
-                module_hooks(counter.enter, counter.leave),
-                gc_disabled(),
-                counter,
-            ):
-                model(*args, **kwargs)
+        and_restore(run, [*restore_modes(), leave_modules, *restore_generators()])
     except Exception as error:
+        if not counters:
+            raise
+        counter = counters[-1]
         part = counter.path() or type(model).__name__
         reason = f"{type(error).__name__}: {error}{hint(model, error)}"
-        partial = None if any(map(is_lazy, counter.meta.own.values())) else counter.profile(sizes, batch)
+        partial = None if counter.is_lazy else counter.profile(sizes, batch)
         raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
-    return counter.profile(sizes, batch)
+    return counters[-1].profile(sizes, batch)
 
 
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -84,7 +84,13 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, model: nn.Module, inputs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.thread = threading.get_ident()
-        self.names = modules_of(model)
+        originals = modules_of(model)
+        self.is_lazy = any(is_lazy(tensor) for module in originals for tensor in tensors_of(module))
+        stand_ins = StandIns(model)
+        self.model = stand_ins.model
+        self.names = modules_of(self.model)
+        self.originals = list(originals)  # in the order of the names
+        self._stand_ins = stand_ins.of_module
         self.meta = MetaTensors(self.names)
         self.running: list[nn.Module] = []
         self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
@@ -108,7 +114,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         out = NotImplemented
         if known.shape is not None:
             subject = tensors[known.subject]
-            if subject.is_meta and id(subject) not in self.meta.own:
+            if subject.is_meta:
                 out = known.shape(*args, **kwargs)
         if out is NotImplemented:
             own = self.meta.own
@@ -116,7 +122,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 meta_args, meta_kwargs = self.meta.substitute(args, kwargs)
                 out = operator(*meta_args, **meta_kwargs)
             else:
-                out = operator(*args, **kwargs)
+                out = self.meta.compute(operator, tensors, args, kwargs)
         if tensors and not known.fresh:
             self._count(operator, known, out, tensors, args, kwargs)
         return out
@@ -197,6 +203,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def enter(self, module: nn.Module, args: Any) -> None:
         """Forward pre-hook: the module starts to run."""
+        module = self._stand_ins.get(module, module)  # what holds a module of the model, as a closure does, runs that
         if module in self.names and threading.get_ident() == self.thread:
             self.running.append(module)
             self.counts.append({})
@@ -204,6 +211,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def leave(self, module: nn.Module, args: Any, out: Any) -> None:
         """Forward hook: record what the module returned."""
+        module = self._stand_ins.get(module, module)
         if module not in self.names or threading.get_ident() != self.thread:
             return
         self._finish()
@@ -235,7 +243,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The counts for one of the inputs that ran together."""
         while self.running:
             self._finish()
-        stats = {}
+        stats: dict[nn.Module, ModuleStats] = {}
         for module, name in self.names.items():
             work = Work(**self.finished.get(module, {}))
             stats[module] = ModuleStats(
@@ -250,7 +258,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
             module_stats.field_source = (self.trace, index, shape) if shape and index >= 0 else None
             if module_stats.output is not None:
                 outputs.append((module_stats.name, module_stats.output))
-        count_parameters(stats)
+        count_parameters(dict(zip(self.originals, stats.values(), strict=True)))
         modules = list(stats.values())
         return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch)
 

@@ -1,5 +1,6 @@
 """Model inputs on the meta device, from the sizes or example tensors that the caller gives."""
 
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_flatten
 
 from archzoo.errors import ProfileError
+from archzoo.options import shown
 from archzoo.profiler._shapes import META
 
 
@@ -35,10 +37,13 @@ def meta_inputs(model: nn.Module, input_size: Any, batch: int | None) -> tuple[t
 
 
 def _input(value: Any, batch: int, dtype: torch.dtype) -> Any:
-    if isinstance(value, Tensor):
-        return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=META)
-    if _is_size(value):
-        return torch.empty(batch, *value, dtype=dtype, device=META)
+    try:
+        if isinstance(value, Tensor):
+            return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=META)
+        if _is_size(value):
+            return torch.empty(batch, *map(int, value), dtype=dtype, device=META)
+    except (RuntimeError, TypeError, OverflowError) as error:  # sparse, or more elements than 64 bits count
+        raise ProfileError(f"no input can be made of {_kind(value)} in a batch of {batch}: {error}") from error
     if isinstance(value, dict):
         return {name: _input(inner, batch, dtype) for name, inner in value.items()}
     if isinstance(value, list | tuple) and value and not isinstance(value[0], int | float):
@@ -47,13 +52,22 @@ def _input(value: Any, batch: int, dtype: torch.dtype) -> Any:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, list | tuple) and bool(value) and all(type(side) is int and side > 0 for side in value)
+    """Whether it is a tuple of positive integers, Python's or numpy's."""
+    return isinstance(value, list | tuple) and bool(value) and all(map(_is_side, value))
+
+
+def _is_side(side: Any) -> bool:
+    return type(side) is not bool and isinstance(side, Integral) and int(side) > 0
+
+
+def _kind(value: Any) -> str:
+    return f"a tensor of layout {value.layout}" if isinstance(value, Tensor) else f"size {shown(value)}"
 
 
 def _no_size(value: Any) -> str:
     return (
         "input_size must be positive integers such as (3, 224, 224), without the batch, an example tensor, a list of "
-        f"these for several inputs, or a dict for inputs by name, not {value!r}"
+        f"these for several inputs, or a dict for inputs by name, not {shown(value)}"
     )
 
 
@@ -69,7 +83,7 @@ def sizes_of(input_size: Any) -> Any:
         return tuple(input_size.shape[1:])
     if isinstance(input_size, dict):
         return {name: sizes_of(value) for name, value in input_size.items()}
-    return tuple(input_size) if _is_size(input_size) else tuple(map(sizes_of, input_size))
+    return tuple(map(int, input_size)) if _is_size(input_size) else tuple(map(sizes_of, input_size))
 
 
 def spell_sizes(sizes: Any) -> str:

@@ -1,22 +1,20 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.optim import Optimizer
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
+from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes
 from archzoo.profiler._memory_tracker import MemorySample, MemoryTracker, ModuleMemory, storage_bytes
-from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy, module_hooks
+from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
 
-MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 OPTIMIZERS: dict[str, MakeOptimizer] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
     "nesterov": partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True),
@@ -37,6 +35,10 @@ class MemoryProfile:
     step in train mode, from the second step on, when the optimizer's state exists. Both include parameters, buffers
     and the input. ``saved`` is what the forward pass keeps for the backward pass. ``timeline`` has the allocated bytes
     after each operator of both.
+
+    On CUDA, both are what ``torch.cuda.max_memory_allocated`` counts, ``workspace`` is the part that cuBLAS keeps, and
+    ``reserved`` is what the allocator takes from the device for them, ``torch.cuda.max_memory_reserved``. On the CPU
+    these two are 0.
     """
 
     model: str
@@ -50,6 +52,8 @@ class MemoryProfile:
     saved: int
     inference: int
     training: int
+    workspace: int
+    reserved: int
     modules: list[ModuleMemory] = field(repr=False)
     timeline: list[MemorySample] = field(repr=False)
 
@@ -61,7 +65,8 @@ class MemoryProfile:
 
     def __str__(self) -> str:
         lines = [f"{self.model}, batch {self.batch}, {self.optimizer}"]
-        for name in ("parameters", "buffers", "gradients", "optimizer_state", "saved", "inference", "training"):
+        names = ["parameters", "buffers", "gradients", "optimizer_state", "saved", "inference", "training"]
+        for name in names + ["workspace", "reserved"] * bool(self.reserved):
             lines.append(f"{name.replace('_', ' '):>16}{getattr(self, name) / 2**20:12.2f} MiB")
         return "\n".join(lines)
 
@@ -73,6 +78,10 @@ def memory(
     batch: int | None = None,
     optimizer: str | MakeOptimizer = "sgd",
     device: Literal["cpu", "cuda"] = "cpu",
+    autocast: torch.dtype | None = None,
+    channels_last: bool = False,
+    cuda_graph: bool = False,
+    draw: DrawName = "worst",
 ) -> MemoryProfile:
     """Compute the memory that ``model`` needs for ``batch`` inputs, in inference and in a training step.
 
@@ -84,13 +93,24 @@ def memory(
         input_size: As for ``archzoo.profile``.
         batch: How many inputs run together.
         optimizer: A name ("sgd" has a momentum of 0.9), or a function from parameters to an optimizer.
-        device: Whose allocator to model: "cpu" includes the blocked copies that oneDNN's convolutions make, "cuda"
-            rounds every storage up to 512 bytes and leaves workspaces out.
+        device: Whose allocator and libraries to model. "cpu" includes the blocked copies that oneDNN's convolutions
+            make. "cuda" simulates the caching allocator, and includes cuBLAS's workspace, and the copies that cuDNN
+            makes for tensor cores where maps are not in channels_last. cuDNN's other workspaces are left out: what it
+            tries out with ``torch.backends.cudnn.benchmark`` in the first steps, and partial sums of weight gradients.
+        autocast: ``torch.bfloat16`` or ``torch.float16`` for a forward pass and a loss under ``torch.autocast``. Each
+            parameter is cast once per step, and the copies live until the backward pass has used them.
+        channels_last: Convert the model and its 4-dimensional inputs to channels_last.
+        cuda_graph: The step is captured in a CUDA graph, which keeps a copy of its inputs and no casts between uses.
+        draw: Which step to report of a network with random paths. "worst": the larger of the steps where all random
+            numbers are the smallest, and the largest, that can be drawn; the peak of a long run. "expected": the mean
+            over 32 draws from a fixed seed. "sample": one draw from the current state of the generator. Random
+            numbers of torch's CPU generator count.
 
     Raises:
         ProfileError: An argument is wrong, or the model failed; the message names the part that did.
     """
-    make_optimizer = _optimizer(model, optimizer, device)
+    make_optimizer = _optimizer(model, optimizer)
+    _check(device, autocast, cuda_graph, draw)
     args, kwargs, batch = meta_inputs(model, input_size, batch)
     with torch.random.fork_rng(devices=[]):
         net = meta_copy(getattr(model, "_orig_mod", model))
@@ -99,7 +119,32 @@ def memory(
             if any(is_lazy(parameter) for parameter in net.parameters()):
                 net = materialize_lazy(net, args, kwargs)
                 tracker = MemoryTracker(net, device)
-            return _measure(net, make_optimizer, args, kwargs, tracker, sizes_of(input_size), batch)
+            if channels_last:
+                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                args, kwargs = tree_map(_channels_last, (args, kwargs))
+            mode = CudaTensors(autocast, cache=not cuda_graph) if device == "cuda" else None
+            with Passes(net, (args, kwargs), tracker, mode, graph=cuda_graph) as passes:
+                inference = passes.infer()
+                passes.prepare_training(make_optimizer)
+                step = passes.train(draw)
+            state = tree_leaves(dict(passes.optimizer.state) if passes.optimizer else {})
+            return MemoryProfile(
+                model=type(net).__name__,
+                input_size=sizes_of(input_size),
+                batch=batch,
+                optimizer=type(passes.optimizer).__name__ if passes.optimizer else "none",
+                parameters=storage_bytes(net.parameters()),
+                buffers=storage_bytes(net.buffers()),
+                gradients=step.gradients,
+                optimizer_state=storage_bytes(leaf for leaf in state if isinstance(leaf, Tensor)),
+                saved=step.saved,
+                inference=inference,
+                training=step.peak,
+                workspace=tracker.workspace,
+                reserved=step.reserved,
+                modules=step.modules,
+                timeline=step.timeline,
+            )
         except ProfileError:
             raise
         except Exception as error:
@@ -109,12 +154,26 @@ def memory(
             raise ProfileError(f"an input of {sizes} fails in {part}: {reason}") from error
 
 
-def _optimizer(model: Any, optimizer: str | MakeOptimizer, device: str) -> MakeOptimizer:
+def _channels_last(leaf: Any) -> Any:
+    return leaf.to(memory_format=torch.channels_last) if isinstance(leaf, Tensor) and leaf.dim() == 4 else leaf
+
+
+def _check(device: str, autocast: Any, cuda_graph: bool, draw: str) -> None:
+    if device not in ("cpu", "cuda"):
+        raise ProfileError(f"device must be 'cpu' or 'cuda', not {device!r}")
+    if draw not in DRAWS:
+        raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {draw!r}")
+    if autocast not in (None, torch.bfloat16, torch.float16):
+        raise ProfileError(f"autocast must be torch.bfloat16, torch.float16 or None, not {autocast!r}")
+    if device == "cpu" and (autocast is not None or cuda_graph):
+        option = "cuda_graph" if cuda_graph else "autocast"
+        raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {device!r}")
+
+
+def _optimizer(model: Any, optimizer: str | MakeOptimizer) -> MakeOptimizer:
     """The function that makes the optimizer, after a check of the arguments."""
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
-    if device not in ("cpu", "cuda"):
-        raise ProfileError(f"device must be 'cpu' or 'cuda', not {device!r}")
     if not isinstance(optimizer, str):
         return optimizer
     if optimizer not in OPTIMIZERS:
@@ -122,68 +181,3 @@ def _optimizer(model: Any, optimizer: str | MakeOptimizer, device: str) -> MakeO
             f"no optimizer is called {optimizer!r}; there are {', '.join(OPTIMIZERS)}, or give a function"
         )
     return OPTIMIZERS[optimizer]
-
-
-def _measure(
-    net: nn.Module,
-    make_optimizer: MakeOptimizer,
-    args: Any,
-    kwargs: Any,
-    tracker: MemoryTracker,
-    sizes: Any,
-    batch: int,
-) -> MemoryProfile:
-    trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
-    for tensor in (*net.parameters(), *net.buffers(), *tree_leaves((args, kwargs))):
-        tracker.track(tensor)
-    with module_hooks(tracker.enter, tracker.leave), tracker:
-        with torch.no_grad():
-            tracker.phase = "inference"
-            net.eval()(*args, **kwargs)
-        inference = tracker.peak
-        optimizer = make_optimizer(trainable) if trainable else None
-        net.train()
-        for _ in range(2):  # the first step creates the optimizer's state, the second is measured
-            tracker.reset()
-            _step(net, args, kwargs, optimizer, tracker)
-    leaves = tree_leaves(dict(optimizer.state) if optimizer else {})
-    modules = tracker.modules()
-    return MemoryProfile(
-        model=type(net).__name__,
-        input_size=sizes,
-        batch=batch,
-        optimizer=type(optimizer).__name__ if optimizer else "none",
-        parameters=storage_bytes(net.parameters()),
-        buffers=storage_bytes(net.buffers()),
-        gradients=storage_bytes(parameter.grad for parameter in trainable if parameter.grad is not None),
-        optimizer_state=storage_bytes(leaf for leaf in leaves if isinstance(leaf, Tensor)),
-        saved=tracker.saved_bytes,
-        inference=inference,
-        training=tracker.peak,
-        modules=modules,
-        timeline=tracker.timeline,
-    )
-
-
-def _step(net: nn.Module, args: Any, kwargs: Any, optimizer: Optimizer | None, tracker: MemoryTracker) -> None:
-    """One training step: forward, loss, backward, update."""
-    tracker.phase = "forward"
-    if optimizer is not None:
-        optimizer.zero_grad()
-    loss = scalar_loss(net(*args, **kwargs))
-    tracker.record_saved()
-    if optimizer is not None and loss.requires_grad:
-        tracker.phase = "backward"
-        loss.backward()  # type: ignore[no-untyped-call]
-        tracker.phase = "step"
-        optimizer.step()
-
-
-def scalar_loss(out: Any) -> Tensor:
-    """The cross entropy for logits (N, classes), the sum of all floating-point outputs for anything else."""
-    if isinstance(out, Tensor) and out.dim() == 2:
-        return F.cross_entropy(out, torch.zeros(len(out), dtype=torch.int64, device=out.device))
-    sums = [leaf.sum() for leaf in tree_leaves(out) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
-    if not sums:
-        raise ProfileError("the model returns no floating-point tensor to compute a loss from")
-    return torch.stack(sums).sum()

@@ -5,7 +5,7 @@ saved, a gradient, or the optimizer's state. So views, in-place operators and sa
 """
 
 import weakref
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -15,11 +15,37 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archzoo.profiler._cuda_allocator import CudaAllocator
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._operators import look_up
+from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace, onednn_workspace
 
-CONVOLUTION = torch.ops.aten.convolution.default
-CUDA_BLOCK = 512  # bytes to which CUDA's caching allocator rounds every allocation up
+Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
+
+aten = torch.ops.aten
+MATRIX_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
+CHANNELS_LAST = torch.channels_last
+
+
+class ByteCounter:
+    """An allocator that takes exactly the bytes of each request."""
+
+    def __init__(self) -> None:
+        self.allocated = self.peak_allocated = 0
+
+    def allocate(self, size: int) -> int:
+        """Count a request; its size stands for the block."""
+        self.allocated += size
+        self.peak_allocated = max(self.peak_allocated, self.allocated)
+        return size
+
+    def release(self, block: int) -> None:
+        """Count a release."""
+        self.allocated -= block
+
+    def reset_peaks(self) -> None:
+        """Begin to measure the peak anew."""
+        self.peak_allocated = self.allocated
 
 
 @dataclass(frozen=True)
@@ -55,23 +81,45 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, net: nn.Module, device: str) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.device = device
+        self.allocator: Any = CudaAllocator() if device == "cuda" else ByteCounter()
         self.names = modules_of(net)
         self.running: list[str | None] = [None]
         self.phase = ""
-        self.allocated = self.peak = self.saved_bytes = 0
+        self.saved_bytes = 0
+        self.workspace = 0  # of cuBLAS, which stays allocated
+        self.draw: Draw | None = None  # what random numbers of the CPU become, or None for their values
         self.timeline: list[MemorySample] = []
         self.saved: dict[str, int] = {}
-        # By storage: the weak reference that reports its release, its bytes, and the module that created it.
-        self._storages: dict[int, tuple[Any, int, str | None]] = {}
+        # By storage: the weak reference that reports its release, its block, bytes, and the module that created it.
+        self._storages: dict[int, tuple[Any, Any, int, str | None]] = {}
+
+    @property
+    def allocated(self) -> int:
+        """Bytes that are allocated now."""
+        allocated: int = self.allocator.allocated
+        return allocated
+
+    @property
+    def peak(self) -> int:
+        """The most bytes that were allocated since the last ``reset``."""
+        peak: int = self.allocator.peak_allocated
+        return peak
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
+        with torch._C.DisableTorchFunction():  # a mode that tells where tensors are has told it to the caller
+            return self._dispatch(operator, args, kwargs or {})
+
+    def _dispatch(self, operator: Any, args: Any, kwargs: Any) -> Any:
         shape = look_up(operator).shape
         out = shape(*args, **kwargs) if shape is not None else NotImplemented
         if out is NotImplemented:
             out = operator(*args, **kwargs)
-        if operator is CONVOLUTION and self.device == "cpu":
-            self.peak = max(self.peak, self.allocated + convolution_workspace(out, *args))
+        if self.draw is not None:
+            self.draw(operator, args, out)
+        out = self._convolve(operator, args, out)
+        if operator in MATRIX_PRODUCTS and self.device == "cuda" and not self.workspace:
+            self.workspace = cublas_workspace()
+            self.allocator.allocate(self.workspace)
         tensors = [leaf for leaf in tree_leaves(out) if isinstance(leaf, Tensor)]
         for tensor in tensors:
             self.track(tensor)
@@ -79,29 +127,53 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.timeline.append(MemorySample(self.phase, self.path(), self.allocated))
         return out
 
+    def _convolve(self, operator: Any, args: Any, out: Any) -> Any:
+        """What a convolution returns, in cuDNN's memory format on CUDA; allocates its workspace for a moment."""
+        if operator is aten.convolution.default:
+            x, weight, *_ = args
+            out = cudnn_format(out, x, weight) if self.device == "cuda" else out
+            if self.device == "cuda":
+                self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
+            else:
+                self._borrow(onednn_workspace(out, *args))
+        elif operator is aten.convolution_backward.default and self.device == "cuda":
+            grad, x, weight, *_, groups, _ = args
+            x_grad, *others = out
+            out = (x_grad if x_grad is None else cudnn_format(x_grad, x, weight), *others)
+            passes = [(x, weight, grad)] if others[0] is not None else []
+            passes += [(grad, weight, x)] if x_grad is not None else []
+            workspace = cudnn_workspace(x, weight, groups, *passes) if passes else 0
+            self._borrow(workspace, [tensor for tensor in out if tensor is not None])
+        return out
+
+    def _borrow(self, size: int, results: Iterable[Tensor] = ()) -> None:
+        """Allocate a workspace beside the results of an operator, and release it."""
+        for tensor in results:
+            self.track(tensor)
+        if size:
+            self.allocator.release(self.allocator.allocate(size))
+
     def track(self, tensor: Tensor) -> None:
         """Add a tensor's storage, unless it is tracked already."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
-        size = -(-size // CUDA_BLOCK) * CUDA_BLOCK if self.device == "cuda" else size
-        if key in self._storages or size == 0:
+        if key in self._storages or size == 0 or (self.device == "cuda" and not tensor.is_meta):
             return
-        self._storages[key] = weakref.ref(storage, partial(self._release, key)), size, self.running[-1]
-        self.allocated += size
-        self.peak = max(self.peak, self.allocated)
+        block = self.allocator.allocate(size)
+        self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
 
     def _release(self, key: int, _: Any) -> None:
-        self.allocated -= self._storages.pop(key)[1]
+        self.allocator.release(self._storages.pop(key)[1])
 
     def reset(self) -> None:
-        """Reset the peak to what is allocated now, and drop the timeline of earlier training steps."""
+        """Reset the peaks to what is allocated now, and drop the timeline of earlier training steps."""
         self.timeline = [sample for sample in self.timeline if sample.phase == "inference"]
-        self.peak = self.allocated
+        self.allocator.reset_peaks()
 
     def record_saved(self) -> None:
         """At the end of the forward pass, add up what each module created and is still alive."""
         self.saved = {}
-        for _, size, module in self._storages.values():
+        for _, _, size, module in self._storages.values():
             if module is not None:
                 self.saved[module] = self.saved.get(module, 0) + size
         self.saved_bytes = sum(self.saved.values())
@@ -139,22 +211,10 @@ def storage_bytes(tensors: Iterable[Tensor]) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def convolution_workspace(out: Tensor, x: Tensor, weight: Tensor, *rest: Any) -> int:
-    """Peak bytes that a convolution of oneDNN allocates besides its operands: copies in blocks of 16 channels.
-
-    It reads copies of maps and weights and writes a blocked result, which it copies back once the first two are freed.
-    Maps in channels_last need no copy, nor do fewer than 16 maps under windows larger than 1x1.
-    """
-    groups = rest[-1]
-    if x.dim() != 4 or not x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
-        return 0
-    plain = x.shape[1] < 16 and groups == 1 and weight.shape[2:].numel() > 1
-    result = _blocked(out, 1)
-    read = (0 if plain else _blocked(x, 1)) + (_blocked(weight, 0) if groups == 1 else weight.numel() * weight.itemsize)
-    return result + max(read, out.numel() * out.itemsize)
-
-
-def _blocked(tensor: Tensor, dim: int) -> int:
-    """Bytes of a copy whose channels are rounded up to a multiple of 16."""
-    channels = tensor.shape[dim]
-    return tensor.numel() // channels * (-(-channels // 16) * 16) * tensor.itemsize
+def cudnn_format(out: Tensor, *operands: Tensor) -> Tensor:
+    """``out`` in channels_last if any operand of the convolution is, as cuDNN returns it."""
+    last = [tensor.dim() == 4 and tensor.is_contiguous(memory_format=CHANNELS_LAST) for tensor in operands]
+    plain = [tensor.is_contiguous() for tensor in operands]
+    if any(is_last and not is_plain for is_last, is_plain in zip(last, plain, strict=True)):
+        return out.contiguous(memory_format=CHANNELS_LAST)
+    return out

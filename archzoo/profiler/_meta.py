@@ -1,9 +1,8 @@
-"""Running a model on meta tensors (shapes without values) and leaving the model as it was."""
+"""Running a model on meta tensors: shapes without values."""
 
 import copy
-import gc
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -11,11 +10,24 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as hooks
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
+from torch.utils._pytree import tree_leaves
 
 from archzoo.profiler._shapes import META
 
 Enter = Callable[[nn.Module, Any], None]
 Leave = Callable[[nn.Module, Any, Any], None]
+
+
+# What turns numbers in Python into a tensor: it returns the tensor that nobody else has.
+LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
+
+
+def storage_of(tensor: Tensor) -> int:
+    """What identifies the memory of a tensor as long as it lives; -1 for tensors without strides."""
+    try:
+        return int(tensor.untyped_storage()._cdata)
+    except (NotImplementedError, RuntimeError):
+        return -1
 
 
 def modules_of(model: nn.Module) -> dict[nn.Module, str]:
@@ -32,27 +44,50 @@ def _add_modules(module: nn.Module, name: str, names: dict[nn.Module, str]) -> N
             _add_modules(inner, f"{name}.{part}" if name else part, names)
 
 
-class MetaTensors:
-    """Meta tensors that stand in for a model's parameters and buffers.
+def tensors_of(module: nn.Module) -> list[Tensor]:
+    """The parameters and buffers of a module itself."""
+    tensors = (*module._parameters.values(), *module._buffers.values())
+    return [tensor for tensor in tensors if tensor is not None]
 
-    A parameter always gets the same stand-in, so that a later call sees what an earlier one wrote into it.
+
+class MetaTensors:
+    """Meta tensors that stand in for real ones: the buffers of a model, and any tensor that meets a meta tensor.
+
+    A tensor always gets the same stand-in, so that a later call sees what an earlier one wrote into it.
     """
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
-        own = (tensors.values() for module in modules for tensors in (module._parameters, module._buffers) if tensors)
-        self.own = {id(tensor): tensor for tensors in own for tensor in tensors if tensor is not None}
+        tensors = (tensor for module in modules for tensor in tensors_of(module))
+        self.own = {id(tensor): tensor for tensor in tensors if not tensor.is_meta}
         self._stand_ins: dict[int, Tensor] = {}
+        self._new: set[int] = set()  # storages that the pass made, of tensors in ``_kept``
+        self._kept: list[Tensor] = []
 
     def stand_in(self, tensor: Tensor) -> Tensor:
-        """The meta tensor for a tensor: itself if it is a meta tensor that does not belong to the model."""
-        key = id(tensor)
-        if tensor.is_meta and key not in self.own:
+        """The meta tensor for a tensor, which is itself if it is one."""
+        if tensor.is_meta:
             return tensor
+        key = id(tensor)
         if key not in self._stand_ins:
-            self.own.setdefault(key, tensor)  # keeps it alive, and its id with it
+            self._kept.append(tensor)  # keeps it alive, and its id with it
             meta = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
             self._stand_ins[key] = meta
         return self._stand_ins[key]
+
+    def compute(self, operator: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]) -> Any:
+        """The result of an operator on real tensors alone, or on meta tensors where it writes what the pass found."""
+        inputs = {storage_of(tensor) for tensor in tensors}
+        if operator._schema.is_mutable and not inputs <= self._new:
+            meta_args, meta_kwargs = self.substitute(args, kwargs)
+            return operator(*meta_args, **meta_kwargs)
+        out = operator(*args, **kwargs)
+        if operator in LIFTS:
+            inputs = set()
+        for tensor in tree_leaves(out):
+            if isinstance(tensor, Tensor) and storage_of(tensor) not in inputs:
+                self._new.add(storage_of(tensor))
+                self._kept.append(tensor)
+        return out
 
     def substitute(self, args: Any, kwargs: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
         """The operands of a call, with every real tensor replaced by its stand-in."""
@@ -65,38 +100,6 @@ class MetaTensors:
         if isinstance(value, Tensor):
             return self.stand_in(value)
         return type(value)(map(self._substitute, value)) if isinstance(value, list | tuple) else value
-
-
-@contextmanager
-def state_preserved(modules: Collection[nn.Module], training: bool) -> Iterator[None]:
-    """Set train or eval mode inside the block; restore every attribute of every module after it."""
-    saved = [
-        (state, state.copy(), [(held, held.copy()) for held in (state["_parameters"], state["_buffers"]) if held])
-        for state in map(vars, modules)
-    ]
-    try:
-        for module in modules:
-            module.__dict__["training"] = training
-        yield
-    finally:
-        for state, state_before, tensors in saved:
-            state.clear()
-            state.update(state_before)
-            for held, held_before in tensors:
-                held.clear()
-                held.update(held_before)
-
-
-@contextmanager
-def gc_disabled() -> Iterator[None]:
-    """Turn the garbage collector off: a profiling pass keeps all its tensors, so that a collection finds nothing."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 @contextmanager
@@ -113,10 +116,11 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
 def meta_copy(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
     tensors = (*model.parameters(), *model.buffers())
-    return copy.deepcopy(model, {id(tensor): _meta_tensor(tensor) for tensor in tensors})
+    return copy.deepcopy(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
 
 
-def _meta_tensor(tensor: Tensor) -> Tensor:
+def meta_tensor(tensor: Tensor) -> Tensor:
+    """A meta tensor like this one: a parameter for a parameter, and lazy for a lazy one."""
     if is_lazy(tensor):
         lazy: type[Any] = type(tensor)
         return cast(Tensor, lazy(device=META, dtype=tensor.dtype))

@@ -1,7 +1,7 @@
 """The result of profiling a model: statistics per module, readable, comparable, and stored as JSON."""
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
@@ -86,6 +86,11 @@ class Profile:
         """The side lengths of the square feature maps inside one part, in order, without repeats."""
         sides = [shape[-1] for name, shape in self.outputs if name.startswith(f"{within}.") and len(shape) == 3]
         return tuple(side for side, _ in groupby(sides))
+
+    def copy(self) -> "Profile":
+        """A profile that can be changed without this one: only what is computed on first access is shared."""
+        modules = [replace(stats, work=replace(stats.work)) for stats in self.modules]
+        return replace(self, modules=modules, outputs=list(self.outputs), uncounted_ops=dict(self.uncounted_ops))
 
     def to_json(self) -> str:
         """The whole profile as JSON; ``from_json`` reads it back."""

@@ -1,9 +1,9 @@
 """A profile as text and as HTML, with columns of the reader's choice."""
 
 from collections.abc import Callable, Mapping, Sequence
-from html import escape
 
 from archzoo.errors import ProfileError
+from archzoo.escaping import markup, one_line
 from archzoo.profiler._module_stats import ModuleStats
 
 
@@ -81,6 +81,7 @@ def _sort_key(stats: ModuleStats, column: str) -> float | str:
 def as_text(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[str, int]) -> str:
     """The default columns as plain text, with a note for each uncounted operator."""
     head, cells = table(title, modules)
+    cells = [[one_line(cell) for cell in row] for row in cells]
     widths = [max(len(row[column]) for row in (head, *cells)) for column in range(len(head))]
     lines = [
         "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(pairs))
@@ -92,7 +93,7 @@ def as_text(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[s
 def notes(uncounted_ops: Mapping[str, int]) -> list[str]:
     """A note for each operator that has no formula."""
     return [
-        f"not counted: {name}, {calls} times; the multiply-adds are a lower bound"
+        f"not counted: {one_line(name)}, {calls} times; the multiply-adds are a lower bound"
         for name, calls in uncounted_ops.items()
     ]
 
@@ -100,9 +101,9 @@ def notes(uncounted_ops: Mapping[str, int]) -> list[str]:
 def as_html(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[str, int]) -> str:
     """The default columns as an HTML table for a notebook, modules indented by level."""
     head, cells = table(title, modules)
-    lines = ["<tr>" + "".join(f"<th>{escape(name)}</th>" for name in head) + "</tr>"]
+    lines = ["<tr>" + "".join(f"<th>{markup(name)}</th>" for name in head) + "</tr>"]
     for stats, (name, *rest) in zip(modules, cells, strict=True):
-        first = f'<td style="text-align:left;padding-left:{stats.level}em">{escape(name)}</td>'
-        lines.append(f"<tr>{first}{''.join(f'<td>{escape(cell)}</td>' for cell in rest)}</tr>")
-    below = "".join(f"<p>{escape(note)}</p>" for note in notes(uncounted_ops))
+        first = f'<td style="text-align:left;padding-left:{stats.level}em">{markup(name)}</td>'
+        lines.append(f"<tr>{first}{''.join(f'<td>{markup(cell)}</td>' for cell in rest)}</tr>")
+    below = "".join(f"<p>{markup(note)}</p>" for note in notes(uncounted_ops))
     return f"<table>{''.join(lines)}</table>{below}"

@@ -6,7 +6,7 @@
 from archzoo.recipes._defaults import DEFAULT_RECIPES
 from archzoo.recipes._optimizers import Optimizer, defaults_of, optimizer_class, sgd
 from archzoo.recipes._parameter_groups import ParameterGroup
-from archzoo.recipes._parsing import read_changes
+from archzoo.recipes._parsing import read_changes, read_objects
 from archzoo.recipes._preprocessing import (
     Bytes,
     Normalize,
@@ -44,7 +44,8 @@ from archzoo.recipes._schedules import (
     WarmupUntil,
     rate_factor,
 )
-from archzoo.recipes._text import describe, draw_rates
+from archzoo.recipes._synonyms import value_hint
+from archzoo.recipes._text import describe, describe_value, draw_rates, spell_seconds
 from archzoo.recipes._transforms import (
     CenterCrop,
     ColorJitter,
@@ -119,9 +120,13 @@ __all__ = [
     "ZCAWhitening",
     "defaults_of",
     "describe",
+    "describe_value",
     "draw_rates",
     "optimizer_class",
     "rate_factor",
     "read_changes",
+    "read_objects",
     "sgd",
+    "spell_seconds",
+    "value_hint",
 ]

@@ -5,12 +5,15 @@ Imports torch only to check one that is not SGD.
 
 import difflib
 import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
 
 from archzoo.errors import RecipeError
+from archzoo.ranges import check_real, shown
+from archzoo.read_only import ReadOnlyDict
 
 # torch.optim.SGD's options and defaults. The papers use SGD alone, and reading a recipe imports no torch.
 SGD_OPTIONS: Mapping[str, Any] = {
@@ -52,6 +55,7 @@ class Optimizer:
     def __post_init__(self) -> None:
         if ":" not in self.name:
             object.__setattr__(self, "name", self.name.lower())
+        object.__setattr__(self, "options", ReadOnlyDict(self.options))
         known = defaults_of(self.name)
         for option in self.options:
             if option not in known:
@@ -67,6 +71,9 @@ class Optimizer:
         """Make the optimizer for one number, so that torch checks the values of its options."""
         import torch
 
+        for option, value in self.options.items():
+            if not all(map(math.isfinite, _numbers(value))):
+                raise RecipeError(f"{option} of {self.name} must be finite, not {shown(value)}")
         try:
             optimizer_class(self.name)([torch.zeros(1, requires_grad=True)], **self.options)
         except (TypeError, ValueError, RuntimeError) as error:
@@ -95,12 +102,16 @@ def sgd(momentum: float = 0.9, **options: Any) -> Optimizer:
     return Optimizer("sgd", {"momentum": momentum, **options})
 
 
+def _numbers(value: Any) -> list[float]:
+    """The numbers in the value of an option."""
+    values = value if isinstance(value, tuple | list) else [value]
+    return [number for number in values if isinstance(number, int | float)]
+
+
 def _check_sgd(name: str, options: Mapping[str, Any]) -> None:
     """Raise RecipeError for values that torch.optim.SGD refuses."""
-    for option in ("momentum", "dampening"):
-        value = options[option]
-        if isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
-            raise RecipeError(f"{option} of {name} must be a number of at least 0, not {value!r}")
+    check_real(f"momentum of {name}", options["momentum"], 0, 1, RecipeError, below=True)
+    check_real(f"dampening of {name}", options["dampening"], 0, 1, RecipeError)
     for option in ("nesterov", "maximize"):
         if not isinstance(options[option], bool):
             raise RecipeError(f"{option} of {name} must be True or False, not {options[option]!r}")

@@ -1,9 +1,9 @@
 """Parameters with learning rates and weight decay of their own, by name. Imports no torch."""
 
-import math
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
+from archzoo.recipes._ranges import check_numbers
 from archzoo.recipes._transforms import require
 
 
@@ -24,13 +24,7 @@ class ParameterGroup:
             isinstance(self.pattern, str) and bool(self.pattern),
             f"pattern of ParameterGroup must be a shell pattern, such as '*.bias', not {self.pattern!r}",
         )
-        for name in ("lr_mult", "decay_mult"):
-            value = getattr(self, name)
-            is_number = isinstance(value, int | float) and not isinstance(value, bool)
-            require(
-                is_number and math.isfinite(value) and value >= 0,
-                f"{name} of ParameterGroup must be a finite number of at least 0, not {value!r}",
-            )
+        check_numbers(self)
 
     def matches(self, name: str) -> bool:
         """Whether the pattern matches the whole name of a parameter."""

@@ -96,8 +96,8 @@ def _read_call(name: str, node: ast.expr, text: str) -> Any:
     if call.func.id not in types:
         near = difflib.get_close_matches(call.func.id.lower(), [kind.lower() for kind in types], n=1, cutoff=0.6)
         by_lower = {kind.lower(): kind for kind in types}
-        hint = f"did you mean {by_lower[near[0]]}?" if near else f"choose from {', '.join(types)}"
-        raise RecipeError(f"{name} has no {call.func.id}: {hint}")
+        hint = f"did you mean {by_lower[near[0]]}? " if near else ""
+        raise RecipeError(f"{name} has no {call.func.id}: {hint}choose from {', '.join(types)}")
     try:
         values = [_read_argument(name, argument, text) for argument in call.args]
         named = {keyword.arg or "": _read_argument(name, keyword.value, text) for keyword in call.keywords}

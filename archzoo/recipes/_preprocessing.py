@@ -6,6 +6,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from archzoo.recipes._ranges import check_numbers
 from archzoo.recipes._transforms import require
 
 Scope = Literal["channel", "pixel"]
@@ -28,6 +29,7 @@ class Normalize(Preprocessing):
     std: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         require(
             len(self.mean) == len(self.std) and all(value > 0 for value in self.std),
             f"Normalize takes as many means as positive deviations, or neither, not {self.mean} and {self.std}",
@@ -45,6 +47,7 @@ class SubtractMean(Preprocessing):
     values: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         scopes = get_args(Scope)
         require(
             self.scope in scopes, f"scope of SubtractMean must be {' or '.join(map(repr, scopes))}, not {self.scope!r}"
@@ -62,6 +65,7 @@ class Rescale(Preprocessing):
     high: float = 1.0
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         require(self.low < self.high, f"low of Rescale must be less than high, not {self.low} and {self.high}")
 
 
@@ -76,7 +80,7 @@ class ZCAWhitening(Preprocessing):
     epsilon: float = 0.1
 
     def __post_init__(self) -> None:
-        require(self.contrast > 0 and self.epsilon > 0, "contrast and epsilon of ZCAWhitening must be positive")
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ class PCADecorrelation(Preprocessing):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         require(isinstance(self.whiten, bool), f"whiten of PCADecorrelation must be True or False, not {self.whiten!r}")
-        require(self.epsilon > 0, f"epsilon of PCADecorrelation must be positive, not {self.epsilon!r}")
 
 
 @dataclass(frozen=True)
@@ -103,6 +107,7 @@ class Bytes(Preprocessing):
     order: ChannelOrder = "RGB"
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         orders = get_args(ChannelOrder)
         require(self.order in orders, f"order of Bytes must be {' or '.join(map(repr, orders))}, not {self.order!r}")
 

@@ -5,6 +5,7 @@
 
 from dataclasses import dataclass
 
+from archzoo.recipes._ranges import check_numbers
 from archzoo.recipes._transforms import Interpolation, check_choice, require
 
 
@@ -25,6 +26,7 @@ class SingleCrop(Protocol):
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         require(
             (self.size is None) == (self.resize is None),
             f"SingleCrop takes both size and resize or neither, not {self.size} and {self.resize}",
@@ -63,8 +65,8 @@ class Dense(Protocol):
     sides: tuple[int, ...] = (256, 384, 512)
 
     def __post_init__(self) -> None:
-        valid = isinstance(self.sides, tuple) and self.sides and all(side > 0 for side in self.sides)
-        require(bool(valid), f"sides of Dense must be a tuple of positive numbers, not {self.sides!r}")
+        check_numbers(self)
+        require(bool(self.sides), "sides of Dense must be a tuple of at least one number, not ()")
 
     def __str__(self) -> str:
         count = len(self.sides)

@@ -1,6 +1,5 @@
 """One training run as a paper describes it: a typed value, checked when it is made. Imports no torch."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
@@ -11,8 +10,10 @@ from archzoo.recipes._optimizers import Optimizer, sgd
 from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._preprocessing import Normalize, Preprocessing
 from archzoo.recipes._protocols import Protocol, SingleCrop
+from archzoo.recipes._ranges import check_numbers
 from archzoo.recipes._regularizers import Regularizer
 from archzoo.recipes._schedules import Duration, Schedule
+from archzoo.recipes._synonyms import value_hint
 from archzoo.recipes._transforms import Transform
 
 # Training images of each dataset that a recipe names.
@@ -42,17 +43,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = {
     "loss": ("cross_entropy", "squared_hinge"),
     "decay_scope": ("all", "weights"),
     "select": ("last", "best"),
-}
-# Name: the smallest value, and whether that itself is allowed.
-BOUNDS: Mapping[str, tuple[float, bool]] = {
-    "lr": (0, False),
-    "batch_size": (0, False),
-    "weight_decay": (0, True),
-    "label_smoothing": (0, True),
-    "grad_clip_norm": (0, True),
-    "filter_limit": (0, True),
-    "ema": (0, True),
-    "batch_norm_images": (0, True),
 }
 
 
@@ -135,13 +125,7 @@ class Recipe:
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise self._wrong(name, " or ".join(map(repr, choices)))
-        for name, (smallest, included) in BOUNDS.items():
-            self._check_number(name, smallest, included)
-        for name in ("batch_size", "batch_norm_images"):
-            if not isinstance(getattr(self, name), int):
-                raise self._wrong(name, "an integer")
-        if self.ema >= 1 or self.label_smoothing >= 1:
-            raise RecipeError(f"{self.name}: ema and label_smoothing must be less than 1")
+        check_numbers(self, f"{self.name}: ")
         if self.label_smoothing and self.loss != "cross_entropy":
             raise RecipeError(f"{self.name}: label_smoothing is of cross_entropy, not of {self.loss}")
         if self.weight_decay and not self.optimizer.takes_weight_decay:
@@ -154,22 +138,12 @@ class Recipe:
     def _wrong(self, name: str, expected: str) -> RecipeError:
         return RecipeError(f"{self.name}: {name} must be {expected}, not {getattr(self, name)!r}")
 
-    def _check_number(self, name: str, smallest: float, included: bool) -> None:
-        value = getattr(self, name)
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise self._wrong(name, "a number")
-        if not (value > smallest or (included and value == smallest)):
-            raise self._wrong(name, f"at least {smallest:g}" if included else f"more than {smallest:g}")
-
     def _check_length(self) -> None:
         if (self.epochs is None) == (self.iterations is None):
             raise RecipeError(
                 f"{self.name}: exactly one of epochs and iterations must be given, not {self.epochs} and "
                 f"{self.iterations}"
             )
-        length = self.length
-        if isinstance(length, bool) or not isinstance(length, int) or length < 1:
-            raise self._wrong(self.unit, "a positive integer")
 
     @property
     def length(self) -> int:
@@ -227,8 +201,8 @@ def _plural(kind: type) -> str:
 
 
 def _unknown(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"a recipe has no {name!r}" + (f": did you mean {near[0]!r}?" if near else f"; it has {', '.join(known)}")
+    near = value_hint(name, known)
+    return f"a recipe has no {name!r}" + (f": did you mean {near!r}?" if near else f"; it has {', '.join(known)}")
 
 
 def _plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from archzoo.recipes._ranges import check_numbers
 from archzoo.recipes._transforms import check_choice, require
 
 Unit = Literal["epochs", "iterations"]
@@ -28,17 +29,14 @@ class Schedule:
     """A learning rate over a run, as a factor of the initial one."""
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         unit = getattr(self, "unit", "epochs")
         name = type(self).__name__
         require(unit in get_args(Unit), f"unit of {name} must be 'epochs' or 'iterations', not {unit!r}")
         for field in ("milestones", "fractions"):
             values = getattr(self, field, ())
-            require(
-                isinstance(values, tuple) and list(values) == sorted(values) and all(value > 0 for value in values),
-                f"{field} of {name} must be a tuple of increasing positive numbers, not {values!r}",
-            )
-        gamma = getattr(self, "gamma", 0.1)
-        require(0 < gamma <= 1, f"gamma of {name} must be more than 0 and at most 1, not {gamma!r}")
+            is_sorted = isinstance(values, tuple) and list(values) == sorted(values)
+            require(is_sorted, f"{field} of {name} must be a tuple of increasing numbers, not {values!r}")
 
     def factor(self, iteration: int, run: Duration) -> float:
         """The factor at an iteration, counted from 0."""
@@ -107,10 +105,6 @@ class StepDecay(Schedule):
     gamma: float
     unit: Unit = "epochs"
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.step_size > 0, f"step_size of StepDecay must be positive, not {self.step_size!r}")
-
     def factor(self, iteration: int, run: Duration) -> float:
         return float(self.gamma ** (run.position(iteration, self.unit) // self.step_size))
 
@@ -152,10 +146,6 @@ class PolynomialDecay(Schedule):
 
     power: float = 1.0
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        require(self.power > 0, f"power of PolynomialDecay must be positive, not {self.power!r}")
-
     def factor(self, iteration: int, run: Duration) -> float:
         return float(max(0.0, 1 - iteration / run.iterations) ** self.power)
 
@@ -165,9 +155,6 @@ class Cosine(Schedule):
     """Fall to zero along half a cosine, ``restarts`` times (snapshot ensembles restart; Huang et al. 2017)."""
 
     restarts: int = 1
-
-    def __post_init__(self) -> None:
-        require(self.restarts >= 1, f"restarts of Cosine must be at least 1, not {self.restarts!r}")
 
     def factor(self, iteration: int, run: Duration) -> float:
         length = math.ceil(run.iterations / self.restarts)
@@ -216,7 +203,6 @@ class Warmup(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(isinstance(self.schedule, Schedule), f"Warmup is followed by a schedule, not {self.schedule!r}")
-        require(self.length > 0, f"length of Warmup must be positive, not {self.length!r}")
 
     def factor(self, iteration: int, run: Duration) -> float:
         if run.position(iteration, self.unit) < self.length:
@@ -239,7 +225,6 @@ class WarmupUntil(Schedule):
     def __post_init__(self) -> None:
         super().__post_init__()
         require(isinstance(self.schedule, Schedule), f"WarmupUntil is followed by a schedule, not {self.schedule!r}")
-        require(0 < self.error <= 1, f"error of WarmupUntil must be more than 0 and at most 1, not {self.error!r}")
 
     def factor(self, iteration: int, run: Duration) -> float:
         return self.schedule.factor(iteration, run)

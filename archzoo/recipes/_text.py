@@ -7,6 +7,10 @@ from typing import Any
 from archzoo.recipes._optimizers import Optimizer
 from archzoo.recipes._recipe import Recipe
 
+SHORT = (("s", 1.0), ("ms", 1e-3), ("\N{MICRO SIGN}s", 1e-6), ("ns", 1e-9))
+# A unit, how many of the next smaller one are in it, that unit, and its seconds.
+LONG = (("days", 24, "h", 3600), ("h", 60, "min", 60), ("min", 60, "s", 1))
+
 
 def describe(recipe: Recipe) -> dict[str, str]:
     """Every value of a recipe as text; "-" for nothing. Objects are written as the command line reads them."""
@@ -47,3 +51,15 @@ def draw_rates(recipe: Recipe, images: int, width: int = 60, height: int = 8) ->
     labels = [f"{10**top:.2g}", *[""] * (height - 2), f"{10**bottom:.2g}"]
     body = [f"{label:>8} |{row}".rstrip() for label, row in zip(labels, rows, strict=True)]
     return "\n".join([*body, f"{'':>8} +{'-' * width}", f"{'':>10}0 to {recipe.length:,} {recipe.unit}"])
+
+
+def spell_seconds(seconds: float) -> str:
+    """A time in its two largest units, or with three digits below a minute: 2 h 13 min, 45.2 s, 12 ms."""
+    if round(seconds) < 60:
+        name, length = next((unit for unit in SHORT if seconds >= unit[1]), SHORT[0])
+        return f"{seconds / length:.3g} {name}"
+    for name, in_name, small, length in LONG:
+        count, rest = divmod(round(seconds / length), in_name)
+        if count:
+            return f"{count:,} {name}" + (f" {rest} {small}" if rest else "")
+    raise AssertionError(seconds)

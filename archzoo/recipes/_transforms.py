@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, get_args
 
 from archzoo.errors import RecipeError
+from archzoo.recipes._ranges import check_numbers
 
 PaddingMode = Literal["constant", "reflect"]
 Range = tuple[float, float]
@@ -20,11 +21,6 @@ def require(condition: bool, message: str) -> None:
     """Raise RecipeError with this message unless the condition holds."""
     if not condition:
         raise RecipeError(message)
-
-
-def _check_side(transform: "Transform", name: str, side: Any) -> None:
-    is_side = isinstance(side, int) and not isinstance(side, bool) and side > 0
-    require(side is None or is_side, f"{name} of {type(transform).__name__} must be a positive integer, not {side!r}")
 
 
 def check_probability(owner: object, p: Any) -> None:
@@ -74,9 +70,7 @@ class Resize(Transform):
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
-        _check_side(self, "size", self.size)
-        _check_side(self, "max_size", self.max_size)
-        require(self.size is not None, "Resize needs a size, such as Resize(256)")
+        check_numbers(self)
         if self.max_size is not None:
             require(self.max_size >= self.size, f"max_size of Resize must be at least {self.size}, not {self.max_size}")
         check_choice(self, "interpolation", Interpolation)
@@ -93,7 +87,7 @@ class CenterCrop(Transform):
     size: int | None = None
 
     def __post_init__(self) -> None:
-        _check_side(self, "size", self.size)
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -106,9 +100,7 @@ class RandomCrop(Transform):
     draws: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
-        _check_side(self, "size", self.size)
-        valid = isinstance(self.padding, int) and not isinstance(self.padding, bool) and self.padding >= 0
-        require(valid, f"padding of RandomCrop must be a non-negative integer, not {self.padding!r}")
+        check_numbers(self)
         check_choice(self, "padding_mode", PaddingMode)
 
     @property
@@ -133,7 +125,7 @@ class RandomResizedCrop(Transform):
     draws: ClassVar[int] = 22
 
     def __post_init__(self) -> None:
-        _check_side(self, "size", self.size)
+        check_numbers(self)
         _check_range(self, "scale", self.scale, most=1.0)
         _check_range(self, "ratio", self.ratio, most=float("inf"))
         check_choice(self, "aspect", Aspect)
@@ -148,6 +140,7 @@ class RandomHorizontalFlip(Transform):
     draws: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         check_probability(self, self.p)
 
 
@@ -159,7 +152,7 @@ class RandomTenCrop(Transform):
     draws: ClassVar[int] = 1
 
     def __post_init__(self) -> None:
-        _check_side(self, "size", self.size)
+        check_numbers(self)
 
 
 @dataclass(frozen=True)
@@ -181,14 +174,12 @@ class ColorJitter(Transform):
         return 5 if self.hue else 4
 
     def __post_init__(self) -> None:
-        require(0 <= self.hue <= 0.5, f"hue of ColorJitter must be from 0 to 0.5, not {self.hue!r}")
+        check_numbers(self)
         require(
             self.clamp or not self.hue,
             "hue of ColorJitter is of values from 0 to 1: it cannot be used with clamp=False",
         )
-        for name in ("brightness", "contrast", "saturation"):
-            value = getattr(self, name)
-            require(0 <= value <= 1, f"{name} of ColorJitter must be from 0 to 1, not {value!r}")
+        require(isinstance(self.clamp, bool), f"clamp of ColorJitter must be True or False, not {self.clamp!r}")
 
 
 # Principal components of RGB in ImageNet, as columns, and the variances along them, of values from 0 to 1:
@@ -217,7 +208,10 @@ class PCALighting(Transform):
     draws: ClassVar[int] = 3
 
     def __post_init__(self) -> None:
-        require(self.std >= 0, f"std of PCALighting must not be negative, not {self.std!r}")
+        check_numbers(self)
+        sides = [len(row) if isinstance(row, tuple | list) else 0 for row in (self.eigenvalues, *self.components)]
+        is_square = set(sides) == {len(self.components)}
+        require(is_square, f"PCALighting takes one component for each eigenvalue, not {self.components!r}")
 
 
 @dataclass(frozen=True)
@@ -230,6 +224,7 @@ class RandomErasing(Transform):
     draws: ClassVar[int] = 23
 
     def __post_init__(self) -> None:
+        check_numbers(self)
         check_probability(self, self.p)
         _check_range(self, "scale", self.scale, most=1.0)
         _check_range(self, "ratio", self.ratio, most=float("inf"))

@@ -8,6 +8,7 @@ from archzoo.registry._entry import Entry
 from archzoo.registry._loading import PLUGINS, broken, plugins
 from archzoo.registry._networks import all_claims, build, find, names, not_countable, papers, results
 from archzoo.registry._recipes import find_recipe, recipes, recipes_of
+from archzoo.registry._synonyms import option_hint
 
 __all__ = [
     "PLUGINS",
@@ -19,6 +20,7 @@ __all__ = [
     "find_recipe",
     "names",
     "not_countable",
+    "option_hint",
     "papers",
     "plugins",
     "recipes",

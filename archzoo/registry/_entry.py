@@ -1,7 +1,9 @@
 """An entry: one network, what its paper says, and how it is built."""
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
@@ -9,9 +11,12 @@ from typing import Any
 
 from archzoo.claims import Claim
 from archzoo.errors import BadOption, RegistrationError
-from archzoo.options import describe_type, hint, is_of_type, signature_of
+from archzoo.limits import limited, max_layers, max_parameters, too_large
+from archzoo.options import describe_type, hint, is_of_type, numbers_in, plain_value, shown, signature_of
 from archzoo.paper import Paper
+from archzoo.read_only import ReadOnlyDict
 from archzoo.registry._docstrings import differences_in
+from archzoo.registry._synonyms import option_hint
 
 
 @dataclass(frozen=True)
@@ -29,6 +34,9 @@ class Entry:
     claims: tuple[Claim, ...] = field(default=(), repr=False)
     fixed: Mapping[str, Any] = field(default_factory=dict, hash=False)
     aliases: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "fixed", ReadOnlyDict(self.fixed))
 
     @property
     def family(self) -> str:
@@ -80,28 +88,79 @@ class Entry:
         except RegistrationError as error:
             raise RegistrationError(f"{self.family}: {error}") from error
 
-    def build(self, **options: Any) -> Any:
-        """A new network with these options. Raises BadOption with the nearest valid option or value."""
-        types = self.types
-        for name, value in options.items():
-            self._check(types, name, value)
-        try:
-            return self.constructor(**{**self.fixed, **options})
-        except ValueError as error:
-            raise BadOption(f"{self.name}: {error}") from error
+    def build(self, /, **options: Any) -> Any:
+        """A new network with these options.
 
-    def _check(self, types: Mapping[str, Any], name: str, value: Any) -> None:
-        if name not in types:
-            raise BadOption(f"{self.name} has no option {name!r}{hint(name, types)} (options: {', '.join(types)})")
-        if not is_of_type(value, types[name]):
-            raise BadOption(f"{self.name}: {name} must be {describe_type(types[name])}, not {value!r}")
+        Raises BadOption with the nearest valid option or value, and for a network of more parameters or layers than
+        the bounds of ``archzoo.limits``, before it takes memory.
+        """
+        options = self.checked(options)
+        given = ", ".join(f"{name}={shown(value)}" for name, value in options.items()) or "the default options"
+        try:
+            if self._may_be_large(options):
+                self._make(options, given, device="meta")
+            return self._make(options, given)
+        except (ValueError, MemoryError) as error:
+            raise BadOption(f"{self.name}: {error or 'not enough memory for it'}") from error
+        except RuntimeError as error:
+            if "overflow" in str(error):
+                too_many = too_large(f"too many parameters with {given}", "ARCHZOO_MAX_PARAMETERS")
+                raise BadOption(f"{self.name}: {too_many}") from error
+            if "DefaultCPUAllocator" in str(error):
+                raise BadOption(f"{self.name} with {given}: there is not enough memory for it") from error
+            raise
+
+    def _make(self, options: Mapping[str, Any], given: str, device: str | None = None) -> Any:
+        import torch
+
+        with torch.device(device) if device else nullcontext(), limited(given):
+            return self.constructor(**{**self.fixed, **options})
+
+    def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """The options in plain types. Raises BadOption for a name, type or value that is wrong."""
+        types = self.types
+        for name in options:
+            if name not in types:
+                raise BadOption(
+                    f"{self.name} has no option {shown(name)}{option_hint(name, types)} (options: {', '.join(types)})"
+                )
+        plain = {name: plain_value(value) for name, value in options.items()}
+        for name, value in plain.items():
+            self._check(types[name], name, value)
+        return plain
+
+    def _check(self, kind: Any, name: str, value: Any) -> None:
+        if isinstance(value, tuple) and len(value) > max_layers():
+            raise BadOption(f"{self.name}: {too_large(f'{len(value):,} values of {name}', 'ARCHZOO_MAX_LAYERS')}")
+        if not is_of_type(value, kind):
+            wanted = describe_type(kind)
+            infinite = any(isinstance(number, float) and not math.isfinite(number) for number in numbers_in(value))
+            if infinite:
+                wanted = wanted.replace("a number", "a finite number").replace("numbers", "finite numbers")
+            raise BadOption(f"{self.name}: {name} must be {wanted}, not {shown(value)}")
         if name in self.fixed and value != self.fixed[name]:
             raise BadOption(
-                f"{self.name} is {self.family} with {name}={self.fixed[name]!r}, not {value!r}: "
-                f"for that, build {self.family!r} with {name}={value!r}"
+                f"{self.name} is {self.family} with {name}={self.fixed[name]!r}, not {shown(value)}: "
+                f"for that, build {self.family!r} with {name}={shown(value)}"
             )
         if name in ("in_channels", "num_classes") and value < 1:
-            raise BadOption(f"{self.name}: {name} must be at least 1, not {value}")
+            raise BadOption(f"{self.name}: {name} must be at least 1, not {shown(value)}")
+        largest = max_parameters()
+        if any(abs(number) > largest for number in numbers_in(value)):
+            raise BadOption(f"{self.name}: {name} must be at most {largest:,}, not {shown(value)}")
+
+    def _may_be_large(self, options: Mapping[str, Any]) -> bool:
+        """Whether an option of ours, which work on meta, is above its default, and memory would be taken."""
+        import torch
+
+        if not self.module.startswith("archzoo.") or torch.get_default_device().type == "meta":
+            return False
+        defaults = self.options
+        return any(
+            number > max(numbers_in(defaults[name]), default=0)
+            for name, value in options.items()
+            for number in numbers_in(value)
+        ) or any(isinstance(value, tuple) for value in options.values())
 
 
 @cache

@@ -4,6 +4,7 @@ from fnmatch import fnmatchcase
 
 from archzoo.errors import RecipeError, UnknownName
 from archzoo.recipes import DEFAULT_RECIPES, Recipe
+from archzoo.registry._loading import plain
 from archzoo.registry._networks import find, papers
 
 
@@ -19,7 +20,7 @@ def find_recipe(name: str, data: str = "") -> Recipe:
     are, and where no recipe is published for a network.
     """
     for recipe in recipes():
-        if recipe.name == name:
+        if plain(recipe.name) == plain(name):
             return recipe
     try:
         entry = find(name)
@@ -32,10 +33,8 @@ def find_recipe(name: str, data: str = "") -> Recipe:
             return recipe
     own = ", ".join(recipe.name for recipe in DEFAULT_RECIPES)
     if not published:
-        raise RecipeError(
-            f"no recipe is published for {entry.name} ({entry.paper.without_recipe[entry.name]}): choose one by name, "
-            f"such as {own}"
-        )
+        why = entry.paper.without_recipe.get(entry.name, "its paper's file states none")
+        raise RecipeError(f"no recipe is published for {entry.name} ({why}): choose one by name, such as {own}")
     known = ", ".join(recipe.name for recipe in candidates)
     raise RecipeError(f"no recipe for {entry.name!r} on {data!r}; there are {known}")
 

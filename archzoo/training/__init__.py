@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from archzoo.training._choosing import choose_recipe
     from archzoo.training._config import RunConfig
-    from archzoo.training._distributed import Distributed, launch
+    from archzoo.training._distributed import Distributed
     from archzoo.training._evaluation import evaluate, predict
+    from archzoo.training._launching import is_launched, launch, report_error
     from archzoo.training._logs import Log, log_to_stderr
     from archzoo.training._optimizer import check_groups
     from archzoo.training._precision import prefers_channels_last
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from archzoo.training._result import TrainResult
     from archzoo.training._runs import Job, Setup, default_run_dir, run
     from archzoo.training._scores import Score, mean_and_deviation
+    from archzoo.training._trained import Trained, describe_training, load_trained, match_classes
     from archzoo.training._trainer import train
 
 __all__ = [
@@ -31,15 +33,21 @@ __all__ = [
     "Score",
     "Setup",
     "TrainResult",
+    "Trained",
     "check_groups",
     "choose_recipe",
     "default_run_dir",
+    "describe_training",
     "evaluate",
+    "is_launched",
     "launch",
+    "load_trained",
     "log_to_stderr",
+    "match_classes",
     "mean_and_deviation",
     "predict",
     "prefers_channels_last",
+    "report_error",
     "run",
     "single_crop",
     "train",
@@ -53,15 +61,21 @@ _MODULES = {
     "Score": "_scores",
     "Setup": "_runs",
     "TrainResult": "_result",
+    "Trained": "_trained",
     "check_groups": "_optimizer",
     "choose_recipe": "_choosing",
     "default_run_dir": "_runs",
+    "describe_training": "_trained",
     "evaluate": "_evaluation",
-    "launch": "_distributed",
+    "is_launched": "_launching",
+    "launch": "_launching",
+    "load_trained": "_trained",
     "log_to_stderr": "_logs",
+    "match_classes": "_trained",
     "mean_and_deviation": "_scores",
     "predict": "_evaluation",
     "prefers_channels_last": "_precision",
+    "report_error": "_launching",
     "run": "_runs",
     "single_crop": "_protocols",
     "train": "_trainer",

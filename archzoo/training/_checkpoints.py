@@ -3,16 +3,18 @@
 import hashlib
 import os
 import re
-import warnings
+import secrets
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from archzoo.errors import CheckpointError
+from archzoo.training._writing import writing
 
 KEPT = 2  # the last checkpoint, and one to fall back to
 NAME = re.compile(r"checkpoint-(\d{9})-([0-9a-f]{16})\.pt")
+LAST_ITERATION = 999_999_999  # that a name has room for
 
 
 class _Digesting:
@@ -41,28 +43,35 @@ def write(run_dir: Path, iteration: int, state: dict[str, Any]) -> Path:
 
     ``state`` holds tensors and plain values only, as ``torch.load(weights_only=True)`` reads.
     """
-    run_dir.mkdir(parents=True, exist_ok=True)
-    partial = run_dir / f".checkpoint-{iteration:09d}.part"
-    try:
-        with open(partial, "wb") as file:
-            digesting: Any = _Digesting(file)
-            try:
-                torch.save(state, digesting)
-            except Exception as error:
-                raise digesting.error or error from error
-            file.flush()
-            os.fsync(file.fileno())
-        target = run_dir / f"checkpoint-{iteration:09d}-{digesting.digest.hexdigest()[:16]}.pt"
-        os.replace(partial, target)
-        _sync(run_dir)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        kept = list_checkpoints(run_dir)
-        last = f"the last good checkpoint is {kept[0]}" if kept else "there is no earlier checkpoint"
-        raise CheckpointError(f"could not write a checkpoint to {run_dir}: {error.strerror}; {last}") from error
+    partial = run_dir / f".checkpoint-{iteration:09d}.{os.getpid()}-{secrets.token_hex(4)}.part"
+    kept = list_checkpoints(run_dir)
+    last = f"; the last good checkpoint is {kept[0]}" if kept else "; there is no earlier checkpoint"
+    with writing(run_dir / f"checkpoint-{iteration:09d}", CheckpointError, last):
+        try:
+            digest = _write(partial, state)
+            target = run_dir / f"checkpoint-{iteration:09d}-{digest}.pt"
+            os.replace(partial, target)
+            _sync(run_dir)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
     for old in [path for path in list_checkpoints(run_dir) if path != target][KEPT - 1 :]:
         old.unlink(missing_ok=True)
     return target
+
+
+def _write(partial: Path, state: dict[str, Any]) -> str:
+    """Write a state to a new file, down to the disk, and return its digest."""
+    with open(partial, "xb") as file:
+        digesting: Any = _Digesting(file)
+        try:
+            torch.save(state, digesting)
+        except Exception as error:
+            raise digesting.error or error from error
+        file.flush()
+        os.fsync(file.fileno())
+    digest: str = digesting.digest.hexdigest()[:16]
+    return digest
 
 
 def _sync(directory: Path) -> None:
@@ -75,37 +84,39 @@ def _sync(directory: Path) -> None:
 
 
 def list_checkpoints(run_dir: Path) -> list[Path]:
-    """The checkpoints of a run directory, the latest first."""
-    paths = [path for path in run_dir.glob("checkpoint-*.pt") if NAME.fullmatch(path.name)]
-    return sorted(paths, key=lambda path: (path.name, path.stat().st_mtime_ns), reverse=True)
+    """The checkpoints of a run directory, the latest first. What is not a file, such as a FIFO, is none."""
+    paths = [path for path in run_dir.glob("checkpoint-*.pt") if NAME.fullmatch(path.name) and path.is_file()]
+    return sorted(paths, key=lambda path: (path.name[:20], _time(path)), reverse=True)
 
 
-def read_latest(run_dir: Path) -> dict[str, Any] | None:
-    """The latest checkpoint that is not corrupt, or None if there are none. A corrupt one is named in a warning.
-
-    Raises CheckpointError if there are some and all are corrupt: starting over would hide that.
-    """
-    paths = list_checkpoints(run_dir)
-    for path in paths:
-        reason = _corruption(path)
-        if reason is None:
-            state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-            return state
-        warnings.warn(f"archzoo: {path} is corrupt ({reason}): resuming from the checkpoint before it", stacklevel=2)
-    if paths:
-        raise CheckpointError(f"all checkpoints in {run_dir} are corrupt: delete them to start over")
-    return None
-
-
-def _corruption(path: Path) -> str | None:
-    match = NAME.fullmatch(path.name)
-    digest = hashlib.sha256()
+def _time(path: Path) -> int:
     try:
-        with open(path, "rb") as file:
-            while chunk := file.read(1 << 20):
-                digest.update(chunk)
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:  # deleted since
+        return 0
+
+
+def read(path: Path) -> dict[str, Any]:
+    """What a checkpoint holds. Raises CheckpointError, with the reason alone, where it cannot be read."""
+    match = NAME.fullmatch(path.name)
+    try:
+        digest = _digest(path)
     except OSError as error:
-        return error.strerror
-    if match is None or digest.hexdigest()[:16] != match[2]:
-        return "its content does not match its digest"
-    return None
+        raise CheckpointError(f"{error.strerror}") from error
+    if match is None or digest != match[2]:
+        raise CheckpointError("its content does not match its digest")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # unpickling raises nearly anything
+        raise CheckpointError(f"it is no file of torch.save ({type(error).__name__})") from error
+    if not isinstance(state, dict):
+        raise CheckpointError(f"it holds a {type(state).__name__}, not a dict")
+    return state
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()[:16]

@@ -1,14 +1,18 @@
 """What a run needs beside its recipe: its seed, precision, layout and how a batch is divided."""
 
+import os
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from archzoo.errors import TrainingError
+from archzoo.ranges import check_whole, shown
 from archzoo.recipes import Recipe
 from archzoo.training._averaging import snapshot_interval
 from archzoo.training._distributed import Distributed
 
 Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+LARGEST_SEED = 2**63 - 1  # that torch.manual_seed takes, without those that it counts from the end
+UNSHARDED = ("adafactor",)  # torch's optimizers that fail on sharded parameters
 
 
 @dataclass(frozen=True)
@@ -16,13 +20,13 @@ class RunConfig:
     """What a run needs beside its recipe: settings of the machine rather than of the paper.
 
     Args:
-        seed: The seed of the initialization, the order of images, augmentation and dropout.
+        seed: The seed of the initialization, the order of images, augmentation and dropout, from 0 to 2**63 - 1.
         precision: The precision of products. The papers' float32 by default, as others change results; "tf32" is
             float32 with products of 10 bits on GPUs that have them; "auto" is bfloat16 where ``prefers_bfloat16`` says
             so, else float32.
-        accumulate: The number of parts of each batch that are run one after the other.
+        accumulate: The number of parts of each batch that are run one after the other, at most one for each image.
         channels_last: The memory format. None takes channels last where ``prefers_channels_last`` says so.
-        workers: Processes that prepare batches beside each process that trains.
+        workers: Processes that prepare batches beside each process that trains: at most 16 for each core, or 32.
         sharded: FSDP2, which shards the parameters over the processes.
         tensorboard: Whether events for TensorBoard are written.
         resident: Whether the training images live on the device and are augmented there. None where they are small,
@@ -48,20 +52,37 @@ class RunConfig:
 
 def check_config(config: RunConfig, recipe: Recipe, distributed: Distributed) -> None:
     """Raise TrainingError for a config that does not fit the recipe or the processes."""
-    if config.accumulate < 1 or config.workers < 0:
-        raise TrainingError(
-            f"accumulate must be at least 1 and workers at least 0, not {config.accumulate} and {config.workers}"
-        )
-    if config.sharded and distributed.world_size == 1:
-        raise TrainingError("FSDP shards parameters over processes, and there is one: start several with --nproc 2")
-    if config.sharded and (recipe.ema or snapshot_interval(recipe, 2)):
-        raise TrainingError("FSDP cannot train with averaged weights or snapshots: set ema=0 and another schedule")
+    check_ranges(config, recipe)
+    if config.sharded:
+        _check_sharded(recipe, distributed)
     if config.cuda_graph and (reason := why_no_graph(config, distributed)):
         raise TrainingError(f"steps cannot be captured in a CUDA graph: {reason}")
     if config.precision == "tf32" and distributed.device.type != "cuda":
         raise TrainingError(f"tf32 is a precision of NVIDIA's GPUs: on {distributed.device.type}, use float32")
     if config.precision == "float16" and distributed.device.type == "cpu":
         raise TrainingError("float16 needs an accelerator: on the CPU, use bfloat16")
+
+
+def check_ranges(config: RunConfig, recipe: Recipe) -> None:
+    """Raise TrainingError for a number of a config that is out of its range."""
+    check_whole("seed", config.seed, 0, LARGEST_SEED, TrainingError)
+    check_whole("workers", config.workers, 0, max(32, 16 * (os.cpu_count() or 1)), TrainingError)
+    check_whole("accumulate", config.accumulate, 1, recipe.batch_size, TrainingError)
+    if config.precision not in get_args(Precision):
+        choices = ", ".join(get_args(Precision))
+        raise TrainingError(f"precision must be one of {choices}, not {shown(config.precision)}")
+
+
+def _check_sharded(recipe: Recipe, distributed: Distributed) -> None:
+    if distributed.world_size == 1:
+        raise TrainingError("FSDP shards parameters over processes, and there is one: start several with --nproc 2")
+    if recipe.ema or snapshot_interval(recipe, 2):
+        raise TrainingError("FSDP cannot train with averaged weights or snapshots: set ema=0 and another schedule")
+    if recipe.optimizer.name in UNSHARDED:
+        raise TrainingError(
+            f"FSDP cannot train with {recipe.optimizer.name}, which sums over whole parameters: choose another "
+            f"optimizer, such as adamw, or several processes without --fsdp"
+        )
 
 
 def why_no_graph(config: RunConfig, distributed: Distributed) -> str | None:

@@ -1,19 +1,19 @@
-"""Several processes started by torchrun: collectives, and ending with the launcher."""
+"""Several processes, started by ``launch`` or torchrun: how they meet, and collectives."""
 
 import os
-import signal
-import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import NoReturn
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch._C._distributed_c10d import TCPStore
 
 from archzoo.errors import DeviceError
+from archzoo.training._launching import ERRORS, SOCKET
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,14 @@ class Distributed:
             for buffer in net.buffers():
                 dist.broadcast(buffer, 0)
 
+    def gather(self, value: Any) -> list[Any]:
+        """The values of all processes, by rank: plain ones, such as texts."""
+        values: list[Any] = [value]
+        if self.world_size > 1:
+            values *= self.world_size
+            dist.all_gather_object(values, value)
+        return values
+
     def barrier(self) -> None:
         """Wait for all processes."""
         if self.world_size > 1:
@@ -49,7 +57,7 @@ class Distributed:
 
 @contextmanager
 def join(device: str | None = None) -> Iterator[Distributed]:
-    """Join the processes that torchrun started, or run alone. The backend is gloo on the CPU and nccl on CUDA.
+    """Join the processes that ``launch`` or torchrun started, or run alone. The backend is gloo, or nccl on CUDA.
 
     Raises DeviceError if there is no such device.
     """
@@ -59,18 +67,36 @@ def join(device: str | None = None) -> Iterator[Distributed]:
     placed = _check_device(f"cuda:{local_rank}" if requested == "cuda" else requested)
     if placed.type == "cuda":
         torch.cuda.set_device(placed)
-    if "TORCHELASTIC_RUN_ID" in os.environ:
-        end_with_parent()
     if world_size == 1:
         yield Distributed(device=placed)
         return
     # Images of one channel have strides of two layouts at once, and DDP remarks on its speed.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    dist.init_process_group("nccl" if placed.type == "cuda" else "gloo")
+    _meet("nccl" if placed.type == "cuda" else "gloo", world_size)
     try:
         yield Distributed(dist.get_rank(), world_size, placed)
-    finally:
-        dist.destroy_process_group()
+    except BaseException:
+        if ERRORS not in os.environ:  # else the launcher ends the others, for which this would wait
+            dist.destroy_process_group()
+        raise
+    dist.destroy_process_group()
+
+
+def _meet(backend: str, world_size: int) -> None:
+    """Start the process group, over the socket that ``launch`` has bound or as torchrun's environment says."""
+    if SOCKET not in os.environ:
+        dist.init_process_group(backend)
+        return
+    rank = int(os.environ["RANK"])
+    store = TCPStore(
+        os.environ["MASTER_ADDR"],
+        int(os.environ["MASTER_PORT"]),
+        world_size,
+        is_master=rank == 0,
+        wait_for_workers=False,
+        master_listen_fd=int(os.environ[SOCKET]) if rank == 0 else None,
+    )
+    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
 
 
 def _check_device(name: str) -> torch.device:
@@ -82,24 +108,3 @@ def _check_device(name: str) -> torch.device:
         available = ["cpu", *(f"cuda:{number}" for number in range(torch.cuda.device_count()))]
         raise DeviceError(f"cannot train on device {name!r}; available: {', '.join(available)}") from error
     return device
-
-
-def end_with_parent() -> None:
-    """End this process when its parent ends, even by kill -9. Linux only; elsewhere nothing is done."""
-    if sys.platform != "linux":
-        return
-    import ctypes
-
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-    if os.getppid() != parent:  # the parent ended in between
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-def launch(processes: int, arguments: Sequence[str]) -> NoReturn:
-    """Replace this process by torchrun with this many processes of ``archzoo``, which share the cores."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(max((os.cpu_count() or 1) // processes, 1)))
-    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")  # each process would remark on unused parameters
-    command = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m", "archzoo"]
-    sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *command, *arguments])

@@ -1,6 +1,6 @@
 """Evaluation of a network or an ensemble on images that it was not trained on."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,6 +12,7 @@ from archzoo.data import Images, ImageSet, Prepared, load_crops
 from archzoo.errors import DataError
 from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Dense, Protocol, SingleCrop
+from archzoo.training._checking import check_count
 from archzoo.training._distributed import Distributed
 from archzoo.training._fully_convolutional import fully_convolutional
 from archzoo.training._protocols import Crops, crops_of, single_crop
@@ -29,12 +30,14 @@ def evaluate(
     batch_size: int = 128,
     distributed: Distributed | None = None,
     workers: int = 0,
+    progress: Callable[[int, int], None] | None = None,
 ) -> Score:
     """The score of a network, or of an ensemble of several, on these images. Each process evaluates its share.
 
     Without ``distributed``, one process evaluates all of them on the device of the first network. For a single crop,
-    ``workers`` processes decode images that stay encoded. Restores train/eval mode. Raises DataError if there are no
-    images, or another number of classes than logits.
+    ``workers`` processes decode images that stay encoded. Restores train/eval mode. ``progress``
+    is called after each batch with the images so far and all that this process evaluates. Raises DataError if there are
+    no images, or another number of classes than logits.
     """
     if not len(images):
         raise DataError(f"{images.name} has no images to evaluate")
@@ -47,9 +50,12 @@ def evaluate(
     parts = torch.split(own.to(images.labels.device), 1 if is_dense else batch_size)
     workers = workers if crops is single_crop else 0  # the other protocols make too many crops to hold at once
     with evaluation_mode(*members), torch.inference_mode():
-        for batches, labels in load_crops(images, parts, partial(_take_crops, crops, prepared), workers):
+        loaded = load_crops(images, parts, partial(_take_crops, crops, prepared), workers)
+        for number, (batches, labels) in enumerate(loaded, 1):
             if len(labels):
-                sums.add(_average(members, batches, distributed.device), labels.cpu(), images.name)
+                sums.add(_average(members, batches, distributed.device), labels.cpu(), images)
+            if progress is not None:
+                progress(min(number * len(parts[0]), len(own)), len(own))
     return sums.score(distributed, str(protocol), images.classes)
 
 
@@ -80,13 +86,9 @@ class _Sums:
         self.top5_correct = torch.zeros(1)
         self.loss = torch.zeros(1, dtype=torch.float64)
 
-    def add(self, probabilities: Tensor, labels: Tensor, name: str) -> None:
+    def add(self, probabilities: Tensor, labels: Tensor, images: ImageSet) -> None:
         classes = self.classes
-        if probabilities.shape[1] != classes:
-            raise DataError(
-                f"the network has {probabilities.shape[1]} classes, and {name} has {classes}: build it with "
-                f"num_classes={classes}"
-            )
+        check_count(probabilities.shape[1], images)
         self.confusion += torch.bincount(labels * classes + probabilities.argmax(1), minlength=classes * classes)
         top5 = probabilities.topk(min(5, classes)).indices
         self.top5_correct += (top5 == labels.unsqueeze(1)).any(1).sum()

@@ -12,14 +12,16 @@ from typing import Any
 import torch
 
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.files import write_text
+from archzoo.training._writing import writing
 
 Log = Callable[[str], None]
 
 
 def log_to_stderr(message: str) -> None:
     """Print one line to stderr: the default of every ``log`` argument."""
-    print(message, file=sys.stderr)
+    print(one_line(message), file=sys.stderr)
 
 
 def no_log(message: str) -> None:
@@ -44,19 +46,26 @@ class HistoryWriter:
         writer = csv.DictWriter(table, list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(history)
-        write_text(self.run_dir / "log.csv", table.getvalue())
-        write_text(self.run_dir / "log.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        lines = "".join(json.dumps(row) + "\n" for row in history)
+        for name, text in (("log.csv", table.getvalue()), ("log.jsonl", lines)):
+            with writing(self.run_dir / name):
+                write_text(self.run_dir / name, text)
         if self.events is not None:
-            for row in history[self.written :]:
-                for name, value in row.items():
-                    self.events.add_scalar(name, value, int(row["epoch"]))
-            self.events.flush()
+            with writing(self.run_dir / "tensorboard"):
+                self._write_events(history[self.written :])
         self.written = len(history)
+
+    def _write_events(self, rows: Sequence[dict[str, float]]) -> None:
+        for row in rows:
+            for name, value in row.items():
+                self.events.add_scalar(name, value, int(row["epoch"]))
+        self.events.flush()
 
     def close(self) -> None:
         """Close the events file."""
         if self.events is not None:
-            self.events.close()
+            with writing(self.run_dir / "tensorboard"):
+                self.events.close()
 
 
 def _summary_writer(run_dir: Path) -> Any:
@@ -64,7 +73,8 @@ def _summary_writer(run_dir: Path) -> Any:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
         raise MissingDependency("TensorBoard is not installed: pip install 'archzoo[tensorboard]'") from error
-    return SummaryWriter(str(run_dir / "tensorboard"))
+    with writing(run_dir / "tensorboard"):
+        return SummaryWriter(str(run_dir / "tensorboard"))
 
 
 def versions() -> dict[str, str]:

@@ -11,6 +11,7 @@ from archzoo.files import write_text
 from archzoo.layers import Net
 from archzoo.training._logs import versions
 from archzoo.training._scores import Score
+from archzoo.training._writing import writing
 
 
 @dataclass(frozen=True)
@@ -34,17 +35,20 @@ class TrainResult:
     result: dict[str, Any]
 
 
-def describe_result(run_dir: Path, test: Score, ensemble: Score | None, values: dict[str, Any]) -> dict[str, Any]:
+def describe_result(
+    description: dict[str, Any], test: Score, ensemble: Score | None, values: dict[str, Any]
+) -> dict[str, Any]:
     """The scores with these values, the versions, and the run's description."""
     return {
         "test": test.to_dict(),
         "ensemble": None if ensemble is None else ensemble.to_dict(),
         **values,
         "versions": versions(),
-        **json.loads((run_dir / "run.json").read_text()),
+        **description,
     }
 
 
 def write_result(run_dir: Path, result: dict[str, Any]) -> None:
     """Write result.json in a run directory."""
-    write_text(run_dir / "result.json", json.dumps(result, indent=1))
+    with writing(run_dir / "result.json"):
+        write_text(run_dir / "result.json", json.dumps(result, indent=1))

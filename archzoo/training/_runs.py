@@ -3,27 +3,31 @@
 What ``archzoo.transfer.run`` shares with it is here too.
 """
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
 import archzoo
-from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, load, prepare
+from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare
 from archzoo.errors import TransferError
+from archzoo.files import check_folder
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
-from archzoo.training._config import RunConfig
+from archzoo.training._config import RunConfig, check_ranges
 from archzoo.training._distributed import Distributed, join
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
+from archzoo.training._trained import describe_training
 from archzoo.training._trainer import train
-from archzoo.weights import described_options, initialize_from, save
+from archzoo.training._writing import writing
+from archzoo.weights import described_options, initialize_from, save_with
 
 
 def run(
@@ -44,6 +48,10 @@ def run(
     log: Log = log_to_stderr,
     pack: bool = False,
     shorter_side: int | None = None,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
+    adapt_input: Literal["sum", "mean"] | None = None,
+    trained_as: str | None = None,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -67,13 +75,18 @@ def run(
         log: Called with each line for people, in the main process.
         pack: As in ``archzoo.data.load``, as is ``shorter_side``: how a dataset of encoded images is kept.
         shorter_side: Larger images are encoded again with this shorter side.
+        background: The color below transparent pixels.
+        value_range: The values that become black and white in images of more than 8 bits, as in ``archzoo.data.load``.
+        adapt_input: As in ``archzoo.build``: how the first layer of pretrained weights is adapted to other channels.
+        trained_as: As in ``archzoo.build``: the network, for a file whose tensors do not show which one it is.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
         DataError: If the data cannot be read.
         TransferError: If the layers of ``init_from`` do not fit.
+        OutputError: If ``run_dir`` cannot be written, before any data is read.
         TrainingError: As in ``archzoo.training._trainer.train``.
-        Stopped: After SIGTERM, with the state saved.
+        Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
     """
     job = Job(
         find(network),
@@ -91,6 +104,10 @@ def run(
         tuple(init_layers),
         pack=pack,
         shorter_side=shorter_side,
+        background=background,
+        value_range=value_range,
+        adapt_input=adapt_input,
+        trained_as=trained_as,
     )
     return job.run(job.build, train)
 
@@ -130,10 +147,15 @@ class Job:
     init_layers: tuple[str, ...] = ()
     pack: bool = False
     shorter_side: int | None = None
+    background: str = "white"
+    value_range: tuple[float, float] | None = None
+    adapt_input: Literal["sum", "mean"] | None = None
+    trained_as: str | None = None
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
             raise TransferError("init_layers names layers of another network: give its weights file as init_from")
+        check_ranges(self.config, self.recipe)
 
     def run(
         self,
@@ -148,6 +170,7 @@ class Job:
         with self._setup() as setup:
             torch.manual_seed(self.config.seed)
             net = build(setup.options)
+            self._check_description(net, setup.options)
             if self.init_from is not None:
                 layers = initialize_from(net, self.init_from, self.init_layers)
                 setup.log(f"{len(layers)} layers start from {self.init_from}: {', '.join(layers)}")
@@ -163,13 +186,19 @@ class Job:
                 log=setup.log,
             )
             if setup.distributed.is_main:
-                trained = self._write(result, setup.options)
-                files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
+                with writing(self.run_dir / "net.safetensors"):
+                    trained = self._write(result, setup)
+                with writing(self.run_dir):
+                    files = ["net.safetensors", *write(trained, setup), "result.json", "log.csv"]
                 setup.log(f"wrote {', '.join(files[:-1])} and {files[-1]} to {self.run_dir}")
         return result
 
     @contextmanager
     def _setup(self) -> Iterator[Setup]:
+        with torch.device("meta"):
+            self.entry.build(**self.options)
+        if os.environ.get("RANK", "0") == "0":
+            check_folder(self.run_dir)
         splits = self._load()
         options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
         with join(self.device) as distributed:
@@ -180,11 +209,20 @@ class Job:
                 self.entry.input_size[1],
                 NORMALIZATION.get(str(self.data)),
             )
-            yield Setup(splits, prepared, options, distributed, self.log if distributed.is_main else no_log)
+            log = self.log if distributed.is_main else no_log
+            for line in describe(splits):
+                log(line)
+            yield Setup(splits, prepared, options, distributed, log)
 
     def build(self, options: dict[str, Any]) -> Net:
         """The network with these options, with pretrained weights where the job names some."""
-        return archzoo.build(self.entry.name, weights=self.weights, **options)
+        return archzoo.build(
+            self.entry.name,
+            weights=self.weights,
+            adapt_input=self.adapt_input,
+            trained_as=self.trained_as,
+            **options,
+        )
 
     def _load(self) -> Splits:
         channels = self.options.get("in_channels", self._pretrained_channels())
@@ -196,6 +234,8 @@ class Job:
             on_corrupt=self.on_corrupt,
             pack=self.pack,
             shorter_side=self.shorter_side,
+            background=self.background,
+            value_range=self.value_range,
         )
         if self.classes is None:
             return splits
@@ -222,11 +262,26 @@ class Job:
             return {}
         return {"init_from": str(self.init_from), "init_layers": list(self.init_layers)}
 
-    def _write(self, result: TrainResult, options: dict[str, Any]) -> Net:
+    def _check_description(self, net: Net, options: dict[str, Any]) -> None:
+        """Raise before any training where net.safetensors could not describe the network."""
+        with torch.device("meta"):
+            described = self.entry.build(**self._described(options))
+        shapes, expected = ({name: x.shape for name, x in each.state_dict().items()} for each in (net, described))
+        if shapes != expected:
+            differing = sorted(
+                name for name in shapes.keys() | expected.keys() if shapes.get(name) != expected.get(name)
+            )
+            raise TransferError(f"{self.entry.name} with these options has another shape of {', '.join(differing[:3])}")
+
+    def _described(self, options: dict[str, Any]) -> dict[str, Any]:
+        """The options of the network, with those of its pretrained weights."""
+        return options if self.weights is None else described_options(self.entry, self.weights, options)
+
+    def _write(self, result: TrainResult, setup: Setup) -> Net:
         """Write net.safetensors, and return the network as it is read from there: without what its training added."""
-        if self.weights is not None:
-            options = described_options(self.entry, self.weights, options)
+        options = self._described(setup.options)
         trained = archzoo.build(self.entry.name, device="meta", **options)
         trained.load_state_dict(result.state, assign=True)
-        save(trained, self.run_dir / "net.safetensors", self.entry.name, **options)
+        metadata = describe_training(setup.prepared, self.recipe, setup.splits.train)
+        save_with(trained, self.run_dir / "net.safetensors", self.entry.name, options, metadata)
         return trained

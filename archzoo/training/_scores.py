@@ -3,7 +3,7 @@
 import math
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from torch import Tensor
@@ -48,23 +48,31 @@ class Score:
             for name, right, count in zip(self.classes, correct, total, strict=True)
         }
 
+    def __add__(self, other: "Score") -> "Score":
+        """The score on the images of both; the protocol and the classes are the same."""
+        return replace(
+            self,
+            confusion=self.confusion + other.confusion,
+            top5_correct=self.top5_correct + other.top5_correct,
+            total_loss=self.total_loss + other.total_loss,
+        )
+
     def to_dict(self) -> dict[str, Any]:
-        """All values in plain types."""
+        """All values in plain types; no top-5 accuracy where that would be of all classes."""
         return {
             "images": self.images,
             "protocol": self.protocol,
             "loss": self.loss,
             "top1": self.top1,
-            "top5": self.top5,
+            "top5": self.top5 if len(self.classes) > 5 else None,
             "per_class": {name: None if math.isnan(share) else share for name, share in self.per_class.items()},
             "confusion": self.confusion.tolist(),
         }
 
     def __str__(self) -> str:
-        return (
-            f"{self.top1:.2%} top-1, {self.top5:.2%} top-5 accuracy on {self.images:,} images, {self.protocol}, "
-            f"loss {self.loss:.4f}"
-        )
+        top5 = f", {self.top5:.2%} top-5" if len(self.classes) > 5 else ""
+        images = f"{self.images:,} image{'' if self.images == 1 else 's'}"
+        return f"{self.top1:.2%} top-1{top5} accuracy on {images}, {self.protocol}, loss {self.loss:.4f}"
 
 
 def mean_and_deviation(values: Sequence[float]) -> str:

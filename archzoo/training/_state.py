@@ -1,5 +1,6 @@
 """Everything that a checkpoint holds: network, optimizer, averaged weights, snapshots and progress."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -8,16 +9,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archzoo.errors import CheckpointError
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import copy_to_cpu, moving_average
+from archzoo.training._checkpoint_content import check_content
 from archzoo.training._config import RunConfig
 from archzoo.training._distributed import Distributed
+from archzoo.training._machines import describe_machine
 from archzoo.training._optimizer import build_optimizer
-from archzoo.training._parallel import load_state_dicts, parallelize, state_dicts
+from archzoo.training._parallel import full_state, load_net, load_state_dicts, parallelize, state_dicts, unwrap
 from archzoo.training._progress import Progress
 from archzoo.training._regularization import regularize
+from archzoo.training._run_dir import RunDir
+from archzoo.training._writing import writing
 
 
 class TrainState:
@@ -43,6 +49,7 @@ class TrainState:
         self.averaged = moving_average(self.net, recipe.ema) if recipe.ema else None
         self.scaler = torch.amp.GradScaler(distributed.device.type, enabled=config.precision == "float16")
         self.progress = Progress()
+        self.path_seed = 0  # of the paths that a sharded network draws in the next pass
         self.snapshots: list[dict[str, Tensor]] = []
         self.best_state: dict[str, Tensor] | None = None
 
@@ -54,24 +61,31 @@ class TrainState:
     def state_dicts(self) -> tuple[dict[str, Any], dict[str, Any]]:
         """The full state dicts of the network and its optimizer. All processes take part."""
         self.distributed.broadcast_buffers(self.net)
-        return state_dicts(self.parallel, self.optimizer, self.config)
+        return state_dicts(self.parallel, self.optimizer)
 
     def take_snapshot(self) -> None:
         """Add the current weights to the ensemble."""
-        self.snapshots.append(copy_to_cpu(self.state_dicts()[0]))
+        self.snapshots.append(copy_to_cpu(full_state(self.net)))
 
     def keep_if_best(self, validation_error: float) -> None:
         """Keep the evaluated weights if this validation error is the lowest one."""
         if validation_error < self.progress.best_error:
             self.progress.best_error = validation_error
-            state = self.state_dicts()[0] if self.averaged is None else self.averaged.module.state_dict()
-            self.best_state = copy_to_cpu(state)
+            self.distributed.broadcast_buffers(self.net)
+            self.best_state = copy_to_cpu(full_state(self.evaluated_net))
 
-    def save(self, run_dir: Path) -> None:
+    def load_best(self) -> None:
+        """Load the weights of the best epoch, where they are kept, into the network that is evaluated."""
+        if self.best_state is not None:
+            load_net(self.evaluated_net, self.best_state)
+
+    def save(self, run_dir: RunDir) -> None:
         """Write a checkpoint. All processes take part, and the main one writes."""
         net_state, optimizer_state = self.state_dicts()
         if self.distributed.is_main:
             state = {
+                "run": run_dir.run,
+                "machine": describe_machine(self.distributed),
                 "net": net_state,
                 "optimizer": optimizer_state,
                 "progress": asdict(self.progress),
@@ -80,15 +94,55 @@ class TrainState:
                 "snapshots": self.snapshots,
                 "best": self.best_state,
             }
-            checkpoints.write(run_dir, self.progress.iteration, state)
+            run_dir.check()
+            checkpoints.write(run_dir.path, self.progress.iteration, state)
         self.distributed.barrier()
 
-    def load_latest(self, run_dir: Path) -> bool:
-        """Load the last checkpoint that is not corrupt, and return whether there is one."""
-        state = checkpoints.read_latest(run_dir)
-        if state is None:
-            return False
-        load_state_dicts(self.parallel, self.optimizer, self.config, state["net"], state["optimizer"])
+    def load_latest(self, run_dir: RunDir) -> dict[str, Any] | None:
+        """Load the last checkpoint that all processes can use; return the machine that wrote it, None without one.
+
+        A checkpoint that cannot be used is named in a warning, and put aside once an earlier one is loaded. Raises
+        CheckpointError if there are some and none can be used: starting over would hide that.
+        """
+        names = [path.name for path in checkpoints.list_checkpoints(run_dir.path)]
+        unusable: list[Path] = []
+        for name in self.distributed.gather(names)[0]:
+            path = run_dir.path / name
+            machine, reason = self._try_to_load(path, run_dir.run)
+            reason = next(filter(None, self.distributed.gather(reason)), "")
+            if not reason:
+                self._put_aside(unusable)
+                return machine
+            unusable.append(path)
+            if self.distributed.is_main:
+                warnings.warn(f"archzoo: {path} cannot be used: {reason}; trying the one before it", stacklevel=2)
+        if unusable:
+            raise CheckpointError(
+                f"no checkpoint in {run_dir.path} can be used ({reason}): delete them to start over, or choose another "
+                f"directory"
+            )
+        return None
+
+    def _put_aside(self, unusable: Sequence[Path]) -> None:
+        """Rename checkpoints, so that they take no good one's place among those that are kept."""
+        for path in unusable if self.distributed.is_main else ():
+            with writing(path):
+                path.rename(f"{path}.unusable")
+
+    def _try_to_load(self, path: Path, run: str) -> tuple[dict[str, Any], str]:
+        """Load a checkpoint. Returns the machine that wrote it and "", or the reason why it cannot be used."""
+        try:
+            state = checkpoints.read(path)
+            check_content(state, path, run, unwrap(self.parallel).state_dict(), self.optimizer)
+            self._load(state)
+        except CheckpointError as error:
+            return {}, str(error)
+        except Exception as error:  # torch's loading raises nearly anything where the content is wrong
+            return {}, f"its content does not fit ({type(error).__name__})"
+        return state["machine"], ""
+
+    def _load(self, state: dict[str, Any]) -> None:
+        load_state_dicts(self.parallel, self.optimizer, state["net"], state["optimizer"])
         self.progress = Progress(**state["progress"])
         if not self.distributed.is_main:  # the saved sums are those of all processes
             self.progress.sums = [0.0, 0.0, 0.0]
@@ -96,4 +150,3 @@ class TrainState:
         self.snapshots, self.best_state = state["snapshots"], state["best"]
         if self.averaged is not None:
             self.averaged.load_state_dict(state["averaged"])
-        return True

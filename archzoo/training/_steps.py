@@ -42,27 +42,54 @@ def train_step(
 
 
 def _run_in_parts(state: TrainState, recipe: Recipe, batch: Batch, sums: DeviceSums) -> None:
-    count = min(state.config.accumulate, max(len(batch.labels), 1))
-    parts = list(zip(batch.images.chunk(count), batch.labels.chunk(count), strict=True))
-    for number, (images, labels) in enumerate(parts, 1):
+    parts = split_batch(batch, state.config.accumulate, state.distributed.world_size)
+    for number, (images, labels, weight) in enumerate(parts, 1):
+        state.path_seed = derive_seed("paths", state.config.seed, state.progress.iteration, number)
         with gradient_sync(state.parallel, state.config, enabled=number == len(parts)):
             moved = to_device(state, images), labels.to(state.distributed.device)
-            forward_backward(state, recipe, *moved, batch.global_size, sums)
+            forward_backward(state, recipe, *moved, batch.global_size, sums, weight)
+
+
+def split_batch(batch: Batch, accumulate: int, world_size: int) -> list[tuple[Tensor, Tensor, float]]:
+    """A process's share of a batch in parts: images, labels, and the factor of their loss.
+
+    Several processes make as many parts each, since those of a sharded network wait for each other in every pass: as
+    many as the smallest share has images. Where corrupt images were left out of a share and too few are left, further
+    parts are its first image again, whose loss counts nothing.
+    """
+    if world_size == 1:
+        count = min(accumulate, max(len(batch.labels), 1))
+    else:
+        count = min(accumulate, batch.global_size // world_size)
+    filled = min(count, len(batch.labels)) or 1
+    parts = zip(batch.images.tensor_split(filled), batch.labels.tensor_split(filled), strict=True)
+    first = batch.images[:1], batch.labels[:1], 0.0
+    return [(images, labels, 1.0) for images, labels in parts] + [first] * (count - filled)
 
 
 def forward_backward(
-    state: TrainState, recipe: Recipe, images: Tensor, labels: Tensor, global_size: int, sums: DeviceSums
+    state: TrainState,
+    recipe: Recipe,
+    images: Tensor,
+    labels: Tensor,
+    global_size: int,
+    sums: DeviceSums,
+    weight: float = 1.0,
 ) -> None:
-    """Add the gradients of these images, a part of a batch of ``global_size``; their loss and errors to ``sums``."""
+    """Add the gradients of these images, a part of a batch of ``global_size``; their loss and errors to ``sums``.
+
+    With ``weight`` 0 they count nothing.
+    """
     # A CUDA graph has no room for casts that are kept from one call to the next.
     with autocast(state.config, state.distributed.device, cache=state.distributed.device.type != "cuda"):
         outputs = state.parallel(images)
         main, total = main_and_total_loss(
             outputs, labels, recipe.loss, label_smoothing=recipe.label_smoothing, reduction="sum"
         )
-        sums.add(main, main_logits(outputs), labels)
+        if weight:
+            sums.add(main, main_logits(outputs), labels)
         # Each process has its share of the batch, and gradients are averaged over the processes.
-        scaled = total * state.distributed.world_size / global_size
+        scaled = total * (weight * state.distributed.world_size) / global_size
         state.scaler.scale(scaled).backward()  # type: ignore[no-untyped-call]
 
 

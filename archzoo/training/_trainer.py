@@ -1,8 +1,10 @@
 """Training by a recipe, in one process or several. A run that was killed resumes, and its weights are bit-identical."""
 
 import math
+import signal
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -10,27 +12,40 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import Batch, EpochBatches, ImageSet, Prepared, Splits, check_batch_size, load_batches
-from archzoo.errors import Stopped, TrainingError
+from archzoo.data import (
+    Batch,
+    EpochBatches,
+    ImageSet,
+    Prepared,
+    Splits,
+    check_batch_size,
+    load_batches,
+    watched_workers,
+)
+from archzoo.errors import DataError, Stopped, TrainingError
 from archzoo.layers import Net, device_of
-from archzoo.recipes import Protocol, Recipe, SingleCrop
+from archzoo.recipes import Protocol, Recipe, SingleCrop, spell_seconds
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import ensemble_members
 from archzoo.training._batch_norms import check_has_batch_norm, estimate_batch_norms
+from archzoo.training._checking import check_classes
 from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
 from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
+from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._passes import GraphedPass
 from archzoo.training._placing import place
 from archzoo.training._precision import gpu_kernels, resolve
 from archzoo.training._progress import DeviceSums, Progress, Row, progress_bar
+from archzoo.training._reporting import Pulse, introduce
 from archzoo.training._result import TrainResult, describe_result, write_result
-from archzoo.training._run_dir import claim_run_dir, describe_run
+from archzoo.training._run_dir import RunDir, claimed, describe_run
 from archzoo.training._scores import Score
+from archzoo.training._shared_paths import shared_paths
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
-from archzoo.training._stopping import on_sigterm
+from archzoo.training._stopping import on_stop_signal
 from archzoo.training._utilization import Utilization
 
 CHECK_INTERVAL = 20  # iterations between two checks of the loss and of signals, on an accelerator
@@ -66,10 +81,10 @@ def train(
         log: Called with each line for people.
 
     Raises:
-        TrainingError: For a config that does not fit, a run directory of another run, or a loss that is NaN or
-            infinite.
-        Stopped: After SIGTERM, with the state saved.
-        CheckpointError: If a checkpoint cannot be written.
+        TrainingError: For a config that does not fit, a run directory of another run or in use by another process, a
+            file of it that cannot be written, or a loss that is NaN or infinite.
+        Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
+        CheckpointError: If a checkpoint cannot be written, or none of those in the run directory can be used.
     """
     trainer = Trainer(
         net,
@@ -89,6 +104,8 @@ def train(
 class Trainer:
     """One training run. ``train`` makes one and runs it to its end."""
 
+    run_dir: RunDir  # while it is trained in
+
     def __init__(
         self,
         net: Net,
@@ -107,30 +124,65 @@ class Trainer:
         check_batch_size(recipe.batch_size, splits.train, distributed.world_size)
         if recipe.batch_norm_images:
             check_has_batch_norm(net)
+        check_classes(net, splits.test, prepared, recipe.protocol)
         self.splits, self.prepared, self.recipe = splits, prepared, recipe
-        self.run_dir, self.distributed, self.log = run_dir, distributed, log
+        self.path, self.distributed, self.log = run_dir, distributed, log
         self.config = resolve(config, distributed.device)
         self.duration = recipe.duration(len(splits.train))
         self.sums = DeviceSums(distributed.device)
-        self.stop_requested = False
+        self.stop_signal = 0
+        self.pulse = Pulse(log, self.duration)
         self.state = TrainState(net, recipe, self.config, distributed, parameter_groups)
         self.placed = place(splits, prepared, self.config, distributed.device)
         self.graphed = self._graphed()
         self.utilization = Utilization(net, self.config, distributed)
-        claim_run_dir(run_dir, describe_run(recipe, config, splits, description), distributed)
-        self.history = HistoryWriter(run_dir, config.tensorboard) if distributed.is_main else None
+        self.description = describe_run(recipe, config, splits, description)
+        self.history: HistoryWriter | None = None
+        self.introduction = introduce(
+            description.get("network", type(net).__name__),
+            net,
+            splits,
+            recipe,
+            self.config,
+            distributed.device,
+            run_dir,
+        )
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
-        with on_sigterm(self._request_stop), gpu_kernels(self.config, self.distributed.device):
+        with (
+            on_stop_signal(self._request_stop),
+            gpu_kernels(self.config, self.distributed.device),
+            claimed(self.path, self.description, self.distributed) as self.run_dir,
+            self._writing_history(),
+            shared_paths(self.state.net, lambda: self.state.path_seed) if self.config.sharded else nullcontext(),
+        ):
             try:
-                self.resume()
-                while not self.is_done:
-                    self.train_epoch()
-                return self.finish()
-            finally:
-                if self.history is not None:
-                    self.history.close()
+                with watched_workers():  # their end is told by a signal, wherever this process is
+                    return self._train_and_test()
+            except DataError as error:
+                if self.stop_signal:  # it was sent to all processes, and ended those that prepare batches
+                    message = "stopped; rerun the command to resume from the last checkpoint"
+                    raise Stopped(message, self.stop_signal) from error
+                raise
+
+    def _train_and_test(self) -> TrainResult:
+        self._introduce()
+        self.resume()
+        self.pulse.start(self.progress.iteration)
+        while not self.is_done:
+            self.train_epoch()
+        return self.finish()
+
+    @contextmanager
+    def _writing_history(self) -> Iterator[None]:
+        if self.distributed.is_main:
+            self.history = HistoryWriter(self.path, self.config.tensorboard)
+        try:
+            yield
+        finally:
+            if self.history is not None:
+                self.history.close()
 
     def _graphed(self) -> GraphedPass | None:
         """The pass that is captured in a CUDA graph, or None where that is not possible or not wanted."""
@@ -142,8 +194,13 @@ class Trainer:
 
         return GraphedPass(whole_batch, list(self.state.net.parameters()), self.log)
 
-    def _request_stop(self) -> None:
-        self.stop_requested = True
+    def _introduce(self) -> None:
+        if self.distributed.is_main:
+            for line in self.introduction:
+                self.log(line)
+
+    def _request_stop(self, number: int) -> None:
+        self.stop_signal = number
 
     @property
     def progress(self) -> Progress:
@@ -156,9 +213,14 @@ class Trainer:
         return self.progress.iteration >= self.duration.iterations
 
     def resume(self) -> None:
-        """Load the last checkpoint, if there is one."""
-        if self.state.load_latest(self.run_dir) and self.distributed.is_main:
-            self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        """Load the last checkpoint that can be used, if there is one, and say where bits may differ from then on."""
+        machine = self.state.load_latest(self.run_dir)
+        if machine is None or not self.distributed.is_main:
+            return
+        self.log(f"resuming from iteration {self.progress.iteration:,} of {self.duration.iterations:,}")
+        different = describe_differences(machine, describe_machine(self.distributed))
+        if different and not self.is_done:
+            self.log(f"the last bits will differ from those of an uninterrupted run: it had {different}")
 
     # Training
 
@@ -178,7 +240,7 @@ class Trainer:
                 if is_last or self.distributed.device.type == "cpu" or index % CHECK_INTERVAL == 0:
                     self._check(began, is_last=is_last)
         self._end_epoch(epoch, time.perf_counter() - began)
-        stop = torch.tensor(float(self.stop_requested), device=self.distributed.device)
+        stop = torch.tensor(float(self.stop_signal > 0), device=self.distributed.device)
         if self.distributed.all_reduce(stop) and not self.is_done:
             raise self._stopped()
 
@@ -203,7 +265,8 @@ class Trainer:
         loss, errors = self.sums.take()
         self.progress.loss += loss
         self.progress.errors += errors
-        flags = [not math.isfinite(loss), self.stop_requested]
+        self.pulse.train(self.progress.iteration, lambda: self.progress.loss / max(self.progress.images, 1))
+        flags = [not math.isfinite(loss), self.stop_signal > 0]
         reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
         diverged, stop = self.distributed.all_reduce(reduced).tolist()
         if diverged:
@@ -215,7 +278,7 @@ class Trainer:
             raise self._stopped()
 
     def _diverged(self) -> TrainingError:
-        kept = checkpoints.list_checkpoints(self.run_dir)
+        kept = checkpoints.list_checkpoints(self.path)
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
             f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
@@ -229,7 +292,10 @@ class Trainer:
         return self.recipe.lr * self.progress.rate_factor(self.recipe.schedule, self.duration, last)
 
     def _stopped(self) -> Stopped:
-        return Stopped(f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume")
+        return Stopped(
+            f"stopped at iteration {self.progress.iteration:,}; rerun the command to resume",
+            self.stop_signal or signal.SIGTERM,
+        )
 
     def _reduced_sums(self) -> list[float]:
         """Loss, errors and images of this epoch so far, over all processes."""
@@ -245,14 +311,21 @@ class Trainer:
         if self.recipe.select == "best":
             self.state.keep_if_best(row["validation_error"])
         self.state.save(self.run_dir)
-        if self.history is not None:
-            self.history.write(self.progress.history)
+        self._write_history()
+        if self.distributed.is_main:
+            left = "" if self.is_done else f", {spell_seconds(self.pulse.left(self.progress.iteration))} left"
+            self.pulse.note()
             self.log(
                 f"epoch {epoch + 1} of {math.ceil(self.duration.iterations / self.duration.per_epoch)}: "
                 f"loss {row['train_loss']:.4f}, error {row['train_error']:.2%}, "
                 f"validation error {row['validation_error']:.2%}, lr {row['lr']:g}, "
-                f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "")
+                f"{row['images_per_second']:,.0f} images/s" + (f", MFU {row['mfu']:.1%}" if "mfu" in row else "") + left
             )
+
+    def _write_history(self) -> None:
+        if self.history is not None:
+            self.run_dir.check()
+            self.history.write(self.progress.history)
 
     def _row(self, epoch: int, seconds: float) -> Row:
         progress = self.progress
@@ -282,13 +355,14 @@ class Trainer:
             batch_size=max(self.recipe.batch_size, 32),
             distributed=Distributed(device=self.distributed.device) if self.config.sharded else self.distributed,
             workers=self.config.workers,
+            progress=lambda done, total: self.pulse.evaluate(images.name, done, total),
         )
 
     def finish(self) -> TrainResult:
         """Evaluate the test set once, and write the result."""
         state, net = self.state, self.state.evaluated_net
-        if state.best_state is not None:
-            net.load_state_dict(state.best_state)
+        self._write_history()  # a run may have been killed after its last checkpoint
+        state.load_best()
         batches = self._estimate_batch_norms(net)
         test = self._evaluate([net], self.splits.test, self.recipe.protocol)
         ensemble = None
@@ -297,9 +371,10 @@ class Trainer:
             for member in members:
                 self._estimate_batch_norms(member)
             ensemble = self._evaluate(members, self.splits.test, self.recipe.protocol)
-        result = describe_result(self.run_dir, test, ensemble, self._result_values(batches))
+        result = describe_result(self.description, test, ensemble, self._result_values(batches))
         if self.distributed.is_main:
-            write_result(self.run_dir, result)
+            self.run_dir.check()
+            write_result(self.path, result)
             self.log(f"test: {test}")
             if ensemble is not None:
                 self.log(f"test, ensemble of {len(state.snapshots)} snapshots: {ensemble}")

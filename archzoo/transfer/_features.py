@@ -3,13 +3,14 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from archzoo.data import IMAGE_SUFFIXES, OnCorrupt, read_image, read_or_skip
+from archzoo.data import OnCorrupt, find_images, read_image, read_or_skip
 from archzoo.errors import DataError, TransferError
 from archzoo.files import atomic_write
 from archzoo.layers import Net, evaluation_mode
@@ -65,6 +66,8 @@ def extract_features(
     part: str = "features",
     batch_size: int = 32,
     on_corrupt: OnCorrupt = "error",
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
 ) -> list[Path]:
     """Write the features of every image in a folder to a safetensors file, and return the images in its order.
 
@@ -72,20 +75,20 @@ def extract_features(
     in its metadata the names of the images. The shorter side of an image is scaled to that of ``size``
     (C, H, W), and its center is cropped. Needs Pillow: ``pip install 'archzoo[images]'``.
 
-    Raises DataError if there are no images or one is corrupt, and writes nothing then; ``on_corrupt="skip"`` leaves
-    corrupt images out. Raises UnknownPart for a part that does not exist.
+    ``background`` and ``value_range`` are those of ``archzoo.data.load``; images of 32-bit integers or floating point
+    need a range. Raises DataError if there are no images, one needs a range or is corrupt, and writes nothing then;
+    ``on_corrupt="skip"`` leaves corrupt images out. Raises UnknownPart for a part that does not exist.
     """
     find_part(net, part)
     target = Path(output)
     _check(target, size, mean, std, batch_size)
-    paths = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES)
-    if not paths:
-        raise DataError(f"{folder} has no images ({', '.join(sorted(IMAGE_SUFFIXES))})")
+    paths = find_images(folder)
+    read = partial(read_image, size=size, background=background, value_range=value_range)
     device, dtype = next((parameter.device, parameter.dtype) for parameter in net.parameters())
     kept: list[Path] = []
     rows: list[Tensor] = []
     with evaluation_mode(net), torch.no_grad():
-        for images, names in _read_batches(paths, batch_size, size, mean, std, on_corrupt):
+        for images, names in _read_batches(paths, batch_size, read, mean, std, on_corrupt):
             maps = feature_maps(net, images.to(device, dtype), [part])[part]
             rows.append(maps.flatten(2).mean(2) if maps.dim() > 2 else maps)
             kept += names
@@ -117,7 +120,7 @@ def _write(target: Path, features: Tensor, names: Sequence[Path], part: str) -> 
 def _read_batches(
     paths: Sequence[Path],
     batch_size: int,
-    size: tuple[int, int, int],
+    read: Callable[[Path], Tensor],
     mean: Sequence[float],
     std: Sequence[float],
     on_corrupt: OnCorrupt,
@@ -126,7 +129,7 @@ def _read_batches(
     images: list[Tensor] = []
     names: list[Path] = []
     for path in paths:
-        image = read_or_skip(lambda path=path: read_image(path, size), str(path), on_corrupt)  # type: ignore[misc]
+        image = read_or_skip(partial(read, path), str(path), on_corrupt)
         if image is not None:
             images.append((image - means) / stds)
             names.append(path)

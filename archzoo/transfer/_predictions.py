@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from archzoo.data import ImageSet, Prepared
 from archzoo.errors import MissingDependency
+from archzoo.escaping import one_line
 from archzoo.layers import device_of, evaluation_mode
 from archzoo.training import predict, single_crop
 
@@ -45,10 +46,8 @@ def draw_predictions(
 
     The suffix of ``path`` chooses the format, such as .png. Raises MissingDependency without Pillow.
     """
-    try:
-        from PIL import Image, ImageDraw
-    except ImportError as error:
-        raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
+    load_pillow()
+    from PIL import Image, ImageDraw
 
     count = min(rows * columns, len(images))
     chosen = images.subset(torch.linspace(0, len(images) - 1, count).long()).readable()
@@ -62,6 +61,14 @@ def draw_predictions(
         sheet.paste(_thumbnail(chosen, number, side), (left, top))
         _write_label(pen, (left, top + side + 2), chosen, number, probabilities[number])
     sheet.save(path)
+
+
+def load_pillow() -> None:
+    """Raise MissingDependency without Pillow."""
+    try:
+        import PIL  # noqa: F401
+    except ImportError as error:
+        raise MissingDependency("Pillow is not installed: pip install 'archzoo[train]'") from error
 
 
 def _thumbnail(images: ImageSet, number: int, side: int) -> Any:
@@ -82,4 +89,5 @@ def _write_label(pen: Any, place: tuple[int, int], images: ImageSet, number: int
 
 
 def _shortened(name: str, length: int = 10) -> str:
+    name = one_line(name)
     return name if len(name) <= length else name[: length - 1] + "…"

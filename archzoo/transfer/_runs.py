@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import archzoo
 from archzoo.data import OnCorrupt
@@ -14,7 +14,7 @@ from archzoo.registry import find
 from archzoo.training import Job, Log, RunConfig, Setup, TrainResult, choose_recipe, default_run_dir, log_to_stderr
 from archzoo.transfer._fine_tuning import fine_tune
 from archzoo.transfer._head import replace_classifier
-from archzoo.transfer._predictions import draw_predictions
+from archzoo.transfer._predictions import draw_predictions, load_pillow
 from archzoo.transfer._probing import linear_probe
 
 
@@ -37,6 +37,10 @@ def run(
     log: Log = log_to_stderr,
     pack: bool = False,
     shorter_side: int | None = None,
+    background: str = "white",
+    value_range: tuple[float, float] | None = None,
+    adapt_input: Literal["sum", "mean"] | None = None,
+    trained_as: str | None = None,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -55,6 +59,7 @@ def run(
         TransferError: If ``freeze`` is given with ``head_epochs`` or ``decay``, or the classifier cannot be replaced.
     """
     check_method(freeze=freeze, head_epochs=head_epochs, decay=decay)
+    load_pillow()  # predictions.png is drawn at the end
     job = Job(
         find(network),
         choose_recipe(network, data, recipe).with_changes(**(changes or {})),
@@ -69,6 +74,10 @@ def run(
         log,
         pack=pack,
         shorter_side=shorter_side,
+        background=background,
+        value_range=value_range,
+        adapt_input=adapt_input,
+        trained_as=trained_as,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))
@@ -83,7 +92,9 @@ def check_method(*, freeze: bool, head_epochs: int, decay: float) -> None:
 def _build(job: Job, options: dict[str, Any]) -> Net:
     """The pretrained network with a new classifier, also where the number of classes is the same."""
     pretrained = {name: value for name, value in options.items() if name != "num_classes"}
-    net = archzoo.build(job.entry.name, weights=job.weights, **pretrained)
+    net = archzoo.build(
+        job.entry.name, weights=job.weights, adapt_input=job.adapt_input, trained_as=job.trained_as, **pretrained
+    )
     replace_classifier(net, options["num_classes"])
     return net
 

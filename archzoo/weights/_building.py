@@ -9,14 +9,13 @@ from typing import Any
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
-from archzoo.weights._archives import cached_member
-from archzoo.weights._download import cached_file
+from archzoo.weights._fetching import read_published
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
+from archzoo.weights._heads import check_head
 from archzoo.weights._libraries import LIBRARIES, names_in
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
-from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import read_checkpoint, read_state
 from archzoo.weights._sharded import SUFFIXES
 
@@ -48,7 +47,7 @@ def build_pretrained(
         raise BadOption(f"trained_as is for files: {weights} says what it needs")
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
-    state, _ = read_state(_cached(chosen))
+    state = read_published(chosen)
     names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
@@ -60,13 +59,6 @@ def build_pretrained(
         new_head=new_head,
         headless=not names.classifier,
     )
-
-
-def _cached(chosen: PublishedWeights) -> Path:
-    """The file of a published set, downloaded where it is not in the cache."""
-    if chosen.url.endswith(".zip"):
-        return cached_member(chosen.url, chosen.file_name, chosen.sha1)
-    return cached_file(chosen.url, chosen.file_name, chosen.sha256)
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,7 +81,14 @@ def load(path: str | Path) -> Net:
     description = read_metadata(metadata, str(path))
     if description is None:
         raise WeightsError(f"{path} does not say which network it is: archzoo.build(name, weights={str(path)!r}) does")
+    check_head(description, state, str(path))
     return build_filled(find(description.name), description.options, state, str(path))
+
+
+def described_network(path: str | Path) -> str | None:
+    """The name of the network that a file says it is for, or None where it says nothing."""
+    description = read_metadata(read_checkpoint(path).metadata, str(path))
+    return None if description is None else description.name
 
 
 def is_file(weights: str | Path) -> bool:

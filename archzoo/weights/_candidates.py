@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from archzoo.errors import ArchzooError
 from archzoo.registry import Entry, find, names
-from archzoo.weights._fitting import build_on_meta, depends_on
+from archzoo.weights._fitting import build_on_meta, depends_on, differ_at
 from archzoo.weights._inference import Options, of_state, possible_options
 from archzoo.weights._libraries import SOURCES, Counterpart
 from archzoo.weights._published import ELSEWHERE
@@ -195,19 +195,12 @@ def _free_sizes(network: Network, names: TensorNames, state: Mapping[str, Tensor
     sizes: Options = {}
     for option, dimension in (("num_classes", 0), ("in_channels", 1)):
         free = differing & set(depends_on(network.entry, network.options, option)) if differing else set()
-        free = {name for name in free if _differ_in(dimension, state[name], own[name])}
+        free = {name for name in free if differ_at(dimension, state[name], own[name])}
         counts = {state[name].shape[dimension] for name in free}
         if len(counts) == 1:
             sizes[option] = counts.pop()
             differing -= free
     return None if differing else sizes
-
-
-def _differ_in(dimension: int, one: Tensor, other: Tensor) -> bool:
-    """Whether the shapes of two tensors differ in this dimension alone."""
-    if one.dim() != other.dim():
-        return False
-    return [position for position in range(one.dim()) if one.shape[position] != other.shape[position]] == [dimension]
 
 
 def nearest(state: Mapping[str, Tensor], networks: list[Network]) -> Nearest | None:

@@ -40,7 +40,7 @@ def build_filled(
     net = cast(Net, entry.build(**options))
     own = net.state_dict()
     classifier = depends_on(entry, options, "num_classes")
-    keep = frozenset(name for name in classifier if name in state and state[name].shape != own[name].shape)
+    keep = frozenset(name for name in classifier if name in state and differ_at(0, state[name], own[name]))
     if headless:
         keep = frozenset(name for name in own if name.startswith("classifier."))
         message = f"{source} has no classifier"
@@ -57,16 +57,28 @@ def build_filled(
         message = f"{source} has {classes} classes: the last layer is newly initialized"
         warnings.warn(message, stacklevel=4)  # the caller of archzoo.build
     for name in depends_on(entry, options, "in_channels"):
-        if name in state and state[name].shape[1:2] != own[name].shape[1:2]:
+        if name in state and differ_at(1, state[name], own[name]):
             state = {**state, name: _adapt(state[name], own[name].shape[1], source, adapt_input)}
     load_into(net, state, source, keep)
     return net
 
 
+def differ_at(axis: int, theirs: Tensor, ours: Tensor) -> bool:
+    """Whether the sizes of two tensors differ at one axis alone."""
+    first, second = list(theirs.shape), list(ours.shape)
+    if len(first) != len(second) or len(first) <= axis:
+        return False
+    return first.pop(axis) != second.pop(axis) and first == second
+
+
 def depends_on(entry: Entry, options: Mapping[str, Any], option: str) -> list[str]:
     """The names of the tensors whose shape depends on an integer option."""
     value = options.get(option, entry.options[option])
-    before, after = (build_on_meta(entry, {**options, option: n}).state_dict() for n in (value, value + 1))
+    before = build_on_meta(entry, {**options, option: value}).state_dict()
+    try:
+        after = build_on_meta(entry, {**options, option: value + 1}).state_dict()
+    except BadOption:  # LeNet-5 has output codes for ten digits
+        after = build_on_meta(entry, {**options, option: value - 1}).state_dict()
     return [name for name, tensor in before.items() if tensor.shape != after[name].shape]
 
 

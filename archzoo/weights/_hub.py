@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from archzoo.errors import MissingDependency, WeightsError
+from archzoo.escaping import markdown, markdown_link
 from archzoo.layers import Net
 from archzoo.registry import find
 from archzoo.weights._building import load
@@ -55,7 +56,7 @@ def _card(repository: str, name: str) -> str:
     paper = find(name).paper
     return (
         f"---\nlibrary_name: archzoo\ntags: [image-classification]\n---\n\n# {name}\n\n"
-        f"[{paper.title}]({paper.link}), {paper.authors}, {paper.year}.\n\n"
+        f"{markdown_link(paper.title, paper.link)}, {markdown(f'{paper.authors}, {paper.year}')}.\n\n"
         f"```python\nfrom archzoo.weights import from_hub\n\nnet = from_hub({repository!r})\n```\n"
     )
 

@@ -9,11 +9,11 @@ from typing import Any
 from torch import Tensor
 
 from archzoo.weights._candidates import Candidate, Nearest, candidates, nearest, networks_for, shapes_of
-from archzoo.weights._download import CHUNK
 from archzoo.weights._metadata import Description, read_metadata
 from archzoo.weights._published import PUBLISHED
 from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import Checkpoint, read_checkpoint
+from archzoo.weights._transfers import CHUNK
 from archzoo.weights._unseen import OTHERS, UNSEEN
 
 STATISTICS = ("running_mean", "running_var", "num_batches_tracked")

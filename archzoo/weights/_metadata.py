@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from archzoo.errors import BadOption, WeightsError
+from archzoo.errors import BadOption, UnknownName, WeightsError
 from archzoo.registry import Entry, find
+
+LONGEST_NAME, LONGEST_OPTIONS = 100, 10_000  # characters
 
 
 @dataclass(frozen=True)
@@ -18,17 +20,23 @@ class Description:
 
 
 def write_metadata(description: Description) -> dict[str, str]:
-    """The metadata from which ``read_metadata`` makes this description."""
-    return {"archzoo": description.name, "options": json.dumps(dict(description.options))}
+    """The metadata from which ``read_metadata`` makes this description; the same options are the same text."""
+    try:
+        options = json.dumps(dict(description.options), sort_keys=True, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"these options cannot be written to a file: {error}") from error
+    return {"archzoo": description.name, "options": options}
 
 
 def read_metadata(metadata: Mapping[str, str], source: str) -> Description | None:
     """The description in the metadata of the file ``source``, or None. Raises WeightsError if it cannot be read."""
     if "archzoo" not in metadata:
         return None
+    if len(metadata["archzoo"]) > LONGEST_NAME or len(metadata.get("options", "")) > LONGEST_OPTIONS:
+        raise WeightsError(f"{source}: the name and the options in its metadata are longer than those of any network")
     try:
         options = json.loads(metadata.get("options", "{}"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise WeightsError(f"{source}: the options in its metadata cannot be read: {error}") from error
     if not isinstance(options, dict):
         raise WeightsError(f"{source}: the options in its metadata are a {type(options).__name__}, not a table")
@@ -43,7 +51,10 @@ def options_of_file(entry: Entry, description: Description, given: Mapping[str, 
     Raises BadOption if the file holds another network, or an option other than ``num_classes`` and ``in_channels``
     differs.
     """
-    described = find(description.name)
+    try:
+        described = find(description.name)
+    except UnknownName as error:
+        raise WeightsError(f"{source} describes a network that is not here: {error}") from error
     if described.constructor is not entry.constructor:
         raise BadOption(f"{source} holds {description.name}, not {entry.name}")
     options = {**described.options, **description.options}

@@ -19,6 +19,7 @@ from archzoo.registry import Entry, find
 from archzoo.weights._candidates import Network, candidates
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
+from archzoo.weights._heads import check_head
 from archzoo.weights._inference import contradicts, of_state
 from archzoo.weights._libraries import LIBRARIES, SOURCES
 from archzoo.weights._metadata import options_of_file, read_metadata
@@ -52,7 +53,9 @@ def read_for(
     description = read_metadata(checkpoint.metadata, source)
     if description is not None:
         options = options_of_file(entry, description, options, source)
-    _refuse_known_trap(entry, options, checkpoint.state_dict.tensors, source)
+        check_head(description, checkpoint.state_dict.tensors, source)
+    else:
+        _refuse_known_trap(entry, options, checkpoint.state_dict.tensors, source)
     named = under_our_names(entry, options, checkpoint.state_dict, source)
     if description is None and trained_as is None:
         _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)
@@ -149,7 +152,7 @@ def _refuse_another_function(
         if same_shapes:
             message += (
                 f". Tensors do not show the difference: build that network, or give trained_as={entry.name!r} "
-                f"(archzoo weights convert --trained-as {entry.name}) if this file was trained so"
+                f"(--trained-as {entry.name}) if this file was trained so"
             )
         raise BadOption(message)
     if same_shapes:

@@ -9,6 +9,8 @@ from torch import Tensor
 
 from archzoo.errors import TransferError
 from archzoo.layers import Net, copy_layers
+from archzoo.weights._files import State
+from archzoo.weights._kinds import exactly, inexact
 from archzoo.weights._reading import read_state
 
 
@@ -31,8 +33,20 @@ def initialize_from(net: Net, source: str | Path, patterns: Sequence[str] = ()) 
     chosen = _matching(layers, patterns, str(source)) if patterns else _fitting(layers, net.state_dict(), state)
     if not chosen:
         raise TransferError(f"{source} has no layer of the name and shape of one of this network")
-    copy_layers(net, state, chosen)
+    copy_layers(net, _exact(state, net.state_dict(), chosen, str(source)), chosen)
     return chosen
+
+
+def _exact(state: Mapping[str, Tensor], own: Mapping[str, Tensor], layers: Sequence[str], source: str) -> State:
+    """The state, with the tensors of these layers in the dtypes of the network."""
+    values = dict(state)
+    for name in own.keys() & state.keys():
+        if name.rpartition(".")[0] in layers and own[name].shape == state[name].shape:
+            tensor = exactly(state[name], own[name].dtype)
+            if tensor is None:
+                raise TransferError(f"{source}: {inexact(name, state[name], own[name].dtype)}")
+            values[name] = tensor
+    return values
 
 
 def _layers(state: Mapping[str, Tensor]) -> list[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from archzoo.errors import BadOption
 from archzoo.registry import Entry, find
+from archzoo.weights import _digests
 from archzoo.weights._published_by_sources import BY_SOURCES
 from archzoo.weights._published_set import PublishedWeights
 
@@ -15,11 +16,12 @@ HUB = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
 
 def _torchvision(network: str, file: str, tag: str = "IMAGENET1K_V1", **needs: Any) -> PublishedWeights:
     stem = file.rpartition(".")[0]
-    return PublishedWeights("torchvision", network, tag, TORCHVISION + file, stem.rpartition("-")[2], **needs)
+    digest = _digests.TORCHVISION.get(file, stem.rpartition("-")[2])
+    return PublishedWeights("torchvision", network, tag, TORCHVISION + file, digest, **needs)
 
 
 def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
-    return PublishedWeights("timm", network, tag, HUB.format(tag), **needs)
+    return PublishedWeights("timm", network, tag, HUB.format(tag), _digests.TIMM.get(tag, ""), **needs)
 
 
 B = {"option": "B"}

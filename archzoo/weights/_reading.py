@@ -3,7 +3,7 @@
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,7 +12,9 @@ import torch
 from archzoo.errors import WeightsError
 from archzoo.weights import _recognition as recognition
 from archzoo.weights._files import State
-from archzoo.weights._recognition import FileKind, kind_of, one_line
+from archzoo.weights._guarding import allowance, check_regular, reading
+from archzoo.weights._kinds import dense
+from archzoo.weights._recognition import FileKind, first_line, kind_of
 from archzoo.weights._sharded import file_in_folder, parts_of, refuse_part
 from archzoo.weights._state_dicts import StateDict, state_dict_in
 from archzoo.weights._unpickling import RestrictedPickle
@@ -59,16 +61,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     if not kind.readable:
         raise WeightsError(f"{path} is {kind.name}: {kind.advice}")
     content, metadata = _merged(path) if kind == recognition.INDEX else _content(path, kind)
-    return Checkpoint(path, kind, state_dict_in(content, str(path)), metadata, _values(content))
+    state_dict = state_dict_in(content, str(path))
+    allowed = sum(map(allowance, parts_of(path) if kind == recognition.INDEX else [path]))
+    plain = replace(state_dict, tensors=dense(state_dict.tensors, str(path), allowed))
+    return Checkpoint(path, kind, plain, metadata, _values(content))
 
 
 def _kind_of(path: Path) -> FileKind:
     try:
         return kind_of(path)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise WeightsError(f"there is no file {path}") from error
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        raise WeightsError(f"{path} cannot be read: {getattr(error, 'strerror', '') or error}") from error
 
 
 def _merged(index: Path) -> tuple[State, dict[str, str]]:
@@ -83,16 +88,16 @@ def _merged(index: Path) -> tuple[State, dict[str, str]]:
         tensors = state_dict_in(content, str(part)).tensors if not isinstance(content, Mapping) else dict(content)
         missing = [name for name in names if name not in tensors]
         if missing:
-            raise WeightsError(f"{part} lacks {len(missing)} tensors of {index.name}: {one_line(missing[0])}")
+            raise WeightsError(f"{part} lacks {len(missing)} tensors of {index.name}: {first_line(missing[0])}")
         state |= tensors
         metadata = {**described, **metadata}
     return state, metadata
 
 
 def _content(path: Path, kind: FileKind) -> tuple[Any, dict[str, str]]:
-    if kind == recognition.SAFETENSORS:
-        return _read_safetensors(path)
-    return _read_pickle(path, kind), {}
+    check_regular(path)
+    with reading(path, kind.name):
+        return _read_safetensors(path) if kind == recognition.SAFETENSORS else (_read_pickle(path, kind), {})
 
 
 def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
@@ -102,7 +107,7 @@ def _read_safetensors(path: Path) -> tuple[State, dict[str, str]]:
         with safe_open(path, framework="pt") as file:
             return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
     except Exception as error:  # of several classes, also of Rust
-        raise WeightsError(f"{path} is a safetensors file that is {_damage(path)}: {one_line(error)}") from error
+        raise WeightsError(f"{path} is a safetensors file that is {_damage(path)}: {first_line(error)}") from error
 
 
 def _damage(path: Path) -> str:
@@ -128,7 +133,7 @@ def _read_pickle(path: Path, kind: FileKind) -> Any:
     if restricted.foreign:
         raise WeightsError(_foreign(str(path), restricted)) from failure
     if failure is not None:
-        reason = one_line(str(failure).rpartition("WeightsUnpickler error: ")[2] or type(failure).__name__)
+        reason = first_line(str(failure).rpartition("WeightsUnpickler error: ")[2] or type(failure).__name__)
         raise WeightsError(f"{path} is {kind.name}, but corrupt or cut off: {reason}") from failure
     return content
 
@@ -146,7 +151,7 @@ def _load(file: IO[bytes], kind: FileKind, restricted: RestrictedPickle) -> Any:
 
 def _foreign(source: str, restricted: RestrictedPickle) -> str:
     """Why a file is not loaded that names classes or functions which no stand-in may replace."""
-    name = one_line(restricted.foreign[0], 80)
+    name = first_line(restricted.foreign[0], 80)
     if any(foreign.startswith("torch.distributed.") for foreign in restricted.foreign):
         return f"{source} holds tensors that are spread over processes ({name}): gather them before saving"
     if any(named.startswith("torch.nn.modules.") for named in restricted.named):

@@ -7,6 +7,8 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from archzoo.escaping import one_line
+
 HEAD = 4096  # bytes that are read to tell
 TORCH_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # in the first pickle of torch.save before torch 1.6
 
@@ -153,17 +155,16 @@ def _of_text(head: bytes) -> FileKind | None:
     try:
         json.loads(text)
     except ValueError:
-        return FileKind(f"text ({one_line(text, 40)!r})", DOWNLOAD)
-    return FileKind(f"JSON ({one_line(text, 40)!r})", DOWNLOAD)
+        return FileKind(f"text ({first_line(text, 40)!r})", DOWNLOAD)
+    return FileKind(f"JSON ({first_line(text, 40)!r})", DOWNLOAD)
 
 
 def _some(names: list[str]) -> str:
-    shown = ", ".join(one_line(name, 40) for name in names[:3])
+    shown = ", ".join(first_line(name, 40) for name in names[:3])
     return shown + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
-def one_line(text: object, length: int = 200) -> str:
+def first_line(text: object, length: int = 200) -> str:
     """A text from a file for a message: its first line that says something, without control characters, cut off."""
     lines = [line for line in str(text).splitlines() if line.strip()] or [""]
-    printable = "".join(character if character.isprintable() else "?" for character in lines[0].strip())
-    return printable if len(printable) <= length else f"{printable[: length - 3]}..."
+    return one_line(lines[0].strip(), length)

@@ -1,14 +1,16 @@
 """Writing weights: files that describe their network, and files under another library's names."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from archzoo.errors import WeightsError
 from archzoo.registry import find
 from archzoo.weights._files import State, write_state
 from archzoo.weights._fitting import build_filled, build_on_meta
+from archzoo.weights._kinds import dense, exactly, inexact
 from archzoo.weights._libraries import names_in, refuse_other_options
 from archzoo.weights._metadata import Description, write_metadata
 from archzoo.weights._origins import read_for
@@ -21,14 +23,23 @@ def save(net: nn.Module, path: str | Path, name: str, **options: Any) -> None:
     A network that is compiled, parallel or otherwise wrapped is written as the network inside. The write is atomic.
     Raises WeightsError if name and options do not build this network, or on a failed write.
     """
+    save_with(net, path, name, options, {})
+
+
+def save_with(
+    net: nn.Module, path: str | Path, name: str, options: Mapping[str, Any], metadata: Mapping[str, str]
+) -> None:
+    """As ``save``, with further texts in the metadata of the file."""
     entry = find(name)
     state = state_of(net)
+    meta = build_on_meta(entry, options).state_dict()
     shapes = {part: tuple(tensor.shape) for part, tensor in state.items()}
-    expected = {part: tuple(tensor.shape) for part, tensor in build_on_meta(entry, options).state_dict().items()}
+    expected = {part: tuple(tensor.shape) for part, tensor in meta.items()}
     if shapes != expected:
         differing = sorted(part for part in shapes.keys() | expected.keys() if shapes.get(part) != expected.get(part))
         raise WeightsError(f"this is no {entry.name} with these options: {', '.join(differing[:3])} would differ")
-    write_state(path, state, write_metadata(Description(entry.name, options)))
+    _check_values(state, meta)
+    write_state(path, state, {**metadata, **write_metadata(Description(entry.name, options))})
 
 
 def state_of(net: nn.Module) -> State:
@@ -44,6 +55,15 @@ def state_of(net: nn.Module) -> State:
             "torch.distributed.checkpoint.state_dict.get_model_state_dict into a network, and save that one"
         )
     return state
+
+
+def _check_values(state: Mapping[str, Tensor], meta: Mapping[str, Tensor]) -> None:
+    """Raise WeightsError where ``load`` would refuse what is written: the network that it builds has other dtypes."""
+    plain = dense(state, "this network")
+    refused = [name for name, tensor in plain.items() if exactly(tensor, meta[name].dtype) is None]
+    if refused:
+        dtype = meta[refused[0]].dtype
+        raise WeightsError(f"load could not read this network again: {inexact(refused[0], plain[refused[0]], dtype)}")
 
 
 def convert(

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 from archzoo.errors import WeightsError
-from archzoo.weights._recognition import one_line
+from archzoo.weights._recognition import first_line
 
 LARGEST_INDEX = 1 << 26  # bytes
 PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.\w+)")
@@ -22,11 +22,11 @@ def parts_of(index: Path) -> dict[Path, list[str]]:
     parts: dict[Path, list[str]] = {}
     for name, part in _weight_map(index).items():
         if not isinstance(part, str) or Path(part).name != part or part in (".", "..") or "\\" in part:
-            raise WeightsError(f"{index} lists {one_line(part, 60)!r}, which is no file beside it")
+            raise WeightsError(f"{index} lists {first_line(part, 60)!r}, which is no file beside it")
         parts.setdefault(index.with_name(part), []).append(str(name))
     missing = [part.name for part in parts if not part.is_file()]
     if missing:
-        raise WeightsError(f"{index} lists {len(missing)} files that are not beside it: {one_line(missing[0], 60)}")
+        raise WeightsError(f"{index} lists {len(missing)} files that are not beside it: {first_line(missing[0], 60)}")
     return parts
 
 
@@ -36,7 +36,7 @@ def _weight_map(index: Path) -> dict[str, object]:
             raise ValueError(f"it has {index.stat().st_size:,} bytes")
         weight_map = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise WeightsError(f"{index} cannot be read as the index of a checkpoint: {one_line(error)}") from error
+        raise WeightsError(f"{index} cannot be read as the index of a checkpoint: {first_line(error)}") from error
     if not isinstance(weight_map, dict) or not weight_map:
         raise WeightsError(f"{index} lists no tensors")
     return weight_map
@@ -64,7 +64,7 @@ def file_in_folder(folder: Path) -> Path:
     if len(chosen) == 1:
         return folder / chosen[0]
     several = indices or candidates
-    shown = f"; it has {', '.join(one_line(name, 40) for name in several[:5])}" if several else ""
+    shown = f"; it has {', '.join(first_line(name, 40) for name in several[:5])}" if several else ""
     raise WeightsError(f"{folder} is a folder: give the file in it{shown}")
 
 

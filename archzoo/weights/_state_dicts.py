@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from archzoo.errors import WeightsError
-from archzoo.weights._recognition import one_line
+from archzoo.weights._recognition import first_line
 from archzoo.weights._stand_ins import NumpyArray, is_network, tensors_of
 
 LARGEST = 1000  # tables and lists that are searched
@@ -117,7 +117,7 @@ def _preferred(averaged: StateDict, plain: StateDict) -> StateDict:
     chosen, other = (plain, averaged) if lacking else (averaged, plain)
     note = f"the averaged weights of {_spell(chosen)} are read, not those of {_spell(other)}"
     if lacking:
-        lack = f"which lack {len(lacking)} tensors ({one_line(lacking[0], 60)})"
+        lack = f"which lack {len(lacking)} tensors ({first_line(lacking[0], 60)})"
         note = f"the weights of {_spell(chosen)} are read, not the averaged ones of {_spell(other)}, {lack}"
     return StateDict(chosen.tensors, chosen.where, chosen.prefix, chosen.outside, (*chosen.notes, note))
 
@@ -131,7 +131,7 @@ def _only_one(content: Mapping[Any, Any], source: str, seen: set[int]) -> StateD
     keys = [key for key in content if isinstance(key, str) and not TRAINING.search(key)]
     found = {key: state for key in keys if (state := _below(key, content, source, seen)) is not None}
     if len(found) > 1:
-        names = ", ".join(one_line(key, 40) for key in list(found)[:5])
+        names = ", ".join(first_line(key, 40) for key in list(found)[:5])
         raise WeightsError(
             f"{source} holds several state dicts ({names}): give a file with one, such as "
             f"torch.save(checkpoint[{next(iter(found))!r}], 'weights.pth')"
@@ -141,7 +141,7 @@ def _only_one(content: Mapping[Any, Any], source: str, seen: set[int]) -> StateD
 
 def _described(content: Any) -> str:
     if isinstance(content, Mapping) and content:
-        return f"a table of {', '.join(one_line(key, 40) for key in list(content)[:5])}"
+        return f"a table of {', '.join(first_line(key, 40) for key in list(content)[:5])}"
     return f"a {type(content).__name__}"
 
 

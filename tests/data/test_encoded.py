@@ -20,6 +20,7 @@ from archzoo.data import _decoding as decoding
 from archzoo.data import _fitting as fitting
 from archzoo.data import _hub as hub
 from archzoo.data import _scanning as scanning
+from archzoo.data._conversion import Conversion
 from archzoo.data._decoding import choose_scale, decode
 from archzoo.data._encoded import EncodedImageSet
 from archzoo.data._files import read
@@ -45,6 +46,7 @@ from archzoo.transfer._predictions import draw_predictions
 from archzoo.transfer._probing import compute_features
 
 Image = pytest.importorskip("PIL.Image")
+COLOR, GRAY = Conversion(3), Conversion(1)
 CONSTANTS = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 
@@ -83,7 +85,7 @@ def decoded(images: ImageSet) -> ImageSet:
     """The same images, decoded in full by Pillow."""
     assert isinstance(images, EncodedImageSet)
     source = images.source
-    pixels = [read_pixels(io.BytesIO(read(source, number)), 3) for number in images.offsets.tolist()]
+    pixels = [read_pixels(io.BytesIO(read(source, number)), COLOR) for number in images.offsets.tolist()]
     lengths = torch.tensor([image.numel() for image in pixels])
     sizes = torch.tensor([image.shape[:2] for image in pixels])
     flat = torch.cat([image.flatten() for image in pixels])
@@ -139,7 +141,7 @@ def test_both_decoders_give_the_same_bytes(mode: str, channels: int, monkeypatch
         monkeypatch.setattr(decoding, "load_simplejpeg", lambda module=simplejpeg: module)
         both.append(
             [
-                decode(data, channels, None if view is None else partial(same_view, view))
+                decode(data, Conversion(channels), None if view is None else partial(same_view, view))
                 for data in encoded
                 for view in views
             ]
@@ -152,7 +154,7 @@ def test_a_reduced_jpeg_is_within_two_gray_levels_of_exact_resizing(library: str
     draw, reduced = torch.Generator().manual_seed(0), 0
     for photograph in photographs():
         data = jpeg(photograph, quality=90)
-        whole = read_pixels(io.BytesIO(data), 3).permute(2, 0, 1)
+        whole = read_pixels(io.BytesIO(data), COLOR).permute(2, 0, 1)
         for _ in range(20):
             height, width = (int(torch.randint(100, most, (), generator=draw)) for most in whole.shape[1:])
             top = int(torch.randint(0, whole.shape[1] - height, (), generator=draw))
@@ -161,7 +163,7 @@ def test_a_reduced_jpeg_is_within_two_gray_levels_of_exact_resizing(library: str
             reduced += choose_scale(view) > 1
             part = whole[:, top : top + height, left : left + width].unsqueeze(0)
             exact = F.interpolate(part, view.size, mode="bilinear", antialias=True)[0]
-            error = (decode(data, 3, partial(same_view, view)).float() - exact.float()).abs()
+            error = (decode(data, COLOR, partial(same_view, view)).float() - exact.float()).abs()
             assert error.mean() < 2
     assert reduced > 10
 
@@ -173,7 +175,7 @@ def test_a_reduced_view_begins_where_it_was_drawn(left: int, library: str) -> No
     data = jpeg(Image.fromarray(ramp.numpy()), quality=100)
     view = View((left, left, 130, 130), (16, 16))
     assert choose_scale(view) == 4
-    row = decode(data, 1, partial(same_view, view))[0, 8].float()
+    row = decode(data, GRAY, partial(same_view, view))[0, 8].float()
     expected = left - 0.5 + (torch.arange(16) + 0.5) * 130 / 16
     assert (row - expected)[1:-1].abs().max() < 1.01
     assert (row - expected).abs().max() < 2.5  # at an edge the filter is cut off
@@ -183,14 +185,14 @@ def test_what_a_jpeg_decoder_cannot_do_is_done_by_pillow(tmp_path: Path) -> None
     photograph = photographs()[0].resize((60, 40))
     exif = Image.Exif()
     exif[0x0112] = 6  # the first row is the right side
-    turned = decode(jpeg(photograph, exif=exif, quality=100, subsampling=0), 3)
-    upright = decode(jpeg(photograph, quality=100, subsampling=0), 3)
+    turned = decode(jpeg(photograph, exif=exif, quality=100, subsampling=0), COLOR)
+    upright = decode(jpeg(photograph, quality=100, subsampling=0), COLOR)
     assert torch.equal(turned, upright.rot90(-1, (1, 2)))
     exif[0x0112] = 1
-    assert torch.equal(decode(jpeg(photograph, exif=exif, quality=100, subsampling=0), 3), upright)
+    assert torch.equal(decode(jpeg(photograph, exif=exif, quality=100, subsampling=0), COLOR), upright)
     inks = photograph.convert("CMYK")
-    assert (decode(jpeg(inks, quality=100), 3).float() - upright.float()).abs().mean() < 4
-    assert decode(jpeg(photograph), 1).shape == (1, 40, 60)
+    assert (decode(jpeg(inks, quality=100), COLOR).float() - upright.float()).abs().mean() < 4
+    assert decode(jpeg(photograph), GRAY).shape == (1, 40, 60)
 
 
 def test_a_folder_takes_no_room_and_is_scanned_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -351,8 +353,8 @@ def test_larger_images_are_encoded_again_on_request(folder: Path) -> None:
     sizes = [min(image.shape[1:]) for part in vars(splits).values() for image in part.take(torch.arange(len(part)))]
     assert set(sizes) == {80}
     data = (folder / "a" / "02.jpg").read_bytes()
-    assert reduce_image(data, 3, 80) is data
-    reduced = decode(reduce_image(jpeg(photographs()[0], quality=95), 3, 100), 3)
+    assert reduce_image(data, COLOR, 80) is data
+    reduced = decode(reduce_image(jpeg(photographs()[0], quality=95), COLOR, 100), COLOR)
     exact = photographs()[0].resize(tuple(reduced.shape[:0:-1]), Image.Resampling.BICUBIC)
     expected = torch.frombuffer(bytearray(exact.tobytes()), dtype=torch.uint8).view(*reduced.shape[1:], 3)
     assert (reduced.permute(1, 2, 0).float() - expected.float()).abs().mean() < 4

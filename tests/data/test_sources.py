@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import NORMALIZATION, ImageSet, load, read_image
+from archzoo.data import NORMALIZATION, ImageSet, _cache, load, read_image
 from archzoo.data import _folders as folders
 from archzoo.data import _hub as hub
 from archzoo.data._cache import DecodedImage, cached
+from archzoo.data._conversion import Conversion
 from archzoo.data._digits import enlarge, load_digits
 from archzoo.data._fitting import channel_statistics
 from archzoo.data._hub import HUB, HubDataset, load_hub
@@ -191,7 +192,8 @@ def test_unknown_datasets_and_shares_raise_errors_that_name_the_right_ones() -> 
         load("digits", validation=1.5)
 
 
-def test_a_cache_that_is_corrupt_or_deleted_is_named(small: Path) -> None:
+def test_a_cache_that_is_corrupt_or_deleted_is_named(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_cache, "IN_MEMORY", 0)
     splits = load(small)
     file = splits.train.file
     assert file is not None
@@ -200,6 +202,9 @@ def test_a_cache_that_is_corrupt_or_deleted_is_named(small: Path) -> None:
     with pytest.raises(DataError, match=r"the images of insects are gone: .*pixels.u8"):
         splits.train.check_file()
     moved.rename(file)
+    os.truncate(file, 10)  # reading what is mapped beyond would end this process by SIGBUS
+    with pytest.raises(DataError, match=r"the images of insects are gone: .*pixels.u8"):
+        splits.train.take(torch.arange(2))
     (file.parent / "index.safetensors").write_bytes(b"nonsense")
     with pytest.raises(DataError, match="is corrupt .*: delete it to decode the dataset again"):
         load(small)
@@ -243,6 +248,11 @@ def test_datasets_of_the_hub_are_loaded_by_its_library(tmp_path: Path, monkeypat
     assert isinstance(images, Tensor)
     assert images[:, 0, 0, 0].tolist() == list(range(6))
     assert splits.test.labels.tolist() == [0, 1] * 3
+    unlabeled = replace(splits.test, labels=torch.full((6,), -1))
+    with monkeypatch.context() as patch:
+        patch.setattr("archzoo.data._sources.load_hub", lambda *_: (splits.train, unlabeled))
+        with pytest.raises(DataError, match="6 of the 6 test images of .* have no label, as -1 says"):
+            load(f"hub:{tmp_path / 'pets'}")
     monkeypatch.setattr(hub, "_load_rows", lambda *_: pytest.fail("loaded again"))
     assert load(f"hub:{tmp_path / 'pets'}").train.digest() == splits.train.digest()
     monkeypatch.undo()
@@ -301,14 +311,14 @@ def test_every_image_is_read_upright_in_the_channels_that_are_asked_for(tmp_path
     exif = Image.Exif()
     exif[0x0112] = 6
     image.save(tmp_path / "turned.png", exif=exif)
-    pixels = read_pixels(tmp_path / "turned.png", 3)
+    pixels = read_pixels(tmp_path / "turned.png", Conversion(3))
     assert pixels.shape == (6, 4, 3)
     assert pixels[0, 3].tolist() == [255, 0, 0]
-    assert read_pixels(tmp_path / "turned.png", 1)[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
-    assert read_pixels(tmp_path / "turned.png", 3, shorter_side=2).shape == (3, 2, 3)
+    assert read_pixels(tmp_path / "turned.png", Conversion(1))[0, 3].tolist() == [76]  # ITU-R 601: 0.299 of 255
+    assert read_pixels(tmp_path / "turned.png", Conversion(3), shorter_side=2).shape == (3, 2, 3)
     assert read_image(tmp_path / "turned.png", (3, 6, 4))[:, 0, 3].tolist() == [1, 0, 0]
     with pytest.raises(DataError, match="images are read with 1 or 3 channels, not 4"):
-        read_pixels(tmp_path / "turned.png", 4)
+        read_pixels(tmp_path / "turned.png", Conversion(4))
 
 
 def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -43,7 +43,7 @@ TORCHVISION: list[Pair] = [
     ("squeezenet1_1", {}, "squeezenet1_1"),
     *((f"shufflenet_v2_x{width}", SYMMETRIC, f"shufflenet_v2_x{width}") for width in ("0_5", "1_0", "1_5", "2_0")),
 ]
-TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resnet", "wide", "densenet"))]
+TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resne", "wide", "densenet"))]
 PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for pair in TIMM]
 ONE_SIZE = ("vgg", "alexnet", "googlenet")
 

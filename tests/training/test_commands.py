@@ -1,21 +1,26 @@
 """``archzoo train`` and ``archzoo finetune`` as a person at a shell meets them."""
 
+import inspect
 import json
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 import archzoo
-from archzoo import cli, training
-from archzoo.cli._training import read_classes, read_seeds, sort_changes
-from archzoo.errors import BadOption
-from archzoo.recipes import Recipe, defaults_of
+from archzoo import cli, training, transfer
+from archzoo.cli._training import finetune, read_classes, read_seeds, read_settings, sort_changes, train
+from archzoo.errors import BadOption, Stopped
+from archzoo.recipes import MultiCrop144, Recipe, SubtractMean, defaults_of
 from archzoo.registry import find_recipe
+from archzoo.training._trainer import Trainer
 from archzoo.weights import save
 
 OPTIMIZERS = ("sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "rprop", "asgd")
@@ -102,6 +107,70 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed-0", "seed-1"}
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_stopped_run_exits_as_the_signal_would(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    def stopped(*args: object, **kwargs: object) -> None:
+        raise Stopped("stopped at iteration 7; rerun the command to resume", number)
+
+    monkeypatch.setattr(training, "run", stopped)
+    code, _, err = shell("train", "lenet5_textbook")
+    assert (code, err) == (128 + number, "archzoo: stopped at iteration 7; rerun the command to resume\n")
+
+
+def test_train_and_finetune_share_the_options_of_a_run() -> None:
+    options = [set(inspect.signature(command).parameters) for command in (train, finetune)]
+    assert set(inspect.signature(read_settings).parameters) <= options[0] & options[1]
+    assert options[0] - options[1] == {"init_from", "init_layers", "fsdp"}
+    assert options[1] - options[0] == {"freeze", "head_epochs", "decay"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"options": {"num_classes": 20}}, "the network has 20 classes, and digits has 10"),
+        ({"options": {"num_classes": 5}}, "the network has 5 classes, and digits has 10"),
+        (
+            {"changes": {"preprocessing": SubtractMean("pixel"), "protocol": MultiCrop144()}},
+            "the mean is by pixel, of one size and place",
+        ),
+        ({"weights": "net.safetensors", "options": {"adapt_input": "mean"}}, "has no option 'adapt_input'"),
+        ({"run_dir": "net.safetensors"}, "net.safetensors cannot be a folder for output: net.safetensors is a file"),
+    ],
+)
+def test_what_would_fail_at_the_end_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(archzoo.build("lenet5_textbook"), "net.safetensors", "lenet5_textbook")
+    monkeypatch.setattr(Trainer, "step", None)
+    with pytest.raises(archzoo.ArchzooError, match=re.escape(message)):
+        training.run("lenet5_textbook", **{"run_dir": "run"} | settings)
+    assert [path.name for path in tmp_path.iterdir()] == ["net.safetensors"]
+
+
+def test_finetuning_without_pillow_is_refused_before_the_first_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    save(archzoo.build("lenet5_textbook"), "net.safetensors", "lenet5_textbook")
+    monkeypatch.setattr(Trainer, "step", None)
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    with pytest.raises(archzoo.ArchzooError, match="Pillow is not installed"):
+        transfer.run("lenet5_textbook", weights="net.safetensors", data="digits", run_dir="run")
+
+
+@pytest.mark.slow
+def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None:
+    save(archzoo.build("lenet5_textbook"), tmp_path / "net.safetensors", "lenet5_textbook")
+    command = ("finetune", "lenet5_textbook", "--weights", "net.safetensors", "--data", "digits", "in_channels=3")
+    code, _, err = shell(*command, *QUICK, "--freeze")
+    assert (code, "adapt_input='mean'" in err) == (2, True)
+    assert shell(*command, *QUICK, "--freeze", "--adapt-input", "mean", "--output", "run")[0] == 0
+    assert archzoo.load(tmp_path / "run" / "net.safetensors").state_dict()["features.C1.weight"].shape[1] == 3
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -113,9 +182,15 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
         (("train", "resnet20", "--data", "nowhere/at/all"), "nowhere/at/all"),
         (("train", "resnet20", "--recipe", "densenets"), "no recipe is called 'densenets', and no network is called"),
         (("train", "resnet20", "--seed", "one"), "--seed must be a number, or several with commas between, not 'one'"),
+        (("train", "resnet20", "--seed", "1,1"), "--seed must be different numbers, not '1,1'"),
         (("train", "resnet20", "--classes", "a-b"), "--classes must be numbers such as 0-4 or 1,3,5, not 'a-b'"),
         (("train", "resnet20", "--classes", "8-12"), "classes"),
-        (("train", "resnet20", "--nproc", "0"), "--nproc must be at least 1, not 0"),
+        (
+            ("train", "resnet20", "--value-range", "0-9"),
+            "--value-range must be two numbers with a comma between",
+        ),
+        (("train", "resnet20", "--background", "pale"), "background must be a color, such as white or #808080, not"),
+        (("train", "resnet20", "--nproc", "0"), "--nproc must be an integer from 1 to 64, not 0"),
         (("train", "resnet20", "--fsdp"), "start several with --nproc 2"),
         (("train", "resnet20", "--precision", "float16"), "bfloat16"),
         (("train", "resnet20", "--device", "gpu"), "cannot train on device 'gpu'; available: cpu"),
@@ -158,6 +233,7 @@ def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -
     assert all(torch.equal(value, states[1][name]) for name, value in result.state.items())
     runs = [json.loads((tmp_path / "runs" / run / "run.json").read_text()) for run in RUNS]
     assert runs[0] == runs[1]
+    assert lines[0] == "data: 10 classes, 1,294 train, 144 validation, 359 test images"
     assert lines[-1] == f"wrote net.safetensors, result.json and log.csv to {tmp_path / 'runs' / 'library'}"
 
 

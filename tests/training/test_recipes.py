@@ -172,7 +172,7 @@ def test_a_power_of_the_remaining_share_is_caffes_poly() -> None:
     run = Duration(100, 10)
     assert [PolynomialDecay(0.5).factor(at, run) for at in (0, 75, 100)] == pytest.approx([1, 0.5, 0])
     assert PolynomialDecay().factor(30, run) == pytest.approx(0.7)
-    with pytest.raises(RecipeError, match="power of PolynomialDecay must be positive, not 0"):
+    with pytest.raises(RecipeError, match="power of PolynomialDecay must be more than 0 and at most 100, not 0"):
         PolynomialDecay(0)
 
 
@@ -186,17 +186,20 @@ def test_values_are_changed_by_name_and_type() -> None:
     for texts, message in (
         ({"batch_size": "many"}, "batch_size must be an integer, not 'many'"),
         ({"batchsize": "3"}, "a recipe has no 'batchsize': did you mean 'batch_size'"),
-        ({"batch_size": "0"}, "batch_size must be more than 0, not 0"),
+        ({"batch_size": "0"}, "batch_size must be an integer from 1 to 10,000,000, not 0"),
         ({"lr": "fast"}, "lr must be a number, such as 0.1, not 'fast'"),
         ({"augmentation": "miror"}, "augmentation has no miror: choose from CenterCrop, ColorJitter"),
         ({"augmentation": "RandomHorizontalFlop"}, "has no RandomHorizontalFlop: did you mean RandomHorizontalFlip"),
         ({"augmentation": "RandomCrop(4, 4, 4, 4)"}, "augmentation: RandomCrop"),
         ({"batch_norm_images": "1e4"}, "batch_norm_images must be an integer, not '1e4'"),
-        ({"batch_norm_images": "-1"}, "batch_norm_images must be at least 0, not -1"),
-        ({"groups": "ParameterGroup('*.bias', lr_mult=-1)"}, "lr_mult of ParameterGroup must be a finite number"),
+        ({"batch_norm_images": "-1"}, "batch_norm_images must be an integer from 0 to 999,999,999, not -1"),
+        (
+            {"groups": "ParameterGroup('*.bias', lr_mult=-1)"},
+            "lr_mult of ParameterGroup must be at least 0 and at",
+        ),
         ({"groups": "ParameterGroup('')"}, "pattern of ParameterGroup must be a shell pattern, such as '.*.bias'"),
         ({"preprocessing": "Bytes('GBR')"}, "order of Bytes must be 'RGB' or 'BGR', not 'GBR'"),
-        ({"epochs": "0"}, "epochs must be a positive integer, not 0"),
+        ({"epochs": "0"}, "epochs must be an integer from 1 to 999,999,999, not 0"),
         ({"epochs": "3", "iterations": "4"}, "exactly one of epochs and iterations"),
     ):
         with pytest.raises(RecipeError, match=message):

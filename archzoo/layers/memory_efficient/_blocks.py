@@ -7,13 +7,15 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
-from archzoo.layers.memory_efficient._batch_norm import batch_statistics, statistics_dtype
+from archzoo.layers.memory_efficient import _fused
+from archzoo.layers.memory_efficient._batch_norm import RunningStatistics, batch_statistics, statistics_dtype
 from archzoo.layers.memory_efficient._gradient_sum import GradientSum
 from archzoo.layers.memory_efficient._steps import (
     SavedTensors,
     Step,
+    convolution_gradients,
+    maps_gradients,
     parameters_of,
-    step_backward,
     step_forward,
     steps_of,
 )
@@ -25,7 +27,8 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        layers = [steps_of(list(layer.children())) for layer in self]
+        fused = _fused.supports(maps)
+        layers = [steps_of(list(layer.children()), fused=fused) for layer in self]
         if not all(layers) or not needs_backward(self, maps):
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
@@ -39,7 +42,7 @@ class Transition(nn.Sequential):
 
     def forward(self, maps: Tensor) -> Tensor:
         *parts, last = self
-        steps = steps_of(parts)
+        steps = steps_of(parts, fused=_fused.supports(maps))
         if len(steps) != 1 or not needs_backward(self, maps):
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
@@ -61,7 +64,9 @@ class _StepFunction(Function):
 
     @staticmethod
     def forward(ctx: Any, step: Step, maps: Tensor, *parameters: Tensor) -> Tensor:
-        out, saved = step_forward(step, maps, parameters)
+        running = RunningStatistics()
+        out, saved = step_forward(step, maps, parameters, running)
+        running.update()
         ctx.step = step
         ctx.save_for_backward(*saved)
         return out
@@ -71,7 +76,11 @@ class _StepFunction(Function):
     def backward(ctx: Any, grad_out: Tensor) -> Gradients:
         saved = SavedTensors(*ctx.saved_tensors)
         maps = cast(Tensor, saved.maps)
-        return None, *step_backward(ctx.step, saved, maps, grad_out, needs_weight_grad=ctx.needs_input_grad[-1])
+        needs_weight_grad = ctx.needs_input_grad[-1]
+        grad, weight, activations = convolution_gradients(
+            ctx.step, saved, maps, grad_out, needs_weight_grad=needs_weight_grad
+        )
+        return None, *maps_gradients(ctx.step, saved, maps, grad, activations), weight
 
 
 class _BlockFunction(Function):
@@ -87,7 +96,7 @@ class _BlockFunction(Function):
         )
         mean, variance = joined.new_zeros(2, joined.shape[1], dtype=statistics_dtype(joined))
         saved_tensors: list[SavedTensors] = []
-        remaining, out, width = iter(parameters), maps, 0
+        remaining, out, width, running = iter(parameters), maps, 0, RunningStatistics()
         for first, *others in layers:
             new_maps = slice(width, width + out.shape[1])
             joined[:, new_maps] = out
@@ -95,12 +104,13 @@ class _BlockFunction(Function):
                 mean[new_maps], variance[new_maps] = batch_statistics(out)
             width = new_maps.stop
             known = mean[:width], variance[:width]
-            out, saved = step_forward(first, joined[:, :width], [next(remaining) for _ in range(3)], known)
+            out, saved = step_forward(first, joined[:, :width], [next(remaining) for _ in range(3)], running, known)
             saved_tensors.append(saved._replace(maps=None))
             for step in others:
-                out, saved = step_forward(step, out, [next(remaining) for _ in range(3)])
+                out, saved = step_forward(step, out, [next(remaining) for _ in range(3)], running)
                 saved_tensors.append(saved)
         joined[:, width:] = out
+        running.update()
         ctx.layers = layers
         ctx.save_for_backward(joined, mean, *(tensor for saved in saved_tensors for tensor in saved))
         return joined
@@ -113,7 +123,7 @@ class _BlockFunction(Function):
         saved_tensors = [SavedTensors(*tensors[i : i + fields]) for i in range(0, len(tensors), fields)]
         needs_grad = list(ctx.needs_input_grad)
         gradients: list[Tensor | None] = []
-        gradient_sum = GradientSum(joined, mean, grad_out)
+        gradient_sum = GradientSum(joined, mean, grad_out, fused=ctx.layers[0][0].fused)
         width = joined.shape[1]
         for layer in reversed(ctx.layers):
             end, width = width, width - layer[-1].conv.out_channels
@@ -122,8 +132,13 @@ class _BlockFunction(Function):
                 saved, needs_weight_grad = saved_tensors.pop(), needs_grad[-1]
                 del needs_grad[-3:]
                 maps = joined[:, :width] if saved.maps is None else saved.maps
-                grad, gamma, beta, weight = step_backward(step, saved, maps, grad, needs_weight_grad=needs_weight_grad)
-                gradients[:0] = (gamma, beta, weight)
+                grad, weight, activations = convolution_gradients(
+                    step, saved, maps, grad, needs_weight_grad=needs_weight_grad
+                )
                 if saved.maps is None:
-                    gradient_sum.add(step, saved, grad, gamma, beta)
+                    gamma, beta = gradient_sum.add(step, saved, maps, grad, activations)
+                else:
+                    grad, gamma, beta = maps_gradients(step, saved, maps, grad, activations)
+                del activations
+                gradients[:0] = (gamma, beta, weight)
         return None, gradient_sum.of(0, width), *gradients

@@ -8,11 +8,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archzoo.layers.memory_efficient import _fused
 from archzoo.layers.memory_efficient._batch_norm import (
+    RunningStatistics,
     batch_norm_relu,
     batch_statistics,
     statistics_dtype,
-    update_running_statistics,
 )
 from archzoo.layers.memory_efficient._convolution import convolution_backward
 
@@ -29,6 +30,7 @@ class Step(NamedTuple):
     drop: float
     trains: bool  # whether the batch norm takes the statistics of the batch, and not frozen ones
     eps: float
+    fused: bool  # whether the kernels of ``_fused.py`` compute it
 
 
 class SavedTensors(NamedTuple):
@@ -43,11 +45,11 @@ class SavedTensors(NamedTuple):
     dropout_mask: Tensor | None
 
 
-def steps_of(parts: Sequence[nn.Module]) -> list[Step]:
+def steps_of(parts: Sequence[nn.Module], *, fused: bool = False) -> list[Step]:
     """The steps that these layers form, or an empty list if there are other layers among them."""
     starts = [i for i, part in enumerate(parts) if isinstance(part, nn.BatchNorm2d)]
     steps = [step_of(*parts[start:end]) for start, end in pairwise([*starts, len(parts)])]
-    return [step for step in steps if step] if starts[:1] == [0] and all(steps) else []
+    return [step._replace(fused=fused) for step in steps if step] if starts[:1] == [0] and all(steps) else []
 
 
 def step_of(norm: Any, relu: Any = None, conv: Any = None, drop: Any = None, *others: nn.Module) -> Step | None:
@@ -66,7 +68,7 @@ def step_of(norm: Any, relu: Any = None, conv: Any = None, drop: Any = None, *ot
     )
     if not supported:
         return None
-    return Step(norm, conv, drop.p if drop is not None and drop.training else 0.0, norm.training, norm.eps)
+    return Step(norm, conv, drop.p if drop is not None and drop.training else 0.0, norm.training, norm.eps, False)
 
 
 def parameters_of(steps: Iterable[Step], maps: Tensor) -> list[Tensor]:
@@ -83,22 +85,26 @@ def parameters_of(steps: Iterable[Step], maps: Tensor) -> list[Tensor]:
 
 
 def step_forward(
-    step: Step, maps: Tensor, parameters: Sequence[Tensor], known: tuple[Tensor, Tensor] | None = None
+    step: Step,
+    maps: Tensor,
+    parameters: Sequence[Tensor],
+    running: RunningStatistics,
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> tuple[Tensor, SavedTensors]:
     """The output of a step, and what it saves. ``known`` is the mean and variance of ``maps``, if already computed.
 
-    Updates the running statistics as torch's batch normalization does.
+    Adds to ``running`` what torch's batch normalization would update.
     """
     gamma, beta, weight = parameters
     norm, conv = step.norm, step.conv
     if step.trains:
         mean, variance = known or batch_statistics(maps)
-        update_running_statistics(norm, mean, variance, maps.numel() // maps.shape[1])
+        running.add(norm, mean, variance, maps.numel() // maps.shape[1])
     else:
         frozen = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
         mean, variance = (statistic.to(statistics_dtype(maps), copy=True) for statistic in frozen)
     inverse_std = torch.rsqrt(variance + step.eps)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std).to(weight.dtype)
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, weight.dtype, fused=step.fused)
     out = torch.conv2d(activations, weight, None, conv.stride, conv.padding, conv.dilation, conv.groups)
     noise = F.dropout(torch.ones_like(out), step.drop) if step.drop else None
     if noise is not None:
@@ -107,17 +113,15 @@ def step_forward(
     return out, SavedTensors(gamma, beta, weight, mean, inverse_std, maps, mask)
 
 
-def step_backward(
+def convolution_gradients(
     step: Step, saved: SavedTensors, maps: Tensor, grad_out: Tensor, *, needs_weight_grad: bool
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
-    """The gradients of a step's input, gamma, beta and, if it is needed, weight.
-
-    Where the block has the input, the first is the gradient of the batch norm's output.
-    """
-    gamma, beta, weight, mean, inverse_std, own_maps, dropout_mask = saved
+) -> tuple[Tensor, Tensor | None, Tensor | None]:
+    """The gradients of the ReLU's output and, if needed, of the weight; and that output, where it is read again."""
+    gamma, beta, weight, mean, inverse_std, _, dropout_mask = saved
     if dropout_mask is not None:
         grad_out = grad_out * dropout_mask / (1 - step.drop)
-    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std)
+    dtype = weight.dtype if step.fused else None
+    activations = batch_norm_relu(maps, gamma, beta, mean, inverse_std, dtype, fused=step.fused)
     grad, weight_grad = convolution_backward(
         step.conv,
         grad_out.to(weight.dtype),
@@ -125,16 +129,32 @@ def step_backward(
         weight,
         needs_weight_grad=needs_weight_grad,
     )
-    grad = grad.to(activations.dtype)
-    aten.threshold_backward.grad_input(grad, activations, 0, grad_input=grad)
-    if own_maps is None:
-        return grad, *norm_gradients(saved, maps, grad, activations), weight_grad
+    return grad, weight_grad, None if step.fused else activations
+
+
+def maps_gradients(
+    step: Step, saved: SavedTensors, maps: Tensor, grad: Tensor, activations: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of a step's input, gamma and beta, from that of the ReLU's output, ``activations``."""
+    gamma, beta, _, mean, inverse_std, _, _ = saved
+    if activations is None:
+        return _fused.norm_relu_backward(grad, maps, (gamma, beta, mean, inverse_std), trains=step.trains)
+    grad = through_relu(grad, activations)
     del activations
     # In eval mode the kernel takes running statistics: a variance, to which it adds eps.
     variance = inverse_std if step.trains else inverse_std.pow(-2) - step.eps
     batch_norm = (gamma.to(mean.dtype), mean, variance, mean, inverse_std, step.trains, step.eps)
-    maps_grad, gamma_grad, beta_grad = aten.native_batch_norm_backward(grad, maps, *batch_norm, [True, True, True])
-    return maps_grad, gamma_grad, beta_grad, weight_grad
+    gradients: tuple[Tensor, Tensor, Tensor] = aten.native_batch_norm_backward(
+        grad, maps, *batch_norm, [True, True, True]
+    )
+    return gradients
+
+
+def through_relu(grad: Tensor, activations: Tensor) -> Tensor:
+    """The gradient of a ReLU's input, from that of its output."""
+    grad = grad.to(activations.dtype)
+    aten.threshold_backward.grad_input(grad, activations, 0, grad_input=grad)
+    return grad
 
 
 def norm_gradients(saved: SavedTensors, maps: Tensor, grad: Tensor, activations: Tensor) -> tuple[Tensor, Tensor]:

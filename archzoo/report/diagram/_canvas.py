@@ -1,8 +1,8 @@
 """The SVG elements of a diagram: boxes, edges, and frames around the boxes of a module."""
 
 from dataclasses import dataclass, field
-from xml.sax.saxutils import escape
 
+from archzoo.escaping import markup
 from archzoo.report.diagram._boxes import Box
 from archzoo.report.diagram._measuring import JOIN, LABEL, LINE, PAD, extent, is_sum, text_lines
 
@@ -33,13 +33,13 @@ class Canvas:
             self.boxes.append(f'<rect class="join" {rectangle(x - radius, y, JOIN, JOIN)} rx="{px(radius)}"/>')
             self.boxes.append(f'<text x="{px(x)}" y="{px(y + 14.5)}">+</text>')
             return
-        tooltip = f"<title>{escape(_tooltip(box))}</title>" if box.params or box.macs else ""
+        tooltip = f"<title>{markup(_tooltip(box))}</title>" if box.params or box.macs else ""
         self.boxes.append(
             f'<g>{tooltip}<rect class="{box.kind}" {rectangle(x - left, y, left + right, height)} rx="5"/>'
         )
         for line, (text, kind) in enumerate(text_lines(box)):
             baseline = y + 5 + LINE * (line + 0.75)
-            self.boxes.append(f'<text class="{kind}" x="{px(x)}" y="{px(baseline)}">{escape(text)}</text>')
+            self.boxes.append(f'<text class="{kind}" x="{px(x)}" y="{px(baseline)}">{markup(text)}</text>')
         self.boxes.append("</g>")
 
     def reach(self, frame: str, left: float, top: float, right: float, bottom: float) -> None:
@@ -77,7 +77,7 @@ class Canvas:
             name = self.names.get(frame, frame.rpartition(".")[2])
             self.frames.append(f'<rect class="f" {rect} rx="7"/>')
             label = f'x="{px(left - sides + 6)}" y="{px(top - above + 12)}"'
-            self.labels.append(f'<text class="f" {label}>{escape(name)}</text>')
+            self.labels.append(f'<text class="f" {label}>{markup(name)}</text>')
             self.right = max(self.right, right + sides)
 
 

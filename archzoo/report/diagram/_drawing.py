@@ -1,9 +1,8 @@
 """An architecture as SVG, as its paper would draw it: from the image down to the classes."""
 
-from xml.sax.saxutils import escape
-
 from torch import nn
 
+from archzoo.escaping import markup
 from archzoo.profiler import Profile
 from archzoo.report.diagram._architectures import architecture
 from archzoo.report.diagram._boxes import Series, boxes_in
@@ -51,7 +50,7 @@ def draw(series: Series, title: str = "", *, style: bool = True) -> str:
     canvas.draw_frames()
     width, full_height = max(left + right + 2 * margin, canvas.right + MARGIN), height + 2 * MARGIN
     size = f'viewBox="0 0 {px(width)} {px(full_height)}" width="{px(width)}" height="{px(full_height)}"'
-    title_tag = f"<title>{escape(title)}</title>" if title else ""
+    title_tag = f"<title>{markup(title)}</title>" if title else ""
     css = f"<style>{(STYLE + DARK).strip()}</style>" if style else ""
     back = '<rect width="100%" height="100%" style="fill:var(--az-back,#fff);stroke:none"/>' if style else ""
     body = "".join((*canvas.frames, *canvas.paths, *canvas.labels, *canvas.boxes))

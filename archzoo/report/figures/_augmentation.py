@@ -12,7 +12,7 @@ from archzoo.data import ImageSet, augmented_views
 from archzoo.errors import ReportError
 from archzoo.recipes import Recipe, describe
 from archzoo.registry import find, find_recipe, names
-from archzoo.report.figures._style import canvas
+from archzoo.report.figures._style import canvas, plot_text
 
 TILE = 1.3  # the side of a picture, in inches
 ANY_NETWORK_SIDES = {"digits": 32}  # of recipes for any network; 224 for other data
@@ -85,10 +85,10 @@ def _grid(originals: list[Tensor], views: Tensor, labels: list[str], title: str)
         for row, original in enumerate(originals):
             for axis, picture in zip(axes[row], (original, *views[:, row]), strict=True):
                 _show(axis, picture)
-            axes[row, 0].set_ylabel(labels[row], fontsize=8)
+            axes[row, 0].set_ylabel(plot_text(labels[row]), fontsize=8)
         for axis, text in zip(axes[0], ("original", *(f"epoch {n}" for n in range(1, columns))), strict=True):
             axis.set_title(text, fontsize=8, loc="center", fontweight="normal", pad=3)
-        figure.suptitle("\n".join(lines), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
+        figure.suptitle("\n".join(map(plot_text, lines)), x=0.01, ha="left", fontsize=9.5, fontweight="bold")
     return figure
 
 

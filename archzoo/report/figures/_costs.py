@@ -14,7 +14,7 @@ from archzoo.errors import ReportError
 from archzoo.paper import DATA, Result
 from archzoo.profiler import Profile
 from archzoo.registry import results
-from archzoo.report.figures._style import COLORS, INK, canvas, count_ticks, format_count
+from archzoo.report.figures._style import COLORS, INK, canvas, count_ticks, format_count, plot_text
 
 # The largest or most cited network of each paper.
 LANDMARKS = (
@@ -126,7 +126,7 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
                 for number, stats in enumerate(parts):
                     share = 100 * getattr(stats, quantity) / total
                     axis.barh(bar, share, left=left, color=COLORS[number % 6], edgecolor="white", height=0.62)
-                    label = stats.name.rpartition(".")[2]
+                    label = plot_text(stats.name.rpartition(".")[2])
                     if share > 1.7 * len(label):  # wide enough for its label
                         ink = "white" if number % 6 < 3 else INK
                         axis.text(left + share / 2, bar, label, ha="center", va="center", fontsize=7, color=ink)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from archzoo.errors import ReportError
-from archzoo.report.figures._style import COLORS, INK, canvas
+from archzoo.report.figures._style import COLORS, INK, canvas, plot_text
 
 
 def first_filters(net: nn.Module) -> Figure:
@@ -46,7 +46,7 @@ def _grid(tiles: Sequence[Tensor], titles: Sequence[str], title: str, marked: Se
             picture = tile.permute(1, 2, 0).squeeze(-1)
             axis.imshow(picture.numpy(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
             color = COLORS[1] if number < len(marked) and marked[number] else INK
-            axis.set_title(titles[number], fontsize=7, color=color, loc="center", fontweight="normal", pad=2)
+            axis.set_title(plot_text(titles[number]), fontsize=7, color=color, loc="center", fontweight="normal", pad=2)
         figure.suptitle(title, x=0.01, ha="left", fontweight="bold")
     return figure
 
@@ -61,7 +61,7 @@ def feature_reuse_map(tables: Mapping[str, Tensor]) -> Figure:
             shares = table / table[~table.isnan()].max()
             drawn = axis.imshow(shares.cpu().numpy(), cmap="viridis", vmin=0, vmax=1)
             axis.grid(False)
-            axis.set_title(name)
+            axis.set_title(plot_text(name))
             axis.set_xlabel("target layer (the last: what follows)")
         axes.flat[0].set_ylabel("source layer (0: the block's input)")
         figure.colorbar(drawn, ax=axes.ravel().tolist(), label="mean absolute weight, relative", shrink=0.8)
@@ -76,7 +76,7 @@ def training_curves(runs: Mapping[str, Sequence[Mapping[str, float]]]) -> Figure
                 epochs = [float(row["epoch"]) for row in rows]
                 for part, style in (("train", "--"), ("validation", "-")):
                     values = [scale * float(row[f"{part}_{quantity}"]) for row in rows]
-                    label = name if part == "validation" else None
+                    label = plot_text(name) if part == "validation" else None
                     axis.plot(epochs, values, style, color=COLORS[number % 8], linewidth=1.2, label=label)
             axis.set_xlabel("epoch")
             axis.set_ylabel(quantity if scale == 1 else f"{quantity}, %")
@@ -93,7 +93,7 @@ def schedules(rates: Mapping[str, Sequence[float]]) -> Figure:
         for number, (name, values) in enumerate(rates.items()):
             progress = [100 * step / max(len(values) - 1, 1) for step in range(len(values))]
             style = ("-", "--", "-.", ":")[number % 4]  # keeps overlapping schedules visible
-            axis.plot(progress, values, style, color=COLORS[number % 8], label=name, linewidth=1.6)
+            axis.plot(progress, values, style, color=COLORS[number % 8], label=plot_text(name), linewidth=1.6)
         axis.set_yscale("log")
         axis.set_xlabel("% of the run")
         axis.set_ylabel("learning rate")

@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from archzoo.errors import ReportError
 from archzoo.profiler import MemoryProfile
-from archzoo.report.figures._style import COLORS, INK, canvas
+from archzoo.report.figures._style import COLORS, INK, canvas, plot_text
 
 
 def memory_over_time(memory: MemoryProfile, phase: str = "inference", name: str = "") -> Figure:
@@ -31,7 +31,7 @@ def memory_over_time(memory: MemoryProfile, phase: str = "inference", name: str 
         axis.set_ylim(0)
         axis.set_xlabel("operator")
         axis.set_ylabel("MiB allocated")
-        axis.set_title(f"{name or memory.model}, batch {memory.batch}: memory of {phase}")
+        axis.set_title(plot_text(f"{name or memory.model}, batch {memory.batch}: memory of {phase}"))
         if phase == "training":
             axis.legend()
     return figure

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from archzoo.errors import MissingDependency, ReportError
+from archzoo.escaping import one_line
 from archzoo.files import atomic_write
 
 try:
@@ -74,6 +75,11 @@ def canvas(
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure, figure.subplots(rows, columns, **options)
+
+
+def plot_text(text: str) -> str:
+    """A text of others for a figure, where two dollar signs would begin a formula."""
+    return one_line(text).replace("$", r"\$")
 
 
 def format_count(value: float, _: Any = None) -> str:

@@ -1,8 +1,9 @@
 """Fragments of HTML."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+
+from archzoo.escaping import link, markup
 
 FOLDER = Path(__file__).parent
 
@@ -14,7 +15,12 @@ def asset(name: str) -> str:
 
 def attribute(name: str, value: str) -> str:
     """An attribute, or nothing for an empty value."""
-    return f' {name}="{escape(value)}"' if value else ""
+    return f' {name}="{markup(value)}"' if value else ""
+
+
+def anchor(url: str, text: str) -> str:
+    """A text with a link, or alone where the address is no web page's."""
+    return f'<a href="{markup(url)}">{markup(text)}</a>' if link(url) else markup(text)
 
 
 def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -1,12 +1,11 @@
 """The top of the page: head, chart and the table of networks."""
 
-import json
 from collections.abc import Iterable, Sequence
-from html import escape
 from typing import Any
 
 from archzoo.auditor import AuditResult
 from archzoo.claims import UNCONFIRMED
+from archzoo.escaping import json_text, markup
 from archzoo.paper import DATA, Result
 from archzoo.report.page._html import attribute
 from archzoo.report.page._network import Network, place
@@ -43,7 +42,7 @@ def head(networks: Sequence[Network], audited: Sequence[AuditResult]) -> str:
 
 def chart() -> str:
     """The chart of cost against published error, which the script draws."""
-    options = "".join(f'<option value="{escape(key)}">{escape(title)}</option>' for key, title in DATA.items())
+    options = "".join(f'<option value="{markup(key)}">{markup(title)}</option>' for key, title in DATA.items())
     return (
         '<h2>Cost against published error</h2>\n<div class="controls">\n'
         '<label>Cost <select id="cost"><option value="params">parameters</option>'
@@ -83,25 +82,25 @@ def row(network: Network) -> str:
         *((verdicts[verdict] or "", str(verdicts[verdict]), f"n {verdict}") for verdict in ("match", "explained")),
         (verdicts["mismatch"] or "", str(verdicts["mismatch"]), "n mismatch less"),
     ]
-    name = escape(network.name)
+    name = markup(network.name)
     words = f"{network.name} {entry.paper.title} {entry.paper.authors} {entry.paper.year}".lower()
     counts = " ".join(f'data-{verdict}="{verdicts[verdict]}"' for verdict in VERDICTS)
     tds = "".join(
-        f'<td class="{kind}"{attribute("data-v", value)}>{escape(str(text))}</td>' for text, value, kind in cells
+        f'<td class="{kind}"{attribute("data-v", value)}>{markup(str(text))}</td>' for text, value, kind in cells
     )
     link = f'<td><a href="#net-{name}">{name}</a></td>'
-    return f'<tr data-name="{name}" data-text="{escape(words)}" {counts}>{link}{tds}</tr>\n'
+    return f'<tr data-name="{name}" data-text="{markup(words)}" {counts}>{link}{tds}</tr>\n'
 
 
 def data(networks: Sequence[Network]) -> str:
-    """The data of the chart, as JSON that no markup can end."""
+    """The data of the chart, as JSON that no tag can end."""
     nets = {network.name: {"params": network.cost.params, "macs": network.cost.macs} for network in networks}
     errors = [
         {"name": network.name, "data": best.data, "error": best.error, "where": place(best), "label": network.name}
         for network in networks
         for best in _best(network.results)
     ]
-    return json.dumps({"nets": nets, "errors": errors}, separators=(",", ":")).replace("<", "\\u003c")
+    return json_text({"nets": nets, "errors": errors}).replace("<", "\\u003c")
 
 
 def _best(results: Iterable[Result]) -> list[Result]:

@@ -1,12 +1,11 @@
 """The section of one network: its diagram, claims, published errors, layers and recipe."""
 
-from html import escape
-
+from archzoo.escaping import markup
 from archzoo.paper import DATA
 from archzoo.recipes import describe
 from archzoo.registry import recipes_of
 from archzoo.report import tables
-from archzoo.report.page._html import html_table
+from archzoo.report.page._html import anchor, html_table
 from archzoo.report.page._network import Network, place
 
 SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
@@ -17,15 +16,15 @@ SHOWN += ("paper_result", "source", "unspecified", "unconfirmed")
 def section(network: Network) -> str:
     """The section of a network, which opens on request."""
     entry = network.entry
-    name, paper = escape(network.name), entry.paper
+    name, paper = markup(network.name), entry.paper
     fixed = {option: value for option, value in entry.options.items() if option not in ("in_channels", "num_classes")}
     call = ", ".join(
         [repr(network.name), *(f"{key}={value!r}" for key, value in fixed.items() if key not in entry.fixed)]
     )
     return (
-        f'<details class="net" id="net-{name}"><summary>{name} <span>{escape(entry.summary)}</span></summary>\n'
-        f'<p><a href="{escape(paper.link)}">{escape(paper.title)}</a>, {escape(paper.authors)}, {paper.year}. '
-        f'<code>archzoo.build({escape(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
+        f'<details class="net" id="net-{name}"><summary>{name} <span>{markup(entry.summary)}</span></summary>\n'
+        f"<p>{anchor(paper.link, paper.title)}, {markup(f'{paper.authors}, {paper.year}')}. "
+        f'<code>archzoo.build({markup(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
         f"{_claims(network)}{_differences(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
     )
 
@@ -39,10 +38,10 @@ def _claims(network: Network) -> str:
         rows.append(
             [
                 f'<span class="{claim.verdict}">{claim.verdict}</span>',
-                escape(tables.quantity(claim)),
-                escape(claim.printed),
-                escape(claim.ours_text),
-                escape(f"{where}: {claim.why}" if claim.why else where),
+                markup(tables.quantity(claim)),
+                markup(claim.printed),
+                markup(claim.ours_text),
+                markup(f"{where}: {claim.why}" if claim.why else where),
             ]
         )
     return "<h3>What is printed about it</h3>\n" + html_table(["", "of", "printed n", "ours n", "where"], rows)
@@ -53,8 +52,8 @@ def _differences(network: Network) -> str:
     entry = network.entry
     if not entry.differences:
         return ""
-    items = "".join(f"<li>{escape(sentence)}</li>" for sentence in entry.differences)
-    shown = f"<ul>{items}</ul>" if entry.name == entry.family else f"<p>As {escape(entry.family)} does.</p>"
+    items = "".join(f"<li>{markup(sentence)}</li>" for sentence in entry.differences)
+    shown = f"<ul>{items}</ul>" if entry.name == entry.family else f"<p>As {markup(entry.family)} does.</p>"
     return f"<h3>Differs from the release</h3>\n{shown}\n"
 
 
@@ -63,10 +62,10 @@ def _errors(network: Network) -> str:
         return ""
     rows = [
         [
-            escape(DATA[result.data]),
+            markup(DATA[result.data]),
             f"{result.error:g}%",
-            escape(result.protocol),
-            escape(place(result)),
+            markup(result.protocol),
+            markup(place(result)),
         ]
         for result in network.results
     ]
@@ -76,7 +75,7 @@ def _errors(network: Network) -> str:
 def _layers(network: Network) -> str:
     rows = [
         [
-            escape(stats.name.removeprefix("features.").removeprefix("classifier.")),
+            markup(stats.name.removeprefix("features.").removeprefix("classifier.")),
             "x".join(map(str, stats.output or ())),
             f"{stats.params:,}",
             f"{stats.macs:,}",
@@ -90,11 +89,11 @@ def _layers(network: Network) -> str:
 def _recipe(network: Network) -> str:
     published = recipes_of(network.name)
     if not published:
-        why = network.entry.paper.without_recipe[network.name]
-        return f"<h3>How it was trained</h3>\n<p>No recipe is published: {escape(why)}.</p>\n"
+        why = network.entry.paper.without_recipe.get(network.name, "its paper's file states none")
+        return f"<h3>How it was trained</h3>\n<p>No recipe is published: {markup(why)}.</p>\n"
     values = describe(published[0])
     rows = "".join(
-        f"<dt>{escape(key.replace('_', ' '))}</dt><dd>{escape(values[key])}</dd>"
+        f"<dt>{markup(key.replace('_', ' '))}</dt><dd>{markup(values[key])}</dd>"
         for key in SHOWN
         if values[key] not in ("-", "0.0")
     )

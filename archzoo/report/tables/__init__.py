@@ -4,6 +4,7 @@ from archzoo.report.tables._audit import audit_table, place, quantity, reasons, 
 from archzoo.report.tables._differences import differences_table, shared_by
 from archzoo.report.tables._profile import (
     comparison_table,
+    fit_profile,
     profile_table,
     torchinfo_summary,
     write_comparison,
@@ -16,6 +17,7 @@ __all__ = [
     "audit_table",
     "comparison_table",
     "differences_table",
+    "fit_profile",
     "markdown_row",
     "markdown_table",
     "place",

@@ -1,6 +1,5 @@
 """The verdicts of an audit as JSON, CSV, Markdown, LaTeX, and as a table for a terminal."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -12,10 +11,12 @@ from rich.text import Text
 
 from archzoo.auditor import AuditResult, Differences
 from archzoo.claims import UNCONFIRMED
+from archzoo.escaping import json_text, latex, markdown, one_line
 from archzoo.report.tables._differences import differences_latex, differences_markdown, differences_table
-from archzoo.report.tables._text import as_plain_text, csv_table, escape_latex, latex_row, markdown_table
+from archzoo.report.tables._text import as_plain_text, cell, csv_table, latex_row, markdown_table
 
 Format = Literal["table", "markdown", "latex", "csv", "json"]
+PAGE = 120  # columns of the table of claims, in which text is wrapped
 HEAD = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
 PARTS = r"\b(features|classifier)\.(?=\w)"
 COLORS = {"match": "green", "explained": "yellow", "mismatch": "bold red"}
@@ -28,10 +29,10 @@ def write_audit(results: Sequence[AuditResult], form: Format, differences: Seque
 
 
 def as_text(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
-    """The terminal tables without colors, followed by the number of claims per verdict."""
-    tables = [audit_table(results)] if results else []
-    tables += [differences_table(differences)] if differences else []
-    return "".join(f"{as_plain_text(table)}\n" for table in tables) + f"{summary(results)}.\n"
+    """The tables without colors, with the reasons below the claims, followed by the number of claims per verdict."""
+    parts = [as_plain_text(audit_table(results, why=False), PAGE), *(f"{reason}\n" for reason in reasons(results))]
+    parts += [as_plain_text(differences_table(differences))] if differences else []
+    return "".join(f"{part}\n" for part in parts) + f"{summary(results)}.\n"
 
 
 def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
@@ -41,28 +42,35 @@ def as_json(results: Sequence[AuditResult], differences: Sequence[Differences]) 
     """
     by_name = {name: entry.sentences for entry in differences for name in entry.names}
     rows = [{**asdict(result), "differences": by_name.get(result.name, ())} for result in results]
-    return json.dumps(rows, indent=2, ensure_ascii=False) + "\n"
+    return json_text(rows, indent=2) + "\n"
 
 
 def as_csv(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
-    """A header and one line per claim; ``ours`` is written like the printed number.
+    """A header and one line per claim; ``ours`` is a number, or the side lengths of a size with dashes between.
 
     A line whose verdict is "differs" has a difference from the released code, under ``why``.
     """
     head = list(AuditResult.__dataclass_fields__)
-    rows = [{**asdict(result), "ours": result.ours_text} for result in results]
+    rows = [{**asdict(result), "ours": _plain(result.ours)} for result in results]
     rows += [
         {"name": name, "paper": entry.paper, "verdict": "differs", "why": sentence}
         for entry in differences
         for name in entry.names
         for sentence in entry.sentences
     ]
-    return csv_table(head, [[row.get(column, "") for column in head] for row in rows])
+    return csv_table(head, [[str(row.get(column, "")) for column in head] for row in rows])
+
+
+def _plain(ours: float | tuple[int, ...]) -> float | str:
+    return "-".join(map(str, ours)) if isinstance(ours, tuple) else ours
 
 
 def as_markdown(results: Sequence[AuditResult], differences: Sequence[Differences]) -> str:
     """A table of all claims, one of the differences, and the number of claims per verdict."""
-    rows = [[r.verdict, f"`{r.name}`", quantity(r), r.printed, r.ours_text, place(r), r.why] for r in results]
+    rows = [
+        [r.verdict, f"`{r.name}`", *map(markdown, (quantity(r), r.printed, r.ours_text, place(r), r.why))]
+        for r in results
+    ]
     second = [differences_markdown(differences), ""] if differences else []
     return "\n".join([markdown_table(HEAD, rows), "", *second, f"{summary(results)}.", ""])
 
@@ -72,8 +80,8 @@ def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences])
     rows = [
         [
             r.verdict,
-            rf"\texttt{{{escape_latex(r.name)}}}",
-            *map(escape_latex, (quantity(r), r.printed, r.ours_text, place(r), r.why)),
+            rf"\texttt{{{latex(r.name)}}}",
+            *map(latex, (quantity(r), r.printed, r.ours_text, place(r), r.why)),
         ]
         for r in results
     ]
@@ -85,7 +93,7 @@ def as_latex(results: Sequence[AuditResult], differences: Sequence[Differences])
         r"\midrule\endhead",
         *map(latex_row, rows),
         r"\bottomrule",
-        rf"\caption{{{escape_latex(summary(results))}.}}",
+        rf"\caption{{{latex(summary(results))}.}}",
         r"\end{longtable}",
         *([differences_latex(differences)] if differences else []),
     ]
@@ -127,11 +135,11 @@ def audit_table(results: Sequence[AuditResult], *, why: bool = True) -> Table:
         table.add_column(column, justify="right" if number else "left", overflow="fold", no_wrap=number)
     for r in results:
         verdict = Text(r.verdict, style=COLORS[r.verdict])
-        reason = [Text(r.why)] if why else []
-        table.add_row(verdict, *map(Text, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
+        reason = [cell(r.why)] if why else []
+        table.add_row(verdict, *map(cell, (r.name, quantity(r), r.printed, r.ours_text, place(r))), *reason)
     return table
 
 
 def reasons(results: Sequence[AuditResult]) -> list[str]:
     """A line for each claim with a reason: "alexnet, params, 60 million: cut off, not rounded"."""
-    return [f"{r.name}, {quantity(r)}, {r.printed}: {r.why}" for r in results if r.why]
+    return [one_line(f"{r.name}, {quantity(r)}, {r.printed}: {r.why}") for r in results if r.why]

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 
 from rich.table import Table
-from rich.text import Text
 
 from archzoo.auditor import Differences
-from archzoo.report.tables._text import escape_latex, latex_row, markdown_table
+from archzoo.escaping import latex, markdown
+from archzoo.report.tables._text import cell, latex_row, markdown_table
 
 HEAD = ("network", "differs from the release")
 
@@ -18,18 +18,20 @@ def differences_table(differences: Sequence[Differences]) -> Table:
         table.add_column(column)
     for entry in differences:
         for number, sentence in enumerate(entry.sentences):
-            table.add_row(*map(Text, ("" if number else shared_by(entry.names), sentence)))
+            table.add_row(*map(cell, ("" if number else shared_by(entry.names), sentence)))
     return table
 
 
 def differences_markdown(differences: Sequence[Differences]) -> str:
     """A Markdown table with a row for each difference."""
-    return markdown_table(HEAD, [[shared_by(entry.names), text] for entry in differences for text in entry.sentences])
+    return markdown_table(
+        HEAD, [[shared_by(entry.names), markdown(text)] for entry in differences for text in entry.sentences]
+    )
 
 
 def differences_latex(differences: Sequence[Differences]) -> str:
     """A longtable with a row for each difference."""
-    rows = [map(escape_latex, (shared_by(entry.names), text)) for entry in differences for text in entry.sentences]
+    rows = [map(latex, (shared_by(entry.names), text)) for entry in differences for text in entry.sentences]
     lines = [
         r"\begin{longtable}{p{5cm}p{12cm}}",
         r"\toprule",

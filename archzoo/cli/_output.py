@@ -1,0 +1,27 @@
+"""Where a command writes: a file, a device, or standard output."""
+
+from pathlib import Path
+
+from archzoo.cli._arguments import log
+from archzoo.errors import OutputError
+from archzoo.files import check_writable, write_text
+
+STDOUT = Path("-")
+
+
+def check_output(output: Path | None) -> None:
+    """Raise OutputError, before any work, where a file cannot be written."""
+    if output is not None and output != STDOUT:
+        check_writable(output)
+
+
+def write(text: str, output: Path | None) -> None:
+    """Print a text, or write it to a file. Raises OutputError if it cannot be written."""
+    if output is None or output == STDOUT:
+        print(text, end="")
+        return
+    try:
+        write_text(output, text)
+    except OSError as error:
+        raise OutputError(f"{output} cannot be written: {error.strerror}") from error
+    log(f"wrote {output}")

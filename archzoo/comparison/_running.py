@@ -1,0 +1,73 @@
+"""Running networks in eval mode with weights from elsewhere, in float64. The networks are left as they are."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from archzoo.comparison._graph import Graph
+from archzoo.comparison._recording import Recorder, recording
+from archzoo.errors import ComparisonError
+from archzoo.layers import evaluation_mode
+
+
+def sizes_of(input_size: Any) -> list[tuple[int, ...]]:
+    """One size (3, 32, 32), or several. Raises ComparisonError for anything else."""
+    sizes = [input_size] if isinstance(input_size, Sequence) and all(type(n) is int for n in input_size) else input_size
+    try:
+        read = [tuple(int(side) for side in size) for size in sizes]
+    except (TypeError, ValueError):
+        read = []
+    if not read or any(not size or min(size) < 1 for size in read):
+        raise ComparisonError(
+            f"input_size must be positive integers such as (3, 32, 32), or a list of these for several inputs, not "
+            f"{input_size!r}"
+        )
+    return read
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name, each once."""
+    return {**dict(model.named_parameters()), **dict(model.named_buffers())}
+
+
+def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str) -> Graph:
+    """What a network computes on one input of each size. Raises ComparisonError where it does not run."""
+    try:
+        return _trace(model, sizes, "meta")
+    except ComparisonError:
+        raise
+    except (NotImplementedError, RuntimeError, ValueError, TypeError):
+        pass  # what goes on with values, or without a kernel for tensors that have none
+    try:
+        return _trace(model, sizes, "cpu")
+    except ComparisonError:
+        raise
+    except Exception as error:
+        size = " and ".join("x".join(map(str, size)) for size in sizes)
+        raise ComparisonError(f"{name} does not run on an input of {size}: {type(error).__name__}: {error}") from error
+
+
+def _trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], device: str) -> Graph:
+    state = {name: _converted(tensor, device) for name, tensor in tensors_of(model).items()}
+    inputs = [torch.empty(1, *size, dtype=torch.float64, device=device).zero_() for size in sizes]
+    recorder = Recorder(state, inputs)
+    with evaluation_mode(model), recording(recorder, model):
+        outputs = functional_call(model, state, tuple(inputs))
+    return recorder.output(outputs)
+
+
+def _converted(tensor: Tensor, device: str) -> Tensor:
+    dtype = torch.float64 if tensor.is_floating_point() else tensor.dtype
+    if device == "meta" or tensor.is_meta:
+        return torch.empty_like(tensor, dtype=dtype, device=device).zero_()
+    copy = torch.empty(tensor.shape, dtype=dtype, device=device)
+    return copy.copy_(tensor.detach())
+
+
+def run(model: nn.Module, state: Mapping[str, Tensor], inputs: Sequence[Tensor]) -> Any:
+    """What a network returns for some inputs in eval mode, with these weights."""
+    with evaluation_mode(model), torch.no_grad():
+        return functional_call(model, dict(state), tuple(inputs))

@@ -1,0 +1,65 @@
+"""Whether an optimized network computes what the original does, on random images of a size that it takes."""
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.layers import device_of, evaluation_mode
+
+SIDES = (32, 28, 64, 96, 224, 227)  # in pixels: of small images first, then of networks for images of one size
+TOLERANCE = 1e-2  # deep networks without trained statistics amplify rounding; another function differs by more
+
+
+class Sample(NamedTuple):
+    """An image (1, C, H, W) and what the original network returns for it in eval mode."""
+
+    images: Tensor
+    expected: Tensor
+
+
+def sample_of(net: nn.Module) -> Sample | None:
+    """A random image of the first size that a network takes.
+
+    None where it has no convolution, takes no single image, returns no tensor or has no values.
+    """
+    for images in candidates(net):
+        expected = output_of(getattr(net, "logits", net), net, images)
+        if isinstance(expected, Tensor):
+            return Sample(images, expected)
+    return None
+
+
+def candidates(net: nn.Module) -> Iterator[Tensor]:
+    """Images of several sizes, in the type and on the device of a network."""
+    conv = next((module for module in net.modules() if isinstance(module, nn.Conv2d)), None)
+    if conv is None or conv.weight.is_meta:
+        return
+    for side in SIDES:
+        image = torch.randn(1, conv.in_channels, side, side, generator=torch.Generator().manual_seed(0))
+        yield image.to(device_of(net), conv.weight.dtype)
+
+
+def output_of(run: Callable[..., Any], net: nn.Module, images: Tensor) -> Any:
+    """What a function of a network's modules returns in eval mode; None for images that it does not take."""
+    try:
+        with torch.no_grad(), evaluation_mode(net):
+            return run(images)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return None
+
+
+def error_of(optimized: nn.Module, sample: Sample | None) -> float:
+    """The norm of the difference on a sample, as a share of the norm of what is expected.
+
+    0 without a sample, or where what is expected is not finite.
+    """
+    if sample is None or not bool(sample.expected.isfinite().all()):
+        return 0.0
+    actual = output_of(optimized, optimized, sample.images)
+    if not isinstance(actual, Tensor) or actual.shape != sample.expected.shape:
+        return float("inf")
+    norm = float(sample.expected.double().norm())
+    difference = float((actual.double() - sample.expected.double()).norm())
+    return difference / norm if norm else difference

@@ -1,0 +1,46 @@
+"""Networks of torchvision, timm and pytorchcv beside ours: those that are the same, and those that only look so."""
+
+from typing import Any
+
+import pytest
+
+import archzoo
+from archzoo.comparison import compare
+from tests.networks import EVERY_NET
+from tests.peers.witnesses import theirs
+
+# The library, its name, ours with its options, and where it differs: "" where it is the same.
+Pair = tuple[str, str, str, dict[str, Any], str]
+QUICK: list[Pair] = [
+    ("torchvision", "resnet18", "resnet18", {"option": "B"}, ""),
+    ("torchvision", "squeezenet1_1", "squeezenet1_1", {}, ""),
+    ("torchvision", "shufflenet_v2_x0_5", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
+    ("torchvision", "shufflenet_v2_x0_5", "shufflenet_v2_x0_5", {}, "bias"),
+    ("torchvision", "resnet18", "resnet18", {}, "layer"),
+]
+LONG: list[Pair] = [
+    ("torchvision", "resnet50", "resnet50_v1_5", {}, ""),
+    ("torchvision", "resnet50", "resnet50", {}, "stride"),
+    ("torchvision", "googlenet", "googlenet_bn", {}, ""),
+    ("torchvision", "densenet121", "densenet121", {}, ""),
+    ("torchvision", "wide_resnet50_2", "wide_resnet50_2", {}, ""),
+    ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
+    ("timm", "resnet34", "resnet34", {"option": "B"}, ""),
+    ("timm", "densenet121", "densenet121", {}, ""),
+    ("pytorchcv", "resnet20_cifar10", "resnet20", {"option": "B"}, ""),
+    ("pytorchcv", "resnet50", "resnet50", {}, ""),
+    ("pytorchcv", "densenet40_k12_bc_cifar10", "densenet_bc", {"depth": 40}, ""),
+    ("pytorchcv", "wrn16_10_cifar10", "wide_resnet", {"depth": 16, "k": 10}, ""),
+    ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("library", "name", "ours", "options", "reason"), QUICK + (LONG if EVERY_NET else []))
+def test_a_network_of_another_library_gets_the_right_verdict(
+    library: str, name: str, ours: str, options: dict[str, Any], reason: str
+) -> None:
+    size = (3, 32, 32) if "cifar" in name else (3, 224, 224) if library == "pytorchcv" else (3, 64, 64)
+    comparison = compare(theirs(library, name), archzoo.build(ours, device="meta", **options), size)
+    assert comparison.equal == (not reason), comparison
+    assert not reason or str(comparison.difference).startswith(reason), comparison

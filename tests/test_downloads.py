@@ -1,0 +1,329 @@
+"""Downloads from a server that does what servers do: nothing wrong is kept, nothing hangs, nothing is asked twice."""
+
+import hashlib
+import http.server
+import io
+import os
+import shutil
+import threading
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import save
+
+import archzoo
+from archzoo.errors import WeightsError
+from archzoo.weights import PUBLISHED, PublishedWeights, _digests
+from archzoo.weights import _download as download
+from archzoo.weights import _locks as locks
+from archzoo.weights import _published as published
+from archzoo.weights import _transfers as transfers
+from archzoo.weights._download import cached_file
+from archzoo.weights._libraries import names_in
+from archzoo.weights._reading import read_state
+
+BODY = save({"weight": torch.arange(20_000, dtype=torch.float32)})
+Answer = Callable[[Any], None]
+
+
+class Server(http.server.BaseHTTPRequestHandler):
+    """Gives the next of ``answers`` to each request, and the last one to all that follow."""
+
+    answers: list[Answer]
+    asked: list[dict[str, str]]
+
+    def do_GET(self) -> None:
+        kind = type(self)
+        kind.asked.append(dict(self.headers))
+        answer = kind.answers.pop(0) if len(kind.answers) > 1 else kind.answers[0]
+        try:
+            answer(self)
+        except OSError:
+            self.close_connection = True
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def says(
+    body: bytes = BODY, status: int = 200, sent: int | None = None, etag: str = '"1"', length: str = "", **headers: Any
+) -> Answer:
+    """An answer of this body, of which the first ``sent`` bytes are sent. ``_`` in a header's name is ``-``."""
+
+    def answer(request: Any) -> None:
+        request.send_response(status)
+        request.send_header("Content-Length", length or str(len(body)))
+        if etag:
+            request.send_header("ETag", etag)
+        for name, value in headers.items():
+            request.send_header(name.replace("_", "-"), value)
+        request.end_headers()
+        request.wfile.write(body[:sent])
+
+    return answer
+
+
+def rest_from(start: int, of: bytes = BODY, **headers: str) -> Answer:
+    """The answer of a good server to a request for the rest."""
+    span: dict[str, Any] = {"Content_Range": f"bytes {start}-{len(of) - 1}/{len(of)}"} | headers
+    return says(of[start:], 206, **span)
+
+
+@pytest.fixture
+def url(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    monkeypatch.setattr(download, "PAUSE", 0)
+    Server.asked, Server.answers = [], [says()]
+    running = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Server)
+    thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield f"http://127.0.0.1:{running.server_address[1]}/w.safetensors"
+    running.shutdown()
+    thread.join()
+    running.server_close()
+
+
+def fetch(url: str, folder: Path, digest: str = "") -> Path:
+    return cached_file(url, "w.safetensors", digest, folder, check=read_state)
+
+
+HTML = b"<!DOCTYPE html><html><body>Log in to the network of this hotel</body></html>"
+BAD: dict[str, tuple[list[Answer], str]] = {
+    "page": ([says(HTML, Content_Type="text/html; charset=utf-8")], "sent a page of text/html"),
+    "page as bytes": ([says(HTML, Content_Type="application/octet-stream")], "cannot be read, and that is not kept"),
+    "json": ([says(b'{"error": "no"}', Content_Type="application/json")], "sent a page of application/json"),
+    "empty": ([says(b"")], "sent an empty file"),
+    "cut off without a length": ([says(BODY[:-9], length=str(len(BODY) - 9))], "cannot be read, and that is not kept"),
+    "cut off each time at the same byte": ([says(sent=0)], r"ended after 0 of 80,\d\d\d bytes"),
+    "another encoding": ([says(Content_Encoding="gzip")], "encoded as gzip"),
+    "a part that nobody asked for": ([rest_from(10)], "answered 206 instead of 200"),
+    "no content": ([says(b"", 204)], "answered 204"),
+    "no number as length": ([says(length="many")], "sent the length many"),
+    "a huge length": ([says(length="9" * 17)], "more than weights have"),
+    "another length of the whole": (
+        [says(sent=100), rest_from(9)],
+        "answered 206",
+    ),
+    "not found": ([says(b"", 404)], "404 Not Found"),
+    "a redirect to a file": ([says(b"", 302, Location="file:///etc/passwd")], "file:///etc/passwd"),
+    "a redirect to ftp": (
+        [says(b"", 302, Location="ftp://127.0.0.1/w")],
+        "redirects to ftp://127.0.0.1/w, which is not",
+    ),
+    "redirects in a circle": ([says(b"", 302, Location="/w")], "302"),
+    "no HTTP": ([lambda request: request.wfile.write(b"\x00" * 99)], "could not download"),
+    "a header without end": (
+        [lambda request: request.wfile.write(b"HTTP/1.1 200 OK\r\nA:" + b"a" * 70_000)],
+        "could not",
+    ),
+    "a broken chunk": (
+        [lambda request: request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")],
+        "could not download",
+    ),
+    "half a chunk": (
+        [lambda request: request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc")],
+        "could not download",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", BAD)
+def test_what_is_no_weights_file_is_refused_and_not_kept(kind: str, url: str, tmp_path: Path) -> None:
+    Server.answers, message = BAD[kind]
+    with pytest.raises(WeightsError, match=message) as error:
+        fetch(url, tmp_path)
+    assert "\n" not in str(error.value)
+    assert len(str(error.value)) < 1000
+    assert not [name for name in os.listdir(tmp_path) if "part" not in name]
+    Server.answers = [says()]  # and the next call asks again
+    assert fetch(url, tmp_path).read_bytes() == BODY
+    assert sorted(os.listdir(tmp_path)) == ["w.safetensors", "w.safetensors.sha256"]
+
+
+def test_a_part_is_continued_only_if_it_is_of_the_same_file(url: str, tmp_path: Path) -> None:
+    Server.answers = [says(sent=1000), rest_from(1000)]
+    assert fetch(url, tmp_path / "same").read_bytes() == BODY
+    assert [Server.asked[1][name] for name in ("Range", "If-Range")] == ["bytes=1000-", '"1"']
+    other = save({"weight": torch.ones(20_000)})
+    Server.answers = [says(sent=1000), says(other, etag='"2"')]  # the file changed, and If-Range asks for all of it
+    assert fetch(url, tmp_path / "changed").read_bytes() == other
+    for name, etag in (("none", ""), ("weak", 'W/"1"')):  # nothing says that the rest is of the same file
+        Server.answers = [says(sent=1000, etag=etag), says()]
+        assert fetch(url, tmp_path / name).read_bytes() == BODY
+        assert "Range" not in Server.asked[-1]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        rest_from(999),
+        says(BODY[1000:], 206),
+        says(BODY[1000:], 206, Content_Range="bytes 1000-5/7"),
+        says(BODY[1000:2000], 206, Content_Range=f"bytes 1000-{len(BODY) - 1}/{len(BODY)}"),
+        says(b"", 416, Content_Range=f"bytes */{len(BODY)}"),
+    ],
+    ids=["another start", "no range", "a wrong end", "a shorter body than its range", "no such range"],
+)
+def test_after_a_wrong_range_the_file_is_asked_for_anew(second: Answer, url: str, tmp_path: Path) -> None:
+    Server.answers = [says(sent=1000), second, says()]
+    assert fetch(url, tmp_path).read_bytes() == BODY
+    assert "Range" not in Server.asked[2]
+
+
+def test_a_part_that_was_damaged_on_disk_is_dropped_where_the_digest_is_known(url: str, tmp_path: Path) -> None:
+    digest = hashlib.sha256(BODY).hexdigest()
+    (tmp_path / "w.part.safetensors").write_bytes(b"\x00" * 1000)
+    (tmp_path / "w.part.safetensors.etag").write_text('"1"')
+    Server.answers = [rest_from(1000), says()]
+    assert fetch(url, tmp_path, digest).read_bytes() == BODY
+
+
+def test_the_digest_that_hugging_face_states_is_checked(url: str, tmp_path: Path) -> None:
+    to: dict[str, Any] = {"Location": "/elsewhere", "X_Linked_ETag": f'"{"0" * 64}"'}
+    Server.answers = [says(b"", 302, **to), says()]
+    with pytest.raises(WeightsError, match="is not the expected file: .* not 0000000000000000"):
+        fetch(url, tmp_path)
+    right = {**to, "X_Linked_ETag": f'"{hashlib.sha256(BODY).hexdigest()}"'}
+    Server.answers = [says(b"", 302, **right), says()]
+    assert fetch(url, tmp_path).read_bytes() == BODY
+
+
+def test_https_does_not_redirect_to_http() -> None:
+    request = urllib.request.Request("https://example.org/w")
+    follow = transfers._Redirects().redirect_request
+    with pytest.raises(WeightsError, match=r"redirects to http://example.org/w, which is not https"):
+        follow(request, io.BytesIO(), 302, "", {}, "http://example.org/w")
+    assert (
+        follow(request, io.BytesIO(), 302, "", {}, "https://cdn.example.org/w").full_url == "https://cdn.example.org/w"
+    )
+
+
+def test_a_body_that_drips_ends(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "WINDOW", 0.05)
+
+    def drip(request: Any) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", str(len(BODY)))
+        request.end_headers()
+        for byte in BODY[:200]:
+            request.wfile.write(bytes([byte]))
+            time.sleep(0.01)
+
+    Server.answers = [drip]
+    monkeypatch.setattr(download, "TRIES", 1)
+    with pytest.raises(WeightsError, match="only [0-9]+ bytes arrived in 0.05 seconds"):
+        fetch(url, tmp_path)
+
+
+def test_headers_that_drip_end(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfers, "HEADERS", 0.1)
+    monkeypatch.setattr(download, "TRIES", 1)
+
+    def drip(request: Any) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(200):
+            request.wfile.write(b"a")
+            time.sleep(0.01)
+
+    Server.answers = [drip]
+    start = time.monotonic()
+    with pytest.raises(WeightsError, match="could not download"):
+        fetch(url, tmp_path)
+    assert time.monotonic() - start < 1.5  # the server drips for two seconds
+
+
+def test_a_full_disk_is_said_before_the_download(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(free=1000))
+    with pytest.raises(WeightsError, match=r"needs 80,\d+ bytes in .*, which has 1,000 free"):
+        fetch(url, tmp_path)
+
+
+def test_four_that_want_the_same_file_get_it_once(url: str, tmp_path: Path) -> None:
+    def slow(request: Any) -> None:
+        time.sleep(0.3)
+        says()(request)
+
+    Server.answers = [slow]
+    with ThreadPoolExecutor(4) as pool:
+        paths = list(pool.map(lambda _: fetch(url, tmp_path), range(4)))
+    assert [path.read_bytes() == BODY for path in paths] == [True] * 4
+    assert len(Server.asked) == 1
+    assert sorted(os.listdir(tmp_path)) == ["w.safetensors", "w.safetensors.sha256"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs os.fork")
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    path, (reader, writer) = tmp_path / "lock", os.pipe()
+    child = os.fork()
+    if child == 0:
+        with locks.locked(path):
+            os.write(writer, b"1")
+            time.sleep(60)
+        os._exit(1)
+    os.read(reader, 1)
+    holders: list[str] = []
+
+    def waiting(holder: str) -> None:
+        holders.append(holder)
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+
+    with locks.locked(path, waiting):
+        assert path.exists()
+    assert holders == [str(child)]
+    assert not path.exists()
+
+
+def test_a_download_that_stands_still_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download, "PATIENCE", 0)
+    monkeypatch.setattr(locks, "PAUSE", 0.01)
+    lock = tmp_path / ".w.safetensors.lock"
+    with locks.locked(lock), pytest.raises(WeightsError, match=f"process {os.getpid()} downloads .*stands still"):
+        fetch("http://127.0.0.1:9/w.safetensors", tmp_path)
+
+
+@pytest.fixture
+def small(url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A set without a known digest, whose server sends an untrained network. The folder of the cache."""
+    torch.manual_seed(1)
+    net = archzoo.build("squeezenet1_1", device="meta").to_empty(device="cpu")
+    state = {name: torch.zeros_like(tensor) for name, tensor in net.state_dict().items()}
+    Server.answers = [says(save(names_in("torchvision", "squeezenet1_1").to_theirs(net, state)))]
+    chosen = PublishedWeights("timm", "squeezenet1_1", "w", url)
+    monkeypatch.setitem(published.__dict__, "PUBLISHED", (chosen,))
+    monkeypatch.setattr("archzoo.weights._building.names_in", lambda *_: names_in("torchvision", "squeezenet1_1"))
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    return tmp_path / "hub" / "checkpoints"
+
+
+def test_a_file_in_the_cache_that_cannot_be_read_is_removed_and_asked_for_again(small: Path) -> None:
+    archzoo.build("squeezenet1_1", weights="timm")
+    path = small / "w.safetensors"
+    path.write_bytes(HTML)  # as an earlier version kept it, with its own digest
+    path.with_name("w.safetensors.sha256").write_text(download.sha256(path))
+    with pytest.raises(WeightsError, match="removed: the next call downloads it again"):
+        archzoo.build("squeezenet1_1", weights="timm")
+    archzoo.build("squeezenet1_1", weights="timm")
+    assert len(Server.asked) == 2
+
+
+def test_a_file_that_someone_else_put_there_is_not_removed(small: Path) -> None:
+    small.mkdir(parents=True)
+    (small / "w.safetensors").write_bytes(HTML)
+    with pytest.raises(WeightsError, match="is a page of HTML"):
+        archzoo.build("squeezenet1_1", weights="timm")
+    assert (small / "w.safetensors").read_bytes() == HTML
+
+
+def test_digests_are_whole_and_begin_as_the_names_of_the_files_say() -> None:
+    for name, digest in _digests.TORCHVISION.items():
+        assert digest.startswith(name.rpartition(".")[0].rpartition("-")[2])
+    known = [weights.sha256 for weights in PUBLISHED if len(weights.sha256) == 64]
+    assert len(known) == len(set(known)) == len(_digests.TORCHVISION) + len(_digests.TIMM)
+    assert all(set(digest) <= set("0123456789abcdef") for digest in known)
