@@ -29,7 +29,9 @@ def save(
     target: Annotated[Path, typer.Argument(help="A .safetensors file.")],
     options: Options = None,
     *,
-    source: Annotated[str, typer.Option("--weights", help="torchvision, timm, one of their sets, or a file.")],
+    source: Annotated[
+        str, typer.Option("--weights", help="A source such as torchvision or akamaster, one of its sets, or a file.")
+    ],
     trained_as: TrainedAs = "",
 ) -> None:
     """Write pretrained weights to a safetensors file, from which archzoo.load rebuilds the network."""
@@ -79,7 +81,9 @@ def export(
     options: Options = None,
     *,
     to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's .pt2.")],
-    weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
+    weights: Annotated[
+        str, typer.Option(help="A source such as torchvision or akamaster, one of its sets, or a file.")
+    ] = "",
     trained_as: TrainedAs = "",
     output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
 ) -> None:

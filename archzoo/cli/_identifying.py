@@ -7,7 +7,7 @@ import typer
 
 
 def identify(
-    files: Annotated[list[Path], typer.Argument(help="Checkpoints of any program: PyTorch, safetensors, ONNX.")],
+    files: Annotated[list[Path], typer.Argument(help="Checkpoints: safetensors, files of torch.save, pickles.")],
 ) -> None:
     """Tell which network a checkpoint is for, whose names its tensors have, and what its tensors do not show."""
     from archzoo.weights import describe, identify

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 from torch import Tensor, nn
@@ -89,7 +89,7 @@ def networks_for(state: Mapping[str, Tensor]) -> list[Network]:
     return networks
 
 
-@cache
+@lru_cache(maxsize=256)
 def _network(entry: Entry, options: tuple[tuple[str, Any], ...]) -> Network:
     return Network(entry, dict(options), build_on_meta(entry, dict(options)))
 

@@ -22,6 +22,7 @@ from archzoo.weights._libraries import names_in
 from archzoo.weights._published import choose
 from archzoo.weights._reading import read_state
 from tests.networks import EVERY_NET
+from tests.peers.witnesses import theirs
 from tests.sources import residual
 from tests.sources.test_sources import empty, randomized, row_of
 
@@ -71,6 +72,24 @@ def test_what_is_said_of_pytorchcvs_sets_is_in_its_table() -> None:
         assert len(row["repo_release_tag"]) > 6
         net = archzoo.build(weights.network, device="meta", **weights.options) if EVERY_NET else None
         assert net is None or sum(p.numel() for p in net.parameters()) == int(row["net_weights"])
+
+
+OF_PYTORCHCV = [weights for weights in SETS if weights.library == "pytorchcv"]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "weights",
+    [weights for weights in OF_PYTORCHCV if EVERY_NET or weights.tag in ("resnet20_svhn", "wrn16_10_cifar100")],
+    ids=lambda weights: weights.tag,
+)
+def test_pytorchcv_itself_has_the_tensors_that_are_named(weights: PublishedWeights) -> None:
+    entry = archzoo.find(weights.network)
+    net = archzoo.build(entry.name, device="meta", **weights.options)
+    renamed = names_in("pytorchcv", entry.family).to_theirs(net, net.state_dict())
+    expected = theirs("pytorchcv", weights.tag).state_dict()
+    assert {name: t.shape for name, t in renamed.items()} == {name: t.shape for name, t in expected.items()}
 
 
 @pytest.mark.parametrize(
