@@ -255,20 +255,20 @@ def test_list_has_columns_filters_and_numbers(shell: Shell) -> None:
         "year": 2014,
         "params": 132_863_336,  # torchvision's vgg11
         "input": [3, 224, 224],
-        "weights": ["torchvision", "timm"],
+        "weights": ["torchvision", "timm", "pytorchcv"],
     }
     assert shell("list", "VGG1*", *columns, "--format", "csv")[1].splitlines()[1] == (
-        "vgg_a,2014,132863336,3 224 224,torchvision timm"
+        "vgg_a,2014,132863336,3 224 224,torchvision timm pytorchcv"
     )
     assert shell("list", "VGG1*", "--long")[1].splitlines()[1].split() == (
-        ["vgg_a", "2014", "132,863,336", "3x224x224", "torchvision", "timm"]
+        ["vgg_a", "2014", "132,863,336", "3x224x224", "torchvision", "timm", "pytorchcv"]
     )
     assert shell("list", "lenet5*", "--max-params", "60K", "--input", "32")[1] == "lenet5\n"
     assert shell("list", "--until", "1998")[1].split() == ["lenet5", "lenet5_textbook"]
     assert set(shell("list", "resnet*", "--weights", "timm")[1].split()) <= set(archzoo.names("resnet*"))
     for request, message in {
         ("--columns", "yaer"): "no column is called 'yaer': did you mean 'year'?",
-        ("--weights", "keras"): "--weights must be timm or torchvision, not 'keras'",
+        ("--weights", "keras"): "timm or torchdistill or torchvision, not 'keras'",
         ("--until", "1900"): "is left by these filters",
         ("--max-params", "few"): "--max-params must be a count such as 5M",
     }.items():

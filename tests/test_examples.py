@@ -27,6 +27,7 @@ ELSEWHERE = (
     "DIR",
     "photos",
     "mine.nets",
+    "resnet20-12fca82f.th",
     "--install-completion",
 )
 LONG = (

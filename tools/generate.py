@@ -18,6 +18,7 @@ FILLED = (
     ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "libraries.md",
     ROOT / "docs" / "guide" / "explained.md",
+    ROOT / "docs" / "guide" / "checkpoints.md",
 )
 
 

@@ -10,6 +10,7 @@ from archzoo.auditor import AuditResult, audit, profiled
 from archzoo.errors import ReportError
 from archzoo.registry import find, names
 from archzoo.report.tables import markdown_table, place, quantity, short
+from tools import checkpoints
 from tools.libraries import ELSEWHERE, VERSIONS
 
 # The networks whose counts stand for those of their paper: one for each input size.
@@ -30,6 +31,8 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
         "networks": networks(results),
         "explained": explained(results),
         "libraries": libraries(),
+        "sources": checkpoints.sources(),
+        "sets": checkpoints.sets(),
     }
 
 

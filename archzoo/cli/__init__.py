@@ -19,6 +19,7 @@ from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _comparing as comparing
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
+from archzoo.cli import _identifying as identifying
 from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
 from archzoo.cli import _predicting as predicting
@@ -41,6 +42,7 @@ COMMANDS = (
     drawings.report,
     drawings.figures,
     checkpoints.export,
+    identifying.identify,
     recipes.recipe,
     training.train,
     training.finetune,

@@ -13,14 +13,6 @@ from archzoo.files import check_writable
 weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrained weights.")
 
 
-class Names(str, Enum):
-    """The library whose tensor names a file has."""
-
-    archzoo = "archzoo"
-    torchvision = "torchvision"
-    timm = "timm"
-
-
 @weights.command("list")
 def list_() -> None:
     """List the published sets of weights, with the options that each needs and its URL."""
@@ -37,7 +29,9 @@ def save(
     target: Annotated[Path, typer.Argument(help="A .safetensors file.")],
     options: Options = None,
     *,
-    source: Annotated[str, typer.Option("--weights", help="torchvision, timm, one of their sets, or a file.")],
+    source: Annotated[
+        str, typer.Option("--weights", help="A source such as torchvision or akamaster, one of its sets, or a file.")
+    ],
     trained_as: TrainedAs = "",
 ) -> None:
     """Write pretrained weights to a safetensors file, from which archzoo.load rebuilds the network."""
@@ -60,7 +54,9 @@ def convert(
     target: Annotated[Path, typer.Argument(help="The file to write.")],
     options: Options = None,
     *,
-    to: Annotated[Names, typer.Option(help="The library whose tensor names to write.")],
+    to: Annotated[
+        str, typer.Option(help="Whose tensor names to write: archzoo, torchvision, pytorchcv, akamaster, ...")
+    ],
     trained_as: TrainedAs = "",
 ) -> None:
     """Rename the tensors of a weights file to the names of another library, or of archzoo."""
@@ -69,7 +65,7 @@ def convert(
     entry = find(name)
     given = read_options(entry, options or [])
     check_writable(target)
-    archzoo.weights.convert(source, target, entry.name, to.value, trained_as=trained_as or None, **given)
+    archzoo.weights.convert(source, target, entry.name, to, trained_as=trained_as or None, **given)
     log(f"wrote {target}")
 
 
@@ -85,7 +81,9 @@ def export(
     options: Options = None,
     *,
     to: Annotated[Runtime, typer.Option(help="The format: ONNX, or torch.export's .pt2.")],
-    weights: Annotated[str, typer.Option(help="torchvision, timm, one of their sets, or a file.")] = "",
+    weights: Annotated[
+        str, typer.Option(help="A source such as torchvision or akamaster, one of its sets, or a file.")
+    ] = "",
     trained_as: TrainedAs = "",
     output: Annotated[Path | None, typer.Option(help="The file to write; NAME.onnx or NAME.pt2 by default.")] = None,
 ) -> None:

@@ -58,7 +58,9 @@ def list_networks(
     long: Annotated[bool, typer.Option("--long", "-l", help=f"The columns {', '.join(USUAL)}.")] = False,
     since: Annotated[int, typer.Option(help="Papers of this year and later.")] = 0,
     until: Annotated[int, typer.Option(help="Papers of this year and earlier.")] = 9999,
-    weights: Annotated[str, typer.Option(help="With published weights of this library: torchvision or timm.")] = "",
+    weights: Annotated[
+        str, typer.Option(help="With published weights of this source: torchvision, timm, pytorchcv, ...")
+    ] = "",
     size: Annotated[str, typer.Option("--input", help="With this input size, such as 3x32x32 or 32.")] = "",
     max_params: Annotated[str, typer.Option(help="With at most so many parameters: 5M, 300K.")] = "",
     sort: Annotated[str, typer.Option(help="Sort by this column.")] = "",

@@ -1,6 +1,7 @@
 """Networks with pretrained weights."""
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,14 @@ def build_pretrained(
     names = names_in(chosen.library, entry.family)
     original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
     state = chosen.without_extras(state, set(names.of(original).values()), names.current)
-    return build_filled(entry, options, names.to_ours(original, state), chosen.name, adapt_input, new_head=new_head)
+    if chosen.channels != "RGB":
+        order = f"{chosen.name} reads the channels of an image in the order {chosen.channels}"
+        warnings.warn(f"archzoo: {order}, normalized by archzoo.weights.normalization", stacklevel=3)
+    return build_filled(
+        *(entry, options, names.to_ours(original, state), chosen.name, adapt_input),
+        new_head=new_head,
+        headless=not names.classifier,
+    )
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:

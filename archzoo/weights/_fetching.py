@@ -3,9 +3,10 @@
 from pathlib import Path
 
 from archzoo.errors import WeightsError
+from archzoo.weights._archives import cached_member
 from archzoo.weights._download import cached_file, remove_unreadable
 from archzoo.weights._files import State
-from archzoo.weights._published import PublishedWeights
+from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import read_state
 
 
@@ -15,6 +16,8 @@ def read_published(chosen: PublishedWeights) -> State:
     Raises WeightsError for a file that cannot be downloaded, differs from the published one, or cannot be read. What
     archzoo downloaded and cannot read is removed, so that the next call asks the server again.
     """
+    if chosen.url.endswith(".zip"):
+        return read_state(cached_member(chosen.url, chosen.file_name, chosen.sha1))[0]
     path: Path = cached_file(chosen.url, chosen.file_name, chosen.sha256, check=read_state)
     try:
         return read_state(path)[0]

@@ -29,17 +29,25 @@ def build_filled(
     adapt_input: AdaptInput | None = None,
     *,
     new_head: bool = True,
+    headless: bool = False,
 ) -> Net:
     """A network with this state. A last layer of another size is new, with a warning, unless ``new_head`` is False.
 
-    Raises BadOption if the first layer has another number of channels and ``adapt_input`` is not given, or the last
-    layer another size and ``new_head`` is False; and WeightsError for any other misfit.
+    So is the whole classifier of a state that is ``headless``. Raises BadOption if the first layer has another number
+    of channels and ``adapt_input`` is not given, or the last layer another size and ``new_head`` is False; and
+    WeightsError for any other misfit.
     """
     net = cast(Net, entry.build(**options))
     own = net.state_dict()
     classifier = depends_on(entry, options, "num_classes")
-    keep = frozenset(name for name in classifier if name in state and _differ_at(0, state[name], own[name]))
-    if keep:
+    keep = frozenset(name for name in classifier if name in state and differ_at(0, state[name], own[name]))
+    if headless:
+        keep = frozenset(name for name in own if name.startswith("classifier."))
+        message = f"{source} has no classifier"
+        if not new_head:
+            raise BadOption(f"{message}, and one of random weights is not written")
+        warnings.warn(f"{message}: it is newly initialized", stacklevel=4)  # the caller of archzoo.build
+    elif keep:
         classes = next(len(state[name]) for name in sorted(keep))
         if not new_head:
             raise BadOption(
@@ -49,13 +57,13 @@ def build_filled(
         message = f"{source} has {classes} classes: the last layer is newly initialized"
         warnings.warn(message, stacklevel=4)  # the caller of archzoo.build
     for name in depends_on(entry, options, "in_channels"):
-        if name in state and _differ_at(1, state[name], own[name]):
+        if name in state and differ_at(1, state[name], own[name]):
             state = {**state, name: _adapt(state[name], own[name].shape[1], source, adapt_input)}
     load_into(net, state, source, keep)
     return net
 
 
-def _differ_at(axis: int, theirs: Tensor, ours: Tensor) -> bool:
+def differ_at(axis: int, theirs: Tensor, ours: Tensor) -> bool:
     """Whether the sizes of two tensors differ at one axis alone."""
     first, second = list(theirs.shape), list(ours.shape)
     if len(first) != len(second) or len(first) <= axis:

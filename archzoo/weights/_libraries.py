@@ -1,120 +1,242 @@
-"""The names that torchvision and timm give to the tensors of our networks, which we name after the paper."""
+"""Whose files load into which of our networks, under which names, and whose compute another function.
 
-import re
+A source is a library, or a repository that people have checkpoints of. Each row is one of our constructors, the names
+that the source gives to its tensors, and the options that make our network theirs.
+"""
 
-from archzoo.errors import WeightsError
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from archzoo.errors import BadOption, WeightsError
+from archzoo.registry import Entry
+from archzoo.weights import _names_of_libraries as libraries
+from archzoo.weights import _names_of_sources as sources
 from archzoo.weights._tensor_names import TensorNames
 
-TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+
+@dataclass(frozen=True)
+class Counterpart:
+    """Networks of a source with the tensors of one of our constructors: ``theirs`` is what it calls them.
+
+    With ``options``, and without the values of ``never``, our network has their tensors. It computes their function,
+    unless ``differs`` says what theirs does that ours does not.
+    """
+
+    constructor: str
+    names: TensorNames
+    theirs: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    differs: str = ""
+    never: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
 
 
-def _stage(match: re.Match[str]) -> str:
-    stage, block, rest = int(match[1]) - 1, int(match[2]) - 1, match[3]
-    rest = re.sub(r"^shortcut\.conv", "downsample.0", re.sub(r"^shortcut\.bn", "downsample.1", rest))
-    return f"layer{stage}.{block}.{rest.removeprefix('layers.')}"
+@dataclass(frozen=True)
+class Source:
+    """A library or repository, its page, and its networks that have the tensors of ours.
+
+    ``others`` are those of its networks that people take for ones of ours, and what they are.
+    """
+
+    page: str
+    networks: tuple[Counterpart, ...]
+    others: Mapping[str, str] = field(default_factory=dict)
+
+    def equal(self) -> dict[str, TensorNames]:
+        """The names of the networks that compute what ours do, by our constructor."""
+        return {network.constructor: network.names for network in self.networks if not network.differs}
 
 
-def _inception(match: re.Match[str]) -> str:
-    branch, layer, norm, tensor = match.group(2, 3, 4, 5)
-    number = {"1x1": "branch1", "3x3": "branch2", "5x5": "branch3", "pool": "branch4"}[branch]
-    place = "" if branch == "1x1" else ".0" if layer == "reduce" else ".1"
-    return f"inception{match[1]}.{number}{place}.{'bn' if norm else 'conv'}.{tensor}"
+B = {"option": "B"}
+GITHUB = "https://github.com/"
+RAW_SHORTCUT = "its projections read the maps before their batch normalization and ReLU"
+STRIDE_IN_3X3 = "its bottlenecks stride in the 3x3"
+# What no library has: columns of VGG's table, and bypasses.
+NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
+    "vgg": {"config": ("A-LRN", "C")},
+    "squeezenet1_0": {"bypass": ("simple", "complex")},
+    "squeezenet1_1": {"bypass": ("simple", "complex")},
+}
+TORCHVISION_LIKE = {
+    "resnet": libraries.RESNET,
+    "resnet_v1_5": libraries.RESNET,
+    "wide_resnet50_2": libraries.RESNET,
+    "resnext": libraries.RESNET,
+    "densenet_imagenet": libraries.DENSENET,
+}
 
 
-def _unit(match: re.Match[str]) -> str:
-    stage, unit, branch, layer, kind, tensor = match.groups()
-    if branch == "left":
-        number = {"depthwise": 0, "expand": 2}[layer] + (kind == "bn")
-    else:
-        number = {"reduce": 0, "depthwise": 3, "expand": 5}[layer] + (kind == "bn")
-    return f"stage{stage}.{unit}.branch{1 if branch == 'left' else 2}.{number}.{tensor}"
+# What these call theirs, where it is not what ours is called.
+THEIRS = {
+    "alexnet_one_tower": "alexnet",
+    "googlenet_bn": "googlenet",
+    "resnet": "resnet18, resnet34 (option B)",
+    "resnet_v1_5": "resnet50, resnet101, resnet152",
+    "densenet_imagenet": "densenet121 to densenet201",
+    "shufflenet_v2": "shufflenet_v2_x0_5 to x2_0 (down='symmetric')",
+    "vgg": "vgg11 to vgg19, with and without bn",
+    "resnext": "resnext50_32x4d, resnext101_64x4d",
+}
 
 
-def _stem(match: re.Match[str]) -> str:
-    number = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}[match[1]]
-    return f"{number}.{'bn' if match[2] else 'conv'}.{match[3]}"
+def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
+    """Those of torchvision or timm, by our constructor."""
+    return tuple(
+        Counterpart(constructor, of_library, THEIRS.get(constructor, constructor), never=NEVER.get(constructor, {}))
+        for constructor, of_library in names.items()
+    )
 
 
-RESNET = TensorNames(
-    rules=[
-        (rf"features\.(conv1|bn1)\.{TENSOR}", r"\1.\2"),
-        (r"features\.conv(\d)_x\.block(\d+)\.(.+)", _stage),
-        (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
-    ]
-)
-DENSENET = TensorNames(
-    rules=[
-        (r"features\.conv1\.weight", "features.conv0.weight"),
-        (rf"features\.bn1\.{TENSOR}", r"features.norm0.\1"),
-        (rf"features\.(denseblock\d)\.(denselayer\d+)\.bn(\d)\.{TENSOR}", r"features.\1.\2.norm\3.\4"),
-        (r"features\.(denseblock\d)\.(denselayer\d+)\.conv(\d)\.weight", r"features.\1.\2.conv\3.weight"),
-        (rf"features\.(transition\d)\.bn1\.{TENSOR}", r"features.\1.norm.\2"),
-        (r"features\.(transition\d)\.conv1\.weight", r"features.\1.conv.weight"),
-        (rf"features\.bn\.{TENSOR}", r"features.norm5.\1"),
-        (r"classifier\.fc\.(weight|bias)", r"classifier.\1"),
-    ],
-    # The files of 2017 have names with dots in them, as torch allowed at the time.
-    older=[(rf"(.+denselayer\d+)\.(norm|conv)\.(\d)\.{TENSOR}", r"\1.\2\3.\4")],
-)
-GOOGLENET = TensorNames(
-    rules=[
-        (rf"features\.(conv1|conv2_reduce|conv2)(_bn)?\.{TENSOR}", _stem),
-        (rf"features\.inception_(\d\w)\.(\w+)\.(conv|reduce|proj)(_bn)?\.{TENSOR}", _inception),
-        (rf"classifier\.aux_4a\.conv\.{TENSOR}", r"aux1.conv.conv.\1"),
-        (rf"classifier\.aux_4a\.conv_bn\.{TENSOR}", r"aux1.conv.bn.\1"),
-        (rf"classifier\.aux_4d\.conv\.{TENSOR}", r"aux2.conv.conv.\1"),
-        (rf"classifier\.aux_4d\.conv_bn\.{TENSOR}", r"aux2.conv.bn.\1"),
-        (r"classifier\.aux_4a\.fc\.(weight|bias)", r"aux1.fc1.\1"),
-        (r"classifier\.aux_4d\.fc\.(weight|bias)", r"aux2.fc1.\1"),
-        (r"classifier\.aux_4a\.linear\.(weight|bias)", r"aux1.fc2.\1"),
-        (r"classifier\.aux_4d\.linear\.(weight|bias)", r"aux2.fc2.\1"),
-        (r"classifier\.linear\.(weight|bias)", r"fc.\1"),
-    ]
-)
-SHUFFLENET = TensorNames(
-    rules=[
-        (r"features\.conv1\.weight", "conv1.0.weight"),
-        (rf"features\.bn1\.{TENSOR}", r"conv1.1.\1"),
-        (rf"features\.stage(\d)\.(\d+)\.(left|branch)\.(\w+)\.(conv|bn)\.{TENSOR}", _unit),
-        (r"features\.conv5\.conv\.weight", "conv5.0.weight"),
-        (rf"features\.conv5\.bn\.{TENSOR}", r"conv5.1.\1"),
-        (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
-    ]
-)
-NUMBERED = TensorNames(numbered=("features", "classifier"), unnumbered=frozenset({"pool", "flatten"}))
-TIMM_VGG = TensorNames(
-    rules=[
-        (r"classifier\.fc6\.(weight|bias)", r"pre_logits.fc1.\1"),
-        (r"classifier\.fc7\.(weight|bias)", r"pre_logits.fc2.\1"),
-        (r"classifier\.fc8\.(weight|bias)", r"head.fc.\1"),
-    ],
-    numbered=("features",),
-    shapes={"classifier.fc6.weight": (4096, 512, 7, 7), "classifier.fc7.weight": (4096, 4096, 1, 1)},
-)
+SOURCES: dict[str, Source] = {
+    "torchvision": Source(
+        GITHUB + "pytorch/vision",
+        counterparts(
+            {
+                "alexnet_one_tower": libraries.NUMBERED,
+                "vgg": libraries.NUMBERED,
+                "googlenet_bn": libraries.GOOGLENET,
+                **TORCHVISION_LIKE,
+                "squeezenet1_0": libraries.NUMBERED,
+                "squeezenet1_1": libraries.NUMBERED,
+                "shufflenet_v2": libraries.SHUFFLENET,
+            }
+        ),
+    ),
+    "timm": Source(
+        GITHUB + "huggingface/pytorch-image-models",
+        counterparts({"vgg": libraries.TIMM_VGG, **TORCHVISION_LIKE}),
+    ),
+    "chenyaofo": Source(
+        GITHUB + "chenyaofo/pytorch-cifar-models",
+        (Counterpart("resnet_cifar", libraries.RESNET, "cifar10_resnet20, cifar100_resnet56, ...", B),),
+        {"VGG, ShuffleNet V2": "made for 32x32 pixels, with other layers than the papers' networks"},
+    ),
+    "akamaster": Source(
+        GITHUB + "akamaster/pytorch_resnet_cifar10",
+        (Counterpart("resnet_cifar", sources.AKAMASTER, "resnet20 to resnet1202"),),
+    ),
+    "pytorchcv": Source(
+        GITHUB + "osmr/imgclsmob",
+        (
+            Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
+            Counterpart(
+                "resnet", sources.PYTORCHCV_RESNET, "resnet50, resnet101, resnet152; resnet18 and 34 have option B"
+            ),
+            Counterpart("resnet_v1_5", sources.PYTORCHCV_RESNET, "resnet50b, resnet101b, resnet152b"),
+            Counterpart("resnext", sources.PYTORCHCV_RESNET, "resnext50_32x4d, ..."),
+            Counterpart("resnext_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnext29_32x4d_cifar10, ..."),
+            Counterpart("wide_resnet", sources.PYTORCHCV_WRN, "wrn28_10_cifar10, ..."),
+            Counterpart("densenet_bc", sources.PYTORCHCV_DENSENET_CIFAR, "densenet100_k12_bc_cifar10, ..."),
+            Counterpart("densenet_imagenet", sources.PYTORCHCV_DENSENET, "densenet121 to densenet201"),
+            Counterpart("vgg", sources.PYTORCHCV_VGG, "vgg11 to vgg19, bn_vgg11b to bn_vgg19b", never=NEVER["vgg"]),
+            Counterpart("squeezenet1_0", sources.PYTORCHCV_SQUEEZENET1_0, "squeezenet_v1_0, squeezeresnet_v1_0"),
+            Counterpart("squeezenet1_1", sources.PYTORCHCV_SQUEEZENET1_1, "squeezenet_v1_1, squeezeresnet_v1_1"),
+            Counterpart("shufflenet_v2", sources.PYTORCHCV_SHUFFLENET, "shufflenetv2b_wd2", {"down": "symmetric"}),
+            Counterpart(
+                "preact_resnet", sources.PYTORCHCV_PREACT, "preresnet164bn_cifar10, ...", differs=STRIDE_IN_3X3
+            ),
+        ),
+        {
+            "resnet164bn_cifar10": "bottlenecks for CIFAR, which the paper has not",
+            "densenet40_k12_cifar10": "theta = 0.5 and a first convolution to 2k maps",
+            "nin_cifar10": "an average pooling in the place of the second max pooling",
+            "wrn50_2": "biases and no batch normalization",
+        },
+    ),
+    "torchdistill": Source(
+        GITHUB + "yoshitomo-matsubara/torchdistill",
+        (
+            Counterpart("resnet_cifar", libraries.RESNET, "resnet20 to resnet110", B),
+            Counterpart("densenet_bc", libraries.DENSENET, "densenet_bc_k12_depth100, ..."),
+            Counterpart("wide_resnet", sources.TORCHDISTILL_WRN, "wide_resnet28_10, ...", differs=RAW_SHORTCUT),
+        ),
+    ),
+    "xternalz": Source(
+        GITHUB + "xternalz/WideResNet-pytorch",
+        (Counterpart("wide_resnet", sources.WIDE_RESNET, "WideResNet"),),
+    ),
+    "robustbench": Source(
+        GITHUB + "RobustBench/robustbench",
+        (Counterpart("wide_resnet", sources.WIDE_RESNET, "WideResNet, also with the unused sub_block1"),),
+        {"DMWideResNet": "Swish, and a normalization inside", "RobustWideResNet": "other widths and depths by stage"},
+    ),
+    "repdistiller": Source(
+        GITHUB + "HobbitLong/RepDistiller",
+        (
+            Counterpart("wide_resnet", sources.WIDE_RESNET, "wrn_40_2, ..."),
+            Counterpart("resnet_cifar", libraries.RESNET, "resnet20 to resnet110", B),
+        ),
+        {"resnet8x4, resnet32x4": "wider stages than the paper's networks"},
+    ),
+    "bearpaw": Source(
+        GITHUB + "bearpaw/pytorch-classification",
+        (
+            Counterpart("resnet_cifar", libraries.RESNET, "resnet with BasicBlock", B),
+            Counterpart("densenet_bc", sources.BEARPAW_DENSENET, "densenet"),
+            Counterpart("wide_resnet", sources.WIDE_RESNET, "wrn"),
+            Counterpart(
+                "preact_resnet",
+                sources.BEARPAW_PREACT,
+                "preresnet with Bottleneck",
+                differs=f"{RAW_SHORTCUT}, and {STRIDE_IN_3X3}",
+            ),
+        ),
+        {"resnet-110 of its results": "a ResNet-164 of bottlenecks, which the paper has not"},
+    ),
+    "hysts": Source(
+        GITHUB + "hysts/pytorch_image_classification",
+        (
+            Counterpart("resnet_cifar", sources.HYSTS_RESNET, "resnet, basic", B),
+            Counterpart("wide_resnet", sources.HYSTS_WRN, "wrn"),
+            Counterpart("densenet_bc", sources.HYSTS_DENSENET, "densenet, bottleneck, compression 0.5"),
+        ),
+        {"resnet_preact-164": "the first stage has a quarter of the maps (1,619,290 parameters)"},
+    ),
+    "andreasveit": Source(
+        GITHUB + "andreasveit/densenet-pytorch",
+        (Counterpart("densenet_bc", sources.ANDREASVEIT_DENSENET, "DenseNet-BC"),),
+        {"DenseNet without bottlenecks": "a first convolution to 2k maps (1,059,298 parameters for k = 12)"},
+    ),
+    "gpleiss": Source(
+        GITHUB + "gpleiss/efficient_densenet_pytorch",
+        (
+            Counterpart("densenet_bc", sources.GPLEISS_DENSENET, "DenseNet with small_inputs"),
+            Counterpart("densenet_imagenet", sources.GPLEISS_DENSENET, "DenseNet without small_inputs"),
+        ),
+    ),
+    "openmmlab": Source(
+        "https://download.openmmlab.com/pretrain/third_party/",
+        (
+            Counterpart("resnet", sources.OPENMMLAB_RESNET, "resnet50_msra, resnet101_msra"),
+            Counterpart("vgg", sources.OPENMMLAB_VGG, "vgg16_caffe"),
+        ),
+        {"resnet50_caffe": "convolutions with biases, and batch normalization that is folded into scales"},
+    ),
+    "tutorial": Source(
+        "https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html",
+        (
+            Counterpart(
+                "lenet5_textbook",
+                sources.TUTORIAL_LENET,
+                "Net",
+                differs="it has ReLU for tanh, and max pooling for average pooling",
+            ),
+        ),
+    ),
+    "kuangliu": Source(
+        GITHUB + "kuangliu/pytorch-cifar",
+        (),
+        {
+            "ResNet18": "a 3x3 first convolution and no pooling (11,173,962 parameters)",
+            "GoogLeNet": "batch normalization, two 3x3 for 5x5 (6,166,250 parameters)",
+            "DenseNet121, VGG, ShuffleNetV2, PreActResNet18": "made for 32x32 pixels",
+        },
+    ),
+}
 
-# By library and by our constructor.
+# By source and by our constructor, without those that compute another function.
 LIBRARIES: dict[str, dict[str, TensorNames]] = {
-    "torchvision": {
-        "alexnet_one_tower": NUMBERED,
-        "vgg": NUMBERED,
-        "googlenet_bn": GOOGLENET,
-        "resnet": RESNET,
-        "resnet_v1_5": RESNET,
-        "wide_resnet50_2": RESNET,
-        "resnext": RESNET,
-        "densenet_imagenet": DENSENET,
-        "squeezenet1_0": NUMBERED,
-        "squeezenet1_1": NUMBERED,
-        "shufflenet_v2": SHUFFLENET,
-    },
-    "timm": {
-        "vgg": TIMM_VGG,
-        "resnet": RESNET,
-        "resnet_v1_5": RESNET,
-        "wide_resnet50_2": RESNET,
-        "resnext": RESNET,
-        "densenet_imagenet": DENSENET,
-    },
+    name: source.equal() for name, source in SOURCES.items() if source.equal()
 }
 
 
@@ -125,3 +247,15 @@ def names_in(library: str, constructor: str) -> TensorNames:
     if constructor not in LIBRARIES[library]:
         raise WeightsError(f"{library} has no network like {constructor}; it has {', '.join(LIBRARIES[library])}")
     return LIBRARIES[library][constructor]
+
+
+def refuse_other_options(library: str, entry: Entry, options: Mapping[str, Any]) -> None:
+    """Raise BadOption if a library's network of this constructor has other options than these."""
+    ours = {**entry.options, **options}
+    for network in SOURCES[library].networks:
+        if network.constructor == entry.family and not network.differs:
+            for name, value in network.options.items():
+                if ours[name] != value:
+                    raise BadOption(
+                        f"{entry.name}: the networks of {library} have {name}={value!r}, not {ours[name]!r}"
+                    )

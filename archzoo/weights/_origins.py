@@ -16,10 +16,12 @@ from torch import nn
 from archzoo.errors import BadOption
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
+from archzoo.weights._candidates import Network, candidates
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
 from archzoo.weights._heads import check_head
-from archzoo.weights._libraries import LIBRARIES
+from archzoo.weights._inference import contradicts, of_state
+from archzoo.weights._libraries import LIBRARIES, SOURCES
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
 from archzoo.weights._reading import read_checkpoint
@@ -52,6 +54,8 @@ def read_for(
     if description is not None:
         options = options_of_file(entry, description, options, source)
         check_head(description, checkpoint.state_dict.tensors, source)
+    else:
+        _refuse_known_trap(entry, options, checkpoint.state_dict.tensors, source)
     named = under_our_names(entry, options, checkpoint.state_dict, source)
     if description is None and trained_as is None:
         _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)
@@ -78,11 +82,28 @@ def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, 
     )
     unused = state.keys() - own
     left_out = sorted(name for name in unused if name in found.outside or (extra and name.startswith(extra)))
+    beside = LIBRARIES[libraries[0]][entry.family].unused if libraries[0] else ()
+    left_out += sorted(name for name in found.tensors if beside and name.startswith(beside) and name not in state)
     if left_out:
         what = f"{len(left_out)} tensors are left out, which {entry.name} does not have"
         warnings.warn(f"archzoo: {source}: {what} ({', '.join(left_out[:3])})", stacklevel=5)
     state = {name: tensor for name, tensor in state.items() if name not in left_out}
     return Named(state, () if "" in libraries else tuple(libraries))
+
+
+def _refuse_known_trap(entry: Entry, options: Mapping[str, Any], state: State, source: str) -> None:
+    """Raise BadOption for a file of a source whose network has the tensors of this one and computes something else."""
+    if not any(row.differs and row.constructor == entry.family for of in SOURCES.values() for row in of.networks):
+        return
+    network = Network(entry, options, build_on_meta(entry, options))
+    for candidate in candidates(state, [network]):
+        if candidate.differs and candidate.network not in ELSEWHERE:
+            whose = f"{source} has the tensors of {candidate.sources[0]}'s {entry.name}"
+            raise BadOption(f"{whose}, which is another function: {candidate.differs}")
+
+
+# Whose networks a file with our names is compared with.
+UNNAMED = ("torchvision", "timm")
 
 
 @dataclass(frozen=True)
@@ -100,7 +121,7 @@ class Theirs:
     def difference(self) -> str:
         """What it is called there, and how it differs from ours of that name."""
         for name, (network, difference) in ELSEWHERE.items():
-            if network == self.entry.name:
+            if network == self.entry.name and self.library in UNNAMED:
                 return f"{self.library}'s {name}, which {difference}"
         return f"{self.library}'s {self.entry.name}"
 
@@ -114,16 +135,19 @@ class Theirs:
 def _refuse_another_function(
     entry: Entry, options: Mapping[str, Any], original: State, named: Named, source: str
 ) -> None:
-    """Raise BadOption if the tensors are those of published networks, none of which computes what this one does."""
-    theirs = []
-    for network in _published_with(entry, named.libraries or tuple(LIBRARIES), original, named.state):
-        if network.computes(entry, options):
-            return
-        theirs.append(network)
+    """Raise BadOption if the tensors are those of published networks, none of which computes what this one does.
+
+    Warn if one of them does, but a source of these names has another that does not.
+    """
+    published = list(_published_with(entry, named.libraries or UNNAMED, original, named.state))
+    theirs = [network for network in published if not network.computes(entry, options)]
     if not theirs:
         return
     same_shapes = _fits(named.state, build_on_meta(entry, options), entry, options)
-    if named.libraries:
+    this_too = len(theirs) < len(published)
+    if this_too and not named.libraries:
+        return
+    if named.libraries and not this_too:
         message = f"{source} has the tensors of {theirs[0].difference}: that is {theirs[0]}"
         if same_shapes:
             message += (
@@ -142,11 +166,14 @@ def _published_with(entry: Entry, libraries: Collection[str], original: State, r
     Those of our network's own name come first.
     """
     tried: list[tuple[str, Mapping[str, Any]]] = []
+    shapes = of_state(original.values())
     for published in sorted(PUBLISHED, key=lambda published: published.network != entry.name):
         other = find(published.network)
         names = LIBRARIES[published.library].get(other.family)
         related = names is not None and names is LIBRARIES[published.library].get(entry.family)
         if published.library not in libraries or (other.name, published.options) in tried or not related:
+            continue
+        if contradicts(other.family, {**other.options, **published.options}, shapes):
             continue
         assert names is not None
         tried.append((other.name, published.options))

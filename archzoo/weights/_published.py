@@ -1,63 +1,17 @@
-"""The weights that torchvision and timm publish for networks of ours, and the options that they need."""
+"""The weights that libraries and others publish for networks of ours, and the options that they need."""
 
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from typing import Any
-
-from torch import Tensor
 
 from archzoo.errors import BadOption
 from archzoo.registry import Entry, find
 from archzoo.weights import _digests
+from archzoo.weights._published_by_sources import BY_SOURCES
+from archzoo.weights._published_set import PublishedWeights
 
-IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 TORCHVISION = "https://download.pytorch.org/models/"
 HUB = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
-
-
-@dataclass(frozen=True)
-class PublishedWeights:
-    """A published set of weights: its library, our network, its tag and URL, and what the network needs for it.
-
-    ``sha256`` is that of the file, or its first digits as far as they are published. ``options`` are those of our
-    network that make it the library's. ``input_size`` is (channels, height, width) in pixels; ``mean`` and ``std``
-    normalize images with values from 0 to 1. ``extra_prefixes`` begin the names of tensors in the file that our network
-    has only with some options.
-    """
-
-    library: str
-    network: str
-    tag: str
-    url: str
-    sha256: str = ""
-    options: Mapping[str, Any] = field(default_factory=dict)
-    input_size: tuple[int, int, int] = (3, 224, 224)
-    mean: tuple[float, ...] = IMAGENET[0]
-    std: tuple[float, ...] = IMAGENET[1]
-    labels: str = "imagenet-1k"
-    num_classes: int = 1000
-    extra_prefixes: tuple[str, ...] = ()
-
-    @property
-    def name(self) -> str:
-        """The name to ask for, such as "torchvision:IMAGENET1K_V1"."""
-        return f"{self.library}:{self.tag}"
-
-    @property
-    def file_name(self) -> str:
-        """The name of the file in the cache."""
-        return self.url.rpartition("/")[2] if self.library == "torchvision" else f"{self.tag}.safetensors"
-
-    def without_extras(
-        self, state: Mapping[str, Tensor], wanted: Collection[str], current: Callable[[str], str]
-    ) -> dict[str, Tensor]:
-        """The state without extra tensors that are not ``wanted``. ``current`` gives the current name of a tensor."""
-
-        def is_extra(name: str) -> bool:
-            return bool(self.extra_prefixes) and name.startswith(self.extra_prefixes) and name not in wanted
-
-        return {name: tensor for name, tensor in state.items() if not is_extra(current(name))}
 
 
 def _torchvision(network: str, file: str, tag: str = "IMAGENET1K_V1", **needs: Any) -> PublishedWeights:
@@ -139,6 +93,7 @@ PUBLISHED = (
     _timm("densenet161", "densenet161.tv_in1k"),
     _timm("densenet169", "densenet169.tv_in1k"),
     _timm("densenet201", "densenet201.tv_in1k"),
+    *BY_SOURCES,
 )
 
 # Our network that is the libraries' network of this name, and how theirs differs from ours of this name.
@@ -161,9 +116,9 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
     Raises BadOption if this network has no such set, or the options are those of another network.
     """
     library, _, tag = weights.partition(":")
-    of_network = [published for published in PUBLISHED if published.network == entry.name]
+    of_network = [published for published in PUBLISHED if is_for(published, entry)]
     candidates = [published for published in of_network if published.library == library]
-    if not candidates and entry.name in ELSEWHERE:
+    if not candidates and entry.name in ELSEWHERE and library in ("torchvision", "timm"):
         network, difference = ELSEWHERE[entry.name]
         raise BadOption(f"{entry.name}: {library}'s {entry.name} {difference}: that is {network}")
     tagged = [candidate for candidate in candidates if tag in ("", candidate.tag)]
@@ -173,12 +128,42 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
         raise BadOption(f"{entry.name} has no weights {weights!r}; {available}")
     deciding = {name for candidate in candidates for name in candidate.options}
     decided = {name: value for name, value in given.items() if name in deciding}
-    for candidate in tagged:
-        options = {**entry.options, **candidate.options}
-        if all(options[name] == value for name, value in decided.items()):
-            return candidate
-    needed = " or ".join(spell(candidate.options) for candidate in tagged)
-    raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {spell(decided)}")
+    fitting = [candidate for candidate in tagged if _agrees(entry, candidate, _fixed(decided))]
+    if not fitting:
+        needed = " or ".join(dict.fromkeys(spell(_fixed(candidate.options)) for candidate in tagged))
+        raise BadOption(f"{entry.name}: the weights of {weights} need {needed}, not {spell(_fixed(decided))}")
+    # Of several, the one with as many classes, then the one that needs the fewest options to be set.
+    defaults = {name: value for name, value in entry.options.items() if name in deciding}
+    return max(fitting, key=lambda candidate: _agreeing(entry, candidate, {**defaults, **decided}))
+
+
+def _fixed(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that weights decide."""
+    return {name: value for name, value in options.items() if name not in FREE_OPTIONS}
+
+
+def is_for(published: PublishedWeights, entry: Entry) -> bool:
+    """Whether a set is for this network: it has its name, or is for a network with the options that its name fixes."""
+    if published.network == entry.name:
+        return True
+    other = find(published.network)
+    fixed = {**other.fixed, **published.options}
+    return (
+        bool(entry.fixed)
+        and other.constructor is entry.constructor
+        and all(fixed.get(name, other.options[name]) == value for name, value in entry.fixed.items())
+    )
+
+
+def _agrees(entry: Entry, candidate: PublishedWeights, wanted: Mapping[str, Any]) -> bool:
+    return _agreeing(entry, candidate, wanted)[0] == len(wanted)
+
+
+def _agreeing(entry: Entry, candidate: PublishedWeights, wanted: Mapping[str, Any]) -> tuple[int, bool]:
+    """How many of these options a set has, and whether it has this number of classes."""
+    options = {**entry.options, **candidate.options}
+    classes = wanted.get("num_classes", entry.options["num_classes"]) == options["num_classes"]
+    return sum(options[name] == value for name, value in wanted.items()), classes
 
 
 def spell(options: Mapping[str, Any]) -> str:
@@ -201,7 +186,8 @@ def required_options(entry: Entry, weights: PublishedWeights, given: Mapping[str
 def normalization(name: str, weights: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation of each channel that published weights expect, for images with values from 0 to 1.
 
-    Raises UnknownName or BadOption if there are no such weights.
+    The channels are in the order of the set, ``PublishedWeights.channels``, which is red, green, blue for all but
+    OpenMMLab's ResNets. Raises UnknownName or BadOption if there are no such weights.
     """
     chosen = choose(find(name), weights, {})
     return chosen.mean, chosen.std

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -11,7 +11,7 @@ from archzoo.registry import find
 from archzoo.weights._files import State, write_state
 from archzoo.weights._fitting import build_filled, build_on_meta
 from archzoo.weights._kinds import dense, exactly, inexact
-from archzoo.weights._libraries import names_in
+from archzoo.weights._libraries import names_in, refuse_other_options
 from archzoo.weights._metadata import Description, write_metadata
 from archzoo.weights._origins import read_for
 from archzoo.weights._state_dicts import without_prefixes
@@ -70,22 +70,27 @@ def convert(
     source: str | Path,
     target: str | Path,
     name: str,
-    to: Literal["archzoo", "torchvision", "timm"],
+    to: str,
     *,
     trained_as: str | None = None,
     **options: Any,
 ) -> None:
-    """Rename the tensors of a weights file to the names of archzoo or of another library, and write them to ``target``.
+    """Rename the tensors of a weights file to the names of archzoo or of another source, and write them to ``target``.
 
-    The names in ``source`` may be those of archzoo or of any library that has this network; ``trained_as`` is that of
-    ``archzoo.build``. Writes nothing, and raises WeightsError if the file does not fit the network, or BadOption if it
-    has another number of classes, or may be that of a network that computes another function.
+    Sources are libraries and repositories, such as "torchvision", "pytorchcv" and "akamaster". The names in ``source``
+    may be those of archzoo or of any source that has this network; ``trained_as`` is that of ``archzoo.build``. Writes
+    nothing, and raises WeightsError if the file does not fit the network, or if the source ``to`` has no such network
+    or keeps no classifier, or BadOption if the file has another number of classes, or may be that of a network that
+    computes another function.
     """
     entry = find(name)
+    if to != "archzoo" and not names_in(to, entry.family).classifier:
+        raise WeightsError(f"files of {to} have no classifier, and {entry.name} has one")
     state, options = read_for(entry, source, options, trained_as)
     net = build_filled(entry, options, state, str(source), new_head=False)
     if to == "archzoo":
         save(net, target, name, **options)
     else:
         names = names_in(to, entry.family)
+        refuse_other_options(to, entry, options)
         write_state(target, names.to_theirs(net, net.state_dict()), {"format": "pt"})

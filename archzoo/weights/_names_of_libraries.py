@@ -1,0 +1,92 @@
+"""The names that torchvision and timm give to the tensors of our networks, which we name after the paper."""
+
+import re
+
+from archzoo.weights._tensor_names import TensorNames
+
+TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+
+
+def _stage(match: re.Match[str]) -> str:
+    stage, block, rest = int(match[1]) - 1, int(match[2]) - 1, match[3]
+    rest = re.sub(r"^shortcut\.conv", "downsample.0", re.sub(r"^shortcut\.bn", "downsample.1", rest))
+    return f"layer{stage}.{block}.{rest.removeprefix('layers.')}"
+
+
+def _inception(match: re.Match[str]) -> str:
+    branch, layer, norm, tensor = match.group(2, 3, 4, 5)
+    number = {"1x1": "branch1", "3x3": "branch2", "5x5": "branch3", "pool": "branch4"}[branch]
+    place = "" if branch == "1x1" else ".0" if layer == "reduce" else ".1"
+    return f"inception{match[1]}.{number}{place}.{'bn' if norm else 'conv'}.{tensor}"
+
+
+def _unit(match: re.Match[str]) -> str:
+    stage, unit, branch, layer, kind, tensor = match.groups()
+    if branch == "left":
+        number = {"depthwise": 0, "expand": 2}[layer] + (kind == "bn")
+    else:
+        number = {"reduce": 0, "depthwise": 3, "expand": 5}[layer] + (kind == "bn")
+    return f"stage{stage}.{unit}.branch{1 if branch == 'left' else 2}.{number}.{tensor}"
+
+
+def _stem(match: re.Match[str]) -> str:
+    number = {"conv1": "conv1", "conv2_reduce": "conv2", "conv2": "conv3"}[match[1]]
+    return f"{number}.{'bn' if match[2] else 'conv'}.{match[3]}"
+
+
+RESNET = TensorNames(
+    rules=[
+        (rf"features\.(conv1|bn1)\.{TENSOR}", r"\1.\2"),
+        (r"features\.conv(\d)_x\.block(\d+)\.(.+)", _stage),
+        (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
+    ]
+)
+DENSENET = TensorNames(
+    rules=[
+        (r"features\.conv1\.weight", "features.conv0.weight"),
+        (rf"features\.bn1\.{TENSOR}", r"features.norm0.\1"),
+        (rf"features\.(denseblock\d)\.(denselayer\d+)\.bn(\d)\.{TENSOR}", r"features.\1.\2.norm\3.\4"),
+        (r"features\.(denseblock\d)\.(denselayer\d+)\.conv(\d)\.weight", r"features.\1.\2.conv\3.weight"),
+        (rf"features\.(transition\d)\.bn1\.{TENSOR}", r"features.\1.norm.\2"),
+        (r"features\.(transition\d)\.conv1\.weight", r"features.\1.conv.weight"),
+        (rf"features\.bn\.{TENSOR}", r"features.norm5.\1"),
+        (r"classifier\.fc\.(weight|bias)", r"classifier.\1"),
+    ],
+    # The files of 2017 have names with dots in them, as torch allowed at the time.
+    older=[(rf"(.+denselayer\d+)\.(norm|conv)\.(\d)\.{TENSOR}", r"\1.\2\3.\4")],
+)
+GOOGLENET = TensorNames(
+    rules=[
+        (rf"features\.(conv1|conv2_reduce|conv2)(_bn)?\.{TENSOR}", _stem),
+        (rf"features\.inception_(\d\w)\.(\w+)\.(conv|reduce|proj)(_bn)?\.{TENSOR}", _inception),
+        (rf"classifier\.aux_4a\.conv\.{TENSOR}", r"aux1.conv.conv.\1"),
+        (rf"classifier\.aux_4a\.conv_bn\.{TENSOR}", r"aux1.conv.bn.\1"),
+        (rf"classifier\.aux_4d\.conv\.{TENSOR}", r"aux2.conv.conv.\1"),
+        (rf"classifier\.aux_4d\.conv_bn\.{TENSOR}", r"aux2.conv.bn.\1"),
+        (r"classifier\.aux_4a\.fc\.(weight|bias)", r"aux1.fc1.\1"),
+        (r"classifier\.aux_4d\.fc\.(weight|bias)", r"aux2.fc1.\1"),
+        (r"classifier\.aux_4a\.linear\.(weight|bias)", r"aux1.fc2.\1"),
+        (r"classifier\.aux_4d\.linear\.(weight|bias)", r"aux2.fc2.\1"),
+        (r"classifier\.linear\.(weight|bias)", r"fc.\1"),
+    ]
+)
+SHUFFLENET = TensorNames(
+    rules=[
+        (r"features\.conv1\.weight", "conv1.0.weight"),
+        (rf"features\.bn1\.{TENSOR}", r"conv1.1.\1"),
+        (rf"features\.stage(\d)\.(\d+)\.(left|branch)\.(\w+)\.(conv|bn)\.{TENSOR}", _unit),
+        (r"features\.conv5\.conv\.weight", "conv5.0.weight"),
+        (rf"features\.conv5\.bn\.{TENSOR}", r"conv5.1.\1"),
+        (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
+    ]
+)
+NUMBERED = TensorNames(numbered=("features", "classifier"), unnumbered=frozenset({"pool", "flatten"}))
+TIMM_VGG = TensorNames(
+    rules=[
+        (r"classifier\.fc6\.(weight|bias)", r"pre_logits.fc1.\1"),
+        (r"classifier\.fc7\.(weight|bias)", r"pre_logits.fc2.\1"),
+        (r"classifier\.fc8\.(weight|bias)", r"head.fc.\1"),
+    ],
+    numbered=("features",),
+    shapes={"classifier.fc6.weight": (4096, 512, 7, 7), "classifier.fc7.weight": (4096, 4096, 1, 1)},
+)

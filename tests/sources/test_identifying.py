@@ -1,0 +1,189 @@
+"""What a checkpoint is: every source and every trap under its own names, our own files, and files of nobody we know."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from typer.testing import CliRunner
+
+import archzoo
+from archzoo.cli import app
+from archzoo.errors import BadOption, WeightsError
+from archzoo.weights import _guarding, describe, identify, save
+from tests.networks import EVERY_NET
+from tests.sources import dense, preactivated, residual
+from tests.sources.test_sources import DIFFERENT, EQUAL, LARGE, Pair, row_of, shown
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of a few kilobytes stand for those of the networks."""
+    monkeypatch.setattr(_guarding, "FREE", 1 << 30)
+
+
+def write(path: Path, state: dict[str, Tensor]) -> Path:
+    """A file of these names and shapes, whose tensors all point at one number: it has a few kilobytes."""
+    torch.save({name: torch.zeros(()).expand(tensor.shape) for name, tensor in state.items()}, path)
+    return path
+
+
+def state_of(build: Callable[[], nn.Module]) -> dict[str, Tensor]:
+    with torch.device("meta"):
+        return dict(build().state_dict())
+
+
+def of_pair(pair: Pair) -> tuple[str, dict[str, Any]]:
+    """Our constructor and all options of a pair of test_sources."""
+    source, constructor, options, _ = pair
+    classes = {} if constructor == "lenet5_textbook" else {"num_classes": 10}
+    return constructor, {
+        **archzoo.find(constructor).options,
+        **classes,
+        **row_of(source, constructor).options,
+        **options,
+    }
+
+
+def has(candidate: Any, constructor: str, options: dict[str, Any]) -> bool:
+    """Whether a candidate is the network of this constructor with these options."""
+    entry = archzoo.find(candidate.network)
+    return entry.family == constructor and {**entry.options, **candidate.options} == options
+
+
+@pytest.mark.parametrize(
+    ("source", "constructor", "options", "theirs"), shown(EQUAL + (LARGE if EVERY_NET else LARGE[:1]))
+)
+def test_a_file_of_a_source_is_its_network_of_ours(
+    source: str, constructor: str, options: dict[str, Any], theirs: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    identification = identify(write(tmp_path / "file", state_of(theirs)))
+    _, expected = of_pair((source, constructor, options, theirs))
+    [candidate] = [found for found in identification.candidates if has(found, constructor, expected)]
+    assert source in candidate.sources
+    assert not candidate.differs
+    assert identification.nearest is None
+    # Those beside it have the same tensors: the other stride of ResNet-50, and bypasses without parameters.
+    beside = {archzoo.find(found.network).family for found in identification.candidates} - {constructor}
+    assert beside <= {"resnet", "resnet_v1_5"}
+
+
+@pytest.mark.parametrize(("source", "constructor", "options", "theirs"), shown(DIFFERENT))
+def test_a_trap_is_named_as_another_function_and_is_not_built(
+    source: str, constructor: str, options: dict[str, Any], theirs: Callable[[], nn.Module], tmp_path: Path
+) -> None:
+    path = write(tmp_path / "file.pth", state_of(theirs))
+    [candidate] = identify(path).candidates
+    assert candidate.sources == (source,)
+    assert candidate.differs == row_of(source, constructor).differs
+    assert has(candidate, *of_pair((source, constructor, options, theirs)))
+    with pytest.raises(BadOption, match=f"has the tensors of {source}'s .*, which is another function"):
+        archzoo.build(constructor, weights=path, **options)
+
+
+def test_the_libraries_resnet50_is_not_the_papers(tmp_path: Path) -> None:
+    net = archzoo.build("resnet50_v1_5", device="meta")
+    state = row_of("torchvision", "resnet_v1_5").names.to_theirs(net, net.state_dict())
+    first, second = identify(write(tmp_path / "file", state)).candidates
+    assert (first.network, first.differs) == ("resnet50_v1_5", "")
+    assert second.network == "resnet50"
+    assert "strides in the 3x3: that is resnet50_v1_5" in second.differs
+    # Without its classifier and with the bias that only OpenMMLab's have, it is the paper's.
+    backbone = {name: tensor for name, tensor in state.items() if not name.startswith("fc.")}
+    [openmmlab] = identify(write(tmp_path / "file", {**backbone, "conv1.bias": torch.empty(64)})).candidates
+    assert (openmmlab.network, openmmlab.sources) == ("resnet50", ("openmmlab",))
+    assert "the file has no classifier" in openmmlab.notes
+    undecided = identify(write(tmp_path / "file", backbone)).candidates
+    assert {found.network for found in undecided} == {"resnet50", "resnet50_v1_5"}
+    assert any("their files also have conv1.bias" in note for found in undecided for note in found.notes)
+
+
+def test_our_own_names_leave_what_tensors_do_not_show(tmp_path: Path) -> None:
+    state = dict(archzoo.build("resnet20", device="meta", num_classes=7, in_channels=1).state_dict())
+    found = identify(write(tmp_path / "file", state))
+    sizes = {"num_classes": 7, "in_channels": 1}
+    networks = [(candidate.network, dict(candidate.options)) for candidate in found.candidates]
+    assert networks == [("resnet20", sizes), ("plain20", sizes), ("stochastic_depth", {"depth": 20, **sizes})]
+    assert found.unseen
+
+
+def test_a_file_that_describes_itself_is_certain(tmp_path: Path) -> None:
+    net = archzoo.build("plain20", num_classes=5)
+    save(net, tmp_path / "net.safetensors", "plain20", num_classes=5)
+    found = identify(tmp_path / "net.safetensors")
+    assert found.description is not None
+    assert found.candidates[0].network == found.description.name == "plain20"
+    assert found.unseen == ""
+    assert "  its metadata: plain20 num_classes=5" in describe(found)
+
+
+def kuangliu_resnet18() -> dict[str, Tensor]:
+    """ResNet-18 with a 3x3 first convolution and ten classes."""
+    state = dict(archzoo.build("resnet18", option="B", num_classes=10, device="meta").state_dict())
+    return {**state, "features.conv1.weight": torch.empty(64, 3, 3, 3, device="meta")}
+
+
+def plain_densenet() -> dict[str, Tensor]:
+    """DenseNet-40 (k = 12) without bottlenecks, on 24 maps."""
+    state: dict[str, Tensor] = {"conv1.weight": torch.empty(24, 3, 3, 3)}
+    width = 24
+    for block in range(3):
+        for layer in range(12):
+            state |= {f"{block}.{layer}.bn.{name}": torch.empty(width) for name in ("weight", "bias")}
+            state[f"{block}.{layer}.conv.weight"] = torch.empty(12, width, 3, 3)
+            width += 12
+        state |= {f"{block}.bn.{name}": torch.empty(width) for name in ("weight", "bias")}
+        if block < 2:
+            state[f"{block}.conv.weight"] = torch.empty(width, width, 1, 1)
+    return {**state, "fc.weight": torch.empty(10, width), "fc.bias": torch.empty(10)}
+
+
+@pytest.mark.parametrize(
+    ("state", "parameters", "other", "near", "first"),
+    [
+        (kuangliu_resnet18, 11_173_962, "kuangliu's ResNet18", "resnet18", "64x3x3x3"),
+        (plain_densenet, 1_059_298, "plain", "densenet", "24x3x3x3"),
+    ],
+)
+def test_a_network_that_is_none_of_ours_has_a_nearest_one_and_a_difference(
+    state: Callable[[], dict[str, Tensor]], parameters: int, other: str, near: str, first: str, tmp_path: Path
+) -> None:
+    found = identify(write(tmp_path / "file", state()))
+    assert found.parameters == parameters
+    assert found.candidates == ()
+    assert other in found.other
+    assert found.nearest is not None
+    assert found.nearest.network == near
+    lines = describe(found)
+    assert any(line.startswith(f"  none of our networks; the nearest is {near}") for line in lines)
+    assert any(line.startswith(f"    only here: {first}") for line in lines)
+
+
+def test_names_of_nobody_that_is_known_are_told_by_shapes_alone(tmp_path: Path) -> None:
+    state = {f"mine.{i}": t for i, t in enumerate(archzoo.build("squeezenet1_1", device="meta").state_dict().values())}
+    lines = describe(identify(write(tmp_path / "file", state)))
+    assert lines[-1] == "  by its shapes alone squeezenet1_1: no source that is known has its names"
+
+
+def test_the_command_prints_a_file_after_the_other_and_refuses_what_holds_no_weights(tmp_path: Path) -> None:
+    first = write(tmp_path / "a.th", state_of(lambda: residual.Akamaster(3)))
+    second = write(tmp_path / "b.pt", state_of(lambda: preactivated.torchdistill_wide(2, 2)))
+    done = CliRunner().invoke(app, ["identify", str(first), str(second)])
+    assert done.exit_code == 0
+    assert "  resnet20: names and shapes of akamaster" in done.output
+    assert "  not wide_resnet depth=16 k=2: names and shapes of torchdistill, but another function" in done.output
+    (tmp_path / "c").write_text("no weights")
+    with pytest.raises(WeightsError, match="is text"):
+        identify(tmp_path / "c")
+    assert isinstance(CliRunner().invoke(app, ["identify", str(tmp_path / "c")]).exception, WeightsError)
+
+
+def test_half_a_file_is_no_candidate(tmp_path: Path) -> None:
+    """A file must have all tensors, and no others."""
+    state = state_of(lambda: dense.DenseBC(dense.DENSENETS["bearpaw"], 4, 6))
+    assert identify(write(tmp_path / "file", state)).candidates
+    some = dict(list(state.items())[:-20])
+    assert identify(write(tmp_path / "file", some)).candidates == ()
+    assert identify(write(tmp_path / "file", {**state, "more.weight": torch.empty(3)})).candidates == ()
