@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
-from archzoo.profiler._meta import MetaTensors, hint, is_lazy, materialize_lazy, module_hooks, modules_of, tensors_of
+from archzoo.profiler._meta import MetaTensors, hint, is_lazy, materialize_lazy, module_hooks, tensors_of
 from archzoo.profiler._module_stats import ModuleStats
 from archzoo.profiler._operators import Operator, look_up
 from archzoo.profiler._parameters import count_parameters
@@ -48,7 +48,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
     sizes = sizes_of(input_size)
     counters: list[CountingMode] = []
 
-    def run() -> None:
+    def run() -> Profile:
         gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
         with torch.no_grad():
             counters.append(CountingMode(model, (args, kwargs)))
@@ -57,12 +57,14 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
             counter = counters[-1]
             with module_hooks(counter.enter, counter.leave), counter:
                 counter.model(*args, **kwargs)
+        counters.clear()  # nor does it find anything in stand-ins, which are gone before the collector is back
+        return counter.profile(sizes, batch)
 
     def leave_modules() -> None:
         remove_hooks([hook for counter in counters for hook in (counter.enter, counter.leave)])
 
     try:
-        and_restore(run, [*restore_modes(), leave_modules, *restore_generators()])
+        return and_restore(run, [leave_modules, *restore_generators(), *restore_modes()])
     except Exception as error:
         if not counters:
             raise
@@ -71,7 +73,6 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None) -> P
         reason = f"{type(error).__name__}: {error}{hint(model, error)}"
         partial = None if counter.is_lazy else counter.profile(sizes, batch)
         raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
-    return counters[-1].profile(sizes, batch)
 
 
 class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -84,14 +85,12 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def __init__(self, model: nn.Module, inputs: Any) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.thread = threading.get_ident()
-        originals = modules_of(model)
-        self.is_lazy = any(is_lazy(tensor) for module in originals for tensor in tensors_of(module))
         stand_ins = StandIns(model)
-        self.model = stand_ins.model
-        self.names = modules_of(self.model)
-        self.originals = list(originals)  # in the order of the names
+        self.model, self.names, self.originals = stand_ins.model, stand_ins.names, stand_ins.originals
         self._stand_ins = stand_ins.of_module
-        self.meta = MetaTensors(self.names)
+        tensors = tensors_of(self.names)
+        self.is_lazy = any(map(is_lazy, tensors))
+        self.meta = MetaTensors(tensors)
         self.running: list[nn.Module] = []
         self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
         self.finished: dict[nn.Module, Counts] = {}
