@@ -187,7 +187,7 @@ def stand_in_for(tensor: Tensor) -> Tensor:
             stand_in = tensor.data  # has no values to protect, and takes a sixth of the time
         else:
             stand_in = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
-        stand_in.__class__ = nn.Parameter  # type: ignore[assignment]
+        stand_in.__class__ = nn.Parameter
         if tensor.requires_grad:
             stand_in.requires_grad = True
     elif isinstance(tensor, nn.Parameter) or is_lazy(tensor):
