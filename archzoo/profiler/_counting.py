@@ -62,7 +62,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     sizes = sizes_of(input_size, axis)
     counters: list[CountingMode] = []
 
-    def run() -> None:
+    def run() -> Profile:
         gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
         with torch.no_grad():
             counters.append(CountingMode(model, (args, kwargs)))
@@ -71,12 +71,14 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
             counter = counters[-1]
             with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
                 counter.model(*args, **kwargs)
+        counters.clear()  # nor does it find anything in stand-ins, which are gone before the collector is back
+        return counter.profile(sizes, batch, axis)
 
     def leave_modules() -> None:
         remove_hooks([hook for counter in counters for hook in (counter.enter, counter.leave)])
 
     try:
-        and_restore(run, [*restore_modes(), leave_modules, *restore_generators()])
+        return and_restore(run, [leave_modules, *restore_generators(), *restore_modes()])
     except Exception as error:
         if not counters:
             raise
@@ -88,7 +90,6 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
         reason = f"{type(error).__name__}: {error}{hint(model, error)}"
         partial = None if counter.is_lazy else counter.profile(sizes, batch, axis)
         raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
-    return counters[-1].profile(sizes, batch, axis)
 
 
 def _count_on_fake_tensors(model: nn.Module, inputs: Any) -> "CountingMode | None":
@@ -119,14 +120,18 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self.fake = fake
         self.thread = threading.get_ident()
-        originals = modules_of(model)
-        self.is_lazy = any(is_lazy(tensor) for module in originals for tensor in tensors_of(module))
-        stand_ins = None if fake else StandIns(model)  # the model of a fake pass is a copy
-        self.model = model if stand_ins is None else stand_ins.model
-        self.names = modules_of(self.model)
-        self.originals = list(originals)  # in the order of the names
-        self._stand_ins = {} if stand_ins is None else stand_ins.of_module
-        self.meta = MetaTensors(self.names)
+        if fake:  # the model is a copy
+            self.model = model
+            self.names = modules_of(model)
+            self.originals = list(self.names)
+            self._stand_ins: dict[nn.Module, nn.Module] = {}
+        else:
+            stand_ins = StandIns(model)
+            self.model, self.names, self.originals = stand_ins.model, stand_ins.names, stand_ins.originals
+            self._stand_ins = stand_ins.of_module
+        tensors = tensors_of(self.names)
+        self.is_lazy = any(map(is_lazy, tensors))
+        self.meta = MetaTensors(tensors)
         self.running: list[nn.Module] = []
         self.counts: list[Counts] = [{}]  # of each running module; the first entry is outside of all modules
         self.finished: dict[nn.Module, Counts] = {}

@@ -32,7 +32,7 @@ class FakePass:
 
     def __init__(self, model: nn.Module, inputs: Any) -> None:
         modules = [module for module in modules_of(model) if not is_scripted(module)]
-        tensors = [tensor for module in modules for tensor in tensors_of(module)]
+        tensors = tensors_of(modules)
         if any(map(is_lazy, tensors)):
             raise RuntimeError("lazy parameters have no shape")
         self.device = next((tensor.device for tensor in tensors if not tensor.is_meta), torch.device("cpu"))

@@ -18,6 +18,7 @@ Enter = Callable[[nn.Module, Any], None]
 Leave = Callable[[nn.Module, Any, Any], None]
 
 
+LAZY = (UninitializedParameter, UninitializedBuffer)
 # What turns numbers in Python into a tensor: it returns the tensor that nobody else has.
 LIFTS = (torch.ops.aten.lift_fresh.default, torch.ops.aten.lift.default)
 
@@ -44,10 +45,10 @@ def _add_modules(module: nn.Module, name: str, names: dict[nn.Module, str]) -> N
             _add_modules(inner, f"{name}.{part}" if name else part, names)
 
 
-def tensors_of(module: nn.Module) -> list[Tensor]:
-    """The parameters and buffers of a module itself."""
-    tensors = (*module._parameters.values(), *module._buffers.values())
-    return [tensor for tensor in tensors if tensor is not None]
+def tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """The parameters and buffers of the modules themselves."""
+    held = [held for module in modules for held in (module._parameters, module._buffers) if held]
+    return [tensor for tensors in held for tensor in tensors.values() if tensor is not None]
 
 
 class MetaTensors:
@@ -56,9 +57,8 @@ class MetaTensors:
     A tensor always gets the same stand-in, so that a later call sees what an earlier one wrote into it.
     """
 
-    def __init__(self, modules: Iterable[nn.Module]) -> None:
-        tensors = (tensor for module in modules for tensor in tensors_of(module))
-        self.own = {id(tensor): tensor for tensor in tensors if not tensor.is_meta}
+    def __init__(self, own: Iterable[Tensor]) -> None:
+        self.own = {id(tensor): tensor for tensor in own if not tensor.is_meta}
         self._stand_ins: dict[int, Tensor] = {}
         self._new: set[int] = set()  # storages that the pass made, of tensors in ``_kept``
         self._kept: list[Tensor] = []
@@ -115,7 +115,7 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
 
 def meta_copy(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
-    tensors = [tensor for module in modules_of(model) for tensor in tensors_of(module)]
+    tensors = tensors_of(modules_of(model))
     return copy.deepcopy(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
 
 
@@ -138,7 +138,8 @@ def materialize_lazy(model: nn.Module, args: Any, kwargs: dict[str, Any]) -> nn.
 
 def is_lazy(tensor: Tensor) -> bool:
     """Whether a parameter gets its shape only from the first input."""
-    return isinstance(tensor, UninitializedParameter | UninitializedBuffer)
+    kind = type(tensor)  # nearly always one of the first two, without the checks of lazy classes, which are in Python
+    return kind is not nn.Parameter and kind is not Tensor and isinstance(tensor, LAZY)
 
 
 def hint(model: nn.Module, error: Exception) -> str:
