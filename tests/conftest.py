@@ -1,5 +1,6 @@
 import gc
 import importlib.util
+import itertools
 import os
 import signal
 from pathlib import Path
@@ -20,6 +21,7 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before the first import of triton, which reads it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for a command that a shell starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+CACHE_NUMBERS = itertools.count()
 torch.set_num_threads(1)  # pytest runs one worker a core
 # A network is thousands of small objects that stay: looking through them for cycles took a quarter of building one.
 gc.set_threshold(100_000, 50, 100)
@@ -44,9 +46,15 @@ def _seed() -> None:
     torch.manual_seed(0)
 
 
+@pytest.fixture(scope="session")
+def _caches(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("caches")
+
+
 @pytest.fixture(autouse=True)
-def _temporary_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("ARCHZOO_CACHE", str(tmp_path / "cache"))
+def _temporary_cache(_caches: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A cache for each test. Few write to it, so its folder is not made here: that takes longer than most tests."""
+    monkeypatch.setenv("ARCHZOO_CACHE", str(_caches / str(next(CACHE_NUMBERS))))
 
 
 @pytest.fixture

@@ -7,6 +7,8 @@ for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +19,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import shufflenet_v2
+from archzoo.models import alexnet, shufflenet_v2, vgg, zfnet
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -35,15 +37,25 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # ShuffleNet V2 has no option for its units in a stage: four, eight and four (Table 5).
 FEWER_UNITS = (3, 2, 2)
+# Nearly all parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
+FEWER_HIDDEN_UNITS = 64
 
 
 def build(name: str, **options: Any) -> Net:
-    """The network, with fewer blocks where it has a hundred layers and only a cover is asked."""
+    """The network, or where only a cover is asked, one with fewer blocks or fewer hidden units."""
     if EVERY_NET:
         return archzoo.build(name, **options)
     family, shallower = SHALLOWER.get(name, (name, {}))
-    with patch.object(shufflenet_v2, "UNITS", FEWER_UNITS):
+    with fewer_hidden_units(), patch.object(shufflenet_v2, "UNITS", FEWER_UNITS):
         return archzoo.build(family, **{**shallower, **options})
+
+
+@contextmanager
+def fewer_hidden_units() -> Iterator[None]:
+    with ExitStack() as stack:
+        for models in (alexnet, vgg, zfnet):
+            stack.enter_context(patch.object(models, "HIDDEN_UNITS", FEWER_HIDDEN_UNITS))
+        yield
 
 
 @cache
@@ -145,8 +157,7 @@ CONSTRUCTORS = [
     "densenet_c",
     "densenet121",
 ]
-LIGHT_KINDS = [*COVER, *CONSTRUCTORS, *LONG[:2]]
-KINDS = [*LIGHT_KINDS, "vgg_a", "fractalnet34"]
+KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a"]
 
 
 def parametrize(names: list[str]) -> pytest.MarkDecorator:
@@ -156,7 +167,6 @@ def parametrize(names: list[str]) -> pytest.MarkDecorator:
 
 every_net = parametrize(NETS)
 every_kind = parametrize(NETS if EVERY_NET else KINDS)
-every_light_kind = parametrize(EVERY if EVERY_NET else LIGHT_KINDS)
 # A graph is traced layer by layer, by the code of each class.
 every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
 every_covering_net = parametrize(EVERY if EVERY_NET else COVER)

@@ -15,7 +15,7 @@ from archzoo.auditor import profiled
 from archzoo.errors import ReportError
 from archzoo.layers import Classifiers, Net
 from archzoo.report.diagram import Box, Item, LayeredGraph, Parallel, Repeat, Series, architecture, boxes_in, diagram
-from tests.networks import EVERY_NET, KINDS, NAMES, SHALLOW, on_meta, parametrize
+from tests.networks import CONSTRUCTORS, COVER, EVERY_NET, NAMES, SHALLOW, on_meta, parametrize
 from tests.shell import Shell
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -54,8 +54,8 @@ def in_training_alone(net: Net) -> int:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("depth", [1, 2, None])
-@parametrize(SHALLOW if EVERY_NET else [name for name in KINDS if name in SHALLOW])
+@pytest.mark.parametrize("depth", [1, 2, None] if EVERY_NET else [2, None])
+@parametrize(SHALLOW if EVERY_NET else [*COVER, *CONSTRUCTORS])
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
     cost = profiled(name)
@@ -65,7 +65,7 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: st
 
 
 @pytest.mark.slow
-@parametrize(NAMES if EVERY_NET else KINDS)
+@parametrize(NAMES if EVERY_NET else COVER)
 def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
     size = archzoo.find(name).input_size
     drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))

@@ -91,6 +91,7 @@ def test_a_block_of_python_prints_what_stands_below_it(
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("profiles")  # in the process that has them: several list all networks
 @pytest.mark.parametrize(("command", "output"), SHELL)
 def test_a_command_prints_what_stands_below_it(
     command: str, output: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -40,11 +40,8 @@ SMALL: dict[str, dict[str, Any]] = {
 # A hundred layers at a fixed depth.
 SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34"}
 CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - SLOW)
-# Together they call every operator that an exporter has to write, in every setting, but for the adaptive pooling of
-# alexnet_one_tower (61M parameters to write, and read).
-CONVERTED = ["lenet5", "googlenet", "resnet_cifar", "squeezenet1_1", "fractalnet", "densenet_bc", "shufflenet_v2"]
-CONVERTED += ["highway_mnist"]
-ADAPTIVE = "aten._adaptive_avg_pool2d.default"
+# Together they call every operator that an exporter has to write, in every setting.
+CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "densenet_bc", "shufflenet_v2", "highway_mnist"]
 
 
 class Operators(TorchDispatchMode):
@@ -79,7 +76,7 @@ def operators(name: str) -> set[str]:
 def test_what_is_converted_has_every_operator_of_every_constructor() -> None:
     converted = set[str]().union(*map(operators, CONVERTED))
     missing = {name: operators(name) - converted for name in CONSTRUCTORS}
-    assert {name: lacking for name, lacking in missing.items() if lacking} == {"alexnet_one_tower": {f"{ADAPTIVE} ()"}}
+    assert not {name: lacking for name, lacking in missing.items() if lacking}
 
 
 @pytest.mark.slow
@@ -93,7 +90,7 @@ def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: P
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["resnet20", "shufflenet_v2_x0_5", "lenet5"])
+@pytest.mark.parametrize("name", ["resnet20", "lenet5"])
 def test_a_pt2_file_is_the_same_function(name: str, tmp_path: Path) -> None:
     net = ready(name).train()
     path = tmp_path / "net.pt2"

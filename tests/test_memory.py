@@ -11,6 +11,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import ProfileError
 from archzoo.profiler import MemoryProfile, memory
+from tests.networks import build
 
 FLOAT = 4
 
@@ -120,7 +121,7 @@ def test_frozen_parameters_have_no_gradient_and_no_state() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["resnet20", "densenet_bc", "shufflenet_v2_x0_5"])
 def test_maps_grow_with_the_batch_and_nothing_else_does(name: str) -> None:
-    net, size = archzoo.build(name, device="meta"), archzoo.find(name).input_size
+    net, size = build(name, device="meta"), archzoo.find(name).input_size
     small, medium, large = (memory(net, size, batch=batch) for batch in (16, 32, 48))
     assert small.parameters == medium.parameters
     assert small.buffers == medium.buffers

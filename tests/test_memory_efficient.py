@@ -257,7 +257,7 @@ def test_memory_grows_linearly_with_depth_and_is_a_fraction_of_the_plain_nets() 
         net = archzoo.build("densenet_bc", depth=depth, k=12, memory_efficient=memory_efficient, device="meta")
         return memory(net, (3, 32, 32), batch=4).saved
 
-    depths = (22, 40, 58, 76)
+    depths = (22, 40, 58)
     efficient, plain = ([saved(depth, memory_efficient=form) for depth in depths] for form in (True, False))
     steps = [after - before for before, after in pairwise(efficient)]
     assert max(steps) < 1.02 * min(steps)

@@ -20,7 +20,6 @@ from tests.networks import (
     every_class_of_layer,
     every_covering_net,
     every_kind,
-    every_light_kind,
     every_net,
     has_one_size,
     images,
@@ -81,7 +80,7 @@ def logits(outputs: Tensor | tuple[Tensor, ...]) -> list[Tensor]:
 
 
 @pytest.mark.slow
-@every_light_kind
+@every_covering_net
 def test_every_parameter_gets_a_finite_gradient(name: str) -> None:
     net = copy.deepcopy(ready(name))
     if any(isinstance(module, Classifiers) for module in net.modules()):

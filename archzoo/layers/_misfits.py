@@ -92,7 +92,7 @@ def _without_batch_norms(net: nn.Module) -> nn.Module:
     return net
 
 
-def _smallest_side(net: nn.Module, channels: int) -> int | None:
+def _smallest_side(net: Any, channels: int) -> int | None:
     """Side of the smallest square images that fit, in pixels, or None if none up to LARGEST_SIDE do."""
 
     def fits(side: int) -> bool:
@@ -100,16 +100,55 @@ def _smallest_side(net: nn.Module, channels: int) -> int | None:
 
     powers_of_two = (2**exponent for exponent in range(LARGEST_SIDE.bit_length()))
     bound = next((side for side in powers_of_two if fits(side)), None)
-    if bound is None:  # a network for images of one size
-        return next((side for side in range(1, LARGEST_SIDE + 1) if fits(side)), None)
-    sides = range(bound // 2 + 1, bound + 1)  # every side from the smallest on fits
-    return sides[bisect_left(sides, True, key=fits)]
+    if bound is not None:
+        sides = range(bound // 2 + 1, bound + 1)  # every side from the smallest on fits
+        return sides[bisect_left(sides, True, key=fits)]
+    one_size = _side_of_classifier(net, channels)
+    if one_size is None:  # layers for one size are among the features, as in a network of linear layers alone
+        one_size = next(filter(fits, range(1, LARGEST_SIDE + 1)), None)
+    return one_size
+
+
+def _side_of_classifier(net: Any, channels: int) -> int | None:
+    """Side of the smallest square images whose features the classifier takes.
+
+    Sides for which the features have one shape follow each other, so that one of each shape is tried.
+    """
+    sides = range(1, LARGEST_SIDE + 1)
+    index = 0
+    while index < len(sides):
+        maps = _features(net, channels, sides[index], sides[index])
+        if maps is not None and _takes(net.classifier, maps):
+            return sides[index]
+        shape = None if maps is None else maps.shape
+        index = bisect_left(sides, True, index, key=lambda side: _shape_of_features(net, channels, side) != shape)
+    return None
+
+
+def _shape_of_features(net: Any, channels: int, side: int) -> torch.Size | None:
+    maps = _features(net, channels, side, side)
+    return None if maps is None else maps.shape
 
 
 def _fits(net: Any, channels: int, height: int, width: int) -> bool:
+    maps = _features(net, channels, height, width)
+    return maps is not None and _takes(net.classifier, maps)
+
+
+def _features(net: Any, channels: int, height: int, width: int) -> Tensor | None:
+    """The features of images of this size, or None if they do not fit."""
     try:
         with torch.no_grad():
-            net.classifier(net.features(torch.empty(1, channels, height, width, device="meta")))
+            maps: Tensor = net.features(torch.empty(1, channels, height, width, device="meta"))
+    except (RuntimeError, ValueError):
+        return None
+    return maps
+
+
+def _takes(classifier: nn.Module, maps: Tensor) -> bool:
+    try:
+        with torch.no_grad():
+            classifier(maps)
     except (RuntimeError, ValueError):
         return False
     return True

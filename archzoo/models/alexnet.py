@@ -9,6 +9,8 @@ from torch import Tensor, nn
 
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence
 
+HIDDEN_UNITS = 4096  # of each hidden fully connected layer (Sec. 3.5)
+
 
 class RoundUp(nn.Module):
     """Zero padding on the right and at the bottom, so that the last window of a convolution ends at the edge.
@@ -106,13 +108,13 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
     )
     classifier = sequence(
         flatten=nn.Flatten(),
-        fc6=Linear(256 * 6 * 6, 4096),
+        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
         relu6=relu(),
         drop6=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
         relu7=relu(),
         drop7=nn.Dropout(0.5),
-        fc8=Linear(4096, num_classes),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
     )
     return Net(features, classifier, published_initialization(features, classifier))
 
@@ -138,13 +140,13 @@ def alexnet_cuda_convnet2(*, in_channels: int = 3, num_classes: int = 1000) -> N
     )
     classifier = sequence(
         flatten=nn.Flatten(),
-        fc6=Linear(256 * 6 * 6, 4096),
+        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
         relu6=relu(),
         drop6=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
         relu7=relu(),
         drop7=nn.Dropout(0.5),
-        fc8=Linear(4096, num_classes),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
     )
     initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
     return Net(features, classifier, initialize)
@@ -175,12 +177,12 @@ def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         pool=nn.AdaptiveAvgPool2d(6),
         flatten=nn.Flatten(),
         drop6=nn.Dropout(0.5),
-        fc6=Linear(256 * 6 * 6, 4096),
+        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
         relu6=relu(),
         drop7=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
         relu7=relu(),
-        fc8=Linear(4096, num_classes),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
     )
     initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
     return Net(features, classifier, initialize)

@@ -29,6 +29,7 @@ TABLE_1 = {
     "E": ("33", "33", "3333", "3333", "3333"),
 }
 WIDTHS = (64, 128, 256, 512, 512)  # maps in each stage
+HIDDEN_UNITS = 4096  # of each hidden fully connected layer (Table 1)
 
 # Sec. 3.1: the layers of net A that the deeper nets start from.
 FROM_A = (
@@ -59,13 +60,13 @@ def classifier(maps: int, num_classes: int) -> nn.Sequential:
     """Three fully connected layers, with dropout after the first two (Sec. 2.1 and 3.1)."""
     return sequence(
         flatten=nn.Flatten(),
-        fc6=Linear(maps * 7 * 7, 4096),
+        fc6=Linear(maps * 7 * 7, HIDDEN_UNITS),
         relu6=nn.ReLU(inplace=True),
         drop6=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
         relu7=nn.ReLU(inplace=True),
         drop7=nn.Dropout(0.5),
-        fc8=Linear(4096, num_classes),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
     )
 
 

@@ -8,6 +8,8 @@ from torch import nn
 from archzoo.errors import BadOption
 from archzoo.layers import Conv2d, Linear, Net, ResponseNorm, at_least, gaussian, sequence
 
+HIDDEN_UNITS = 4096  # of each hidden fully connected layer (Fig. 3)
+
 
 def relu() -> nn.ReLU:
     """Follows every layer but the last (Fig. 3)."""
@@ -49,12 +51,12 @@ def zfnet(widths: tuple[int, ...] = (384, 384, 256), *, in_channels: int = 3, nu
     )
     classifier = sequence(
         flatten=nn.Flatten(),
-        fc6=Linear(fifth * 6 * 6, 4096),
+        fc6=Linear(fifth * 6 * 6, HIDDEN_UNITS),
         relu6=relu(),
         drop6=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
         relu7=relu(),
         drop7=nn.Dropout(0.5),
-        fc8=Linear(4096, num_classes),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
     )
     return Net(features, classifier, gaussian(0.01))

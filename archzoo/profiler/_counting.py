@@ -15,7 +15,7 @@ from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from archzoo.errors import ProfileError
+from archzoo.errors import InputError, ProfileError
 from archzoo.profiler._fake_pass import FakePass
 from archzoo.profiler._higher_order import FLEX_ATTENTION, run_higher_order
 from archzoo.profiler._inputs import common_axis, meta_inputs, sizes_of, spell_sizes, without_batch
@@ -82,7 +82,8 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     except Exception as error:
         if not counters:
             raise
-        second = _count_on_fake_tensors(model, (args, kwargs))
+        is_misfit = isinstance(error, InputError)  # a network of ours has found that images of this size do not fit
+        second = None if is_misfit else _count_on_fake_tensors(model, (args, kwargs))
         if second is not None:
             return second.profile(sizes, batch, axis)
         counter = counters[-1]
