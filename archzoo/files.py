@@ -52,6 +52,12 @@ def write_text(target: Path, text: str) -> None:
         partial.write_text(text, encoding="utf-8")
 
 
+def write_bytes(target: Path, content: bytes) -> None:
+    """Write a binary file atomically."""
+    with atomic_write(target) as partial:
+        partial.write_bytes(content)
+
+
 def check_writable(target: Path) -> None:
     """Raise OutputError where ``atomic_write`` could not write this file. Leaves no folder and no file behind."""
     try:

@@ -14,14 +14,27 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.errors import ReportError
 from archzoo.layers import Classifiers, Net
-from archzoo.report.diagram import Box, Item, LayeredGraph, Parallel, Repeat, Series, architecture, boxes_in, diagram
+from archzoo.report.diagram import (
+    STYLE,
+    Box,
+    Item,
+    LayeredGraph,
+    Parallel,
+    Repeat,
+    Series,
+    architecture,
+    boxes_in,
+    diagram,
+)
+from archzoo.report.diagram._architectures import Depth
+from archzoo.report.diagram._style import COLORS
 from tests.networks import CONSTRUCTORS, COVER, EVERY_NET, NAMES, SHALLOW, on_meta, parametrize
 from tests.shell import Shell
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def tree(name: str, depth: int | None, *, fold: bool = True, **options: Any) -> Series:
+def tree(name: str, depth: Depth, *, fold: bool = True, **options: Any) -> Series:
     net = archzoo.build(name, device="meta", **options)
     return architecture(net, archzoo.find(name).input_size, depth, fold=fold, counted=profiled(name, **options))
 
@@ -71,7 +84,7 @@ def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
     drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
     root = ElementTree.fromstring(drawn)
     _, _, width, height = map(float, root.attrib["viewBox"].split())
-    rectangles = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") not in (None, "f")]
+    rectangles = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") not in ("back", "f")]
     edges = sorted(tuple(float(rect.attrib[edge]) for edge in ("y", "x", "height", "width")) for rect in rectangles)
     assert edges
     for number, (y, x, high, wide) in enumerate(edges):
@@ -187,6 +200,62 @@ def test_names_are_escaped_and_the_same_network_gives_the_same_bytes() -> None:
     assert "<script>" not in drawn
     assert "<b>" not in drawn
     assert drawn == diagram(net, (1, 8, 8), title="<b>")
+
+
+@pytest.mark.parametrize(
+    ("name", "branches"),
+    [
+        ("resnet18", ["+"]),
+        ("densenet_bc", ["concatenate"]),
+        ("shufflenet_v2_x0_5", ["concatenate", "channel shuffle"]),
+        ("googlenet", ["concatenate"]),
+        ("squeezenet1_1", ["concatenate"]),
+    ],
+)
+def test_by_default_the_idea_of_the_paper_is_drawn(name: str, branches: list[str]) -> None:
+    boxes = list(boxes_in(tree(name, "auto")))
+    joins = [note for box in boxes for note in (box.title, *box.notes) if box.kind == "join"]
+    assert set(branches) <= set(joins)
+    assert len(boxes) < 100
+
+
+def test_without_branches_two_levels_are_opened_and_what_cannot_be_traced_stays_closed() -> None:
+    assert tree("vgg_a", "auto") == tree("vgg_a", 2)
+
+    class Outer(nn.Sequential):
+        def __init__(self) -> None:
+            super().__init__(nn.Conv2d(1, 1, 1), nn.Sequential(nn.Sequential(Decides())))
+
+    assert [box.title for box in boxes_in(architecture(Outer(), (1, 8, 8)))] == [
+        box.title for box in boxes_in(architecture(Outer(), (1, 8, 8), 2))
+    ]
+
+
+def test_a_file_has_literal_colors_and_no_outline_that_some_programs_draw_over_the_text() -> None:
+    drawn = diagram(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32))
+    assert "var(" not in drawn
+    assert "paint-order" not in drawn
+    assert "#dcebfb" in drawn
+    in_a_page = diagram(archzoo.build("lenet5_textbook", device="meta"), (1, 32, 32), style=False)
+    assert "<style>" not in in_a_page
+    assert set(re.findall(r"--az-[a-z-]+", STYLE)) == {f"--az-{name}" for name in COLORS}
+
+
+def test_the_command_writes_png_and_pdf_and_refuses_what_it_cannot(shell: Shell, tmp_path: Path) -> None:
+    pytest.importorskip("vl_convert")
+    pillow = pytest.importorskip("PIL.Image")
+    for suffix in ("svg", "png", "pdf"):
+        code, _, err = shell("diagram", "lenet5", "--output", str(tmp_path / f"net.{suffix}"))
+        assert (code, "wrote" in err) == (0, True)
+    with pillow.open(tmp_path / "net.png") as drawn:
+        colors = {color for _, color in drawn.convert("RGB").getcolors(100_000)}
+        width = float(re.findall(r'viewBox="0 0 (\S+)', (tmp_path / "net.svg").read_text())[0])
+        assert drawn.width == pytest.approx(2 * width, abs=2)
+    assert {(0xDC, 0xEB, 0xFB), (255, 255, 255)} <= colors  # of convolutions, and the background
+    assert (tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")
+    code, _, err = shell("diagram", "lenet5", "--output", str(tmp_path / "net.jpg"))
+    assert (code, "written as .svg, .png or .pdf, not .jpg" in err) == (2, True)
+    assert not (tmp_path / "net.jpg").exists()
 
 
 def test_the_command_writes_a_file_atomically(shell: Shell, tmp_path: Path) -> None:

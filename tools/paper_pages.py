@@ -24,7 +24,7 @@ def write_pages(folder: Path) -> list[Path]:
         page = folder / f"{module(entries[0]).rpartition('.')[2]}.md"
         drawing = page.with_suffix(".svg")
         name, size = entries[0].name, entries[0].input_size
-        drawn = diagram(archzoo.build(name, device="meta"), size, depth=2, title=name, counted=profiled(name))
+        drawn = diagram(archzoo.build(name, device="meta"), size, title=name, counted=profiled(name))
         write_text(drawing, drawn)
         claims = [result for result in results if result.name in {entry.name for entry in entries}]
         unlike = [group for group in differing if archzoo.find(group.names[0]) in entries]

@@ -5,13 +5,13 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from archzoo.cli._arguments import Options, Pattern, build_target, log, read_sizes
 from archzoo.cli._costs import Size, Target
-from archzoo.cli._output import check_output, write
+from archzoo.cli._output import check_output, write, write_binary
 from archzoo.errors import MissingDependency, ReportError
 from archzoo.files import check_folder
 
@@ -27,19 +27,32 @@ def diagram(
     options: Options = None,
     *,
     size: Size = "",
-    depth: Annotated[int, typer.Option(min=0, help="Levels of nested modules to open; 0 opens all.")] = 2,
+    depth: Annotated[
+        int | None,
+        typer.Option(min=0, help="Levels of nested modules to open, 0 for all; by default down to the first branches."),
+    ] = None,
     fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Draw equal parts in a row once.")] = True,
-    output: Annotated[Path | None, typer.Option(help="A file; stdout by default.")] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A file: .svg, or .png and .pdf with the extra diagrams; stdout by default."),
+    ] = None,
 ) -> None:
-    """Draw a network as its paper would, as SVG: parts by their names, branches and joins, map sizes."""
+    """Draw a network as its paper would: parts by their names, branches and joins, map sizes."""
     check_output(output)
     net, default_size = build_target(target, options or [])
     input_size = read_sizes(size, default_size)
     if not isinstance(input_size, tuple):
         raise ReportError(f"a diagram takes a network with one input, not {size!r}")
-    from archzoo.report.diagram import architecture, draw
+    from archzoo.report.diagram import architecture, check_format, draw, render
 
-    write(draw(architecture(net, input_size, depth or None, fold=fold), target), output)
+    suffix = output.suffix.lower() if output else ""
+    check_format(suffix)
+    levels: int | Literal["auto"] | None = "auto" if depth is None else depth or None
+    drawing = draw(architecture(net, input_size, levels, fold=fold), target)
+    if output is None or suffix in ("", ".svg"):
+        write(drawing, output)
+    else:
+        write_binary(render(drawing, suffix), output)
 
 
 def report(

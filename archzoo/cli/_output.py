@@ -1,10 +1,12 @@
 """Where a command writes: a file, a device, or standard output."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from archzoo.cli._arguments import log
 from archzoo.errors import OutputError
-from archzoo.files import check_writable, write_text
+from archzoo.files import check_writable, write_bytes, write_text
 
 STDOUT = Path("-")
 
@@ -20,8 +22,17 @@ def write(text: str, output: Path | None) -> None:
     if output is None or output == STDOUT:
         print(text, end="")
         return
+    _write(partial(write_text, output, text), output)
+
+
+def write_binary(content: bytes, output: Path) -> None:
+    """Write bytes to a file. Raises OutputError if it cannot be written."""
+    _write(partial(write_bytes, output, content), output)
+
+
+def _write(write_file: Callable[[], None], output: Path) -> None:
     try:
-        write_text(output, text)
+        write_file()
     except OSError as error:
         raise OutputError(f"{output} cannot be written: {error.strerror}") from error
     log(f"wrote {output}")

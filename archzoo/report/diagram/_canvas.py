@@ -77,6 +77,8 @@ class Canvas:
             name = self.names.get(frame, frame.rpartition(".")[2])
             self.frames.append(f'<rect class="f" {rect} rx="7"/>')
             label = f'x="{px(left - sides + 6)}" y="{px(top - above + 12)}"'
+            # Twice: its outline covers the line behind it. Not all programs draw an outline below its own text.
+            self.labels.append(f'<text class="f h" aria-hidden="true" {label}>{markup(name)}</text>')
             self.labels.append(f'<text class="f" {label}>{markup(name)}</text>')
             self.right = max(self.right, right + sides)
 

@@ -4,12 +4,12 @@ from torch import nn
 
 from archzoo.escaping import markup
 from archzoo.profiler import Profile
-from archzoo.report.diagram._architectures import architecture
+from archzoo.report.diagram._architectures import Depth, architecture
 from archzoo.report.diagram._boxes import Series, boxes_in
 from archzoo.report.diagram._canvas import Canvas, px
 from archzoo.report.diagram._measuring import PAD, extent
 from archzoo.report.diagram._placing import place
-from archzoo.report.diagram._style import DARK, STYLE
+from archzoo.report.diagram._style import LIGHT_AND_DARK
 
 MARGIN = 14.0
 
@@ -18,7 +18,7 @@ def diagram(
     net: nn.Module,
     input_size: tuple[int, ...],
     *,
-    depth: int | None = 2,
+    depth: Depth = "auto",
     title: str = "",
     fold: bool = True,
     style: bool = True,
@@ -29,7 +29,8 @@ def diagram(
     Args:
         net: The network.
         input_size: The image, (channels, height, width).
-        depth: Levels of nested modules to open; None opens all.
+        depth: Levels of nested modules to open: None opens all, "auto" as many as show the first branches, such as
+            shortcuts or concatenations, and two where there are none.
         title: The title of the SVG.
         fold: Draw equal parts in a row once, with their number.
         style: Include the style sheet. Without it, the page must contain STYLE.
@@ -51,8 +52,8 @@ def draw(series: Series, title: str = "", *, style: bool = True) -> str:
     width, full_height = max(left + right + 2 * margin, canvas.right + MARGIN), height + 2 * MARGIN
     size = f'viewBox="0 0 {px(width)} {px(full_height)}" width="{px(width)}" height="{px(full_height)}"'
     title_tag = f"<title>{markup(title)}</title>" if title else ""
-    css = f"<style>{(STYLE + DARK).strip()}</style>" if style else ""
-    back = '<rect width="100%" height="100%" style="fill:var(--az-back,#fff);stroke:none"/>' if style else ""
+    css = f"<style>{LIGHT_AND_DARK}</style>" if style else ""
+    back = f'<rect class="back" x="0" y="0" width="{px(width)}" height="{px(full_height)}"/>' if style else ""
     body = "".join((*canvas.frames, *canvas.paths, *canvas.labels, *canvas.boxes))
     root = f'<svg xmlns="http://www.w3.org/2000/svg" class="az" role="img" {size}>'
     return f"{root}{title_tag}{css}{back}{body}</svg>\n"

@@ -1,21 +1,50 @@
-"""The style sheet of a diagram, in light and dark."""
+"""The style sheet of a diagram, in light and dark: with variables for a page, with literal colors for a file."""
 
-STYLE = """
-.az{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;background:var(--az-back,#fff)}
-.az text{fill:var(--az-ink,#1d2733);text-anchor:middle}.az .t{font-weight:600}.az .s{fill:var(--az-soft,#5b6878)}
-.az text.f,.az text.r{text-anchor:start;fill:var(--az-soft,#5b6878)}.az text.r{font-weight:600;font-size:13px}
-.az text.f{paint-order:stroke;stroke:var(--az-back,#fff);stroke-width:4px;stroke-linejoin:round}
-.az rect{stroke:var(--az-line,#8a97a8);fill:var(--az-box,#f4f6f9)}.az rect.f{fill:var(--az-frame,#1d273308);stroke:none}
-.az .conv{fill:var(--az-conv,#dcebfb);stroke:var(--az-conv-line,#5b93cc)}
-.az .pool{fill:var(--az-pool,#def3e4);stroke:var(--az-pool-line,#5aa574)}
-.az .linear,.az .layer{fill:var(--az-linear,#fdead2);stroke:var(--az-linear-line,#cf964a)}
-.az .part{fill:var(--az-part,#e9e4f7);stroke:var(--az-part-line,#8c78c4)}
-.az .join,.az .image{fill:var(--az-back,#fff)}
-.az path{fill:none;stroke:var(--az-line,#8a97a8);stroke-width:1.3}.az path.a{fill:var(--az-line,#8a97a8);stroke:none}
+import re
+
+# In a page, a variable such as --az-ink replaces a color.
+COLORS = {
+    "back": ("#fff", "#12171e"),
+    "ink": ("#1d2733", "#e4e9f0"),
+    "soft": ("#5b6878", "#9aa7b8"),
+    "line": ("#8a97a8", "#76849a"),
+    "box": ("#f4f6f9", "#1d2530"),
+    "conv": ("#dcebfb", "#173450"),
+    "conv-line": ("#5b93cc", "#5b93cc"),
+    "pool": ("#def3e4", "#173a26"),
+    "pool-line": ("#5aa574", "#5aa574"),
+    "linear": ("#fdead2", "#43300f"),
+    "linear-line": ("#cf964a", "#cf964a"),
+    "part": ("#e9e4f7", "#2c2548"),
+    "part-line": ("#8c78c4", "#8c78c4"),
+}
+FONT = ".az{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif}.az text{text-anchor:middle}\n"
+RULES = """
+.az text{fill:$ink}.az .t{font-weight:600}.az .s{fill:$soft}
+.az text.f,.az text.r{text-anchor:start;fill:$soft}.az text.r{font-weight:600;font-size:13px}
+.az text.h{fill:none;stroke:$back;stroke-width:4px;stroke-linejoin:round}
+.az rect{stroke:$line;fill:$box}.az rect.f{fill:$ink;fill-opacity:.04;stroke:none}
+.az .conv{fill:$conv;stroke:$conv-line}
+.az .pool{fill:$pool;stroke:$pool-line}
+.az .linear,.az .layer{fill:$linear;stroke:$linear-line}
+.az .part{fill:$part;stroke:$part-line}
+.az .join,.az .image,.az rect.back{fill:$back}.az rect.back{stroke:none}
+.az path{fill:none;stroke:$line;stroke-width:1.3}.az path.a{fill:$line;stroke:none}
 .az path.r{stroke-dasharray:3 3}
 """
-DARK = """
-@media (prefers-color-scheme:dark){.az{--az-back:#12171e;--az-ink:#e4e9f0;--az-soft:#9aa7b8;--az-line:#76849a;
---az-box:#1d2530;--az-frame:#ffffff0c;--az-conv:#173450;--az-conv-line:#5b93cc;--az-pool:#173a26;--az-pool-line:#5aa574;
---az-linear:#43300f;--az-linear-line:#cf964a;--az-part:#2c2548;--az-part-line:#8c78c4}}
-"""
+
+
+def _colored(scheme: int | None) -> str:
+    """The rules in light (0), in dark (1), or in variables (None) that are light where a page does not set them."""
+
+    def color(match: re.Match[str]) -> str:
+        both = COLORS[match[1]]
+        return f"var(--az-{match[1]},{both[0]})" if scheme is None else both[scheme]
+
+    return re.sub(r"\$([a-z-]+)", color, RULES).strip()
+
+
+STYLE = f"\n{FONT}{_colored(None)}\n"
+LIGHT = f"{FONT}{_colored(0)}"
+# Programs other than browsers know neither variables nor, most of them, this condition.
+LIGHT_AND_DARK = f"{LIGHT}\n@media (prefers-color-scheme:dark){{\n{_colored(1)}\n}}"
