@@ -8,6 +8,7 @@ import pytest
 from sphinx.cmd.build import build_main
 
 import archzoo
+from tests.networks import EVERY_NET
 from tests.test_layout import PUBLIC
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +17,7 @@ WITHOUT_REFERENCE = {"cli", "files", "models", "options", "papers", "processes",
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not EVERY_NET, reason="half a minute: with EVERY_NET=1")
 @pytest.mark.xdist_group("profiles")  # in the process that has the profiles
 @pytest.mark.filterwarnings("ignore")
 def test_it_is_built_without_a_warning_and_its_links_lead_somewhere(tmp_path: Path) -> None:
