@@ -7,6 +7,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
+from contextlib import ExitStack
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -17,7 +18,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import shufflenet_v2
+from archzoo.models import mobilenet_v2, shufflenet_v1, shufflenet_v2
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -30,11 +31,17 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
     "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
+    "mobilenet_v1_x0_25": ("mobilenet_v1", {"width": 0.25, "shallow": True}),
+    "conv_mobilenet": ("conv_mobilenet", {"width": 0.25}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
-# ShuffleNet V2 has no option for its units in a stage: four, eight and four (Table 5).
-FEWER_UNITS = (3, 2, 2)
+# Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four.
+FEWER: list[tuple[Any, str, tuple[Any, ...]]] = [
+    (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 1, 1))),
+    (shufflenet_v1, "UNITS", (3, 1, 1)),
+    (shufflenet_v2, "UNITS", (3, 2, 2)),
+]
 
 
 def build(name: str, **options: Any) -> Net:
@@ -42,7 +49,9 @@ def build(name: str, **options: Any) -> Net:
     if EVERY_NET:
         return archzoo.build(name, **options)
     family, shallower = SHALLOWER.get(name, (name, {}))
-    with patch.object(shufflenet_v2, "UNITS", FEWER_UNITS):
+    with ExitStack() as patches:
+        for module, table, rows in FEWER:
+            patches.enter_context(patch.object(module, table, rows))
         return archzoo.build(family, **{**shallower, **options})
 
 
@@ -87,6 +96,8 @@ CLASSES = [
     "wide_resnet_40_1",
     "fractalnet_5_16",
     "densenet_c",
+    "shufflenet_v1_g3_x0_25",
+    "mobilenet_v2_x0_35",
     "shufflenet_v2_x0_5",
 ]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
@@ -117,6 +128,9 @@ COVER = [
     "resnext29_8x64d",
     "fractalnet_10_16",
     "densenet_bc",
+    "mobilenet_v1_x0_25",
+    "shufflenet_v1_g3_x0_25",
+    "mobilenet_v2_x0_35",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -144,6 +158,7 @@ CONSTRUCTORS = [
     "densenet_b",
     "densenet_c",
     "densenet121",
+    "conv_mobilenet",
 ]
 LIGHT_KINDS = [*COVER, *CONSTRUCTORS, *LONG[:2]]
 KINDS = [*LIGHT_KINDS, "vgg_a", "fractalnet34"]

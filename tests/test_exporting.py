@@ -33,6 +33,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "densenet_c": {"depth": 10, "k": 4},
     "densenet_bc": {"depth": 10, "k": 4},
     "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
+    "conv_mobilenet": {"width": 0.25},
+    "mobilenet_v1": {"width": 0.25},
+    "mobilenet_v2": {"width": 0.35},
+    "shufflenet_v1": {"width": 0.25},
     "shufflenet_v2": {"width": 0.5},
     "vgg": {"config": "A"},
     "highway_mnist": {"width": 4},
@@ -43,7 +47,7 @@ CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - 
 # Together they call every operator that an exporter has to write, in every setting, but for the adaptive pooling of
 # alexnet_one_tower (61M parameters to write, and read).
 CONVERTED = ["lenet5", "googlenet", "resnet_cifar", "squeezenet1_1", "fractalnet", "densenet_bc", "shufflenet_v2"]
-CONVERTED += ["highway_mnist"]
+CONVERTED += ["highway_mnist", "mobilenet_v2", "shufflenet_v1"]
 ADAPTIVE = "aten._adaptive_avg_pool2d.default"
 
 
