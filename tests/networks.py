@@ -38,8 +38,8 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four.
 FEWER: list[tuple[Any, str, tuple[Any, ...]]] = [
-    (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 1, 1))),
-    (shufflenet_v1, "UNITS", (3, 1, 1)),
+    (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
+    (shufflenet_v1, "UNITS", (3, 1)),
     (shufflenet_v2, "UNITS", (3, 2, 2)),
 ]
 

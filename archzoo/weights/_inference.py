@@ -161,9 +161,8 @@ def _conv_mobilenet(found: Shapes) -> Iterable[Options]:
 
 def _mobilenet_v2(found: Shapes) -> Iterable[Options]:
     """52 convolutions, the first one of 32 maps times the width, up or down to a multiple of eight."""
-    stem, widest = _stem_maps(found), max((kernel[0] for kernel in found.kernels), default=0)
-    for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4):
-        if found.convs == 52 and abs(32 * width - stem) <= 4 and widest >= 960 * width - 4:
+    for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4) if found.convs == 52 else ():
+        if abs(32 * width - _stem_maps(found)) < 8:
             yield from ({"width": width, **padding} for padding in PADDINGS)
 
 
