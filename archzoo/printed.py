@@ -80,8 +80,11 @@ def read_number(printed: str, conventions: frozenset[str] = frozenset(), unit: i
 
 
 def read_ratio(printed: str) -> tuple[Fraction, Fraction, Callable[[Fraction], Fraction]]:
-    """A printed ratio, the worth of its last digit, and the function from our ratio to the printed form."""
-    text = printed
+    """A printed ratio, the worth of its last digit, and the function from our ratio to the printed form.
+
+    For a bound the worth is that of ``read_number``.
+    """
+    text = printed.removeprefix(ABOVE).removeprefix(BELOW)
     for hedge in HEDGES:
         text = text.removeprefix(hedge)
     parsed = re.fullmatch(r"(\d+)(?:\.(\d+))?(%|x)( fewer| more)?", text)
@@ -97,6 +100,8 @@ def read_ratio(printed: str) -> tuple[Fraction, Fraction, Callable[[Fraction], F
         ("x", " more"): lambda ratio: ratio,
         ("x", " fewer"): lambda ratio: 1 / ratio,
     }
+    if printed.startswith((ABOVE, BELOW)):
+        step = Fraction(-1 if printed.startswith(ABOVE) else 0)
     return value, step, rules[parsed[3], parsed[4] or ""]
 
 

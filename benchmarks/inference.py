@@ -37,8 +37,12 @@ BARS = {
     "squeezenet1_1": 0.38,
 }
 ENGINES: tuple[Engine, ...] = ("onnxruntime", "openvino")
-OTHERS = ("alexnet", "googlenet", "shufflenet_v2_x1_0", "densenet_bc", "fractalnet20")
-# torchvision's resnet50 is our resnet50_v1_5; both of ours are compared with it.
+OTHERS = (
+    *("alexnet", "googlenet", "densenet_bc", "fractalnet20", "mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0"),
+    *("mobilenet_v2_x1_0", "shufflenet_v2_x1_0"),
+)
+# torchvision's resnet50 is our resnet50_v1_5; both of ours are compared with it. Its MobileNetV2, and timm's MobileNet,
+# pad as torch does, and ours as TensorFlow.
 TORCHVISION = {
     "vgg_a": "vgg11",
     "vgg_b": "vgg13",
@@ -46,13 +50,19 @@ TORCHVISION = {
     "vgg_e": "vgg19",
     "googlenet_bn": "googlenet",
     "alexnet_one_tower": "alexnet",
+    "mobilenet_v2_x1_0": "mobilenet_v2",
     "resnet50": "resnet50",
     "resnet50_v1_5": "resnet50",
 } | {
     name: name
     for name in ("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "densenet121", "densenet169", "densenet201")
 }
-TIMM = {"resnet101_v1_5": "resnet101", "resnet152_v1_5": "resnet152", "wide_resnet50_2": "wide_resnet50_2"}
+TIMM = {
+    "resnet101_v1_5": "resnet101",
+    "resnet152_v1_5": "resnet152",
+    "wide_resnet50_2": "wide_resnet50_2",
+    "mobilenet_v1_x1_0": "mobilenetv1_100",
+}
 
 Run = Callable[[Tensor], object]
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import alexnet, shufflenet_v2, vgg, zfnet
+from archzoo.models import alexnet, mobilenet_v2, shufflenet_v1, shufflenet_v2, vgg, zfnet
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -32,13 +32,21 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
     "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
+    "mobilenet_v1_x0_25": ("mobilenet_v1", {"width": 0.25, "shallow": True}),
+    "conv_mobilenet": ("conv_mobilenet", {"width": 0.25}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
-# ShuffleNet V2 has no option for its units in a stage: four, eight and four (Table 5).
-FEWER_UNITS = (3, 2, 2)
-# Nearly all parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
-FEWER_HIDDEN_UNITS = 64
+# Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four. Nearly all
+# parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
+FEWER: list[tuple[Any, str, Any]] = [
+    (alexnet, "HIDDEN_UNITS", 64),
+    (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
+    (shufflenet_v1, "UNITS", (3, 1)),
+    (shufflenet_v2, "UNITS", (3, 2, 2)),
+    (vgg, "HIDDEN_UNITS", 64),
+    (zfnet, "HIDDEN_UNITS", 64),
+]
 
 
 def build(name: str, **options: Any) -> Net:
@@ -46,15 +54,16 @@ def build(name: str, **options: Any) -> Net:
     if EVERY_NET:
         return archzoo.build(name, **options)
     family, shallower = SHALLOWER.get(name, (name, {}))
-    with fewer_hidden_units(), patch.object(shufflenet_v2, "UNITS", FEWER_UNITS):
+    with fewer_units():
         return archzoo.build(family, **{**shallower, **options})
 
 
 @contextmanager
-def fewer_hidden_units() -> Iterator[None]:
-    with ExitStack() as stack:
-        for models in (alexnet, vgg, zfnet):
-            stack.enter_context(patch.object(models, "HIDDEN_UNITS", FEWER_HIDDEN_UNITS))
+def fewer_units() -> Iterator[None]:
+    """Build networks with the tables of FEWER."""
+    with ExitStack() as patches:
+        for module, table, rows in FEWER:
+            patches.enter_context(patch.object(module, table, rows))
         yield
 
 
@@ -99,6 +108,8 @@ CLASSES = [
     "wide_resnet_40_1",
     "fractalnet_5_16",
     "densenet_c",
+    "shufflenet_v1_g3_x0_25",
+    "mobilenet_v2_x0_35",
     "shufflenet_v2_x0_5",
 ]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
@@ -129,6 +140,9 @@ COVER = [
     "resnext29_8x64d",
     "fractalnet_10_16",
     "densenet_bc",
+    "mobilenet_v1_x0_25",
+    "shufflenet_v1_g3_x0_25",
+    "mobilenet_v2_x0_35",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -156,6 +170,7 @@ CONSTRUCTORS = [
     "densenet_b",
     "densenet_c",
     "densenet121",
+    "conv_mobilenet",
 ]
 KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a"]
 

@@ -77,6 +77,23 @@ def test_a_change_is_named(change: str) -> None:
         assert comparison.difference.reason == reason
 
 
+class Clamped(nn.Module):
+    """A bound above, and one below if there is any."""
+
+    def __init__(self, low: float | None) -> None:
+        super().__init__()
+        self.low = low
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return maps.clamp(self.low, 6)
+
+
+def test_a_bound_of_zero_is_no_missing_bound() -> None:
+    comparison = compare(of(conv(), Clamped(0)), of(conv(), Clamped(None)), SIZE)
+    assert comparison.verdict == "different"
+    assert str(comparison.difference).startswith("min at 1")
+
+
 class Shared(nn.Module):
     def __init__(self) -> None:
         super().__init__()

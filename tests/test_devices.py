@@ -244,6 +244,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.checked_device": lambda machine: layers.checked_device("meta").type == "meta",
     "archzoo.layers.device_of": lambda machine: layers.device_of(machine.net()) == machine.device,
     "archzoo.layers.evaluation_mode": lambda machine: layers.evaluation_mode(machine.net()).__enter__(),
+    "archzoo.layers.gaussian_by_inputs": initialized(layers.gaussian_by_inputs),
     "archzoo.layers.glorot_uniform": initialized(layers.glorot_uniform),
     "archzoo.layers.he_normal_fan_in": initialized(layers.he_normal_fan_in),
     "archzoo.layers.he_normal_fan_out": initialized(layers.he_normal_fan_out),

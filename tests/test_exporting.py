@@ -33,6 +33,10 @@ SMALL: dict[str, dict[str, Any]] = {
     "densenet_c": {"depth": 10, "k": 4},
     "densenet_bc": {"depth": 10, "k": 4},
     "fractalnet": {"columns": 2, "widths": (4, 4, 8, 8, 8)},
+    "conv_mobilenet": {"width": 0.25},
+    "mobilenet_v1": {"width": 0.25},
+    "mobilenet_v2": {"width": 0.35},
+    "shufflenet_v1": {"width": 0.25},
     "shufflenet_v2": {"width": 0.5},
     "vgg": {"config": "A"},
     "highway_mnist": {"width": 4},
@@ -41,7 +45,8 @@ SMALL: dict[str, dict[str, Any]] = {
 SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34"}
 CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - SLOW)
 # Together they call every operator that an exporter has to write, in every setting.
-CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "densenet_bc", "shufflenet_v2", "highway_mnist"]
+CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "shufflenet_v2", "highway_mnist"]
+CONVERTED += ["mobilenet_v2", "shufflenet_v1"]
 
 
 class Operators(TorchDispatchMode):

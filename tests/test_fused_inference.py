@@ -52,6 +52,17 @@ class Branches(nn.Module):
         self.left, self.right = (nn.Conv2d(3, count, 3, padding=1) for count in outputs)
 
 
+class Bounded(Branches):
+    """ReLU6 of a convolution, which is one operator, and of a sum, which is two."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.relu6 = nn.ReLU6(inplace=True)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.relu6(self.left(100 * maps)) + F.relu6(self.right(100 * maps) + self.left(-100 * maps))
+
+
 class Sum(Branches):
     def forward(self, maps: Tensor) -> Tensor:
         return F.relu(self.left(maps) + self.right(maps))
@@ -137,6 +148,8 @@ MAPS = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 @pytest.mark.parametrize(
     ("net", "expected"),
     [
+        # The products, the sum that is bounded, the bound of it, and the last sum.
+        (Bounded(), {"FusedConv": 3, "function": 1, "builtin_function_or_method": 4}),
         (Sum(), {"FusedConv": 2}),  # the addition and the ReLU are gone
         (SumOfInput(), {"FusedConv": 1}),
         (ReadTwice(), {"FusedConv": 2, "builtin_function_or_method": 1}),  # the product

@@ -93,6 +93,9 @@ def test_the_original_is_not_touched() -> None:
     [
         ("resnet50", 0),
         ("googlenet_bn", 0),
+        ("mobilenet_v1_x0_25", 0),
+        ("mobilenet_v2_x0_35", 0),
+        ("shufflenet_v1_g3_x0_25", 0),
         ("shufflenet_v2_x1_0", 0),
         # Norms before 1x1 convolutions become bounds; the last one stands before the pooling.
         ("preact_resnet164", 1),

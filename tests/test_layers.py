@@ -11,6 +11,7 @@ from archzoo.layers import (
     Linear,
     Net,
     ResponseNorm,
+    SamePadding,
     at_least,
     evaluation_mode,
     gaussian,
@@ -18,11 +19,13 @@ from archzoo.layers import (
     he_normal_fan_in,
     he_normal_fan_out,
     padded,
+    padded_conv3x3,
     pooled_classifier,
     probability,
     projected,
     repeats,
     sequence,
+    truncated_gaussian,
 )
 
 
@@ -49,6 +52,51 @@ def test_option_b_projects_only_where_the_shape_changes() -> None:
     assert projected(4, 8, 2)(torch.randn(2, 4, 6, 6)).shape == (2, 8, 3, 3)
 
 
+@pytest.mark.parametrize(
+    ("kernel_size", "stride", "side", "before", "after"),
+    [
+        (3, 2, 224, 0, 1),  # 112 windows reach to 2 x 111 + 3 = 225
+        (3, 2, 7, 1, 1),  # 4 windows reach to 9
+        (3, 1, 5, 1, 1),
+        (2, 2, 5, 0, 1),  # 3 windows reach to 6
+        (7, 2, 10, 2, 3),  # 5 windows reach to 15
+        (5, 3, 9, 1, 1),  # 3 windows reach to 11
+        (1, 2, 6, 0, 0),  # 3 windows reach to 5
+        (3, 2, 1, 1, 1),
+        (2, 2, 4, 0, 0),
+    ],
+)
+def test_tensorflows_padding_reaches_the_end_of_the_last_window(
+    kernel_size: int, stride: int, side: int, before: int, after: int
+) -> None:
+    """ceil(side / stride) windows; of an odd number of zeros, the end gets one more (tf.nn, notes on padding)."""
+    padding = SamePadding(kernel_size, stride)
+    assert padding.before_and_after(side) == (before, after)
+    padded = padding(torch.ones(2, 3, side, 4))
+    assert padded.shape[2] == side + before + after
+    assert nn.functional.max_pool2d(padded, kernel_size, stride).shape[2] == math.ceil(side / stride)
+    assert not padded[:, :, :before].any()
+    assert not padded[:, :, side + before :].any()
+
+
+def test_a_window_of_stride_2_starts_on_the_first_pixel_where_tensorflow_pads() -> None:
+    """1 + 2 + 3 and 3 + 4 + 0 in the place of 0 + 1 + 2 and 2 + 3 + 4, in the first row alone."""
+    sums: dict[str, list[float]] = {}
+    for padding in ("same", "symmetric"):
+        layers = sequence(**padded_conv3x3(padding, 1, 1, stride=2))  # type: ignore[arg-type]
+        weight = torch.zeros(1, 1, 3, 3)
+        weight[0, 0, 0 if padding == "same" else 1] = 1
+        layers.get_submodule("conv").load_state_dict({"weight": weight})
+        rows = torch.tensor([[1.0, 2, 3, 4], [0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+        sums[padding] = layers(rows.view(1, 1, 4, 4))[0, 0, 0].tolist()
+    assert sums == {"same": [6, 7], "symmetric": [3, 9]}
+
+
+def test_max_pooling_is_padded_with_what_is_never_the_largest() -> None:
+    padded = SamePadding(3, 2, value=-math.inf)(torch.full((1, 1, 4, 4), -2.0))
+    assert nn.functional.max_pool2d(padded, 3, 2).unique().tolist() == [-2]
+
+
 def test_parts_keep_their_names_and_order() -> None:
     assert list(sequence(b=nn.ReLU(), a=nn.Tanh())._modules) == ["b", "a"]
 
@@ -70,6 +118,17 @@ def test_an_initialization_has_the_deviation_of_its_formula(
         initialize(conv)
     assert conv.weight.std().item() == pytest.approx(deviation, rel=0.02)
     assert abs(conv.weight.mean().item()) < deviation / 50
+    assert conv.bias is not None
+    assert not conv.bias.any()
+
+
+def test_a_truncated_distribution_ends_at_two_deviations() -> None:
+    """What is left of a normal distribution between -2 and 2 deviations has a deviation of 0.8796."""
+    conv = Conv2d(64, 128, 3)
+    with torch.no_grad():
+        truncated_gaussian(0.09)(conv)
+    assert conv.weight.abs().max() <= 0.18
+    assert conv.weight.std().item() == pytest.approx(0.8796 * 0.09, rel=0.02)
     assert conv.bias is not None
     assert not conv.bias.any()
 

@@ -104,6 +104,10 @@ RESNET_V1_5 = Another(
 )
 RESNEXT = Exact(("resnext50_32x4d", "resnext101_64x4d"))
 DENSENET = Exact(("densenet121", "densenet201"))
+TORCH: Mapping[str, Any] = {"padding": "symmetric", "eps": 1e-5}
+RELU6: Mapping[str, Any] = {"activation": "relu6", **TORCH}
+PADDED = r"padding=\(1, 1\)"
+EPSILON = r"eps=1e-05"
 
 ELSEWHERE = (
     Elsewhere("LeNet-5, 60,000 parameters", ("lenet5",), r"^lenet"),
@@ -287,6 +291,61 @@ ELSEWHERE = (
         r"squeezenet",
         torchvision=Exact(("squeezenet1_0",)),
         pytorchcv=Exact(("squeezenet_v1_0",)),
+    ),
+    Elsewhere(
+        "MobileNet",
+        ("mobilenet_v1_x1_0",),
+        r"^mobilenet(_w1|_?v1(_100)?)$",
+        timm=Another(
+            ("mobilenetv1_100",),
+            "ReLU6, padding and epsilon of torch",
+            ours=(("mobilenet_v1_x1_0", RELU6),),
+            layers=(("conv_stem", PADDED), ("bn1", EPSILON), ("bn1", r"ReLU6")),
+        ),
+        pytorchcv=Another(
+            ("mobilenet_w1",),
+            "padding and epsilon of torch",
+            ours=(("mobilenet_v1_x1_0", TORCH),),
+            layers=(("features.init_block.conv", PADDED), ("features.init_block.bn", EPSILON)),
+        ),
+    ),
+    Elsewhere("Conv MobileNet", ("conv_mobilenet",), r"conv_?mobile"),
+    Elsewhere(
+        "ShuffleNet 1x",
+        tuple(f"shufflenet_v1_g{groups}_x1_0" for groups in (1, 2, 3, 4, 8)),
+        r"shufflenet_?(v1|g\d_w1$)",
+        pytorchcv=Another(
+            tuple(f"shufflenet_g{groups}_w1" for groups in (1, 2, 3, 4, 8)),
+            "pooled maps last, bias in the last layer",
+            params=(1_531_936, 1_733_848, 1_865_728, 1_968_344, 2_434_768),
+            layers=(("output", r"bias=True"),),
+        ),
+    ),
+    Elsewhere(
+        "MobileNetV2",
+        ("mobilenet_v2_x1_0",),
+        r"^mobilenet_?v2(_100|_w1)?$",
+        torchvision=Another(
+            ("mobilenet_v2",),
+            "padding and epsilon of torch",
+            ours=(("mobilenet_v2_x1_0", TORCH),),
+            layers=(("features.0.0", PADDED), ("features.0.1", EPSILON)),
+        ),
+        timm=Another(
+            ("mobilenetv2_100",),
+            "padding and epsilon of torch",
+            ours=(("mobilenet_v2_x1_0", TORCH),),
+            layers=(("conv_stem", PADDED), ("bn1", EPSILON)),
+        ),
+        pytorchcv=Another(
+            ("mobilenetv2_w1",),
+            "1x1 more in the first block, no last bias",
+            params=(3_504_960,),
+            layers=(
+                ("features.stage1.unit1.conv1.conv", r"^Conv2d\(32, 32, kernel_size=\(1, 1\)"),
+                ("output", r"bias=False"),
+            ),
+        ),
     ),
     Elsewhere(
         "ShuffleNet V2 0.5x",

@@ -238,6 +238,8 @@ def _value(step: Step, name: str) -> Any:
 
 
 def _describe(step: Step) -> str:
+    if step.kind == "hardtanh" and step.settings == {"min_val": 0, "max_val": 6}:
+        return "ReLU6"
     return WORDS.get(step.kind, step.kind.replace("_", " "))
 
 

@@ -328,7 +328,7 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._hold(out, maps[0])
             return True
         settings = {key: _plain(item) for key, item in call.items() if not isinstance(item, Tensor)}
-        settings = {key: item for key, item in settings.items() if item not in (None, False, "")}
+        settings = {key: item for key, item in settings.items() if item not in (None, "") and item is not False}
         if operators.is_relu(name, call):
             name, settings = "relu", {}
         if name == "add" and settings.get("alpha") == 1:

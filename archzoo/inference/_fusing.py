@@ -2,7 +2,7 @@
 
 All rewrites are exact up to the order of sums:
 
-- conv, then an addition, then a ReLU: one operator.
+- conv, then an addition, then a ReLU: one operator. So is a conv with a ReLU6.
 - A ReLU of concatenated maps: of each, where all come from convolutions.
 - Average pooling of a 1x1 convolution: the convolution of the pooled maps, which are fewer.
 - A convolution of concatenated maps, where it returns fewer than it reads: the sum of convolutions of each.
@@ -12,6 +12,7 @@ All rewrites are exact up to the order of sums:
 import operator
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
+from math import inf
 from typing import Any
 
 import torch
@@ -95,6 +96,14 @@ class FusedGraph:
         layer = self.module(node)
         return (layer is not None and type(layer).forward is nn.ReLU.forward) or node.target in RELUS
 
+    def ceiling(self, node: fx.Node) -> float | None:
+        """The largest value of a ReLU6, infinity for a ReLU, and None for another node."""
+        if self.is_relu(node):
+            return inf
+        layer = self.module(node)
+        is_relu6 = isinstance(layer, nn.ReLU6) and type(layer).forward is nn.ReLU6.forward
+        return 6.0 if is_relu6 or node.target is F.relu6 else None
+
     def is_convolution(self, node: Any) -> bool:
         """Whether a node is a plain convolution that one other node reads."""
         return isinstance(node, fx.Node) and isinstance(self.module(node), nn.Conv2d) and len(node.users) == 1
@@ -131,13 +140,14 @@ class FusedGraph:
             if addition is not None and (other := self.summand_of(addition, node)) is not None:
                 last, summand = addition, other
         relu = only_user(last)
-        is_relu = relu is not None and self.is_relu(relu)
-        if relu is not None and is_relu:
-            chain = [relu] if last is node else [relu, last]
-        else:
-            chain = [] if last is node else [last]
+        ceiling = None if relu is None else self.ceiling(relu)
+        if summand is not None and ceiling != inf:
+            ceiling = None  # oneDNN has no bound of a sum
+        chain = [relu] if relu is not None and ceiling is not None else []
+        chain += [] if last is node else [last]
         final = chain[0] if chain else node
-        fused = self.call(final, self.kind(conv, relu=is_relu), node.all_input_nodes[0], summand)
+        step = self.kind(conv, relu=ceiling is not None, ceiling=ceiling or inf)
+        fused = self.call(final, step, node.all_input_nodes[0], summand)
         final.replace_all_uses_with(fused)
         for replaced in [*chain, node]:
             self.graph.erase_node(replaced)
@@ -164,6 +174,8 @@ class FusedGraph:
         """conv(cat(a, b)) is conv_a(a) + conv_b(b), which saves copies where it returns fewer maps than it reads."""
         for node in list(self.graph.nodes):
             if not isinstance(node.target, FusedConv) or len(node.args) != 1 or node.target.conv.groups != 1:
+                continue
+            if node.target.ceiling < inf:  # a sum has none
                 continue
             pool = node.all_input_nodes[0]
             pooled = only_user(pool) is node and self.is_max_pool(pool)

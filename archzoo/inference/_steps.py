@@ -1,5 +1,6 @@
 """The steps of a traced network, run one after another, and convolutions that do more in one step."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -16,8 +17,9 @@ class FusedConv:
 
     They are packed anew for maps of another size: oneDNN would reorder them at every call.
 
-    ``relu`` is applied to the sum of the convolution and the second input, if there is one. ``inplace`` writes the
-    result over the second input. ``inputs`` are the input maps that are read, all of them or a part.
+    ``relu`` is applied to the sum of the convolution and the second input, if there is one. Without a second input, it
+    may have a ``ceiling``, as ReLU6 has. ``inplace`` writes the result over the second input. ``inputs`` are the input
+    maps that are read, all of them or a part.
     """
 
     conv: nn.Conv2d
@@ -25,6 +27,7 @@ class FusedConv:
     inplace: bool = False
     inputs: slice = field(default_factory=lambda: slice(None))
     bias: bool = True
+    ceiling: float = math.inf
     packed: Tensor | None = None
     source: tuple[int, int, torch.dtype] | None = None
     size: torch.Size | None = None
@@ -56,7 +59,9 @@ class FusedConv:
         layer = self.packed, bias, conv.padding, conv.stride, conv.dilation, conv.groups
         relu = "relu" if self.relu else None
         out: Tensor
-        if summand is None:
+        if summand is None and self.relu and self.ceiling < math.inf:
+            out = operators._convolution_pointwise(maps, *layer, "hardtanh", [0.0, self.ceiling], "")
+        elif summand is None:
             out = operators._convolution_pointwise(maps, *layer, relu or "none", [], "")
         elif self.inplace:
             out = operators._convolution_pointwise_.binary(summand, maps, *layer, "add", None, relu, [], "")
@@ -76,7 +81,8 @@ class CudnnConv(FusedConv):
             out: Tensor = conv(maps)
             return out if summand is None else out.add_(summand)
         if summand is None:
-            return torch.cudnn_convolution_relu(maps, conv.weight, conv.bias, *geometry)
+            out = torch.cudnn_convolution_relu(maps, conv.weight, conv.bias, *geometry)
+            return out if self.ceiling == math.inf else out.clamp_max_(self.ceiling)
         return torch.cudnn_convolution_add_relu(maps, conv.weight, summand, 1, conv.bias, *geometry)
 
 

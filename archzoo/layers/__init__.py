@@ -10,9 +10,11 @@ from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
+    gaussian_by_inputs,
     glorot_uniform,
     he_normal_fan_in,
     he_normal_fan_out,
+    truncated_gaussian,
     uniform_scale,
     xavier_fan_in,
 )
@@ -21,6 +23,7 @@ from archzoo.layers._modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_s
 from archzoo.layers._net import Net
 from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
 from archzoo.layers._response_norm import ResponseNorm
+from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 
 __all__ = [
     "Basic",
@@ -31,8 +34,10 @@ __all__ = [
     "Linear",
     "Net",
     "Padded",
+    "Padding",
     "Residual",
     "ResponseNorm",
+    "SamePadding",
     "Shortcut",
     "Tapped",
     "at_least",
@@ -44,11 +49,13 @@ __all__ = [
     "doublings",
     "evaluation_mode",
     "gaussian",
+    "gaussian_by_inputs",
     "glorot_uniform",
     "he_normal_fan_in",
     "he_normal_fan_out",
     "imagenet_stem",
     "padded",
+    "padded_conv3x3",
     "pooled_classifier",
     "probability",
     "projected",
@@ -56,6 +63,7 @@ __all__ = [
     "repeats",
     "sequence",
     "stages",
+    "truncated_gaussian",
     "uniform_scale",
     "xavier_fan_in",
 ]

@@ -50,6 +50,32 @@ def _gaussian(layer: nn.Module, std: float) -> None:
         _zero_bias(layer)
 
 
+def truncated_gaussian(std: float) -> Initialize:
+    """TensorFlow's truncated normal distribution: values beyond two deviations ``std`` are drawn anew; biases zero."""
+    return partial(_truncated_gaussian, std=std)
+
+
+def _truncated_gaussian(layer: nn.Module, std: float) -> None:
+    if isinstance(layer, nn.Conv2d | nn.Linear):
+        nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+        _zero_bias(layer)
+
+
+def gaussian_by_inputs(layer: nn.Module) -> None:
+    """Gaussians of standard deviation 0.01 in the first and last layer, 1 / inputs of a group elsewhere.
+
+    Batch-norm shifts start at 0.0001 (the authors' code of both ShuffleNets).
+    """
+    if isinstance(layer, nn.Conv2d):
+        first = layer.kernel_size == (3, 3) and layer.groups == 1
+        nn.init.normal_(layer.weight, std=0.01 if first else 1 / layer.weight.shape[1])
+    elif isinstance(layer, nn.BatchNorm2d):
+        nn.init.constant_(layer.bias, 0.0001)
+    elif isinstance(layer, nn.Linear):
+        nn.init.normal_(layer.weight, std=0.01)
+        _zero_bias(layer)
+
+
 def glorot_uniform(layer: nn.Module) -> None:
     """Uniform distribution of variance 2 / (fan-in + fan-out), biases zero (Glorot and Bengio 2010, Eq. 16)."""
     if isinstance(layer, nn.Conv2d | nn.Linear):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import BadOption
-from archzoo.layers import Conv2d, Linear, Net, conv1x1, sequence
+from archzoo.layers import Conv2d, Linear, Net, conv1x1, gaussian_by_inputs, sequence
 
 # Table 5: maps of stage2, stage3, stage4 and conv5, by width; units in each stage.
 TABLE_5 = {
@@ -82,19 +82,6 @@ class DownUnit(nn.Module):
         return shuffle(torch.cat([self.left(maps), self.branch(maps)], dim=1))
 
 
-def released_initialization(layer: nn.Module) -> None:
-    """Gaussians of standard deviation 0.01 in the first and last layer, 1 / in_channels elsewhere (authors' code)."""
-    if isinstance(layer, nn.Conv2d):
-        first = layer.kernel_size == (3, 3) and layer.groups == 1
-        nn.init.normal_(layer.weight, std=0.01 if first else 1 / layer.weight.shape[1])
-    elif isinstance(layer, nn.BatchNorm2d):
-        nn.init.constant_(layer.bias, 0.0001)
-    elif isinstance(layer, nn.Linear):
-        nn.init.normal_(layer.weight, std=0.01)
-        if layer.bias is not None:
-            nn.init.zeros_(layer.bias)
-
-
 def shufflenet_v2(
     width: float = 1.0, *, down: Down = "asymmetric", in_channels: int = 3, num_classes: int = 1000
 ) -> Net:
@@ -124,4 +111,4 @@ def shufflenet_v2(
     if width == 2.0 and down == "asymmetric":
         head["drop"] = nn.Dropout(0.2)  # authors' code
     head["fc"] = Linear(last, num_classes, bias=down == "symmetric")
-    return Net(sequence(**parts), sequence(**head), released_initialization)
+    return Net(sequence(**parts), sequence(**head), gaussian_by_inputs)

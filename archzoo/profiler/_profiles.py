@@ -85,8 +85,13 @@ class Profile:
         raise ProfileError(f"{self.model} has no part {name!r}; it has {', '.join(near[:5])}")
 
     def sides(self, within: str = "features") -> tuple[int, ...]:
-        """The side lengths of the square feature maps inside one part, in order, without repeats."""
-        sides = [shape[-1] for name, shape in self.outputs if name.startswith(f"{within}.") and len(shape) == 3]
+        """The side lengths of the square feature maps inside one part, in order, without repeats.
+
+        What TensorFlow's padding returns belongs to the layer behind it, and is left out.
+        """
+        paddings = {stats.name for stats in self.modules if stats.kind == "SamePadding"}
+        outputs = [(name, shape) for name, shape in self.outputs if name not in paddings]
+        sides = [shape[-1] for name, shape in outputs if name.startswith(f"{within}.") and len(shape) == 3]
         return tuple(side for side, _ in groupby(sides))
 
     def copy(self) -> "Profile":

@@ -29,9 +29,14 @@ SGD_OPTIONS: Mapping[str, Any] = {
 OWN: Mapping[str, str] = {
     "almost_adam": "archzoo.training._own_optimizers:AlmostAdam",
     "caffe_sgd": "archzoo.training._own_optimizers:CaffeSGD",
+    "tensorflow_rmsprop": "archzoo.training._own_optimizers:TensorFlowRMSProp",
 }
 # Options and defaults of those that the papers use.
-KNOWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {"sgd": SGD_OPTIONS, "caffe_sgd": {"momentum": 0.0, "nesterov": False}}
+KNOWN_OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "sgd": SGD_OPTIONS,
+    "caffe_sgd": {"momentum": 0.0, "nesterov": False},
+    "tensorflow_rmsprop": {"alpha": 0.9, "momentum": 0.0, "eps": 1e-10},
+}
 # The recipe has these itself.
 OF_THE_RECIPE = ("params", "lr", "weight_decay")
 REFUSED = {
@@ -63,7 +68,7 @@ class Optimizer:
                 hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
                 raise RecipeError(f"optimizer {self.name} has no option {option!r}: {hint}")
         if self.name in KNOWN_OPTIONS:
-            _check_sgd(self.name, {**SGD_OPTIONS, **self.options})
+            _check_known(self.name, {**SGD_OPTIONS, **self.defaults, **self.options})
         else:
             self._try()
 
@@ -108,8 +113,10 @@ def _numbers(value: Any) -> list[float]:
     return [number for number in values if isinstance(number, int | float)]
 
 
-def _check_sgd(name: str, options: Mapping[str, Any]) -> None:
-    """Raise RecipeError for values that torch.optim.SGD refuses."""
+def _check_known(name: str, options: Mapping[str, Any]) -> None:
+    """Raise RecipeError for values that torch.optim.SGD refuses, or that make no RMSProp."""
+    check_real(f"alpha of {name}", options.get("alpha", 0), 0, 1, RecipeError, below=True)
+    check_real(f"eps of {name}", options.get("eps", 1), 0, math.inf, RecipeError, above=True, below=True)
     check_real(f"momentum of {name}", options["momentum"], 0, 1, RecipeError, below=True)
     check_real(f"dampening of {name}", options["dampening"], 0, 1, RecipeError)
     for option in ("nesterov", "maximize"):

@@ -4,6 +4,10 @@ import re
 from collections.abc import Mapping
 
 VGG = {"11": "vgg_a", "13": "vgg_b", "16": "vgg_d", "19": "vgg_e"}
+MOBILENET = {"w1": "x1_0", "w3d4": "x0_75", "wd2": "x0_5", "wd4": "x0_25"}  # of pytorchcv
+HUNDREDTHS = {"035": "x0_35", "050": "x0_5", "05": "x0_5", "075": "x0_75", "100": "x1_0", "10": "x1_0"}
+HUNDREDTHS |= {"025": "x0_25", "13": "x1_3", "14": "x1_4", "140": "x1_4"}
+TORCH = "padding='symmetric', eps=1e-05"
 SHUFFLENET = {"wd2": "x0_5", "w1": "x1_0", "w3d2": "x1_5", "w2": "x2_0"}
 # What follows a name that is ours: the data, in pytorchcv's names.
 DATA = r"(?:cifar10|cifar100|svhn|cub|imagenet|in1k|in22k)"
@@ -26,6 +30,15 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"tvresnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"tvresnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
     (r"resnet(?P<depth>50|101|152)b", "resnet{depth}_v1_5"),
+    (r"mobilenet(?P<mobile>w1|w3d4|wd2|wd4)", f"mobilenet_v1_{{mobile}} with {TORCH}"),
+    (r"mobilenetv1100", f"mobilenet_v1 with activation='relu6', {TORCH}"),
+    (r"mobilenetv1125", f"mobilenet_v1 with width=1.25, activation='relu6', {TORCH}"),
+    (r"mobilenetv2(?P<hundredths>035|050|075|100|140)", f"mobilenet_v2_{{hundredths}} with {TORCH}"),
+    (
+        r"mobilenetv1(?P<hundredths>10|075|05|050|025)(224|192|160|128)",
+        "mobilenet_v1_{hundredths} with activation='relu6'",
+    ),
+    (r"mobilenetv2(?P<hundredths>14|13|10|075|05|050|035)(224|192|160|128|96)", "mobilenet_v2_{hundredths}"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
     (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
     (r"inception|googlelenet", "googlenet"),
@@ -36,6 +49,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
 QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"alexnet", "alexnet_one_tower"),
     (r"googlenet", "googlenet_bn"),
+    (r"mobilenetv2", f"mobilenet_v2 with {TORCH}"),
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
     (r"shufflenetv2x(?P<ones>\d)(?P<tenths>\d)", "shufflenet_v2_x{ones}_{tenths} with down='symmetric'"),
@@ -61,9 +75,18 @@ ABSENT: tuple[tuple[str, str], ...] = (
     (r"densenetblur.*", "the nearest is densenet121"),
     (r"(bn)?inception.*|xception.*", "of the Inception networks, there are googlenet and googlenet_bn"),
     (
+        r"mobilenetv?2.*|mobilenetv?1.*|mobilenetb.*",
+        "of the MobileNets, there are mobilenet_v1, conv_mobilenet and mobilenet_v2, with width and padding as options",
+    ),
+    (
+        r"shufflenetg\d.*",
+        "of the ShuffleNets of groups, there are shufflenet_v1_g1_x1_0 to g8_x2_0: pytorchcv's is another function, "
+        "with the pooled maps last",
+    ),
+    (
         r"(tf|mobile|efficient|convne|mnas|reg|ghost|nas|dpn|vov|dark|hrnet|dla|vit|deit|swin|maxvit|coat|cait|beit|"
-        r"xcit|mixer|resmlp|repvgg|rexnet|nfnet|csp|unet|fcn|deeplab|yolo|shufflenet(v1|g\d)).*",
-        "it is not among the networks here, the last of which is shufflenet_v2 of 2018; archzoo.names() lists all",
+        r"xcit|mixer|resmlp|repvgg|rexnet|nfnet|csp|unet|fcn|deeplab|yolo).*",
+        "it is not among the networks here, the last of which are of 2018; archzoo.names() lists all",
     ),
 )
 
@@ -94,6 +117,10 @@ def _filled(ours: str, match: re.Match[str]) -> str:
     values = match.groupdict()
     if "vgg" in values:
         values["vgg"] = VGG[values["vgg"]]
+    if "mobile" in values:
+        values["mobile"] = MOBILENET[values["mobile"]]
+    if "hundredths" in values:
+        values["hundredths"] = HUNDREDTHS[values["hundredths"]]
     if "width" in values:
         values["width"] = SHUFFLENET[values["width"]]
     if "minor" in values:

@@ -95,3 +95,33 @@ class CaffeSGD(OwnOptimizer):
             parameter.add_(step, alpha=momentum)
         step.mul_(momentum).add_(grad, alpha=group["lr"])
         parameter.sub_(step, alpha=1 + momentum if group["nesterov"] else 1)
+
+
+class TensorFlowRMSProp(OwnOptimizer):
+    """RMSProp as TensorFlow has it: step = momentum step + lr gradient / sqrt(mean of squares + eps).
+
+    torch.optim.RMSprop adds ``eps`` to the root, starts the mean at zero where this one starts at one, and multiplies
+    the momentum by the learning rate of the moment. The first matters where ``eps`` is 1, as for Inception-v3.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: float = 1e-3,
+        alpha: float = 0.9,
+        momentum: float = 0.0,
+        eps: float = 1e-10,
+        weight_decay: float = 0.0,
+    ) -> None:
+        defaults = {"lr": lr, "alpha": alpha, "momentum": momentum, "eps": eps, "weight_decay": weight_decay}
+        super().__init__(params, defaults)
+
+    def update(self, parameter: Tensor, grad: Tensor, group: dict[str, Any]) -> None:
+        """Step by what is left of the steps before, and by the gradient over its root mean square."""
+        state = self.state[parameter]
+        if "squares" not in state:
+            state["squares"] = torch.ones_like(parameter, memory_format=torch.preserve_format)
+        squares, step = state["squares"], self.moment(parameter, "step")
+        squares.mul_(group["alpha"]).addcmul_(grad, grad, value=1 - group["alpha"])
+        step.mul_(group["momentum"]).addcdiv_(grad, (squares + group["eps"]).sqrt_(), value=group["lr"])
+        parameter.sub_(step)

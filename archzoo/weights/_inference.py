@@ -139,11 +139,50 @@ def _shufflenet(found: Shapes) -> Iterable[Options]:
     return ({"width": width, "down": down} for width in chosen for down in ("symmetric", "asymmetric"))
 
 
+PADDINGS: tuple[Options, ...] = ({}, {"padding": "symmetric", "eps": 1e-5})  # of TensorFlow, and of torch
+
+
+def _stem_maps(found: Shapes) -> int:
+    """Maps of a 3x3 convolution that is not depthwise; 0 where there is none."""
+    return max((kernel[0] for kernel in found.kernels if kernel[2] == 3 and kernel[1] > 1), default=0)
+
+
+def _mobilenet_v1(found: Shapes) -> Iterable[Options]:
+    """27 convolutions, or 17 without the five blocks of Table 5: the last layer reads 1024 maps times the width."""
+    if found.convs in (27, 17) and found.features:
+        named: Options = {"width": found.features / 1024, "shallow": found.convs == 17}
+        activations = [{"activation": activation} for activation in ("relu", "relu6")]
+        yield from ({**named, **activation, **padding} for activation in activations for padding in PADDINGS)
+
+
+def _conv_mobilenet(found: Shapes) -> Iterable[Options]:
+    return [{"width": found.features / 1024}] if found.convs == 14 and found.features else []
+
+
+def _mobilenet_v2(found: Shapes) -> Iterable[Options]:
+    """52 convolutions, the first one of 32 maps times the width, up or down to a multiple of eight."""
+    for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4) if found.convs == 52 else ():
+        if abs(32 * width - _stem_maps(found)) < 8:
+            yield from ({"width": width, **padding} for padding in PADDINGS)
+
+
+def _shufflenet_v1(found: Shapes) -> Iterable[Options]:
+    """Four times the maps of stage 2, which are the base of Table 1 times the width, reach the last layer."""
+    for groups, maps in {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}.items():
+        for width in (0.25, 0.5, 1.0, 1.5, 2.0):
+            divisor = 4 * groups
+            if found.convs == 49 and found.features == 4 * (-int(-width * maps // divisor) * divisor):
+                yield from (
+                    {"groups": groups, "width": width, "shuffle": shuffle} for shuffle in ("paper", "release", "none")
+                )
+
+
 def _auxiliary(_: Shapes) -> Iterable[Options]:
     return ({"auxiliary": auxiliary} for auxiliary in (False, True))
 
 
 INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
+    "conv_mobilenet": _conv_mobilenet,
     "densenet": lambda found: _dense(found, 3),
     "densenet_b": lambda found: _dense(found, 6),
     "densenet_bc": lambda found: _dense(found, 6),
@@ -151,6 +190,8 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "densenet_imagenet": _densenet_imagenet,
     "googlenet": _auxiliary,
     "googlenet_bn": _auxiliary,
+    "mobilenet_v1": _mobilenet_v1,
+    "mobilenet_v2": _mobilenet_v2,
     "plain": _plain,
     "plain_cifar": _plain_cifar,
     "preact_resnet": _preact_resnet,
@@ -159,6 +200,7 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "resnet_v1_5": _resnet_v1_5,
     "resnext": _resnext,
     "resnext_cifar": _resnext_cifar,
+    "shufflenet_v1": _shufflenet_v1,
     "shufflenet_v2": _shufflenet,
     "squeezenet1_0": _bypass,
     "squeezenet1_1": _bypass,

@@ -57,6 +57,8 @@ NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
     "squeezenet1_0": {"bypass": ("simple", "complex")},
     "squeezenet1_1": {"bypass": ("simple", "complex")},
 }
+# MobileNets of torch: padded by one on every side, with torch's default epsilon.
+TORCH = {"padding": "symmetric", "eps": 1e-5}
 TORCHVISION_LIKE = {
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,
@@ -70,6 +72,8 @@ TORCHVISION_LIKE = {
 THEIRS = {
     "alexnet_one_tower": "alexnet",
     "googlenet_bn": "googlenet",
+    "mobilenet_v1": "mobilenetv1_100, mobilenetv1_125",
+    "mobilenet_v2": "mobilenet_v2; mobilenetv2_035 to mobilenetv2_140",
     "resnet": "resnet18, resnet34 (option B)",
     "resnet_v1_5": "resnet50, resnet101, resnet152",
     "densenet_imagenet": "densenet121 to densenet201",
@@ -79,10 +83,19 @@ THEIRS = {
 }
 
 
+OPTIONS: dict[str, dict[str, Any]] = {"mobilenet_v1": {"activation": "relu6", **TORCH}, "mobilenet_v2": TORCH}
+
+
 def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
     """Those of torchvision or timm, by our constructor."""
     return tuple(
-        Counterpart(constructor, of_library, THEIRS.get(constructor, constructor), never=NEVER.get(constructor, {}))
+        Counterpart(
+            constructor,
+            of_library,
+            THEIRS.get(constructor, constructor),
+            OPTIONS.get(constructor, {}),
+            never=NEVER.get(constructor, {}),
+        )
         for constructor, of_library in names.items()
     )
 
@@ -95,6 +108,7 @@ SOURCES: dict[str, Source] = {
                 "alexnet_one_tower": libraries.NUMBERED,
                 "vgg": libraries.NUMBERED,
                 "googlenet_bn": libraries.GOOGLENET,
+                "mobilenet_v2": libraries.MOBILENET_V2,
                 **TORCHVISION_LIKE,
                 "squeezenet1_0": libraries.NUMBERED,
                 "squeezenet1_1": libraries.NUMBERED,
@@ -104,7 +118,42 @@ SOURCES: dict[str, Source] = {
     ),
     "timm": Source(
         GITHUB + "huggingface/pytorch-image-models",
-        counterparts({"vgg": libraries.TIMM_VGG, **TORCHVISION_LIKE}),
+        counterparts(
+            {
+                "vgg": libraries.TIMM_VGG,
+                "mobilenet_v1": libraries.TIMM_MOBILENET_V1,
+                "mobilenet_v2": libraries.TIMM_MOBILENET_V2,
+                **TORCHVISION_LIKE,
+            }
+        ),
+        {
+            "mobilenetv1_100h": "a 1x1 convolution more before the pooling",
+            "mobilenetv2_110d, mobilenetv2_120d": "deeper than the paper's networks",
+        },
+    ),
+    "transformers": Source(
+        GITHUB + "huggingface/transformers",
+        (
+            Counterpart(
+                "mobilenet_v1",
+                sources.TRANSFORMERS_MOBILENET_V1,
+                "MobileNetV1ForImageClassification, the authors' weights",
+                {"activation": "relu6"},
+            ),
+            Counterpart(
+                "mobilenet_v2",
+                sources.TRANSFORMERS_MOBILENET_V2,
+                "MobileNetV2ForImageClassification, the authors' weights",
+            ),
+        ),
+    ),
+    "megvii": Source(
+        GITHUB + "megvii-model/ShuffleNet-Series",
+        (
+            Counterpart(
+                "shufflenet_v1", sources.MEGVII_SHUFFLENET_V1, "ShuffleNetV1, the authors'", {"shuffle": "release"}
+            ),
+        ),
     ),
     "chenyaofo": Source(
         GITHUB + "chenyaofo/pytorch-cifar-models",
@@ -118,6 +167,7 @@ SOURCES: dict[str, Source] = {
     "pytorchcv": Source(
         GITHUB + "osmr/imgclsmob",
         (
+            Counterpart("mobilenet_v1", sources.PYTORCHCV_MOBILENET_V1, "mobilenet_w1 to mobilenet_wd4", TORCH),
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
             Counterpart(
                 "resnet", sources.PYTORCHCV_RESNET, "resnet50, resnet101, resnet152; resnet18 and 34 have option B"
@@ -139,6 +189,10 @@ SOURCES: dict[str, Source] = {
         {
             "resnet164bn_cifar10": "bottlenecks for CIFAR, which the paper has not",
             "densenet40_k12_cifar10": "theta = 0.5 and a first convolution to 2k maps",
+            "mobilenetb_w1": "neither batch normalization nor an activation after depthwise convolutions",
+            "mobilenetv2_w1": "a 1x1 convolution more in the first block, and no bias in the last layer",
+            "mobilenetv2b_w1": "no bias in the last layer",
+            "shufflenet_g3_w1": "pooled maps behind those of the branch, and a bias in the last layer",
             "nin_cifar10": "an average pooling in the place of the second max pooling",
             "wrn50_2": "biases and no batch normalization",
         },

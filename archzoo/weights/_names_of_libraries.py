@@ -1,10 +1,15 @@
 """The names that torchvision and timm give to the tensors of our networks, which we name after the paper."""
 
 import re
+from collections.abc import Sequence
+from itertools import accumulate
 
 from archzoo.weights._tensor_names import TensorNames
 
 TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+# Blocks in each stage of those who divide the networks into stages.
+MOBILENET_V1_STAGES = (1, 2, 2, 6, 2)
+MOBILENET_V2_STAGES = (1, 2, 3, 4, 3, 3, 1)
 
 
 def _stage(match: re.Match[str]) -> str:
@@ -27,6 +32,38 @@ def _unit(match: re.Match[str]) -> str:
     else:
         number = {"reduce": 0, "depthwise": 3, "expand": 5}[layer] + (kind == "bn")
     return f"stage{stage}.{unit}.branch{1 if branch == 'left' else 2}.{number}.{tensor}"
+
+
+def _inverted(match: re.Match[str]) -> str:
+    """A block of torchvision's MobileNetV2, of which the first has no expansion."""
+    number, layer, kind, tensor = int(match[1]), *match.group(2, 3, 4)
+    if layer == "project":
+        return f"features.{number}.conv.{(number > 1) + 1 + (kind == 'bn')}.{tensor}"
+    place = int(layer == "depthwise" and number > 1)
+    return f"features.{number}.conv.{place}.{int(kind == 'bn')}.{tensor}"
+
+
+def place_of(number: int, stages: Sequence[int]) -> tuple[int, int]:
+    """The stage of a block and its place there, both from 0, where the stages have so many blocks."""
+    ends = list(accumulate(stages))
+    stage = sum(number > end for end in ends)
+    return stage, number - 1 - (ends[stage] - stages[stage])
+
+
+def _timm_separable(match: re.Match[str]) -> str:
+    stage, unit = place_of(int(match[1]), MOBILENET_V1_STAGES)
+    bn, conv = ("bn1", "conv_dw") if match[2] == "depthwise" else ("bn2", "conv_pw")
+    return f"blocks.{stage}.{unit}.{bn if match[3] == 'bn' else conv}.{match[4]}"
+
+
+def _timm_inverted(match: re.Match[str]) -> str:
+    number, layer, kind, tensor = int(match[1]), *match.group(2, 3, 4)
+    stage, unit = place_of(number, MOBILENET_V2_STAGES)
+    layers = {"expand": "conv_pw", "depthwise": "conv_dw", "project": "conv_pwl"}
+    if number == 1:
+        layers = {"depthwise": "conv_dw", "project": "conv_pw"}
+    name = f"bn{list(layers).index(layer) + 1}" if kind == "bn" else layers[layer]
+    return f"blocks.{stage}.{unit}.{name}.{tensor}"
 
 
 def _stem(match: re.Match[str]) -> str:
@@ -78,6 +115,33 @@ SHUFFLENET = TensorNames(
         (r"features\.conv5\.conv\.weight", "conv5.0.weight"),
         (rf"features\.conv5\.bn\.{TENSOR}", r"conv5.1.\1"),
         (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
+    ]
+)
+MOBILENET_V2 = TensorNames(
+    rules=[
+        (r"features\.conv1\.conv\.weight", "features.0.0.weight"),
+        (rf"features\.conv1\.bn\.{TENSOR}", r"features.0.1.\1"),
+        (rf"features\.block(\d+)\.layers\.(\w+)\.(conv|bn)\.{TENSOR}", _inverted),
+        (r"features\.conv2\.conv\.weight", "features.18.0.weight"),
+        (rf"features\.conv2\.bn\.{TENSOR}", r"features.18.1.\1"),
+        (r"classifier\.fc\.(weight|bias)", r"classifier.1.\1"),
+    ]
+)
+TIMM_MOBILENET_V1 = TensorNames(
+    rules=[
+        (r"features\.conv1\.conv\.weight", "conv_stem.weight"),
+        (rf"features\.conv1\.bn\.{TENSOR}", r"bn1.\1"),
+        (rf"features\.block(\d+)\.(\w+)\.(conv|bn)\.{TENSOR}", _timm_separable),
+        (r"classifier\.fc\.(weight|bias)", r"classifier.\1"),
+    ]
+)
+TIMM_MOBILENET_V2 = TensorNames(
+    rules=[
+        *TIMM_MOBILENET_V1.rules[:2],
+        (rf"features\.block(\d+)\.layers\.(\w+)\.(conv|bn)\.{TENSOR}", _timm_inverted),
+        (r"features\.conv2\.conv\.weight", "conv_head.weight"),
+        (rf"features\.conv2\.bn\.{TENSOR}", r"bn2.\1"),
+        TIMM_MOBILENET_V1.rules[-1],
     ]
 )
 NUMBERED = TensorNames(numbered=("features", "classifier"), unnumbered=frozenset({"pool", "flatten"}))

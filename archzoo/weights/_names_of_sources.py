@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from archzoo.weights._names_of_libraries import DENSENET, NUMBERED, RESNET, TENSOR
+from archzoo.weights._names_of_libraries import DENSENET, MOBILENET_V1_STAGES, NUMBERED, RESNET, TENSOR, place_of
 from archzoo.weights._tensor_names import Rule, TensorNames
 
 FC = r"classifier\.fc\.(weight|bias)"
@@ -202,6 +202,77 @@ PYTORCHCV_SHUFFLENET = TensorNames(
         (r"features\.stage(\d)\.(\d+)\.(left|branch)\.(\w+)\.(.+)", _pytorchcv_shuffle_unit),
         (r"features\.conv5\.(.+)", r"features.final_block.\1"),
         (FC, r"output.\1"),
+    ]
+)
+
+
+def _pytorchcv_separable(match: re.Match[str]) -> str:
+    stage, unit = place_of(int(match[1]), MOBILENET_V1_STAGES)
+    return f"features.stage{stage + 1}.unit{unit + 1}.{match[2][0]}w_conv.{match[3]}"
+
+
+PYTORCHCV_MOBILENET_V1 = TensorNames(
+    rules=[
+        (r"features\.conv1\.(.+)", r"features.init_block.\1"),
+        (r"features\.block(\d+)\.(depthwise|pointwise)\.(.+)", _pytorchcv_separable),
+        (FC, r"output.\1"),
+    ]
+)
+
+
+def _transformers(match: re.Match[str]) -> str:
+    """What Hugging Face's transformers call a convolution and its batch normalization."""
+    return {"conv": "convolution", "bn": "normalization"}[match[0]]
+
+
+def _transformers_separable(match: re.Match[str]) -> str:
+    number = 2 * (int(match[1]) - 1) + (match[2] == "pointwise")
+    return f"mobilenet_v1.layer.{number}.{re.sub('^(conv|bn)', _transformers, match[3])}"
+
+
+def _transformers_inverted(match: re.Match[str]) -> str:
+    layer = {"expand": "expand_1x1", "depthwise": "conv_3x3", "project": "reduce_1x1"}[match[2]]
+    block = "conv_stem" if match[1] == "1" else f"layer.{int(match[1]) - 2}"
+    return f"mobilenet_v2.{block}.{layer}.{re.sub('^(conv|bn)', _transformers, match[3])}"
+
+
+def _transformers_layer(theirs: str, ours: str) -> list[Rule]:
+    """Rules for a layer outside the blocks."""
+    return [
+        (rf"features\.{ours}\.conv\.weight", f"{theirs}.convolution.weight"),
+        (rf"features\.{ours}\.bn\.(.+)", rf"{theirs}.normalization.\1"),
+    ]
+
+
+TRANSFORMERS_MOBILENET_V1 = TensorNames(
+    rules=[
+        *_transformers_layer("mobilenet_v1.conv_stem", "conv1"),
+        (r"features\.block(\d+)\.(depthwise|pointwise)\.(.+)", _transformers_separable),
+        (FC, r"classifier.\1"),
+    ]
+)
+TRANSFORMERS_MOBILENET_V2 = TensorNames(
+    rules=[
+        *_transformers_layer("mobilenet_v2.conv_stem.first_conv", "conv1"),
+        (r"features\.block(\d+)\.layers\.(\w+)\.(.+)", _transformers_inverted),
+        *_transformers_layer("mobilenet_v2.conv_1x1", "conv2"),
+        (FC, r"classifier.\1"),
+    ]
+)
+
+
+def _megvii_unit(match: re.Match[str]) -> str:
+    """A unit of the authors' ShuffleNet v1, which are numbered through all stages of 4, 8 and 4."""
+    number = {"2": 0, "3": 4, "4": 12}[match[1]] + int(match[2])
+    part, place = {"reduce": (1, 0), "depthwise": (1, 3), "expand": (2, 0)}[match[3]]
+    return f"features.{number}.branch_main_{part}.{place + (match[4] == 'bn')}.{match[5]}"
+
+
+MEGVII_SHUFFLENET_V1 = TensorNames(
+    rules=[
+        *stem("first_conv.0", "first_conv.1"),
+        (r"features\.stage(\d)\.(\d+)\.branch\.(\w+)\.(conv|bn)\.(.+)", _megvii_unit),
+        (r"classifier\.fc\.weight", "classifier.0.weight"),
     ]
 )
 OPENMMLAB_RESNET = TensorNames(rules=RESNET.rules[:-1], unused=("conv1.bias",), classifier=False)

@@ -27,6 +27,9 @@ def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
 B = {"option": "B"}
 BN = {"batch_norm": True}
 SYMMETRIC = {"down": "symmetric"}
+TORCH = {"padding": "symmetric", "eps": 1e-5}
+RELU6 = {"activation": "relu6", **TORCH}
+RA4 = "ra4_e3600_r224_in1k"
 
 PUBLISHED = (
     _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
@@ -42,6 +45,8 @@ PUBLISHED = (
     _torchvision(
         "googlenet_bn", "googlenet-1378be20.pth", mean=HALF[0], std=HALF[1], extra_prefixes=("aux1.", "aux2.")
     ),
+    _torchvision("mobilenet_v2_x1_0", "mobilenet_v2-b0353104.pth", options=TORCH),
+    _torchvision("mobilenet_v2_x1_0", "mobilenet_v2-7ebf99e0.pth", "IMAGENET1K_V2", options=TORCH),
     _torchvision("resnet18", "resnet18-f37072fd.pth", options=B),
     _torchvision("resnet34", "resnet34-b627a593.pth", options=B),
     _torchvision("resnet50_v1_5", "resnet50-0676ba61.pth"),
@@ -73,6 +78,11 @@ PUBLISHED = (
     _timm("vgg_b", "vgg13_bn.tv_in1k", options=BN),
     _timm("vgg_d", "vgg16_bn.tv_in1k", options=BN),
     _timm("vgg_e", "vgg19_bn.tv_in1k", options=BN),
+    _timm("mobilenet_v1_x1_0", f"mobilenetv1_100.{RA4}", mean=HALF[0], std=HALF[1], options=RELU6),
+    _timm("mobilenet_v1", f"mobilenetv1_125.{RA4}", mean=HALF[0], std=HALF[1], options={"width": 1.25, **RELU6}),
+    _timm("mobilenet_v2_x0_5", "mobilenetv2_050.lamb_in1k", options=TORCH),
+    _timm("mobilenet_v2_x1_0", "mobilenetv2_100.ra_in1k", options=TORCH),
+    _timm("mobilenet_v2_x1_4", "mobilenetv2_140.ra_in1k", options=TORCH),
     _timm("resnet18", "resnet18.a1_in1k", options=B),
     _timm("resnet18", "resnet18.tv_in1k", options=B),
     _timm("resnet34", "resnet34.a1_in1k", options=B),

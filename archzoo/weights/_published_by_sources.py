@@ -10,6 +10,7 @@ Images = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of ea
 B: Options = {"option": "B"}
 BN: Options = {"batch_norm": True}
 SYMMETRIC: Options = {"down": "symmetric"}
+TORCH: Options = {"padding": "symmetric", "eps": 1e-5}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
 
@@ -54,6 +55,10 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("bn_vgg13b", "vgg_b", BN, "0924", "5f313c535fc47c3ad6bd2f741f453dbcf8191be6", 488),
     ("bn_vgg16b", "vgg_d", BN, "0795", "bfff365ac38a763aaed4b4d9bdc7b2cdbe6c8e9f", 489),
     ("bn_vgg19b", "vgg_e", BN, "0746", "f523b4e4b070a170f63e9bb6965fca3764751aa9", 490),
+    ("mobilenet_w1", "mobilenet_v1_x1_0", TORCH, "0895", "7e1d739f0fd4b95c16eef077c5dc0a5bb1da8ad5", 155),
+    ("mobilenet_w3d4", "mobilenet_v1_x0_75", TORCH, "1076", "d801bcaea83885b16a0306b8b77fe314bbc585c3", 130),
+    ("mobilenet_wd2", "mobilenet_v1_x0_5", TORCH, "1355", "41a21242c95050407df876cfa44bb5d3676aa751", 156),
+    ("mobilenet_wd4", "mobilenet_v1_x0_25", TORCH, "2249", "1ad5e8fe8674cdf7ffda8450095eb96d227397e0", 62),
     ("resnet18", "resnet18", B, "0896", "77a56f155214819bfc79ff09795370f955b20e6d", 478),
     ("resnet34", "resnet34", B, "0780", "3f775482a327e5fc4850fbb77785bfc55e171e5f", 291),
     ("resnet50", "resnet50", {}, "0633", "b00d1c8e52aa7a2badc705b1545aaf6ccece6ce9", 329),

@@ -24,6 +24,8 @@ timm = pytest.importorskip("timm", reason="timm is not installed")
 # Ours with the options that make it theirs, and what they call it.
 Pair = tuple[str, dict[str, Any], str]
 B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
+TORCH = {"padding": "symmetric", "eps": 1e-5}
+RELU6 = {"activation": "relu6", **TORCH}
 TORCHVISION: list[Pair] = [
     ("alexnet_one_tower", {}, "alexnet"),
     *(
@@ -41,9 +43,18 @@ TORCHVISION: list[Pair] = [
     *((f"densenet{depth}", {}, f"densenet{depth}") for depth in (121, 161, 169, 201)),
     ("squeezenet1_0", {}, "squeezenet1_0"),
     ("squeezenet1_1", {}, "squeezenet1_1"),
+    ("mobilenet_v2_x1_0", TORCH, "mobilenet_v2"),
     *((f"shufflenet_v2_x{width}", SYMMETRIC, f"shufflenet_v2_x{width}") for width in ("0_5", "1_0", "1_5", "2_0")),
 ]
-TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resne", "wide", "densenet"))]
+TIMM: list[Pair] = [
+    *(pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resne", "wide", "densenet"))),
+    ("mobilenet_v1_x1_0", RELU6, "mobilenetv1_100"),
+    ("mobilenet_v1", {"width": 1.25, **RELU6}, "mobilenetv1_125"),
+    *(
+        (f"mobilenet_v2_x{width}", TORCH, f"mobilenetv2_{hundredths}")
+        for width, hundredths in (("0_35", "035"), ("0_5", "050"), ("0_75", "075"), ("1_0", "100"), ("1_4", "140"))
+    ),
+]
 PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for pair in TIMM]
 ONE_SIZE = ("vgg", "alexnet", "googlenet")
 
@@ -64,6 +75,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # test_our_weights_load_into_theirs holds for all. VGG has 133M parameters at least: with EVERY_NET=1.
 SMALLEST = {
     *("alexnet_one_tower", "googlenet_bn", "resnet18", "resnet50_v1_5", "resnext50_32x4d", "densenet121"),
+    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0"),
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]

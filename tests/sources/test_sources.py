@@ -14,7 +14,7 @@ import archzoo
 from archzoo.errors import WeightsError
 from archzoo.weights._libraries import SOURCES, Counterpart
 from tests.networks import EVERY_NET
-from tests.sources import dense, feedforward, preactivated, residual
+from tests.sources import dense, feedforward, mobile, preactivated, residual
 
 Built = Callable[[], nn.Module]
 # Source, our network, the options beyond those that the source's row has, and theirs.
@@ -43,6 +43,10 @@ EQUAL: list[Pair] = [
     ("pytorchcv", "squeezenet1_0", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_0)),
     ("pytorchcv", "squeezenet1_1", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_1)),
     ("pytorchcv", "shufflenet_v2", {"width": 0.5}, feedforward.ShuffleNet),
+    ("pytorchcv", "mobilenet_v1", {"width": 0.25}, mobile.PytorchcvMobileNet),
+    ("transformers", "mobilenet_v1", {"width": 0.25}, mobile.TransformersMobileNetV1),
+    ("transformers", "mobilenet_v2", {"width": 0.35}, mobile.TransformersMobileNetV2),
+    ("megvii", "shufflenet_v1", {"width": 0.5}, mobile.MegviiShuffleNet),
 ]
 # Those of many parameters: one of them, and with EVERY_NET=1 all.
 LARGE: list[Pair] = [

@@ -91,6 +91,8 @@ def test_an_optimizer_of_any_module_is_named_by_its_module_and_class() -> None:
         ("torch.nn:Linear", "must be a subclass of torch.optim.Optimizer, not <class 'torch.nn.*Linear'>"),
         ("almost_adm", "did you mean 'almost_adam'"),
         ("almost_adam(betas=(1.0, 0.9))", "betas must be two numbers of at least 0 and less than 1"),
+        ("tensorflow_rmsprop(alpha=1.0)", "alpha of tensorflow_rmsprop must be at least 0 and less than 1, not 1.0"),
+        ("tensorflow_rmsprop(eps=0)", "eps of tensorflow_rmsprop must be more than 0 and finite, not 0"),
     ):
         with pytest.raises(RecipeError, match=message):
             changed(optimizer=wrong)
@@ -151,6 +153,18 @@ def test_caffe_sgd_with_nesterov_steps_from_where_the_momentum_leads() -> None:
     assert steps_of(recipe, [2, 3], [0.1, 0.01]) == pytest.approx(expected)
     same = recipe.with_changes(optimizer="sgd", momentum=0.9, nesterov=True)
     assert steps_of(recipe, [2, 3, 1], [0.1] * 3) == pytest.approx(steps_of(same, [2, 3, 1], [0.1] * 3))
+
+
+def test_tensorflows_rmsprop_adds_epsilon_below_the_root_and_starts_at_one() -> None:
+    """By hand: the mean is 0.9 x 1 + 0.1 x 4, then 0.9 x 1.3 + 0.1 x 1; the momentum holds steps."""
+    options = {"alpha": 0.9, "momentum": 0.5, "eps": 1.0}
+    recipe = DIGITS.with_changes(optimizer=Optimizer("tensorflow_rmsprop", options), weight_decay=0.0)
+    first = 0.1 * 2 / (1.3 + 1) ** 0.5
+    second = 0.5 * first - 0.01 * 1 / (1.27 + 1) ** 0.5
+    assert steps_of(recipe, [2, -1], [0.1, 0.01]) == pytest.approx([-first, -second])
+    # torch's own adds it to the root, from zero: 0.1 x 2 / (sqrt(0.1 x 4) + 1).
+    torchs = recipe.with_changes(optimizer=Optimizer("rmsprop", options))
+    assert steps_of(torchs, [2], [0.1]) == pytest.approx([-0.1 * 2 / (0.4**0.5 + 1)])
 
 
 @pytest.mark.parametrize("name", OWN)

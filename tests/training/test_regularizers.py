@@ -10,7 +10,7 @@ from archzoo.recipes import DropConnect, Dropout, DropPath, FractionalMaxPooling
 from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.training._regularization import APPLY, limit_filters, regularize
 from archzoo.training._stochastic_layers import DropConnectLinear, FractionalMaxPool2d, PathDropout
-from tests.networks import EVERY_NET, fewer_hidden_units
+from tests.networks import EVERY_NET, fewer_units
 
 DRAWS = 4000
 
@@ -80,7 +80,7 @@ def test_dropout_stands_before_the_last_linear_layer() -> None:
 def test_a_regularizer_changes_parts_and_no_names(name: str, regularizer: Regularizer, changed: int) -> None:
     entry = archzoo.find(name)
     torch.manual_seed(0)  # two draws of few branches can be the same
-    with fewer_hidden_units():
+    with fewer_units():
         net = archzoo.build(name, num_classes=10)
     names, size = list(net.state_dict()), entry.input_size
     images = torch.randn(2, *size)

@@ -32,8 +32,10 @@ def describe(module: nn.Module) -> tuple[Kind, tuple[str, ...]]:
             return "step", ("BN",)
         case nn.Dropout() | nn.Dropout2d():
             return "step", (f"dropout {module.p:g}",)
-        case nn.ReLU() | nn.Tanh() | nn.Sigmoid() | nn.Softmax():
-            return "step", ({"ReLU": "ReLU"}.get(type(module).__name__, type(module).__name__.lower()),)
+        case nn.ReLU() | nn.ReLU6():
+            return "step", (type(module).__name__,)
+        case nn.Tanh() | nn.Sigmoid() | nn.Softmax():
+            return "step", (type(module).__name__.lower(),)
     if next(module.children(), None) is None:
         return "layer" if module.state_dict() else "step", (_class_name(module),)
     count = sum(isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d) for layer in module.modules())

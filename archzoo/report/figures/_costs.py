@@ -20,7 +20,7 @@ from archzoo.report.figures._style import COLORS, INK, canvas, count_ticks, form
 LANDMARKS = (
     *("lenet5", "alexnet", "zfnet", "nin_imagenet", "vgg_d", "googlenet", "resnet152", "squeezenet1_0"),
     *("preact_resnet1001", "stochastic_depth_1202", "wide_resnet_28_10", "fractalnet20", "densenet201"),
-    "shufflenet_v2_x1_0",
+    *("mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0", "mobilenet_v2_x1_0", "shufflenet_v2_x1_0"),
 )
 FAMILIES = {
     "VGG": "vgg_*",
@@ -30,10 +30,11 @@ FAMILIES = {
     "Wide ResNet": "wide_*",
     "DenseNet": "densenet*",
     "SqueezeNet": "squeezenet*",
-    "ShuffleNet V2": "shufflenet*",
+    "MobileNet": "mobilenet*",
+    "ShuffleNet": "shufflenet*",
     "FractalNet": "fractalnet*",
 }
-MARKERS = "osD^vPXh<>"
+MARKERS = "osD^vPXh<>*p"
 MOST_LABELED = 30  # a figure with more points has no labels
 
 

@@ -1,0 +1,128 @@
+"""MobileNet: a 3x3 convolution of each map alone, then a 1x1 convolution of all maps, for every 3x3 convolution of all.
+
+A. G. Howard, M. Zhu, B. Chen, D. Kalenichenko, W. Wang, T. Weyand, M. Andreetto, H. Adam, "MobileNets: Efficient
+Convolutional Neural Networks for Mobile Vision Applications", arXiv 2017.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from torch import nn
+
+from archzoo.errors import BadOption
+from archzoo.layers import (
+    Linear,
+    Net,
+    Padding,
+    at_least,
+    conv1x1,
+    padded_conv3x3,
+    probability,
+    sequence,
+    truncated_gaussian,
+)
+
+Activation = Literal["relu", "relu6"]
+ACTIVATIONS: dict[Activation, type[nn.ReLU] | type[nn.ReLU6]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+
+# Table 1: maps and stride of each depthwise separable convolution. The last one has stride 1, as its input and output
+# sizes and the authors' code say; the "s2" that is printed beside it is a slip.
+TABLE_1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
+# Table 5: without the five of 14x14x512.
+SHALLOW = (*TABLE_1[:6], *TABLE_1[11:])
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is around every convolution: how it pads, its activation, and epsilon of batch normalization."""
+
+    padding: Padding
+    activation: Activation
+    eps: float
+
+    def bn_relu(self, conv: dict[str, nn.Module], maps: int) -> nn.Sequential:
+        """A convolution that returns so many maps, batch normalization and the activation."""
+        relu = ACTIVATIONS[self.activation](inplace=True)
+        return sequence(**conv, bn=nn.BatchNorm2d(maps, eps=self.eps), relu=relu)
+
+    def conv3x3(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+        """A 3x3 convolution of all maps (Fig. 3, left)."""
+        return self.bn_relu(padded_conv3x3(self.padding, inputs, outputs, stride), outputs)
+
+    def separable(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
+        """A depthwise 3x3 and a pointwise 1x1 convolution (Fig. 3, right)."""
+        depthwise = padded_conv3x3(self.padding, inputs, inputs, stride, groups=inputs)
+        pointwise: dict[str, nn.Module] = {"conv": conv1x1(inputs, outputs)}
+        return sequence(depthwise=self.bn_relu(depthwise, inputs), pointwise=self.bn_relu(pointwise, outputs))
+
+
+def build(
+    around: Around,
+    block: Callable[[int, int, int], nn.Sequential],
+    table: Sequence[tuple[int, int]],
+    width: float,
+    drop: float,
+    in_channels: int,
+    num_classes: int,
+) -> Net:
+    """A 3x3/2 convolution, the blocks of a table, global pooling, dropout and a linear layer (Table 1).
+
+    Every layer has ``width`` times as many maps as the table says, rounded down, and at least eight (authors' code).
+    """
+    if not width > 0:
+        raise BadOption(f"width must be more than 0, not {width}: 1.0, 0.75, 0.5 and 0.25 are those of Table 6")
+    probability("drop", drop)
+    at_least("eps", around.eps, 0)
+    maps = max(int(32 * width), 8)
+    parts: dict[str, nn.Module] = {"conv1": around.conv3x3(in_channels, maps, 2)}
+    for number, (full_width, stride) in enumerate(table, 1):
+        outputs = max(int(full_width * width), 8)
+        parts[f"block{number}"] = block(maps, outputs, stride)
+        maps = outputs
+    classifier = sequence(
+        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
+    )
+    return Net(sequence(**parts), classifier, truncated_gaussian(0.09))
+
+
+def mobilenet_v1(
+    width: float = 1.0,
+    *,
+    shallow: bool = False,
+    activation: Activation = "relu",
+    padding: Padding = "same",
+    eps: float = 0.001,
+    drop: float = 0.001,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """MobileNet of this width multiplier (Table 1, Sec. 3.3). ``shallow`` leaves five of its 13 blocks out (Table 5).
+
+    The resolution multiplier of Sec. 3.4 is the size of the images. ``padding="symmetric"`` and ``eps=1e-5`` make the
+    networks of other libraries.
+
+    Differs from the release:
+        - The paper has ReLU, and the released code ReLU6. ``activation="relu6"`` is the released network.
+        - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.0003, which takes ten thousand
+          steps.
+        - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
+    """
+    around = Around(padding, activation, eps)
+    table = SHALLOW if shallow else TABLE_1
+    return build(around, around.separable, table, width, drop, in_channels, num_classes)
+
+
+def conv_mobilenet(
+    width: float = 1.0,
+    *,
+    activation: Activation = "relu",
+    padding: Padding = "same",
+    eps: float = 0.001,
+    drop: float = 0.001,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Conv MobileNet: one 3x3 convolution of all maps in the place of each depthwise separable one (Table 4)."""
+    around = Around(padding, activation, eps)
+    return build(around, around.conv3x3, TABLE_1, width, drop, in_channels, num_classes)
