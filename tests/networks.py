@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import shufflenet_v2
+from archzoo.models import pyramidnet, senet, shufflenet_v2
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -30,11 +30,15 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
     "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
+    "pyramidnet110_a48": ("pyramidnet_cifar", {"depth": 14, "alpha": 4}),
+    "pyramidnet164_a48": ("pyramidnet_cifar", {"depth": 20, "alpha": 4, "block": "bottleneck"}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
 # ShuffleNet V2 has no option for its units in a stage: four, eight and four (Table 5).
 FEWER_UNITS = (3, 2, 2)
+# Nor have SENet and, for ImageNet, PyramidNet one for their blocks.
+FEWER_BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
 
 
 def build(name: str, **options: Any) -> Net:
@@ -42,7 +46,11 @@ def build(name: str, **options: Any) -> Net:
     if EVERY_NET:
         return archzoo.build(name, **options)
     family, shallower = SHALLOWER.get(name, (name, {}))
-    with patch.object(shufflenet_v2, "UNITS", FEWER_UNITS):
+    with (
+        patch.object(shufflenet_v2, "UNITS", FEWER_UNITS),
+        patch.object(senet, "BLOCKS", FEWER_BLOCKS),
+        patch.object(pyramidnet, "BLOCKS", FEWER_BLOCKS),
+    ):
         return archzoo.build(family, **{**shallower, **options})
 
 
@@ -85,8 +93,10 @@ CLASSES = [
     "preact_resnet164",
     "stochastic_depth_110",
     "wide_resnet_40_1",
+    "pyramidnet110_a48",
     "fractalnet_5_16",
     "densenet_c",
+    "se_resnet50",
     "shufflenet_v2_x0_5",
 ]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
@@ -115,8 +125,11 @@ COVER = [
     "wide_resnet18",
     "wide_resnet_40_1",
     "resnext29_8x64d",
+    "pyramidnet110_a48",
+    "pyramidnet164_a48",
     "fractalnet_10_16",
     "densenet_bc",
+    "se_resnet50",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -139,14 +152,16 @@ CONSTRUCTORS = [
     "wide_resnet34",
     "wide_resnet50_2",
     "resnext50_32x4d",
+    "pyramidnet101_a250",
     "fractalnet_5_16",
     "densenet",
     "densenet_b",
     "densenet_c",
     "densenet121",
+    "se_resnext50_32x4d",
 ]
 LIGHT_KINDS = [*COVER, *CONSTRUCTORS, *LONG[:2]]
-KINDS = [*LIGHT_KINDS, "vgg_a", "fractalnet34"]
+KINDS = [*LIGHT_KINDS, "vgg_a", "fractalnet34", "senet154"]
 
 
 def parametrize(names: list[str]) -> pytest.MarkDecorator:

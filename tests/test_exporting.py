@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "preact_resnet200": {},
     "stochastic_depth": {"depth": 8},
     "wide_resnet": {"depth": 10, "k": 1},
+    "pyramidnet_cifar": {"depth": 8, "alpha": 4},
     "densenet": {"depth": 10, "k": 4},
     "densenet_b": {"depth": 10, "k": 4},
     "densenet_c": {"depth": 10, "k": 4},
@@ -43,7 +44,7 @@ CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - 
 # Together they call every operator that an exporter has to write, in every setting, but for the adaptive pooling of
 # alexnet_one_tower (61M parameters to write, and read).
 CONVERTED = ["lenet5", "googlenet", "resnet_cifar", "squeezenet1_1", "fractalnet", "densenet_bc", "shufflenet_v2"]
-CONVERTED += ["highway_mnist"]
+CONVERTED += ["highway_mnist", "pyramidnet_cifar"]
 ADAPTIVE = "aten._adaptive_avg_pool2d.default"
 
 

@@ -104,6 +104,7 @@ RESNET_V1_5 = Another(
 )
 RESNEXT = Exact(("resnext50_32x4d", "resnext101_64x4d"))
 DENSENET = Exact(("densenet121", "densenet201"))
+PADDED = (("features.init_block.pool", r"MaxPool2d\(kernel_size=3, stride=2, padding=1"),)
 
 ELSEWHERE = (
     Elsewhere("LeNet-5, 60,000 parameters", ("lenet5",), r"^lenet"),
@@ -242,6 +243,12 @@ ELSEWHERE = (
         pytorchcv=Exact(("resnext29_16x64d_cifar10",)),
     ),
     Elsewhere(
+        "PyramidNet-110 (alpha = 48)",
+        ("pyramidnet110_a48",),
+        r"^pyramidnet110_a48(_cifar10)?$",
+        pytorchcv=Exact(("pyramidnet110_a48_cifar10",)),
+    ),
+    Elsewhere(
         "DenseNet, plain",
         ("densenet", "densenet_100_24"),
         r"densenet_?(40|100)",
@@ -266,6 +273,27 @@ ELSEWHERE = (
         torchvision=DENSENET,
         timm=DENSENET,
         pytorchcv=DENSENET,
+    ),
+    Elsewhere(
+        "SE-ResNet-50",
+        ("se_resnet50",),
+        r"^(legacy_)?se_?resnet50$",
+        timm=Exact(("legacy_seresnet50",), "as legacy"),
+        pytorchcv=Another(("seresnet50",), "padded first pooling", layers=PADDED),
+    ),
+    Elsewhere(
+        "SE-ResNeXt-50 (32x4d)",
+        ("se_resnext50_32x4d",),
+        r"^(legacy_)?se_?resnext50_32x4d$",
+        timm=Exact(("legacy_seresnext50_32x4d",), "as legacy"),
+        pytorchcv=Another(("seresnext50_32x4d",), "padded first pooling", layers=PADDED),
+    ),
+    Elsewhere(
+        "SENet-154",
+        ("senet154",),
+        r"^(legacy_)?senet154$",
+        timm=Exact(("legacy_senet154",), "as legacy"),
+        pytorchcv=Another(("senet154",), "padded first pooling", layers=PADDED),
     ),
     Elsewhere(
         "FractalNet",

@@ -27,6 +27,7 @@ def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
 B = {"option": "B"}
 BN = {"batch_norm": True}
 SYMMETRIC = {"down": "symmetric"}
+CEIL = {"pool": "ceil"}
 
 PUBLISHED = (
     _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
@@ -89,6 +90,9 @@ PUBLISHED = (
     _timm("resnext101_32x4d", "resnext101_32x4d.gluon_in1k"),
     _timm("resnext101_64x4d", "resnext101_64x4d.gluon_in1k"),
     _timm("resnext101_64x4d", "resnext101_64x4d.tv_in1k"),
+    *(_timm(f"se_resnet{depth}", f"legacy_seresnet{depth}.in1k", options=CEIL) for depth in (50, 101, 152)),
+    *(_timm(f"se_resnext{n}_32x4d", f"legacy_seresnext{n}_32x4d.in1k", options=CEIL) for n in (50, 101)),
+    _timm("senet154", "legacy_senet154.in1k", options=CEIL),
     _timm("densenet121", "densenet121.tv_in1k"),
     _timm("densenet161", "densenet161.tv_in1k"),
     _timm("densenet169", "densenet169.tv_in1k"),

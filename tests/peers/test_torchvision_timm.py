@@ -44,6 +44,9 @@ TORCHVISION: list[Pair] = [
     *((f"shufflenet_v2_x{width}", SYMMETRIC, f"shufflenet_v2_x{width}") for width in ("0_5", "1_0", "1_5", "2_0")),
 ]
 TIMM: list[Pair] = [pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resne", "wide", "densenet"))]
+TIMM += [(f"se_resnet{depth}", {}, f"legacy_seresnet{depth}") for depth in (50, 101, 152)]
+TIMM += [(f"se_resnext{depth}_32x4d", {}, f"legacy_seresnext{depth}_32x4d") for depth in (50, 101)]
+TIMM += [("senet154", {}, "legacy_senet154")]
 PAIRS = [("torchvision", *pair) for pair in TORCHVISION] + [("timm", *pair) for pair in TIMM]
 ONE_SIZE = ("vgg", "alexnet", "googlenet")
 
@@ -64,7 +67,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # test_our_weights_load_into_theirs holds for all.
 SMALLEST = {
     *("alexnet_one_tower", "vgg_a", "googlenet_bn", "resnet18", "resnet50_v1_5", "wide_resnet50_2", "densenet121"),
-    "resnext50_32x4d",
+    *("resnext50_32x4d", "se_resnet50"),
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 # 133M parameters: once, with batch norm, which numbers the layers of torchvision's and timm's VGG otherwise.

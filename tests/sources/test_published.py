@@ -27,7 +27,19 @@ from tests.sources import residual
 from tests.sources.test_sources import empty, randomized, row_of
 
 SETS = [weights for weights in PUBLISHED if weights.library not in ("torchvision", "timm")]
-DEEP = ("resnet1202", "190", "250", "vgg", "resnet152", "resnet101", "densenet1", "densenet2", "resnext101")
+DEEP: tuple[str, ...] = (
+    "resnet1202",
+    "190",
+    "250",
+    "vgg",
+    "resnet152",
+    "resnet101",
+    "densenet1",
+    "densenet2",
+    "resnext101",
+)
+DEEP += ("se_resnet101", "se_resnet152", "seresnet101", "seresnet152", "seresnext101", "senet154")
+DEEP += ("pyramidnet101", "pyramidnet110_a84", "pyramidnet110_a270", "pyramidnet164", "pyramidnet2")
 CHECKPOINTS = Path(os.environ.get("CHECKPOINTS", Path(__file__).parents[3] / "shared" / "checkpoints"))
 
 
