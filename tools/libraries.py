@@ -15,7 +15,7 @@ VERSIONS = "torchvision 0.28, timm 1.0.31, pytorchcv 0.0.74"
 class Exact:
     """The networks of a row, under their names: as many parameters and multiply-adds, and the same logits.
 
-    The logits are compared with equal weights. ``note`` is what the library leaves out.
+    The logits are compared with equal weights. ``note`` is what the library leaves out or adds.
     """
 
     theirs: tuple[str, ...]
@@ -278,14 +278,14 @@ ELSEWHERE = (
         "SE-ResNet-50",
         ("se_resnet50",),
         r"^(legacy_)?se_?resnet50$",
-        timm=Exact(("legacy_seresnet50",), "as legacy"),
+        timm=Exact(("legacy_seresnet50",), "as legacy, with dropout"),
         pytorchcv=Another(("seresnet50",), "padded first pooling", layers=PADDED),
     ),
     Elsewhere(
         "SE-ResNeXt-50 (32x4d)",
         ("se_resnext50_32x4d",),
         r"^(legacy_)?se_?resnext50_32x4d$",
-        timm=Exact(("legacy_seresnext50_32x4d",), "as legacy"),
+        timm=Exact(("legacy_seresnext50_32x4d",), "as legacy, with dropout"),
         pytorchcv=Another(("seresnext50_32x4d",), "padded first pooling", layers=PADDED),
     ),
     Elsewhere(

@@ -10,7 +10,6 @@ Images = tuple[tuple[float, ...], tuple[float, ...]]  # mean and deviation of ea
 B: Options = {"option": "B"}
 BN: Options = {"batch_norm": True}
 SYMMETRIC: Options = {"down": "symmetric"}
-CEIL: Options = {"pool": "ceil"}
 PADDED: Options = {"pool": "padded"}
 SE_64X4D: Options = {"depth": 101, "cardinality": 64, "pool": "padded"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
@@ -46,14 +45,6 @@ TORCHDISTILL_IMAGES: dict[str, Images] = {
     "cifar10": ((0.49139968, 0.48215841, 0.44653091), (0.24703223, 0.24348513, 0.26158784)),
     "cifar100": ((0.5070754, 0.48655024, 0.44091907), (0.26733398, 0.25643876, 0.2761503)),
 }
-
-# Cadene/pretrained-models.pytorch, as timm releases them: its name, ours, first digits of the SHA-256, top-1 accuracy
-# in %.
-CADENE_FILES = RELEASES.format("rwightman/pytorch-image-models") + "v0.1-cadene/"
-CADENE = (
-    *(("se_resnet50", "ce0d4300", 77.636), ("se_resnet101", "7e38fcc6", 78.396)),
-    ("se_resnet152", "d17c99b7", 78.658),
-)
 
 # pytorchcv 0.0.74, ImageNet: its name, ours, our options, top-5 error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
@@ -241,14 +232,6 @@ BY_SOURCES = (
             printed=f"accuracy {top1:.2f} %",
         )
         for file, network, options, top1 in TORCHDISTILL
-    ),
-    *(
-        PublishedWeights(
-            *("cadene", network, network, f"{CADENE_FILES}{network}-{digits}.pth", digits),
-            options=CEIL,
-            printed=f"top-1 accuracy {top1:.3f} %",
-        )
-        for network, digits, top1 in CADENE
     ),
     *(
         PublishedWeights(

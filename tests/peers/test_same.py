@@ -27,9 +27,7 @@ LONG: list[Pair] = [
     ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
     ("timm", "resnet34", "resnet34", {"option": "B"}, ""),
     ("timm", "densenet121", "densenet121", {}, ""),
-    ("timm", "legacy_seresnet50", "se_resnet50", {}, ""),
-    ("timm", "legacy_seresnext50_32x4d", "se_resnext50_32x4d", {}, ""),
-    ("timm", "legacy_senet154", "senet154", {}, ""),
+    ("timm", "legacy_seresnet50", "se_resnet50", {}, "dropout"),
     ("timm", "seresnet50", "se_resnet50", {"pool": "padded"}, "stride"),
     ("timm", "seresnext50_32x4d", "se_resnext50_32x4d", {"pool": "padded"}, ""),
     ("pytorchcv", "resnet20_cifar10", "resnet20", {"option": "B"}, ""),
@@ -39,7 +37,6 @@ LONG: list[Pair] = [
     ("pytorchcv", "pyramidnet110_a48_cifar10", "pyramidnet110_a48", {}, ""),
     ("pytorchcv", "pyramidnet101_a360", "pyramidnet101_a360", {}, ""),
     ("pytorchcv", "seresnext50_32x4d", "se_resnext50_32x4d", {"pool": "padded"}, ""),
-    ("pytorchcv", "senet154", "senet154", {"pool": "padded"}, ""),
     ("pytorchcv", "seresnet50", "se_resnet50", {}, "pad"),
     ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
 ]

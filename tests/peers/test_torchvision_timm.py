@@ -146,7 +146,8 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -
     config = timm.models.get_pretrained_cfg(chosen.tag)
     assert config is not None
     assert (config.architecture, config.tag) == tuple(chosen.tag.split("."))
-    assert chosen.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    hub = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    assert chosen.url == (hub if config.hf_hub_id else config.url)
     assert (tuple(config.mean), tuple(config.std)) == (chosen.mean, chosen.std)
     assert (config.num_classes, tuple(config.input_size)) == (chosen.num_classes, chosen.input_size)
 
