@@ -175,6 +175,8 @@ def _sum_over_parts(count: Callable[[Any, frozenset[str]], int]) -> Callable[[An
 def _count_params(module: Any, conventions: frozenset[str]) -> int:
     if "weights only" in conventions:
         return int(module.weights)
+    if "with running statistics" in conventions:  # a mean and a variance for each scale and shift
+        return int(module.params + module.norm_params)
     return int(module.params - (module.norm_params if "without batch norm" in conventions else 0))
 
 
@@ -211,7 +213,7 @@ QUANTITIES: Mapping[str, Quantity] = {
         _total("connections", "multiply-adds, and one for each unit with a bias", lambda module, _: module.connections),
         _total("neurons", "outputs of the layers that have weights", lambda module, _: module.neurons),
         _total("layers", "layers with weights that ran", lambda module, _: module.layers),
-        _total("bytes", "size of the parameters, four bytes each", lambda module, _: 4 * module.params),
+        _total("bytes", "size of the parameters, four bytes each", lambda *counted: 4 * _count_params(*counted)),
         _total("kernels", "kernels of a convolution: one for each map that it returns", _count_kernels),
         Quantity(
             "kernel",

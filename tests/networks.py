@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import alexnet, mobilenet_v2, shufflenet_v1, shufflenet_v2, vgg, zfnet
+from archzoo.models import alexnet, mobilenet_v2, pyramidnet, senet, shufflenet_v1, shufflenet_v2, vgg, zfnet
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -32,6 +32,8 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
     "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
+    "pyramidnet110_a48": ("pyramidnet_cifar", {"depth": 14, "alpha": 4}),
+    "pyramidnet164_a48": ("pyramidnet_cifar", {"depth": 20, "alpha": 4, "block": "bottleneck"}),
     "mobilenet_v1_x0_25": ("mobilenet_v1", {"width": 0.25, "shallow": True}),
     "conv_mobilenet": ("conv_mobilenet", {"width": 0.25}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
@@ -39,9 +41,12 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 }
 # Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four. Nearly all
 # parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
+BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
+    (pyramidnet, "BLOCKS", BLOCKS),
+    (senet, "BLOCKS", BLOCKS),
     (shufflenet_v1, "UNITS", (3, 1)),
     (shufflenet_v2, "UNITS", (3, 2, 2)),
     (vgg, "HIDDEN_UNITS", 64),
@@ -106,10 +111,12 @@ CLASSES = [
     "preact_resnet164",
     "stochastic_depth_110",
     "wide_resnet_40_1",
+    "pyramidnet110_a48",
     "fractalnet_5_16",
     "densenet_c",
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
+    "se_resnet50",
     "shufflenet_v2_x0_5",
 ]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
@@ -138,11 +145,14 @@ COVER = [
     "wide_resnet18",
     "wide_resnet_40_1",
     "resnext29_8x64d",
+    "pyramidnet110_a48",
+    "pyramidnet164_a48",
     "fractalnet_10_16",
     "densenet_bc",
     "mobilenet_v1_x0_25",
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
+    "se_resnet50",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -165,14 +175,16 @@ CONSTRUCTORS = [
     "wide_resnet34",
     "wide_resnet50_2",
     "resnext50_32x4d",
+    "pyramidnet101_a250",
     "fractalnet_5_16",
     "densenet",
     "densenet_b",
     "densenet_c",
     "densenet121",
     "conv_mobilenet",
+    "se_resnext50_32x4d",
 ]
-KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a"]
+KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a", "senet154"]
 
 
 def parametrize(names: list[str]) -> pytest.MarkDecorator:

@@ -28,6 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "preact_resnet200": {},
     "stochastic_depth": {"depth": 8},
     "wide_resnet": {"depth": 10, "k": 1},
+    "pyramidnet_cifar": {"depth": 8, "alpha": 4},
     "densenet": {"depth": 10, "k": 4},
     "densenet_b": {"depth": 10, "k": 4},
     "densenet_c": {"depth": 10, "k": 4},
@@ -46,7 +47,7 @@ SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fracta
 CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - SLOW)
 # Together they call every operator that an exporter has to write, in every setting.
 CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "shufflenet_v2", "highway_mnist"]
-CONVERTED += ["mobilenet_v2", "shufflenet_v1"]
+CONVERTED += ["mobilenet_v2", "shufflenet_v1", "pyramidnet_cifar"]
 
 
 class Operators(TorchDispatchMode):

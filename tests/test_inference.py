@@ -101,6 +101,7 @@ def test_the_original_is_not_touched() -> None:
         ("preact_resnet164", 1),
         ("densenet121", 1),
         ("densenet_bc", 1),
+        ("pyramidnet164_a48", 1),
         # Before padded convolutions they stay: one for each 3x3 layer of the blocks, and the last.
         ("densenet", 36 + 1),
     ],
@@ -195,6 +196,18 @@ def test_a_norm_before_a_convolution_becomes_a_bound_where_it_is_exact() -> None
         assert torch.allclose(folded(maps), net(maps))
     assert norms(folded) == 0
     assert any(isinstance(module, Clamp) for module in folded.modules())
+
+
+@pytest.mark.parametrize(("padding", "left"), [(0, 0), (1, 1)])
+def test_a_norm_right_before_a_convolution_is_absorbed_unless_that_is_padded(padding: int, left: int) -> None:
+    """The zeros of a border would get a shift."""
+    layers = nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, padding=padding, bias=False), nn.Tanh())
+    net = with_any_statistics(layers).double()
+    folded = fold_batch_norms(net)
+    maps = torch.randn(2, 4, 6, 6).double()
+    with torch.no_grad():
+        assert torch.allclose(folded(maps), net(maps))
+    assert norms(folded) == left
 
 
 def test_a_scale_of_zero_is_left_alone() -> None:

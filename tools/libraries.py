@@ -15,7 +15,7 @@ VERSIONS = "torchvision 0.28, timm 1.0.31, pytorchcv 0.0.74"
 class Exact:
     """The networks of a row, under their names: as many parameters and multiply-adds, and the same logits.
 
-    The logits are compared with equal weights. ``note`` is what the library leaves out.
+    The logits are compared with equal weights. ``note`` is what the library leaves out or adds.
     """
 
     theirs: tuple[str, ...]
@@ -108,6 +108,7 @@ TORCH: Mapping[str, Any] = {"padding": "symmetric", "eps": 1e-5}
 RELU6: Mapping[str, Any] = {"activation": "relu6", **TORCH}
 PADDED = r"padding=\(1, 1\)"
 EPSILON = r"eps=1e-05"
+PADDED_POOL = (("features.init_block.pool", r"MaxPool2d\(kernel_size=3, stride=2, padding=1"),)
 
 ELSEWHERE = (
     Elsewhere("LeNet-5, 60,000 parameters", ("lenet5",), r"^lenet"),
@@ -246,6 +247,12 @@ ELSEWHERE = (
         pytorchcv=Exact(("resnext29_16x64d_cifar10",)),
     ),
     Elsewhere(
+        "PyramidNet-110 (alpha = 48)",
+        ("pyramidnet110_a48",),
+        r"^pyramidnet110_a48(_cifar10)?$",
+        pytorchcv=Exact(("pyramidnet110_a48_cifar10",)),
+    ),
+    Elsewhere(
         "DenseNet, plain",
         ("densenet", "densenet_100_24"),
         r"densenet_?(40|100)",
@@ -270,6 +277,27 @@ ELSEWHERE = (
         torchvision=DENSENET,
         timm=DENSENET,
         pytorchcv=DENSENET,
+    ),
+    Elsewhere(
+        "SE-ResNet-50",
+        ("se_resnet50",),
+        r"^(legacy_)?se_?resnet50$",
+        timm=Exact(("legacy_seresnet50",), "as legacy, with dropout"),
+        pytorchcv=Another(("seresnet50",), "padded first pooling", layers=PADDED_POOL),
+    ),
+    Elsewhere(
+        "SE-ResNeXt-50 (32x4d)",
+        ("se_resnext50_32x4d",),
+        r"^(legacy_)?se_?resnext50_32x4d$",
+        timm=Exact(("legacy_seresnext50_32x4d",), "as legacy, with dropout"),
+        pytorchcv=Another(("seresnext50_32x4d",), "padded first pooling", layers=PADDED_POOL),
+    ),
+    Elsewhere(
+        "SENet-154",
+        ("senet154",),
+        r"^(legacy_)?senet154$",
+        timm=Exact(("legacy_senet154",), "as legacy"),
+        pytorchcv=Another(("senet154",), "padded first pooling", layers=PADDED_POOL),
     ),
     Elsewhere(
         "FractalNet",

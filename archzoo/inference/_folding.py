@@ -1,7 +1,7 @@
 """Folding batch norms into convolutions, by the structure of a symbolic trace.
 
-Which layer reads whose output decides; the order of execution does not. Two folds are exact: conv-BN, and BN-ReLU-conv
-without padding, for networks that activate before they convolve.
+Which layer reads whose output decides; the order of execution does not. Three folds are exact: conv-BN, and BN-conv and
+BN-ReLU-conv without padding, for networks that normalize before they convolve.
 """
 
 import copy
@@ -21,7 +21,7 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
     """A copy in eval mode, with every batch norm folded that a convolution before or after it can absorb."""
     folded = copy.deepcopy(model).eval()
     with torch.no_grad():
-        for fold in (fold_into_conv_before, fold_into_conv_after):
+        for fold in (fold_into_conv_before, fold_into_conv_after, fold_beyond_relu):
             replace_modules(folded, dict(fold(Structure(folded))))
     return folded
 
@@ -44,6 +44,16 @@ def fold_into_conv_before(net: Structure) -> Iterator[Replacement]:
 
 
 def fold_into_conv_after(net: Structure) -> Iterator[Replacement]:
+    """BN-conv becomes a convolution, where only convolutions without padding read the batch norm's output."""
+    for node in net.nodes:
+        norm, convs = net.layer(node), [net.layer(user) for user in node.users]
+        if isinstance(norm, nn.BatchNorm2d) and convs and all(map(absorbs_affine, convs)):
+            yield norm, nn.Identity().eval()
+            for conv in convs:
+                yield cast(nn.Conv2d, conv), absorb_affine(cast(nn.Conv2d, conv), *scale_and_shift(norm))
+
+
+def fold_beyond_relu(net: Structure) -> Iterator[Replacement]:
     """BN-ReLU-conv becomes clamp-conv, where only convolutions without padding read the ReLU's output.
 
     relu(s x + b) is s max(x, -b/s) + b for s > 0, and s min(x, -b/s) + b for s < 0. The clamp computes the maximum or

@@ -4,6 +4,7 @@
 """
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
+from archzoo.layers._bottlenecks import Aggregated, Bottleneck
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
@@ -24,10 +25,13 @@ from archzoo.layers._net import Net
 from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
+from archzoo.layers._squeeze_excitation import SqueezeExcitation
 
 __all__ = [
+    "Aggregated",
     "Basic",
     "Block",
+    "Bottleneck",
     "Classifiers",
     "Conv2d",
     "Initialize",
@@ -39,6 +43,7 @@ __all__ = [
     "ResponseNorm",
     "SamePadding",
     "Shortcut",
+    "SqueezeExcitation",
     "Tapped",
     "at_least",
     "checked_device",

@@ -3,17 +3,15 @@
 K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition", CVPR 2016 (arXiv 2015).
 """
 
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
 
 from archzoo.layers import (
     Basic,
+    Bottleneck,
     Net,
-    Residual,
     Shortcut,
-    conv1x1,
     conv3x3,
     he_normal_fan_out,
     imagenet_stem,
@@ -44,30 +42,6 @@ def always_projected(inputs: int, outputs: int, stride: int) -> nn.Module:
 
 
 SHORTCUTS: dict[Option, Shortcut] = {"A": padded, "B": projected, "C": always_projected}
-
-
-@dataclass(frozen=True)
-class Bottleneck:
-    """1x1, 3x3 and 1x1 convolutions. The stride is in the first 1x1, or in the 3x3 in v1.5 (Fig. 5, right)."""
-
-    shortcut: Shortcut
-    stride_in_3x3: bool = False
-    expansion: int = 4
-
-    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
-        outputs = self.expansion * width
-        first, second = (1, stride) if self.stride_in_3x3 else (stride, 1)
-        layers = sequence(
-            conv1=conv1x1(inputs, width, first),
-            bn1=nn.BatchNorm2d(width),
-            relu1=nn.ReLU(inplace=True),
-            conv2=conv3x3(width, width, second),
-            bn2=nn.BatchNorm2d(width),
-            relu2=nn.ReLU(inplace=True),
-            conv3=conv1x1(width, outputs),
-            bn3=nn.BatchNorm2d(outputs),
-        )
-        return Residual(layers, self.shortcut(inputs, outputs, stride))
 
 
 Block = Basic | Bottleneck

@@ -4,23 +4,19 @@ S. Xie, R. Girshick, P. Dollar, Z. Tu, K. He, "Aggregated Residual Transformatio
 (arXiv 2016).
 """
 
-from dataclasses import dataclass
 from math import sqrt
 from typing import Literal
 
 from torch import nn
 
 from archzoo.layers import (
-    Conv2d,
+    Aggregated,
     Net,
-    Residual,
     at_least,
-    conv1x1,
     conv3x3,
     he_normal_fan_out,
     imagenet_stem,
     pooled_classifier,
-    projected,
     repeats,
     sequence,
     stages,
@@ -28,34 +24,6 @@ from archzoo.layers import (
 
 # Table 1: blocks in conv2 to conv5.
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
-
-
-@dataclass(frozen=True)
-class Aggregated:
-    """1x1, 3x3 in ``cardinality`` groups of ``base_width`` maps, and 1x1, the stride in the 3x3 (Fig. 3c).
-
-    ``base_width`` is d, the width of a group in the first stage. It grows as the width of the stage does (Table 1).
-    """
-
-    cardinality: int
-    base_width: int
-    expansion: int = 4
-
-    def __call__(self, inputs: int, width: int, stride: int) -> Residual:
-        inner = self.cardinality * (width * self.base_width // 64)
-        outputs = self.expansion * width
-        grouped = Conv2d(inner, inner, 3, stride, padding=1, groups=self.cardinality, bias=False)
-        layers = sequence(
-            conv1=conv1x1(inputs, inner),
-            bn1=nn.BatchNorm2d(inner),
-            relu1=nn.ReLU(inplace=True),
-            conv2=grouped,
-            bn2=nn.BatchNorm2d(inner),
-            relu2=nn.ReLU(inplace=True),
-            conv3=conv1x1(inner, outputs),
-            bn3=nn.BatchNorm2d(outputs),
-        )
-        return Residual(layers, projected(inputs, outputs, stride))
 
 
 def released_initialization(layer: nn.Module) -> None:

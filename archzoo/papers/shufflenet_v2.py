@@ -1,4 +1,4 @@
-"""ShuffleNet V2: the columns of Table 5 with their cost and size, what is quoted of ResNet, errors, and training."""
+"""ShuffleNet V2: the columns of Table 5 with their cost and size, quotes of ResNet and SENet, errors, and training."""
 
 from archzoo.claims import Claim, macs, params, size
 from archzoo.paper import TOP_1_AND_5, Paper
@@ -56,6 +56,7 @@ for width, claims in TABLE_5.items():
 PAPER.prints(
     "resnet50", macs("3.8G", "Table 6", ours="3.86G", why="quoted from ResNet, where it is cut off and not rounded")
 )
+PAPER.prints("senet154", macs("20.7G", "Table 6"))
 
 PAPER.results(
     "Table 8",

@@ -39,6 +39,10 @@ RENAMED: tuple[tuple[str, str], ...] = (
         "mobilenet_v1_{hundredths} with activation='relu6'",
     ),
     (r"mobilenetv2(?P<hundredths>14|13|10|075|05|050|035)(224|192|160|128|96)", "mobilenet_v2_{hundredths}"),
+    (r"pyramidnet(?P<depth>\d+)a(?P<alpha>\d+)bn", "pyramidnet{depth}_a{alpha}"),
+    (r"legacyseresnet(?P<depth>50|101|152)", "se_resnet{depth}"),
+    (r"legacyseresnext(?P<depth>50|101)32x4d", "se_resnext{depth}_32x4d"),
+    (r"legacysenet154", "senet154"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
     (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
     (r"inception|googlelenet", "googlenet"),
@@ -53,6 +57,16 @@ QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
     (r"shufflenetv2x(?P<ones>\d)(?P<tenths>\d)", "shufflenet_v2_x{ones}_{tenths} with down='symmetric'"),
+    (r"seresnext(?P<depth>50|101)32x4d", "se_resnext{depth}_32x4d with pool='padded'"),
+)
+
+# Names that are ours, and of other networks where they say that they are torchvision's or timm's.
+OTHERS: tuple[tuple[str, str], ...] = (
+    (
+        r"seresnet(50|101|152)",
+        "timm's SE-ResNets stride in the 3x3 and pad the first pooling, and are not here: the nearest are se_resnet50, "
+        "101 and 152, its legacy_seresnet50, 101 and 152",
+    ),
 )
 
 # Families that are not here, and what is nearest to them.
@@ -63,8 +77,9 @@ ABSENT: tuple[tuple[str, str], ...] = (
     ),
     (
         rf"(e?se|eca|sk|gc|legacyse|re|ha|dia)resnet.*|resnet(aa|blur|rs|d|v1)\d+.*|resnet\d{{2,3}}{SUFFIX}.*|"
-        r"resne[sx]t.*|seresnext.*",
-        "ResNets with another stem or block, and ResNeXts, are not here: the nearest are resnet50 and resnet50_v1_5",
+        r"resne[sx]t.*|(legacy)?seresnext.*|senet\d+",
+        "ResNets with another stem or block are not here: the nearest are resnet50 and resnet50_v1_5, of ResNeXts "
+        "resnext50_32x4d, of those with squeeze-and-excitation se_resnet50 and se_resnext50_32x4d",
     ),
     (
         r"(preactresnet|preresnet|resnetv2)\d+.*|resnet\d+v2",
@@ -102,6 +117,8 @@ def advice(name: str, plain: str, spellings: Mapping[str, str]) -> str:
     for written, table in ((base, QUALIFIED if base != plain else ()), *((each, RENAMED) for each in (plain, base))):
         if ours := _renamed(written, table):
             return f"here it is {ours}"
+    if base != plain and (other := next((why for pattern, why in OTHERS if re.fullmatch(pattern, base)), "")):
+        return other
     for written in (base, without_data):
         if ours := spellings.get(written, "") or _renamed(written, RENAMED):
             return f"did you mean {ours}?"

@@ -107,6 +107,62 @@ def _resnet_v1_5(found: Shapes) -> Iterable[Options]:
     return (options for options in _resnet(found) if options["depth"] >= 50)
 
 
+def _excited(found: Shapes, convs: int, depths: tuple[int, ...]) -> Iterable[Options]:
+    """With SE blocks, each block has two convolutions more, and the first of each stage a projection.
+
+    ``convs`` are the convolutions of a ResNet of this depth with projections and SE blocks. The blocks of the first
+    stage reduce 256 maps to the fewest that any layer has. No tensor shows how the first pooling is padded.
+    """
+    blocks = {50: 16, 101: 33, 152: 50}
+    fewest = min((kernel[0] for kernel in found.kernels), default=0)
+    for depth in depths:
+        if convs == depth - 1 + 4 + 2 * blocks[depth] and 0 < fewest <= 256:
+            yield from ({"depth": depth, "reduction": 256 // fewest, "pool": pool} for pool in ("ceil", "padded"))
+
+
+def _se_resnet(found: Shapes) -> Iterable[Options]:
+    """Every batch norm has four vectors and the classifier one: there are more where SE blocks have biases."""
+    vectors = sum(len(shape) == 1 for shape in found.shapes)
+    for options in () if _grouped(found) else _excited(found, found.convs, (50, 101, 152)):
+        yield {**options, "bias": vectors > 4 * (options["depth"] - 1 + 4) + 1}
+
+
+def _se_resnext(found: Shapes) -> Iterable[Options]:
+    groups = _grouped(found)
+    return [{**options, **groups} for options in _excited(found, found.convs, (50, 101))] if groups else []
+
+
+def _senet154(found: Shapes) -> Iterable[Options]:
+    """Three convolutions in the place of the first of 152 layers."""
+    for options in _excited(found, found.convs - 2, (152,)):
+        yield {name: value for name, value in options.items() if name != "depth"}
+
+
+def _pyramids(found: Shapes, start: int, units: Mapping[int, Options], expansion: int) -> Iterable[Options]:
+    """Every unit has a batch norm more than convolutions, and the stem and the end one each, of four vectors.
+
+    The last width is ``start`` + alpha, or ``start`` times alpha. ``units`` are the options by the number of units.
+    """
+    convs = {1: 2, 4: 3}[expansion]
+    vectors = sum(len(shape) == 1 for shape in found.shapes)
+    for count, options in units.items():
+        if found.convs == 1 + convs * count and vectors == 4 * ((convs + 1) * count + 2) + 1:
+            width = found.features / expansion
+            yield {**options, "growth": "additive", "alpha": width - start}
+            yield {**options, "growth": "multiplicative", "alpha": width / start}
+
+
+def _pyramidnet_cifar(found: Shapes) -> Iterable[Options]:
+    depth = found.convs + 1
+    for block, expansion, layers in (("basic", 1, 2), ("bottleneck", 4, 3)):
+        if (depth - 2) % (3 * layers) == 0:
+            yield from _pyramids(found, 16, {(depth - 2) // layers: {"depth": depth, "block": block}}, expansion)
+
+
+def _pyramidnet(found: Shapes) -> Iterable[Options]:
+    return _pyramids(found, 64, {33: {"depth": 101}, 50: {"depth": 152}, 66: {"depth": 200}}, 4)
+
+
 def _plain(found: Shapes) -> Iterable[Options]:
     return [{"depth": found.convs + 1}] if found.convs + 1 in (18, 34) else []
 
@@ -195,12 +251,17 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "plain": _plain,
     "plain_cifar": _plain_cifar,
     "preact_resnet": _preact_resnet,
+    "pyramidnet": _pyramidnet,
+    "pyramidnet_cifar": _pyramidnet_cifar,
     "resnet": _resnet,
     "resnet_cifar": _resnet_cifar,
     "resnet_v1_5": _resnet_v1_5,
     "resnext": _resnext,
     "resnext_cifar": _resnext_cifar,
     "shufflenet_v1": _shufflenet_v1,
+    "se_resnet": _se_resnet,
+    "se_resnext": _se_resnext,
+    "senet154": _senet154,
     "shufflenet_v2": _shufflenet,
     "squeezenet1_0": _bypass,
     "squeezenet1_1": _bypass,

@@ -51,11 +51,19 @@ B = {"option": "B"}
 GITHUB = "https://github.com/"
 RAW_SHORTCUT = "its projections read the maps before their batch normalization and ReLU"
 STRIDE_IN_3X3 = "its bottlenecks stride in the 3x3"
-# What no library has: columns of VGG's table, and bypasses.
+CEIL, PADDED = {"pool": "ceil"}, {"pool": "padded"}
+# What no library has: columns of VGG's table, bypasses, products of widths, and the ablations of SENet.
 NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
     "vgg": {"config": ("A-LRN", "C")},
     "squeezenet1_0": {"bypass": ("simple", "complex")},
     "squeezenet1_1": {"bypass": ("simple", "complex")},
+    "pyramidnet": {"growth": ("multiplicative",)},
+    "se_resnet": {
+        "squeeze": ("max", "none"),
+        "gate": ("tanh", "relu"),
+        "bias": (False,),
+        "place": ("pre", "post", "identity", "3x3"),
+    },
 }
 # MobileNets of torch: padded by one on every side, with torch's default epsilon.
 TORCH = {"padding": "symmetric", "eps": 1e-5}
@@ -100,6 +108,14 @@ def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
     )
 
 
+def senets(names: TensorNames, theirs: Mapping[str, str]) -> tuple[Counterpart, ...]:
+    """Those with the release's pooling, by our constructor."""
+    return tuple(
+        Counterpart(constructor, names, networks, CEIL, never=NEVER.get(constructor, {}))
+        for constructor, networks in theirs.items()
+    )
+
+
 SOURCES: dict[str, Source] = {
     "torchvision": Source(
         GITHUB + "pytorch/vision",
@@ -118,17 +134,30 @@ SOURCES: dict[str, Source] = {
     ),
     "timm": Source(
         GITHUB + "huggingface/pytorch-image-models",
-        counterparts(
-            {
-                "vgg": libraries.TIMM_VGG,
-                "mobilenet_v1": libraries.TIMM_MOBILENET_V1,
-                "mobilenet_v2": libraries.TIMM_MOBILENET_V2,
-                **TORCHVISION_LIKE,
-            }
+        (
+            *counterparts(
+                {
+                    "vgg": libraries.TIMM_VGG,
+                    "mobilenet_v1": libraries.TIMM_MOBILENET_V1,
+                    "mobilenet_v2": libraries.TIMM_MOBILENET_V2,
+                    **TORCHVISION_LIKE,
+                }
+            ),
+            *senets(
+                libraries.SENET,
+                {
+                    "se_resnet": "legacy_seresnet50, 101 and 152",
+                    "se_resnext": "legacy_seresnext50_32x4d and 101_32x4d",
+                    "senet154": "legacy_senet154",
+                },
+            ),
         ),
         {
             "mobilenetv1_100h": "a 1x1 convolution more before the pooling",
             "mobilenetv2_110d, mobilenetv2_120d": "deeper than the paper's networks",
+            "seresnet50, 101 and 152": "stride in the 3x3, and a padded first pooling",
+            "seresnext50_32x4d and 101_32x4d": "a padded first pooling: se_resnext with pool='padded', by other names",
+            "legacy_seresnet18 and 34": "basic blocks with SE, which the paper has not",
         },
     ),
     "transformers": Source(
@@ -155,6 +184,17 @@ SOURCES: dict[str, Source] = {
             ),
         ),
     ),
+    "cadene": Source(
+        GITHUB + "Cadene/pretrained-models.pytorch",
+        senets(
+            libraries.SENET,
+            {
+                "se_resnet": "se_resnet50, 101 and 152",
+                "se_resnext": "se_resnext50_32x4d and 101_32x4d",
+                "senet154": "senet154",
+            },
+        ),
+    ),
     "chenyaofo": Source(
         GITHUB + "chenyaofo/pytorch-cifar-models",
         (Counterpart("resnet_cifar", libraries.RESNET, "cifar10_resnet20, cifar100_resnet56, ...", B),),
@@ -175,7 +215,20 @@ SOURCES: dict[str, Source] = {
             Counterpart("resnet_v1_5", sources.PYTORCHCV_RESNET, "resnet50b, resnet101b, resnet152b"),
             Counterpart("resnext", sources.PYTORCHCV_RESNET, "resnext50_32x4d, ..."),
             Counterpart("resnext_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnext29_32x4d_cifar10, ..."),
+            Counterpart(
+                *("se_resnet", sources.PYTORCHCV_RESNET, "seresnet50, seresnet101, seresnet152", PADDED),
+                never=NEVER["se_resnet"],
+            ),
+            Counterpart("se_resnext", sources.PYTORCHCV_RESNET, "seresnext50_32x4d, ...", PADDED),
+            Counterpart("senet154", sources.PYTORCHCV_SENET154, "senet154", PADDED),
             Counterpart("wide_resnet", sources.PYTORCHCV_WRN, "wrn28_10_cifar10, ..."),
+            *(
+                Counterpart(constructor, sources.PYTORCHCV_PYRAMID, theirs, never=NEVER["pyramidnet"])
+                for constructor, theirs in (
+                    ("pyramidnet_cifar", "pyramidnet110_a48_cifar10, ..."),
+                    ("pyramidnet", "pyramidnet101_a360"),
+                )
+            ),
             Counterpart("densenet_bc", sources.PYTORCHCV_DENSENET_CIFAR, "densenet100_k12_bc_cifar10, ..."),
             Counterpart("densenet_imagenet", sources.PYTORCHCV_DENSENET, "densenet121 to densenet201"),
             Counterpart("vgg", sources.PYTORCHCV_VGG, "vgg11 to vgg19, bn_vgg11b to bn_vgg19b", never=NEVER["vgg"]),
@@ -195,6 +248,8 @@ SOURCES: dict[str, Source] = {
             "shufflenet_g3_w1": "pooled maps behind those of the branch, and a bias in the last layer",
             "nin_cifar10": "an average pooling in the place of the second max pooling",
             "wrn50_2": "biases and no batch normalization",
+            "seresnet50b, ...": "SE-ResNets with the stride in the 3x3",
+            "senet16, ..., sepreresnet50, seresnet20_cifar10, ...": "networks with SE blocks that the paper has not",
         },
     ),
     "torchdistill": Source(
@@ -257,6 +312,10 @@ SOURCES: dict[str, Source] = {
             Counterpart("densenet_bc", sources.GPLEISS_DENSENET, "DenseNet with small_inputs"),
             Counterpart("densenet_imagenet", sources.GPLEISS_DENSENET, "DenseNet without small_inputs"),
         ),
+    ),
+    "dyhan0920": Source(
+        GITHUB + "dyhan0920/PyramidNet-PyTorch",
+        (Counterpart("pyramidnet", sources.DYHAN_PYRAMID, "PyramidNet-101-360, ...", never=NEVER["pyramidnet"]),),
     ),
     "openmmlab": Source(
         "https://download.openmmlab.com/pretrain/third_party/",

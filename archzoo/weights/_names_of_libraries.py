@@ -18,6 +18,10 @@ def _stage(match: re.Match[str]) -> str:
     return f"layer{stage}.{block}.{rest.removeprefix('layers.')}"
 
 
+def _excitation(match: re.Match[str]) -> str:
+    return f"layer{int(match[1]) - 1}.{int(match[2]) - 1}.se_module.{match[3]}"
+
+
 def _inception(match: re.Match[str]) -> str:
     branch, layer, norm, tensor = match.group(2, 3, 4, 5)
     number = {"1x1": "branch1", "3x3": "branch2", "5x5": "branch3", "pool": "branch4"}[branch]
@@ -76,6 +80,16 @@ RESNET = TensorNames(
         (rf"features\.(conv1|bn1)\.{TENSOR}", r"\1.\2"),
         (r"features\.conv(\d)_x\.block(\d+)\.(.+)", _stage),
         (r"classifier\.fc\.(weight|bias)", r"fc.\1"),
+    ]
+)
+# Of pretrained-models.pytorch, and of timm's networks that begin with "legacy".
+SENET = TensorNames(
+    rules=[
+        (rf"features\.(conv1|bn1)\.{TENSOR}", r"layer0.\1.\2"),
+        (rf"features\.(conv|bn)1_(\d)\.{TENSOR}", r"layer0.\1\2.\3"),
+        (r"features\.conv(\d)_x\.block(\d+)\.layers\.se\.(.+)", _excitation),
+        (r"features\.conv(\d)_x\.block(\d+)\.(.+)", _stage),
+        (r"classifier\.fc\.(weight|bias)", r"last_linear.\1"),
     ]
 )
 DENSENET = TensorNames(

@@ -116,12 +116,13 @@ GPLEISS_DENSENET = TensorNames(rules=[(rf"features\.bn\.{TENSOR}", r"features.no
 
 
 def pytorchcv_residual(conv: str, bn: str) -> TensorNames:
-    """ResNets and ResNeXts, whose stems differ in depth."""
+    """ResNets and ResNeXts, also with SE blocks, whose stems differ in depth."""
     return TensorNames(
         rules=[
             *stem(conv, bn),
             numbered(BLOCK + rf"layers\.{CONV}", "features.stage{}.unit{}.body.{}.conv.weight", stage=-1),
             numbered(BLOCK + rf"layers\.bn(\d)\.{TENSOR}", "features.stage{}.unit{}.body.conv{}.bn.{}", stage=-1),
+            numbered(BLOCK + r"layers\.se\.fc(\d)\.(.+)", "features.stage{}.unit{}.se.conv{}.{}", stage=-1),
             numbered(BLOCK + r"shortcut\.(.+)", "features.stage{}.unit{}.identity_conv.{}", stage=-1),
             (FC, r"output.\1"),
         ]
@@ -145,6 +146,14 @@ def pytorchcv_dense(conv: str, bn: str = "") -> TensorNames:
 
 PYTORCHCV_RESNET_CIFAR = pytorchcv_residual("features.init_block.conv", "features.init_block.bn")
 PYTORCHCV_RESNET = pytorchcv_residual("features.init_block.conv.conv", "features.init_block.conv.bn")
+PYTORCHCV_SENET154 = TensorNames(
+    rules=[
+        (r"features\.conv1_(\d)\.weight", r"features.init_block.conv\1.conv.weight"),
+        (rf"features\.bn1_(\d)\.{TENSOR}", r"features.init_block.conv\1.bn.\2"),
+        (FC, r"output.fc.\1"),
+        *PYTORCHCV_RESNET.rules,
+    ]
+)
 PYTORCHCV_DENSENET_CIFAR = pytorchcv_dense("features.init_block")
 PYTORCHCV_DENSENET = pytorchcv_dense("features.init_block.conv", "features.init_block.bn")
 PYTORCHCV_WRN = TensorNames(
@@ -156,6 +165,23 @@ PYTORCHCV_WRN = TensorNames(
             BLOCK + rf"(?:bn_relu|layers)\.bn(\d)\.{TENSOR}", "features.stage{}.unit{}.body.conv{}.bn.{}", stage=-1
         ),
         *ends("features.post_activ.bn", "output"),
+    ]
+)
+PYTORCHCV_PYRAMID = TensorNames(
+    rules=[
+        *stem("features.init_block.conv", "features.init_block.bn"),
+        numbered(BLOCK + rf"layers\.{CONV}", "features.stage{}.unit{}.body.{}.conv.weight", stage=-1),
+        numbered(BLOCK + rf"layers\.bn(\d)\.{TENSOR}", "features.stage{}.unit{}.body.conv{}.bn.{}", stage=-1),
+        numbered(BLOCK + r"layers\.bn\.(.+)", "features.stage{}.unit{}.bn.{}", stage=-1),
+        *ends("features.post_activ.bn", "output"),
+    ]
+)
+DYHAN_PYRAMID = TensorNames(
+    rules=[
+        *stem("conv1", "bn1"),
+        numbered(BLOCK + r"layers\.bn\.(.+)", "layer{}.{}.bn4.{}", stage=-1, block=-1),
+        numbered(BLOCK + r"layers\.(.+)", "layer{}.{}.{}", stage=-1, block=-1),
+        *ends("bn_final", "fc"),
     ]
 )
 PYTORCHCV_VGG = TensorNames(

@@ -11,6 +11,7 @@ from archzoo.weights._published_set import PublishedWeights
 
 HALF = (0.5, 0.5, 0.5), (0.5, 0.5, 0.5)
 TORCHVISION = "https://download.pytorch.org/models/"
+RELEASES = "https://github.com/rwightman/pytorch-image-models/releases/download/"
 HUB = "https://huggingface.co/timm/{}/resolve/main/model.safetensors"
 
 
@@ -24,12 +25,19 @@ def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
     return PublishedWeights("timm", network, tag, HUB.format(tag), _digests.TIMM.get(tag, ""), **needs)
 
 
+def _timm_release(network: str, tag: str, file: str) -> PublishedWeights:
+    """A file that timm has on GitHub alone; its name ends in the first digits of its hash."""
+    digits = file.rpartition("-")[2].removesuffix(".pth")
+    return PublishedWeights("timm", network, tag, RELEASES + file, digits, options=CEIL)
+
+
 B = {"option": "B"}
 BN = {"batch_norm": True}
 SYMMETRIC = {"down": "symmetric"}
 TORCH = {"padding": "symmetric", "eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
 RA4 = "ra4_e3600_r224_in1k"
+CEIL = {"pool": "ceil"}
 
 PUBLISHED = (
     _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
@@ -99,6 +107,16 @@ PUBLISHED = (
     _timm("resnext101_32x4d", "resnext101_32x4d.gluon_in1k"),
     _timm("resnext101_64x4d", "resnext101_64x4d.gluon_in1k"),
     _timm("resnext101_64x4d", "resnext101_64x4d.tv_in1k"),
+    _timm_release("se_resnet50", "legacy_seresnet50.in1k", "v0.1-cadene/se_resnet50-ce0d4300.pth"),
+    _timm_release("se_resnet101", "legacy_seresnet101.in1k", "v0.1-cadene/se_resnet101-7e38fcc6.pth"),
+    _timm_release("se_resnet152", "legacy_seresnet152.in1k", "v0.1-cadene/se_resnet152-d17c99b7.pth"),
+    _timm_release(
+        "se_resnext50_32x4d", "legacy_seresnext50_32x4d.in1k", "v0.1-weights/legacy_se_resnext50_32x4d-f3651bad.pth"
+    ),
+    _timm_release(
+        "se_resnext101_32x4d", "legacy_seresnext101_32x4d.in1k", "v0.1-weights/legacy_se_resnext101_32x4d-37725eac.pth"
+    ),
+    _timm_release("senet154", "legacy_senet154.in1k", "v0.1-weights/legacy_senet154-e9eb9fe6.pth"),
     _timm("densenet121", "densenet121.tv_in1k"),
     _timm("densenet161", "densenet161.tv_in1k"),
     _timm("densenet169", "densenet169.tv_in1k"),

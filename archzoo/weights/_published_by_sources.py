@@ -11,6 +11,8 @@ B: Options = {"option": "B"}
 BN: Options = {"batch_norm": True}
 SYMMETRIC: Options = {"down": "symmetric"}
 TORCH: Options = {"padding": "symmetric", "eps": 1e-5}
+PADDED: Options = {"pool": "padded"}
+SE_64X4D: Options = {"depth": 101, "cardinality": 64, "pool": "padded"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
 
@@ -70,6 +72,14 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("resnext50_32x4d", "resnext50_32x4d", {}, "0560", "d7976503d13734114364e0dfef1d22f6d76546d9", 498),
     ("resnext101_32x4d", "resnext101_32x4d", {}, "0434", "5ac165981bac62627719b3362b31b456cba05df4", 530),
     ("resnext101_64x4d", "resnext101_64x4d", {}, "0452", "60d1913ec591af7786056b1d87b3add07fdcf2e1", 544),
+    ("pyramidnet101_a360", "pyramidnet101_a360", {}, "0543", "7f1747f84b83b504ece3eb2bc3924d36343358ad", 507),
+    ("seresnet50", "se_resnet50", PADDED, "0575", "004bfde422c860c4f11b1e1190bb5a8db477d939", 441),
+    ("seresnet101", "se_resnet101", PADDED, "0460", "37851448605dae67bbf83ff8e7f7e7cc367e1746", 533),
+    ("seresnet152", "se_resnet152", PADDED, "0439", "7a6b02ac25caccb0420eea542c625f9b0bfb3e03", 538),
+    ("seresnext50_32x4d", "se_resnext50_32x4d", PADDED, "0451", "52029a7f6170873b2d50a7016fba053e98183f7b", 505),
+    ("seresnext101_32x4d", "se_resnext101_32x4d", PADDED, "0467", "c738e758c535fac87027fc4b9271a7cb95442505", 529),
+    ("seresnext101_64x4d", "se_resnext", SE_64X4D, "0428", "ea9d98df431d53251011099f317cd20fa2307d1b", 561),
+    ("senet154", "senet154", PADDED, "0455", "95dbccbe56dc93c4544e6d1c6673f09425a4cee2", 522),
     ("densenet121", "densenet121", {}, "0704", "cf90d1394d197fde953f57576403950345bd0a66", 314),
     ("densenet161", "densenet161", {}, "0606", "da489277afe7f53048ec15bed7919486e22f1afa", 432),
     ("densenet169", "densenet169", {}, "0629", "44974a17309bb378e97c8f70f96f961ffbf9458d", 406),
@@ -97,6 +107,27 @@ PYTORCHCV_SMALL = (
     ("resnext29_16x64d", "cifar10", "0241", "4133d3d04f9b10b132dcb959601d36f10123f8c2", 176),
     ("resnext29_16x64d", "cifar100", "1693", "05e9a7f113099a98b219cad622ecfad5517a3b54", 322),
     ("resnext29_16x64d", "svhn", "0268", "74332b714cd278bfca3f09dafe2a9d117510e9a4", 358),
+    ("pyramidnet110_a48", "cifar10", "0372", "eb185645cda89e0c3c47b11c4b2d14ff18fa0ae1", 184),
+    ("pyramidnet110_a48", "cifar100", "2095", "95da1a209916b3cf4af7e8dc44374345a88c60f4", 186),
+    ("pyramidnet110_a48", "svhn", "0247", "d48bafbebaabe9a68e5924571752b3d7cd95d311", 281),
+    ("pyramidnet110_a84", "cifar10", "0298", "7b835a3cf19794478d478aced63ca9e855c3ffeb", 185),
+    ("pyramidnet110_a84", "cifar100", "1887", "ff711084381f217f84646c676e4dcc90269dc516", 199),
+    ("pyramidnet110_a84", "svhn", "0243", "971576c61cf30e02f13da616afc9848b2a609e0e", 392),
+    ("pyramidnet110_a270", "cifar10", "0251", "31bdd9d51ec01388cbb2adfb9f822c942de3c4ff", 194),
+    ("pyramidnet110_a270", "cifar100", "1710", "7417dd99069d6c8775454475968ae226b9d5ac83", 319),
+    ("pyramidnet110_a270", "svhn", "0238", "3047a9bb7c92a09adf31590e3fe6c9bcd36c7a67", 393),
+    ("pyramidnet164_a270_bn", "cifar10", "0242", "daa2a402c1081323b8f2239f2201246953774e84", 264),
+    ("pyramidnet164_a270_bn", "cifar100", "1670", "54d99c834bee0ed7402ba46e749e48182ad1599a", 312),
+    ("pyramidnet164_a270_bn", "svhn", "0233", "42d4c03374f32645924fc091d599ef7b913e2d32", 396),
+    ("pyramidnet200_a240_bn", "cifar10", "0244", "44433afdd2bc32c55dfb1e8347bc44d1c2bf82c7", 268),
+    ("pyramidnet200_a240_bn", "cifar100", "1609", "087c02d6882e274054f44482060f193b9fc208bb", 317),
+    ("pyramidnet200_a240_bn", "svhn", "0232", "f9660c25f1bcff9d361aeca8fb3efaccdc0546e7", 397),
+    ("pyramidnet236_a220_bn", "cifar10", "0247", "daa91d74979c451ecdd8b59e4350382966f25831", 285),
+    ("pyramidnet236_a220_bn", "cifar100", "1634", "a45816ebe1d6a67468b78b7a93334a41aca1c64b", 312),
+    ("pyramidnet236_a220_bn", "svhn", "0235", "f74fe248b6189699174c90bc21e7949d3cca8130", 398),
+    ("pyramidnet272_a200_bn", "cifar10", "0239", "586b1ecdc8b34b69dcae4ba57f71c24583cca9b1", 284),
+    ("pyramidnet272_a200_bn", "cifar100", "1619", "98bc2f48da0f2c68bc5376c17b0aefc734a64881", 312),
+    ("pyramidnet272_a200_bn", "svhn", "0240", "96f6e740dcdc917d776f6df855e3437c93d0da4f", 404),
     ("densenet40_k12_bc", "cifar10", "0643", "6dc86a2ea1d088f088462f5cbac06cc0f37348c0", 231),
     ("densenet40_k12_bc", "cifar100", "2841", "1e9db7651a21e807c363c9f366bd9e91ce2f296f", 232),
     ("densenet40_k12_bc", "svhn", "0320", "320760528b009864c68ff6c5b874e9f351ea7a07", 279),
@@ -121,10 +152,15 @@ PYTORCHCV_SMALL = (
     ("wrn40_8", "cifar100", "1803", "0d18bfbff85951d88a881dc6a15ad46f56ea8c28", 321),
     ("wrn40_8", "svhn", "0254", "dee59602c10e5d56bd9c168e8e8400792b9a8b08", 277),
 )
+PYTORCHCV_PYRAMIDS = (
+    *("pyramidnet110_a48", "pyramidnet110_a84", "pyramidnet110_a270", "pyramidnet164_a270_bn"),
+    *("pyramidnet200_a240_bn", "pyramidnet236_a220_bn", "pyramidnet272_a200_bn"),
+)
 PYTORCHCV_OURS: dict[str, tuple[str, Options]] = {
     **{f"resnet{depth}": (f"resnet{depth}", B) for depth in (20, 56, 110, 1202)},
     "resnext29_32x4d": ("resnext_cifar", {"cardinality": 32, "base_width": 4}),
     "resnext29_16x64d": ("resnext29_16x64d", {}),
+    **{name: (name.removesuffix("_bn"), {}) for name in PYTORCHCV_PYRAMIDS},
     **{
         f"densenet{depth}_k{k}_bc": ("densenet_bc", {"depth": depth, "k": k})
         for depth, k in ((40, 12), (40, 24), (40, 36), (100, 12), (190, 40), (250, 24))

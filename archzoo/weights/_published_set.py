@@ -44,7 +44,7 @@ class PublishedWeights:
     @property
     def file_name(self) -> str:
         """The name of the file in the cache."""
-        if self.library == "timm":
+        if self.url.endswith("/model.safetensors"):
             return f"{self.tag}.safetensors"
         return self.url.rpartition("/")[2].removesuffix(".zip")
 

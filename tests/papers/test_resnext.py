@@ -6,7 +6,7 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import BadOption
-from archzoo.models.resnext import Aggregated
+from archzoo.layers import Aggregated
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 

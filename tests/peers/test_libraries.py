@@ -162,6 +162,8 @@ SAME: list[tuple[str, dict[str, Any], str]] = [
     ("wide_resnet", {"depth": 16}, "wrn16_10_cifar10"),
     ("resnext50_32x4d", {}, "resnext50_32x4d"),
     ("resnext_cifar", {"depth": 20, "cardinality": 16, "base_width": 4}, "resnext20_16x4d_cifar10"),
+    ("pyramidnet110_a48", {}, "pyramidnet110_a48_cifar10"),
+    ("se_resnet50", {"pool": "padded"}, "seresnet50"),
     ("densenet_bc", {"depth": 40}, "densenet40_k12_bc_cifar10"),
     ("densenet121", {}, "densenet121"),
     ("squeezenet1_0", {}, "squeezenet_v1_0"),

@@ -27,10 +27,17 @@ LONG: list[Pair] = [
     ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
     ("timm", "resnet34", "resnet34", {"option": "B"}, ""),
     ("timm", "densenet121", "densenet121", {}, ""),
+    ("timm", "legacy_seresnet50", "se_resnet50", {}, "dropout"),
+    ("timm", "seresnet50", "se_resnet50", {"pool": "padded"}, "stride"),
+    ("timm", "seresnext50_32x4d", "se_resnext50_32x4d", {"pool": "padded"}, ""),
     ("pytorchcv", "resnet20_cifar10", "resnet20", {"option": "B"}, ""),
     ("pytorchcv", "resnet50", "resnet50", {}, ""),
     ("pytorchcv", "densenet40_k12_bc_cifar10", "densenet_bc", {"depth": 40}, ""),
     ("pytorchcv", "wrn16_10_cifar10", "wide_resnet", {"depth": 16, "k": 10}, ""),
+    ("pytorchcv", "pyramidnet110_a48_cifar10", "pyramidnet110_a48", {}, ""),
+    ("pytorchcv", "pyramidnet101_a360", "pyramidnet101_a360", {}, ""),
+    ("pytorchcv", "seresnext50_32x4d", "se_resnext50_32x4d", {"pool": "padded"}, ""),
+    ("pytorchcv", "seresnet50", "se_resnet50", {}, "pad"),
     ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
 ]
 

@@ -48,6 +48,9 @@ TORCHVISION: list[Pair] = [
 ]
 TIMM: list[Pair] = [
     *(pair for pair in TORCHVISION if pair[0].startswith(("vgg", "resne", "wide", "densenet"))),
+    *((f"se_resnet{depth}", {}, f"legacy_seresnet{depth}") for depth in (50, 101, 152)),
+    *((f"se_resnext{depth}_32x4d", {}, f"legacy_seresnext{depth}_32x4d") for depth in (50, 101)),
+    ("senet154", {}, "legacy_senet154"),
     ("mobilenet_v1_x1_0", RELU6, "mobilenetv1_100"),
     ("mobilenet_v1", {"width": 1.25, **RELU6}, "mobilenetv1_125"),
     *(
@@ -75,7 +78,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # test_our_weights_load_into_theirs holds for all. VGG has 133M parameters at least: with EVERY_NET=1.
 SMALLEST = {
     *("alexnet_one_tower", "googlenet_bn", "resnet18", "resnet50_v1_5", "resnext50_32x4d", "densenet121"),
-    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0"),
+    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "se_resnet50"),
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
@@ -152,7 +155,8 @@ def test_what_we_say_of_timms_sets_is_what_timm_says(chosen: PublishedWeights) -
     config = timm.models.get_pretrained_cfg(chosen.tag)
     assert config is not None
     assert (config.architecture, config.tag) == tuple(chosen.tag.split("."))
-    assert chosen.url == f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    hub = f"https://huggingface.co/{config.hf_hub_id}/resolve/main/model.safetensors"
+    assert chosen.url == (hub if config.hf_hub_id else config.url)
     assert (tuple(config.mean), tuple(config.std)) == (chosen.mean, chosen.std)
     assert (config.num_classes, tuple(config.input_size)) == (chosen.num_classes, chosen.input_size)
 

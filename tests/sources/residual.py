@@ -176,10 +176,10 @@ class PytorchcvStem(nn.Module):
 class PytorchcvResNet(nn.Module):
     """CIFAR with basic units; ImageNet with ``blocks`` of four stages, ``place`` of the stride in a bottleneck."""
 
-    def __init__(self, blocks: tuple[int, ...], place: int = 0) -> None:
+    def __init__(self, blocks: tuple[int, ...], place: int = 0, unit: type[PytorchcvUnit] = PytorchcvUnit) -> None:
         super().__init__()
         small = len(blocks) == 3
-        make: Make = PytorchcvUnit if small else partial(PytorchcvUnit, convs=3, place=place)
+        make: Make = unit if small else partial(unit, convs=3, place=place)
         widths = WIDTHS if small else (256, 512, 1024, 2048)
         self.features = nn.Sequential()
         self.features.add_module("init_block", normalized(3, 16, 3) if small else PytorchcvStem())

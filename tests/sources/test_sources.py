@@ -14,7 +14,7 @@ import archzoo
 from archzoo.errors import WeightsError
 from archzoo.weights._libraries import SOURCES, Counterpart
 from tests.networks import EVERY_NET
-from tests.sources import dense, feedforward, mobile, preactivated, residual
+from tests.sources import dense, excited, feedforward, mobile, preactivated, pyramids, residual
 
 Built = Callable[[], nn.Module]
 # Source, our network, the options beyond those that the source's row has, and theirs.
@@ -40,6 +40,15 @@ EQUAL: list[Pair] = [
         (name, "densenet_bc", {"depth": 28, "k": 6}, lambda names=names: dense.DenseBC(names, 4, 6))
         for name, names in dense.DENSENETS.items()
     ),
+    ("pytorchcv", "pyramidnet_cifar", {"depth": 14, "alpha": 10}, lambda: pyramids.PytorchcvPyramidNet(2, 10)),
+    (
+        *("pytorchcv", "pyramidnet_cifar", {"depth": 20, "alpha": 20, "block": "bottleneck"}),
+        lambda: pyramids.PytorchcvPyramidNet(2, 20, bottleneck=True),
+    ),
+    (
+        *("dyhan0920", "pyramidnet", {"depth": 101, "alpha": 16, "num_classes": 1000}),
+        lambda: pyramids.DyhanPyramidNet101(16),
+    ),
     ("pytorchcv", "squeezenet1_0", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_0)),
     ("pytorchcv", "squeezenet1_1", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_1)),
     ("pytorchcv", "shufflenet_v2", {"width": 0.5}, feedforward.ShuffleNet),
@@ -53,6 +62,12 @@ LARGE: list[Pair] = [
     ("pytorchcv", "resnet", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3))),
     ("pytorchcv", "resnet_v1_5", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3), 1)),
     ("pytorchcv", "vgg", {"config": "A", "batch_norm": True}, lambda: feedforward.VGG(bn=True)),
+    ("cadene", "se_resnet", {"depth": 50, "num_classes": 1000}, excited.CadeneSENet50),
+    ("cadene", "se_resnext", {"depth": 50, "num_classes": 1000}, lambda: excited.CadeneSENet50(32)),
+    (
+        *("pytorchcv", "se_resnet", {"depth": 50, "num_classes": 1000}),
+        lambda: residual.PytorchcvResNet((3, 4, 6, 3), unit=excited.PytorchcvExcitedUnit),
+    ),
 ]
 DIFFERENT: list[Pair] = [
     ("torchdistill", "wide_resnet", {"depth": 16, "k": 2}, lambda: preactivated.torchdistill_wide(2, 2)),
