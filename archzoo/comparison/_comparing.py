@@ -177,6 +177,7 @@ class Pair:
         """The verdict for networks that are not the same."""
         difference = first_difference(*self.graphs) or self.reason
         if difference is None:
+            self._check_repeatable(names)
             if not any(str(name).startswith("constant") for step in self.graphs[0].steps for name in step.settings):
                 raise ComparisonError(
                     f"{names[0]} and {names[1]} have the same layers, and return other values: what they compute "
@@ -184,6 +185,19 @@ class Pair:
                 )
             difference = Difference("constant", "", "", "numbers in the code differ: the layers are the same")
         return Equivalence("different", difference, error=self.error, names=names)
+
+    def _check_repeatable(self, names: tuple[str, str]) -> None:
+        """Raise ComparisonError for a network that draws random numbers in eval mode."""
+        for model, graph, name in zip(self.models, self.graphs, names, strict=True):
+            generator = torch.Generator().manual_seed(SEED)
+            state = random_state(model, graph, generator)
+            inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) for size in self.sizes]
+            first, second = (tree_flatten(run(model, state, inputs))[0] for _ in range(2))
+            if _error(first, second) != 0:
+                raise ComparisonError(
+                    f"{name} returns other values each time, also in eval mode: it draws random numbers, and cannot be "
+                    "compared"
+                )
 
     def _confirmed(self, layers: list[LayerMatch], scales: tuple[float, ...] = (1.0,)) -> bool:
         """Whether the outputs are the same with the weights of these layers carried over, on inputs of these scales."""
