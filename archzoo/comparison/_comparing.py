@@ -96,7 +96,9 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None) -> Equivalence:
+def compare(
+    a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None, training: bool = True
+) -> Equivalence:
     """Whether two networks are the same function of their inputs for any weights.
 
     They are run in eval mode and followed operator by operator, so that neither names nor the way in which the code is
@@ -109,12 +111,13 @@ def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, st
         b: The second network.
         input_size: (channels, height, width) without the batch, or a list of such sizes for several inputs.
         names: What to call the networks; their classes by default.
+        training: Whether momenta and dropouts count.
 
     Raises:
         ComparisonError: If a network does not run on such an input, or writes into a part of a tensor.
     """
     sizes, names = sizes_of(input_size), names or (type(a).__name__, type(b).__name__)
-    graphs = trace(a, sizes, names[0]), trace(b, sizes, names[1])
+    graphs = trace(a, sizes, names[0], training=training), trace(b, sizes, names[1], training=training)
     pair = Pair((a, b), graphs, sizes)
     return (
         pair.same_graphs(names) or pair.same_but_for_training(names) or pair.same_values(names) or pair.different(names)

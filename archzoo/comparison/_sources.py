@@ -26,8 +26,8 @@ Source = nn.Module | str | Path
 class Network:
     """A network, what it is called, its usual input size if it has one, and whether its weights are those of a file.
 
-    ``notes`` are how a file was read. With ``only_size`` the network runs on inputs of its usual size alone, as the
-    graph of an ONNX model may.
+    ``notes`` are how a file was read. With ``only_size`` the network runs on inputs of its usual size alone, and
+    without ``trainable`` it has neither momenta nor dropouts, as the graph of an ONNX model.
     """
 
     module: nn.Module
@@ -36,6 +36,7 @@ class Network:
     has_weights: bool = False
     notes: tuple[str, ...] = ()
     only_size: bool = False
+    trainable: bool = True
 
 
 def same(a: Source, b: Source, input_size: Any = None) -> Equivalence:
@@ -69,7 +70,7 @@ def same_networks(a: Network, b: Network, input_size: Any = None) -> Equivalence
         if any(other != input_size for other in others):
             sizes = " and ".join(f"{_sides(network.input_size)} of {network.name}" for network in usual)
             notes += (f"compared on the first of the usual sizes, {sizes}",)
-    comparison = compare(a.module, b.module, input_size, names=names)
+    comparison = compare(a.module, b.module, input_size, names=names, training=a.trainable and b.trainable)
     if comparison.equal and a.has_weights and b.has_weights:
         same = same_weights(comparison, a.module, b.module)
         notes += ("their weights are the same" if same else "their weights differ",)
@@ -103,7 +104,13 @@ def read(source: Source) -> Network:
         raise ComparisonError(f"{text} is Python: add the class or function that makes the network, {text}:NAME")
     if isinstance(source, Path) or is_path(text) or Path(text).is_file():
         rebuilt = rebuild(text)
-        return Network(rebuilt.net, text, rebuilt.input_size, True, rebuilt.notes, rebuilt.only_size)
+        return Network(
+            *(rebuilt.net, text, rebuilt.input_size),
+            has_weights=True,
+            notes=rebuilt.notes,
+            only_size=rebuilt.only_size,
+            trainable=not rebuilt.is_graph,
+        )
     return of_entry(find(text), {}, text)
 
 

@@ -134,7 +134,7 @@ def network_of(model: OnnxModel, size: Sequence[int]) -> OnnxNetwork:
     try:
         with torch.no_grad(), evaluation_mode(network):
             own = {**dict(network.named_parameters()), **dict(network.named_buffers())}
-            on_meta = {name: tensor.to("meta") for name, tensor in own.items()}
+            on_meta = {name: torch.empty(tensor.shape, device="meta") for name, tensor in own.items()}
             torch.func.functional_call(network, on_meta, (torch.empty(2, *size, device="meta"),))
     except NotFollowed:
         raise

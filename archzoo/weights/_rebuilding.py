@@ -19,13 +19,15 @@ from archzoo.weights._reading import read_checkpoint
 class Rebuilt:
     """A network with the weights of a file, its usual input size, and how the file was read.
 
-    With ``only_size`` it runs on images of that size alone.
+    With ``only_size`` it runs on images of that size alone. ``is_graph`` is whether it is that of an ONNX model, which
+    says nothing of training.
     """
 
     net: nn.Module
     input_size: tuple[int, ...] | None
     notes: tuple[str, ...] = ()
     only_size: bool = False
+    is_graph: bool = False
 
 
 def rebuild(path: str | Path) -> Rebuilt:
@@ -37,9 +39,10 @@ def rebuild(path: str | Path) -> Rebuilt:
     checkpoint = read_checkpoint(path)
     if checkpoint.graph is not None:
         final = checkpoint.graph.final
-        notes = (f"{path}: {final} at its end is left out",) if final else ()
+        notes = (f"{path} is an ONNX model, without momenta and dropouts: eval mode is compared",)
+        notes += (f"{path}: {final} at its end is left out",) if final else ()
         size = checkpoint.graph.size
-        return Rebuilt(read_network(path), size, notes, only_size=size is not None)
+        return Rebuilt(read_network(path), size, notes, only_size=size is not None, is_graph=True)
     description = read_metadata(checkpoint.metadata, str(path))
     if description is not None:
         return Rebuilt(load(path), find(description.name).input_size)

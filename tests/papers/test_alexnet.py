@@ -92,8 +92,8 @@ def test_caffes_replication_has_its_own_constants_and_rounds_up_at_the_end_alone
     for name in ("lrn1", "lrn2"):
         torch.testing.assert_close(net.features.get_submodule(name)(maps), expected)
     # Caffe's maps for 227 pixels; Caffe2's for 224, which its net rounds down until the last pooling.
-    assert archzoo.profile(net, (3, 227, 227)).sides() == (227, 55, 27, 13, 6)
-    assert archzoo.profile(net, (3, 224, 224)).sides() == (224, 54, 26, 12, 6)
+    assert archzoo.profile(net, (3, 227, 227)).sides() == (55, 27, 13, 6)
+    assert archzoo.profile(net, (3, 224, 224)).sides() == (54, 26, 12, 6)
     assert archzoo.profile(net, (3, 227, 227)).params == 60_965_224
 
 

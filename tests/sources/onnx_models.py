@@ -151,7 +151,7 @@ def alexnet_features(side: int = 224, *, pooled_first: bool = False, alpha: floa
     x = g.conv(x, "conv3", 256, 384, 3, pad=1)
     x = g.conv(x, "conv4", 384, 384, 3, pad=1, group=2)
     x = g.conv(x, "conv5", 384, 256, 3, pad=1, group=2)
-    return g.model(g.pool(x, "pool5", pads=(0, 0, 1, 1)), side, (1, 256, 6, 6))
+    return g.model(g.pool(x, "pool5", pads=(0,) * 4 if pooled_first else (0, 0, 1, 1)), side, (1, 256, 6, 6))
 
 
 def alexnet(*, pooled_first: bool = False) -> onnx.ModelProto:
