@@ -92,8 +92,10 @@ def originals(folder: Path) -> dict[str, bytes]:
 
 def onnx_of_lenet() -> bytes:
     """An ONNX model of lenet5_textbook, with our names."""
-    from onnx import TensorProto, helper, numpy_helper
+    import onnx
+    from onnx import TensorProto, numpy_helper
 
+    helper: Any = onnx.helper
     net = archzoo.build("lenet5_textbook")
     tensors = [numpy_helper.from_array(tensor.numpy(), name) for name, tensor in net.state_dict().items()]
     layers = [(tensor.name.removesuffix(".weight"), tensor) for tensor in tensors if tensor.name.endswith("weight")]
@@ -116,7 +118,8 @@ def onnx_of_lenet() -> bytes:
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
         for name, shape in (("images", [1, 1, 32, 32]), (value, [1, 10]))
     ]
-    return helper.make_model(helper.make_graph(nodes, "lenet", *ends, tensors), ir_version=8).SerializeToString()
+    model: bytes = helper.make_model(helper.make_graph(nodes, "lenet", *ends, tensors)).SerializeToString()
+    return model
 
 
 def graphs(draw: random.Random, folder: Path) -> None:

@@ -60,15 +60,15 @@ def same_networks(a: Network, b: Network, input_size: Any = None) -> Equivalence
     """The verdict on two networks, and where both have weights of files, whether these are the same."""
     names, notes = (a.name, b.name), (*a.notes, *b.notes)
     if input_size is None:
-        usual = [network for network in sorted((a, b), key=lambda network: not network.only_size) if network.input_size]
+        usual = {n.name: n.input_size for n in sorted((a, b), key=lambda n: not n.only_size) if n.input_size}
         if not usual:
             raise ComparisonError("no paper gives the input size of these networks: give one, such as (3, 224, 224)")
-        input_size, *others = (network.input_size for network in usual)
-        if any(other[0] != input_size[0] for other in others):
+        input_size = next(iter(usual.values()))
+        if len({size[0] for size in usual.values()}) > 1:
             text = f"images of {_sides(a.input_size)} against images of {_sides(b.input_size)}"
             return Equivalence("different", Difference("input", "", "", text), notes=notes, names=names)
-        if any(other != input_size for other in others):
-            sizes = " and ".join(f"{_sides(network.input_size)} of {network.name}" for network in usual)
+        if len(set(usual.values())) > 1:
+            sizes = " and ".join(f"{_sides(size)} of {name}" for name, size in usual.items())
             notes += (f"compared on the first of the usual sizes, {sizes}",)
     comparison = compare(a.module, b.module, input_size, names=names, training=a.trainable and b.trainable)
     if comparison.equal and a.has_weights and b.has_weights:

@@ -160,8 +160,8 @@ def slice_(node: Attributes, maps: Tensor, *numbers: Sequence[int] | None) -> Te
     starts, ends = (node.get(name) if given.get(name) is None else given[name] for name in ("starts", "ends"))
     if starts is None or ends is None:
         raise NotFollowed("a slice between values that are computed")
-    axes = node.get("axes", range(len(starts))) if given.get("axes") is None else given["axes"]
-    steps = [1] * len(starts) if given.get("steps") is None else given["steps"]
+    axes: Any = node.get("axes", range(len(starts))) if given.get("axes") is None else given["axes"]
+    steps: Any = [1] * len(starts) if given.get("steps") is None else given["steps"]
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
         if step < 1:
             raise NotFollowed("a slice that goes back")
@@ -176,7 +176,7 @@ def split(node: Attributes, maps: Tensor, sizes: Sequence[int] | None = None) ->
     sizes = node.get("split") if sizes is None else sizes
     if sizes is None:
         return maps.chunk(int(node["num_outputs"]), axis)
-    return maps.split(list(sizes), axis)
+    return torch.split(maps, list(sizes), axis)
 
 
 def concat(node: Attributes, *maps: Tensor) -> Tensor:

@@ -39,10 +39,10 @@ def rebuild(path: str | Path) -> Rebuilt:
     checkpoint = read_checkpoint(path)
     if checkpoint.graph is not None:
         final = checkpoint.graph.final
-        notes = (f"{path} is an ONNX model, without momenta and dropouts: eval mode is compared",)
-        notes += (f"{path}: {final} at its end is left out",) if final else ()
+        notes = [f"{path} is an ONNX model, without momenta and dropouts: eval mode is compared"]
+        notes += [f"{path}: {final} at its end is left out"] if final else []
         size = checkpoint.graph.size
-        return Rebuilt(read_network(path), size, notes, only_size=size is not None, is_graph=True)
+        return Rebuilt(read_network(path), size, tuple(notes), only_size=size is not None, is_graph=True)
     description = read_metadata(checkpoint.metadata, str(path))
     if description is not None:
         return Rebuilt(load(path), find(description.name).input_size)

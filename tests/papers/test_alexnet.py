@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -100,7 +102,7 @@ def test_caffes_replication_has_its_own_constants_and_rounds_up_at_the_end_alone
 @pytest.mark.slow
 def test_caffes_replication_starts_with_biases_of_a_tenth_and_smaller_linear_weights() -> None:
     # models/bvlc_alexnet/train_val.prototxt.
-    layers = {
+    layers: dict[str, Any] = {
         name.split(".")[1]: layer
         for name, layer in archzoo.build("alexnet_caffe", num_classes=2).named_modules()
         if isinstance(layer, nn.Conv2d | nn.Linear)

@@ -35,7 +35,7 @@ def write(path: Path, model: Any) -> Path:
     return path
 
 
-class LRN(OpRun):  # type: ignore[misc]
+class LRN(OpRun):
     """Response normalization by the formula of ONNX: its evaluator normalizes as many maps as there are images."""
 
     def _run(self, x: Any, alpha: float, beta: float, bias: float, size: int) -> Any:
@@ -53,8 +53,8 @@ def evaluated(model: Any, images: Tensor) -> Tensor:
     """What ONNX's own evaluator returns for images, one at a time."""
     session = ReferenceEvaluator(model, new_ops=[LRN])
     [image] = model.graph.input
-    rows = [session.run(None, {image.name: images[i : i + 1].numpy()})[0] for i in range(len(images))]
-    return torch.cat([torch.from_numpy(row) for row in rows])
+    rows: list[Any] = [session.run(None, {image.name: images[i : i + 1].numpy()}) for i in range(len(images))]
+    return torch.cat([torch.from_numpy(row) for [row] in rows])
 
 
 def same_up_to_softmax(logits: Tensor, probabilities: Tensor) -> bool:
@@ -343,9 +343,10 @@ def claiming() -> Any:
 
 
 def text() -> Any:
-    words = helper.make_tensor("w", TensorProto.STRING, [1], [b"words"])
+    words: Any = [b"words"]
+    tensor = helper.make_tensor("w", TensorProto.STRING, [1], words)
     model = tiny(helper.make_node("Relu", ["x"], ["y"]))
-    model.graph.initializer.append(words)
+    model.graph.initializer.append(tensor)
     return model
 
 
@@ -428,7 +429,7 @@ def test_a_graph_that_cannot_be_followed_says_why(kind: str, tmp_path: Path) -> 
 
 @torch.no_grad()
 def test_constants_are_operands_in_every_spelling(tmp_path: Path) -> None:
-    constants = {
+    constants: dict[str, dict[str, Any]] = {
         "a": {"value": numpy_helper.from_array(torch.tensor(2.0).numpy())},
         "b": {"value_float": 0.1},
         "shape": {"value_ints": [1, -1]},
@@ -458,7 +459,7 @@ def test_names_of_nodes_are_no_names_of_modules() -> None:
 def test_what_cannot_be_followed_is_taken_on_the_callers_word(
     googlenet: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(OPERATORS, "LRN")  # type: ignore[arg-type]
+    monkeypatch.delitem(OPERATORS, "LRN")
     with pytest.raises(
         BadOption, match=r"what its graph computes is not known: it has LRN\. Give trained_as='googlenet'"
     ):
