@@ -22,7 +22,7 @@ Sides = tuple[int, int]
 MOST_ELEMENTS = 1 << 26
 
 
-class NotFollowed(ValueError):
+class NotFollowed(NotImplementedError):
     """An operator, or a setting of one, that is not known here, or more memory or time than any network needs."""
 
 
