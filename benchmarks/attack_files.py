@@ -38,7 +38,7 @@ from archzoo import escaping
 from archzoo.errors import ArchzooError
 from archzoo.weights import _download as download
 from archzoo.weights import _transfers as transfers
-from archzoo.weights import save
+from archzoo.weights import identify, rebuild, save
 from archzoo.weights._reading import read_state
 
 BATCH, SECONDS, MEMORY = 50, 90, 8 << 30  # tries in a process; for one of them; bytes
@@ -86,7 +86,49 @@ def originals(folder: Path) -> dict[str, bytes]:
     save(net, folder / "net.safetensors", "lenet5")
     torch.save(net.state_dict(), folder / "zip.pth")
     torch.save({"state_dict": net.state_dict(), "epoch": 3}, folder / "old.pth", _use_new_zipfile_serialization=False)
+    (folder / "net.onnx").write_bytes(onnx_of_lenet())
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def onnx_of_lenet() -> bytes:
+    """An ONNX model of lenet5_textbook, with our names."""
+    import onnx
+    from onnx import TensorProto, numpy_helper
+
+    helper: Any = onnx.helper
+    net = archzoo.build("lenet5_textbook")
+    tensors = [numpy_helper.from_array(tensor.numpy(), name) for name, tensor in net.state_dict().items()]
+    layers = [(tensor.name.removesuffix(".weight"), tensor) for tensor in tensors if tensor.name.endswith("weight")]
+    nodes, value = [], "images"
+    for layer, weight in layers:
+        if len(weight.dims) == 2 and layer == "classifier.C5":
+            nodes.append(helper.make_node("Flatten", [value], ["flat"]))
+            value = "flat"
+        reads, options = [value, f"{layer}.weight", f"{layer}.bias"], {"transB": 1} if len(weight.dims) == 2 else {}
+        nodes.append(helper.make_node("Gemm" if options else "Conv", reads, [layer], **options))
+        value = layer
+        if layer != "classifier.output":
+            nodes.append(helper.make_node("Tanh", [value], [f"{layer}.tanh"]))
+            value = f"{layer}.tanh"
+        if not options:
+            window = {"kernel_shape": [2, 2], "strides": [2, 2]}
+            nodes.append(helper.make_node("AveragePool", [value], [f"{layer}.pool"], **window))
+            value = f"{layer}.pool"
+    ends = [
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)]
+        for name, shape in (("images", [1, 1, 32, 32]), (value, [1, 10]))
+    ]
+    model: bytes = helper.make_model(helper.make_graph(nodes, "lenet", *ends, tensors)).SerializeToString()
+    return model
+
+
+def graphs(draw: random.Random, folder: Path) -> None:
+    """Mutations of an ONNX model, read and built, told what it is, and run as a module."""
+    path = folder / "net.onnx"
+    path.write_bytes(mutated(ORIGINALS["net.onnx"], draw))
+    refuse_in_a_line(lambda: archzoo.build("lenet5_textbook", weights=path))
+    refuse_in_a_line(lambda: identify(path))
+    refuse_in_a_line(lambda: rebuild(path))
 
 
 def mutants(name: str) -> Attack:
@@ -386,6 +428,7 @@ ATTACKS: dict[str, tuple[Attack, float]] = {  # with their share of the tries
     "mutated safetensors": (mutants("net.safetensors"), 1),
     "mutated .pth": (mutants("zip.pth"), 1),
     "mutated .pth of torch 1.5": (mutants("old.pth"), 1),
+    "mutated ONNX models": (graphs, 1),
     "claims of heads": (heads, 1),
     "hostile pickles": (pickles, 1),
     "kinds of tensors": (kinds, 0.2),

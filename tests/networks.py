@@ -155,8 +155,8 @@ COVER = [
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
 LONG = ["preact_resnet200", "stochastic_depth_152", "fractalnet34"]
-# AlexNet's layers in another order, a third time a quarter of a gigabyte: its own tests hold the order.
-AGAIN = ["alexnet_cuda_convnet2"]
+# AlexNet's layers in another order or with other constants, again a quarter of a gigabyte: its own tests hold them.
+AGAIN = ["alexnet_cuda_convnet2", "alexnet_caffe"]
 # The smallest network of every other constructor.
 CONSTRUCTORS = [
     "nin",

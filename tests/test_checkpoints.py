@@ -365,7 +365,6 @@ OTHER_KINDS: dict[str, tuple[Callable[[], bytes], str]] = {
     "npy": (lambda: b"\x93NUMPY\x01\x00", "is one array of numpy"),
     "Keras 3": (lambda: zipped(**{"config.json": b"{}", "model.weights.h5": b"x"}), r"is a Keras model \(.keras\)"),
     "HDF5": (lambda: b"\x89HDF\r\n\x1a\n" + bytes(100), "is an HDF5 file, as Keras writes it"),
-    "ONNX": (lambda: b"\x08\x08\x12\x07pytorch\x1a\x052.1.0" + bytes(9), "is an ONNX model"),
     "TensorFlow Lite": (lambda: b"\x1c\x00\x00\x00TFL3" + bytes(100), "is a TensorFlow Lite model"),
     "GGUF": (lambda: b"GGUF\x03\x00\x00\x00", "is a GGUF file"),
     "TorchScript": (

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.comparison import compare
-from archzoo.errors import ComparisonError
+from archzoo.errors import ArchzooError, ComparisonError, WeightsError
 from archzoo.weights import save
+from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
 from tests.shell import Shell
+from tests.sources.preactivated import torchdistill_wide
 
 SIZE = (3, 8, 8)
 
@@ -402,3 +404,146 @@ def test_options_follow_a_name(shell: Shell) -> None:
     code, out, _ = shell("same", "resnet20", "resnet20,option=B")
     assert code == 1
     assert out.startswith("resnet20 and resnet20,option=B are different: ")
+
+
+def test_a_checkpoint_that_can_be_only_one_network_is_read_as_that(tmp_path: Path) -> None:
+    """And one that may be several, or another function, is not."""
+    net = archzoo.build("resnet20")
+    theirs, ours, trap = (tmp_path / f"{name}.pth" for name in ("theirs", "ours", "trap"))
+    names = names_in("akamaster", "resnet_cifar")
+    torch.save(names.to_theirs(net, net.state_dict()), theirs)
+    comparison = archzoo.same("resnet20", theirs)
+    assert comparison.verdict == "equal"
+    assert comparison.notes == (f"{theirs} is read as resnet20, by its names and shapes",)
+    described = tmp_path / "net.safetensors"
+    save(net, described, "resnet20")
+    assert "their weights are the same" in archzoo.same(str(described), str(theirs)).notes
+    torch.save(net.state_dict(), ours)
+    with pytest.raises(WeightsError, match=r"the tensors of several \(resnet20, plain20, .*NAME,weights="):
+        archzoo.same("resnet20", ours)
+    torch.save(torchdistill_wide(2, 1).state_dict(), trap)
+    with pytest.raises(WeightsError, match="it has the tensors of wide_resnet, but its projections read the maps"):
+        archzoo.same("wide_resnet", trap)
+    torch.save({"weight": torch.zeros(3, 3)}, trap)
+    with pytest.raises(WeightsError, match="and has the tensors of none here"):
+        archzoo.same("resnet20", trap)
+
+
+MAKERS = """
+import sys
+from torch import nn
+number = 3
+def leaves(): sys.exit(1)
+def fails(): raise KeyError("weights")
+def text(): return "a network"
+class Needs(nn.Module):
+    def __init__(self, classes): super().__init__()
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("mine.py", r"mine\.py is Python: add the class or function that makes the network, .*mine\.py:NAME"),
+        ("none.py:Net", r"there is no file .*none\.py"),
+        ("mine.py:leaves", r"leaves\(\) raised SystemExit: 1"),
+        ("mine.py:fails", r"fails\(\) raised KeyError"),
+        ("mine.py:text", r"text makes a str, not a torch\.nn\.Module"),
+        ("mine.py:number", r"has no number: its modules are Needs"),
+        ("mine.py:Needs", r"Needs\(\) raised TypeError: .*classes"),
+        ("broken.py:Net", r"broken\.py raised SyntaxError"),
+        ("none.safetensors", r"there is no file .*none\.safetensors"),
+        ("none.onnx", r"there is no file .*none\.onnx"),
+        ("folder/none", r"there is no file .*none"),
+        ("empty.pth", r"empty\.pth is empty"),
+        ("resnet21", "resnet21"),
+    ],
+)
+def test_what_is_no_network_is_said_to_be_none(source: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text(MAKERS)
+    (tmp_path / "broken.py").write_text("class Net(")
+    (tmp_path / "empty.pth").write_text("")
+    given = source if source == "resnet21" else str(tmp_path / source)
+    with pytest.raises(ArchzooError, match=message):
+        archzoo.same("resnet20", given)
+
+
+def test_the_command_says_the_same_of_what_is_no_network(shell: Shell, tmp_path: Path) -> None:
+    for given, message in (
+        (str(tmp_path / "none.pth"), "there is no file"),
+        ("none.pth", "there is no file none.pth"),
+        ("resnet20,weights=akamaster:resnet32", "resnet20 has no weights 'akamaster:resnet32'"),
+        ("resnet20,depth=3x", "depth"),
+    ):
+        code, out, err = shell("same", "resnet20", given)
+        assert (code, out) == (2, "")
+        assert message in err
+        assert "Traceback" not in err
+
+
+def test_networks_of_other_inputs_are_different_and_of_other_sizes_compared_on_one() -> None:
+    comparison = archzoo.same("lenet5", "resnet20")
+    assert comparison.difference is not None
+    assert (
+        str(comparison)
+        == "lenet5 and resnet20 are different: input at (top): images of 1x32x32 against images of 3x32x32"
+    )
+    comparison = archzoo.same("vgg_a", "vgg_b")
+    assert comparison.verdict == "different"
+    comparison = archzoo.same("resnet20", "resnet18")
+    sizes = "3x32x32 of resnet20 and 3x224x224 of resnet18"
+    assert comparison.notes == (f"compared on the first of the usual sizes, {sizes}",)
+    comparison = archzoo.same("densenet_bc", "densenet_bc_100_12")
+    assert (comparison.verdict, comparison.notes) == ("equal", ())
+
+
+def test_another_number_of_classes_is_another_width(shell: Shell) -> None:
+    code, out, _ = shell("same", "resnet20", "resnet20,num_classes=100")
+    assert (code, out) == (
+        1,
+        "resnet20 and resnet20,num_classes=100 are different: width at classifier.fc: a linear layer has 10 channels "
+        "against 100\n",
+    )
+
+
+class Drawing(nn.Module):
+    """Adds random numbers, also in eval mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = conv()
+
+    def forward(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.layer(maps)
+        return out + torch.rand(out.shape, dtype=out.dtype, device=out.device)
+
+
+class AlwaysDropping(Drawing):
+    def forward(self, maps: Tensor) -> Tensor:
+        return F.dropout(self.layer(maps), 0.5, training=True)
+
+
+@pytest.mark.parametrize("network", [Drawing, AlwaysDropping])
+def test_a_network_that_draws_random_numbers_in_eval_mode_cannot_be_compared(network: type[nn.Module]) -> None:
+    with pytest.raises(ComparisonError, match="returns other values each time, also in eval mode: it draws random"):
+        compare(network(), network(), SIZE)
+    net = network()
+    with pytest.raises(ComparisonError, match="it draws random numbers"):
+        compare(net, net, SIZE)
+
+
+def test_several_inputs_have_a_size_each() -> None:
+    class Two(nn.Module):
+        def __init__(self, *, swapped: bool = False) -> None:
+            super().__init__()
+            self.first, self.second, self.swapped = conv(3), conv(1), swapped
+
+        def forward(self, color: Tensor, gray: Tensor) -> Tensor:
+            parts = [self.first(color), self.second(gray)]
+            return parts[1] - parts[0] if self.swapped else parts[0] - parts[1]
+
+    sizes = [(3, 8, 8), (1, 8, 8)]
+    assert compare(Two(), Two(), sizes).verdict == "equal"
+    assert compare(Two(), Two(swapped=True), sizes).verdict == "different"
+    with pytest.raises(ComparisonError, match="does not run on an input of 3x8x8"):
+        compare(Two(), Two(), SIZE)

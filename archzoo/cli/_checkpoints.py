@@ -15,12 +15,22 @@ weights = typer.Typer(no_args_is_help=True, help="List, save and convert pretrai
 
 @weights.command("list")
 def list_() -> None:
-    """List the published sets of weights, with the options that each needs and its URL."""
+    """List the published sets of weights: network, set, options, URL, data, what its authors print, images, hash.
+
+    Images are those of a network's input: the order of their channels, and what is subtracted from and divides values
+    from 0 to 1. The hash is a SHA-256, or its first digits, or the SHA-1 of a file that is published in an archive.
+    """
     from archzoo.weights import PUBLISHED
 
     for published in PUBLISHED:
         options = " ".join(f"{name}={value}" for name, value in published.options.items())
-        print("\t".join([published.network, published.name, options or "-", published.url]))
+        numbers = [" ".join(f"{value:.4g}" for value in values) for values in (published.mean, published.std)]
+        images = f"{published.channels}, mean {numbers[0]}, deviation {numbers[1]}"
+        known = (
+            f"sha256:{published.sha256}" if published.sha256 else f"sha1:{published.sha1}" if published.sha1 else "-"
+        )
+        named = [published.network, published.name, options or "-", published.url]
+        print("\t".join([*named, published.labels, published.printed or "-", images, known]))
 
 
 @weights.command()

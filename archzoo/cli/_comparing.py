@@ -17,7 +17,7 @@ Side = Annotated[
     str,
     typer.Argument(
         help="A network, with options after commas: resnet18,option=B; file.py:Net or module:callable, whose code "
-        "runs; or a file of weights that says what it is."
+        "runs; or a checkpoint: one that says what it is, or can be only one network here, or an ONNX model."
     ),
 ]
 
@@ -51,17 +51,18 @@ def same(
 
 def _read(text: str) -> "Network":
     from archzoo.comparison import Network, of_entry, read
+    from archzoo.weights import is_path
 
     path, _, name = text.rpartition(":")
     if path.endswith(".py"):
         log(f"runs the code of {path}, and {name}()")
         return read(text)
-    if path and not Path(text).exists():
+    known, *options = text.split(",")
+    if text.endswith(".py") or Path(text).is_file() or is_path(known):
+        return read(Path(text))
+    if path and "=" not in text:
         log(f"runs the code of {path}, and {name}()")
         return Network(call_target(text, []), text)
-    if Path(text).is_file():
-        return read(Path(text))
-    known, *options = text.split(",")
     weights = [option.partition("=")[2] for option in options if option.startswith("weights=")]
     entry = archzoo.find(known)
     given = read_options(entry, [option for option in options if not option.startswith("weights=")])

@@ -96,7 +96,9 @@ def _ranges(numbers: tuple[int, ...]) -> str:
     return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
 
 
-def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None) -> Equivalence:
+def compare(
+    a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, str] | None = None, training: bool = True
+) -> Equivalence:
     """Whether two networks are the same function of their inputs for any weights.
 
     They are run in eval mode and followed operator by operator, so that neither names nor the way in which the code is
@@ -109,12 +111,13 @@ def compare(a: nn.Module, b: nn.Module, input_size: Any, *, names: tuple[str, st
         b: The second network.
         input_size: (channels, height, width) without the batch, or a list of such sizes for several inputs.
         names: What to call the networks; their classes by default.
+        training: Whether momenta and dropouts count.
 
     Raises:
         ComparisonError: If a network does not run on such an input, or writes into a part of a tensor.
     """
     sizes, names = sizes_of(input_size), names or (type(a).__name__, type(b).__name__)
-    graphs = trace(a, sizes, names[0]), trace(b, sizes, names[1])
+    graphs = trace(a, sizes, names[0], training=training), trace(b, sizes, names[1], training=training)
     pair = Pair((a, b), graphs, sizes)
     return (
         pair.same_graphs(names) or pair.same_but_for_training(names) or pair.same_values(names) or pair.different(names)
@@ -177,6 +180,7 @@ class Pair:
         """The verdict for networks that are not the same."""
         difference = first_difference(*self.graphs) or self.reason
         if difference is None:
+            self._check_repeatable(names)
             if not any(str(name).startswith("constant") for step in self.graphs[0].steps for name in step.settings):
                 raise ComparisonError(
                     f"{names[0]} and {names[1]} have the same layers, and return other values: what they compute "
@@ -184,6 +188,19 @@ class Pair:
                 )
             difference = Difference("constant", "", "", "numbers in the code differ: the layers are the same")
         return Equivalence("different", difference, error=self.error, names=names)
+
+    def _check_repeatable(self, names: tuple[str, str]) -> None:
+        """Raise ComparisonError for a network that draws random numbers in eval mode."""
+        for model, graph, name in zip(self.models, self.graphs, names, strict=True):
+            generator = torch.Generator().manual_seed(SEED)
+            state = random_state(model, graph, generator)
+            inputs = [torch.randn(BATCH, *size, generator=generator, dtype=torch.float64) for size in self.sizes]
+            first, second = (tree_flatten(run(model, state, inputs))[0] for _ in range(2))
+            if _error(first, second) != 0:
+                raise ComparisonError(
+                    f"{name} returns other values each time, also in eval mode: it draws random numbers, and cannot be "
+                    "compared"
+                )
 
     def _confirmed(self, layers: list[LayerMatch], scales: tuple[float, ...] = (1.0,)) -> bool:
         """Whether the outputs are the same with the weights of these layers carried over, on inputs of these scales."""

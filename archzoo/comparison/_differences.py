@@ -38,8 +38,8 @@ class Difference:
 
     Attributes:
         reason: One of "activation", "bias", "ceil mode", "channel order", "constant", "dilation", "dropout",
-            "dropout rate", "eps", "extra layer", "groups", "kernel size", "missing layer", "momentum", "order",
-            "output", "padding", "pooling", "sharing", "stride", "width", "wiring", or the name of a setting.
+            "dropout rate", "eps", "extra layer", "groups", "input", "kernel size", "missing layer", "momentum",
+            "order", "output", "padding", "pooling", "sharing", "stride", "width", "wiring", or the name of a setting.
         first: The module of the first network; "" where it has none, or outside of any module.
         second: That of the second network.
         text: What is there in each network, in one sentence.

@@ -36,10 +36,11 @@ STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the steps of a network that runs on one input, on any device."""
+    """Records the steps of a network that runs on one input, on any device; ``training``: momenta and dropouts too."""
 
-    def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor]) -> None:
+    def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor], *, training: bool = True) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.training = training
         self.graph = Graph(names={name: tuple(weight.shape) for name, weight in weights.items()})
         self.modules: list[str] = [""]
         self.paused = False
@@ -83,6 +84,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def dropout(self, kind: str, maps: Tensor, rate: float) -> Tensor:
         """Record a dropout, which returns its input in eval mode."""
+        if not self.training:
+            return maps
         out = maps.clone()
         value = self._values.get(id(out))
         if isinstance(value, Maps):
@@ -277,7 +280,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         batch = bool(call.get("training"))
         settings = {"eps": call.get("eps", call.get("epsilon"))} | ({"statistics": "of the batch"} if batch else {})
         slots = self._slots(call["input"])
-        training = {"momentum": call.get("momentum", call.get("exponential_average_factor"))}
+        momentum = {"momentum": call.get("momentum", call.get("exponential_average_factor"))}
+        training = momentum if self.training else {}
         self._write(out, Step("batch_norm", "channelwise", [slots], len(slots), settings, training, weights=weights))
 
     def _pool(self, func: Any, name: str, call: dict[str, Any], maps: Tensor, out: Tensor) -> bool:

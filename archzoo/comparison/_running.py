@@ -33,16 +33,16 @@ def tensors_of(model: nn.Module) -> dict[str, Tensor]:
     return {**dict(model.named_parameters()), **dict(model.named_buffers())}
 
 
-def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str) -> Graph:
+def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str, *, training: bool = True) -> Graph:
     """What a network computes on one input of each size. Raises ComparisonError where it does not run."""
     try:
-        return _trace(model, sizes, "meta")
+        return _trace(model, sizes, "meta", training=training)
     except ComparisonError:
         raise
     except (NotImplementedError, RuntimeError, ValueError, TypeError):
         pass  # what goes on with values, or without a kernel for tensors that have none
     try:
-        return _trace(model, sizes, "cpu")
+        return _trace(model, sizes, "cpu", training=training)
     except ComparisonError:
         raise
     except Exception as error:
@@ -50,10 +50,10 @@ def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str) -> Grap
         raise ComparisonError(f"{name} does not run on an input of {size}: {type(error).__name__}: {error}") from error
 
 
-def _trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], device: str) -> Graph:
+def _trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], device: str, *, training: bool) -> Graph:
     state = {name: _converted(tensor, device) for name, tensor in tensors_of(model).items()}
     inputs = [torch.empty(1, *size, dtype=torch.float64, device=device).zero_() for size in sizes]
-    recorder = Recorder(state, inputs)
+    recorder = Recorder(state, inputs, training=training)
     with evaluation_mode(model), recording(recorder, model):
         outputs = functional_call(model, state, tuple(inputs))
     return recorder.output(outputs)

@@ -3,7 +3,7 @@
 import importlib.util
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,51 +13,72 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from archzoo.comparison._carrying import carried
 from archzoo.comparison._comparing import Equivalence, compare
+from archzoo.comparison._differences import Difference
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
 from archzoo.registry import Entry, find
-from archzoo.weights import build_pretrained, described_network, load
+from archzoo.weights import build_pretrained, is_path, rebuild
 
 Source = nn.Module | str | Path
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network, what it is called, its usual input size if it has one, and whether its weights are those of a file."""
+    """A network, what it is called, its usual input size if it has one, and whether its weights are those of a file.
+
+    ``notes`` are how a file was read. With ``only_size`` the network runs on inputs of its usual size alone, and
+    without ``trainable`` it has neither momenta nor dropouts, as the graph of an ONNX model.
+    """
 
     module: nn.Module
     name: str
     input_size: tuple[int, ...] | None = None
     has_weights: bool = False
+    notes: tuple[str, ...] = ()
+    only_size: bool = False
+    trainable: bool = True
 
 
 def same(a: Source, b: Source, input_size: Any = None) -> Equivalence:
     """Whether two networks are the same function of their inputs for any weights: see ``archzoo.comparison.compare``.
 
     Args:
-        a: A module; a name such as "resnet20"; ``file.py:Net``, whose code runs; or the path of a file that
-            ``archzoo.weights.save`` wrote.
+        a: A module; a name such as "resnet20"; ``file.py:Net``, whose code runs; or the path of a checkpoint: one that
+            describes its network, an ONNX model, or one that can be only one of ours.
         b: Another one.
         input_size: (channels, height, width), or a list of sizes for several inputs; by default that of the paper, if
             one of the networks has a name.
 
     Raises:
         ComparisonError: If a network cannot be loaded, does not run, or no paper gives the input size.
-        WeightsError: If a weights file cannot be read.
+        WeightsError: If a checkpoint cannot be read, or may be several networks or none.
     """
     return same_networks(read(a), read(b), input_size)
 
 
 def same_networks(a: Network, b: Network, input_size: Any = None) -> Equivalence:
     """The verdict on two networks, and where both have weights of files, whether these are the same."""
-    input_size = input_size or a.input_size or b.input_size
+    names, notes = (a.name, b.name), (*a.notes, *b.notes)
     if input_size is None:
-        raise ComparisonError("no paper gives the input size of these networks: give one, such as (3, 224, 224)")
-    comparison = compare(a.module, b.module, input_size, names=(a.name, b.name))
-    if not (comparison.equal and a.has_weights and b.has_weights):
-        return comparison
-    note = "their weights are the same" if same_weights(comparison, a.module, b.module) else "their weights differ"
-    return Equivalence(**{**vars(comparison), "notes": (*comparison.notes, note)})
+        usual = {n.name: n.input_size for n in sorted((a, b), key=lambda n: not n.only_size) if n.input_size}
+        if not usual:
+            raise ComparisonError("no paper gives the input size of these networks: give one, such as (3, 224, 224)")
+        input_size = next(iter(usual.values()))
+        if len({size[0] for size in usual.values()}) > 1:
+            text = f"images of {_sides(a.input_size)} against images of {_sides(b.input_size)}"
+            return Equivalence("different", Difference("input", "", "", text), notes=notes, names=names)
+        if len(set(usual.values())) > 1:
+            sizes = " and ".join(f"{_sides(size)} of {name}" for name, size in usual.items())
+            notes += (f"compared on the first of the usual sizes, {sizes}",)
+    comparison = compare(a.module, b.module, input_size, names=names, training=a.trainable and b.trainable)
+    if comparison.equal and a.has_weights and b.has_weights:
+        same = same_weights(comparison, a.module, b.module)
+        notes += ("their weights are the same" if same else "their weights differ",)
+    return replace(comparison, notes=(*comparison.notes, *notes))
+
+
+def _sides(size: tuple[int, ...] | None) -> str:
+    return "x".join(map(str, size or ()))
 
 
 def same_weights(comparison: Equivalence, a: nn.Module, b: nn.Module) -> bool:
@@ -79,10 +100,17 @@ def read(source: Source) -> Network:
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py"):
         return Network(run_file(Path(path), name), text)
-    if isinstance(source, Path) or Path(text).is_file():
-        described = described_network(text)
-        size = None if described is None else find(described).input_size
-        return Network(load(text), text, size, has_weights=True)
+    if text.endswith(".py"):
+        raise ComparisonError(f"{text} is Python: add the class or function that makes the network, {text}:NAME")
+    if isinstance(source, Path) or is_path(text) or Path(text).is_file():
+        rebuilt = rebuild(text)
+        return Network(
+            *(rebuilt.net, text, rebuilt.input_size),
+            has_weights=True,
+            notes=rebuilt.notes,
+            only_size=rebuilt.only_size,
+            trainable=not rebuilt.is_graph,
+        )
     return of_entry(find(text), {}, text)
 
 
@@ -107,7 +135,7 @@ def run_file(path: Path, name: str) -> nn.Module:
     make = _attribute(path, name)
     try:
         made = make if isinstance(make, nn.Module) else make()
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ComparisonError(f"{path}: {name}() raised {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
         raise ComparisonError(f"{path}: {name} makes a {type(made).__name__}, not a torch.nn.Module")

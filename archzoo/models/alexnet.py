@@ -46,6 +46,11 @@ def released_response_norm() -> ResponseNorm:
     return ResponseNorm(alpha=1e-4 / 5)
 
 
+def caffe_response_norm() -> ResponseNorm:
+    """Response normalization as Caffe computes it: alpha is divided by the window, and one is added."""
+    return ResponseNorm(alpha=1e-4 / 5, k=1.0)
+
+
 def last_convolutions() -> dict[str, nn.Module]:
     """conv3 to conv5 and the last pooling of a single tower (2014, footnote 1)."""
     return {
@@ -117,6 +122,56 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         fc8=Linear(HIDDEN_UNITS, num_classes),
     )
     return Net(features, classifier, published_initialization(features, classifier))
+
+
+def caffe_initialization(features: nn.Module, classifier: nn.Module) -> Initialize:
+    """Gaussian weights of standard deviation 0.01, 0.005 in fc6 and fc7; biases of 0.1 where the paper has 1."""
+    names = {layer: name for part in (features, classifier) for name, layer in part.named_children()}
+
+    def initialize(layer: nn.Module) -> None:
+        name = names.get(layer, "")
+        gaussian(0.005 if name in ("fc6", "fc7") else 0.01)(layer)
+        if name in ("conv2", "conv4", "conv5", "fc6", "fc7") and isinstance(layer.bias, Tensor):
+            nn.init.constant_(layer.bias, 0.1)
+
+    return initialize
+
+
+def alexnet_caffe(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """Not in the paper: Caffe's replication of AlexNet, bvlc_alexnet, whose weights are public.
+
+    Response normalization adds 1, not 2, and divides alpha by its window. Sizes are not rounded up before conv1 and
+    after it, but at the last pooling: images of 227 pixels have the maps of Fig. 2, and the ONNX model's of 224 pixels
+    have maps of 54, 26 and 12. Both give 6x6 to the linear layers.
+    """
+    features = sequence(
+        conv1=Conv2d(in_channels, 96, 11, stride=4),
+        relu1=relu(),
+        lrn1=caffe_response_norm(),
+        pool1=overlapping_pool(),
+        conv2=Conv2d(96, 256, 5, padding=2, groups=2),
+        relu2=relu(),
+        lrn2=caffe_response_norm(),
+        pool2=overlapping_pool(),
+        conv3=Conv2d(256, 384, 3, padding=1),
+        relu3=relu(),
+        conv4=Conv2d(384, 384, 3, padding=1, groups=2),
+        relu4=relu(),
+        conv5=Conv2d(384, 256, 3, padding=1, groups=2),
+        relu5=relu(),
+        pool5=nn.MaxPool2d(3, stride=2, ceil_mode=True),
+    )
+    classifier = sequence(
+        flatten=nn.Flatten(),
+        fc6=Linear(256 * 6 * 6, 4096),
+        relu6=relu(),
+        drop6=nn.Dropout(0.5),
+        fc7=Linear(4096, 4096),
+        relu7=relu(),
+        drop7=nn.Dropout(0.5),
+        fc8=Linear(4096, num_classes),
+    )
+    return Net(features, classifier, caffe_initialization(features, classifier))
 
 
 def alexnet_cuda_convnet2(*, in_channels: int = 3, num_classes: int = 1000) -> Net:

@@ -92,6 +92,9 @@ PAPER.network(
     input_size=(3, 224, 224),
 )
 
+PAPER.network("alexnet_caffe", input_size=(3, 227, 227))
+PAPER.no_recipe("alexnet_caffe", why="not in the paper; Caffe publishes its weights, and the solver that trained them")
+
 # Footnote 1: filters of each convolution.
 FOOTNOTE_1 = {
     "features.conv1": "64",

@@ -1,6 +1,6 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
-from archzoo.weights._building import build_pretrained, described_network, described_options, load
+from archzoo.weights._building import build_pretrained, described_network, described_options, is_path, load
 from archzoo.weights._candidates import Candidate, Nearest
 from archzoo.weights._describing import WeightsFile, check_describes, describe_file
 from archzoo.weights._hub import from_hub, push
@@ -8,6 +8,7 @@ from archzoo.weights._identifying import Identification, describe, identify
 from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, normalization
 from archzoo.weights._published_set import PublishedWeights
+from archzoo.weights._rebuilding import Rebuilt, rebuild
 from archzoo.weights._saving import convert, save, save_with
 
 __all__ = [
@@ -16,6 +17,7 @@ __all__ = [
     "Identification",
     "Nearest",
     "PublishedWeights",
+    "Rebuilt",
     "WeightsFile",
     "build_pretrained",
     "check_describes",
@@ -27,9 +29,11 @@ __all__ = [
     "from_hub",
     "identify",
     "initialize_from",
+    "is_path",
     "load",
     "normalization",
     "push",
+    "rebuild",
     "save",
     "save_with",
 ]

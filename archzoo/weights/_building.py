@@ -9,13 +9,15 @@ from typing import Any
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
-from archzoo.weights._fetching import read_published
+from archzoo.weights._fetching import published_file, read_published
+from archzoo.weights._files import State
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
 from archzoo.weights._heads import check_head
 from archzoo.weights._libraries import LIBRARIES, names_in
 from archzoo.weights._metadata import options_of_file, read_metadata
 from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
+from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import read_checkpoint, read_state
 from archzoo.weights._sharded import SUFFIXES
 
@@ -47,18 +49,25 @@ def build_pretrained(
         raise BadOption(f"trained_as is for files: {weights} says what it needs")
     chosen = choose(entry, str(weights), options)
     options = required_options(entry, chosen, options)
-    state = read_published(chosen)
-    names = names_in(chosen.library, entry.family)
-    original = build_on_meta(entry, {k: v for k, v in options.items() if k not in ("num_classes", "in_channels")})
-    state = chosen.without_extras(state, set(names.of(original).values()), names.current)
+    state = _published_state(entry, chosen, options)
     if chosen.channels != "RGB":
         order = f"{chosen.name} reads the channels of an image in the order {chosen.channels}"
         warnings.warn(f"archzoo: {order}, normalized by archzoo.weights.normalization", stacklevel=3)
     return build_filled(
-        *(entry, options, names.to_ours(original, state), chosen.name, adapt_input),
+        *(entry, options, state, chosen.name, adapt_input),
         new_head=new_head,
-        headless=not names.classifier,
+        headless=not names_in(chosen.library, entry.family).classifier,
     )
+
+
+def _published_state(entry: Entry, chosen: PublishedWeights, options: Mapping[str, Any]) -> State:
+    """The tensors of a published set under our names; those of an ONNX model if its graph computes our function."""
+    original = {name: value for name, value in options.items() if name not in ("num_classes", "in_channels")}
+    if chosen.url.endswith(".onnx"):
+        return read_for(entry, published_file(chosen), original)[0]
+    names, net = names_in(chosen.library, entry.family), build_on_meta(entry, original)
+    state = chosen.without_extras(read_published(chosen), set(names.of(net).values()), names.current)
+    return names.to_ours(net, state)
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -97,4 +106,9 @@ def is_file(weights: str | Path) -> bool:
         return True
     if weights.partition(":")[0] in LIBRARIES:
         return False
-    return "/" in weights or os.sep in weights or weights.endswith(SUFFIXES) or Path(weights).exists()
+    return is_path(weights) or Path(weights).exists()
+
+
+def is_path(text: str) -> bool:
+    """Whether a text looks like the path of a file of weights, whether there is one or not."""
+    return "/" in text or os.sep in text or text.endswith((*SUFFIXES, ".onnx"))

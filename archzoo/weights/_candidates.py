@@ -26,6 +26,7 @@ class Candidate:
 
     ``sources`` are whose names they have: none where they are ours. ``differs`` is how the network of these sources
     differs from ours, and empty where both compute the same function. ``notes`` are what is peculiar in this file.
+    ``proven`` is whether the file has a graph, an ONNX model's, that was run and computes this network's function.
     """
 
     network: str
@@ -33,6 +34,8 @@ class Candidate:
     sources: tuple[str, ...] = ()
     differs: str = ""
     notes: tuple[str, ...] = ()
+    proven: bool = False
+    names: TensorNames = field(default=OURS, compare=False, repr=False)
 
     @property
     def family(self) -> str:
@@ -163,7 +166,7 @@ def _candidate(state: Mapping[str, Tensor], network: Network, source: str, row: 
     differs = row.differs or _differs_in_library(source, network.entry.name)
     notes = tuple(_notes(row, network, unused, headless=headless))
     sources = (source,) if source else ()
-    return Candidate(network.entry.name, {**network.options, **sizes}, sources, differs, notes)
+    return Candidate(network.entry.name, {**network.options, **sizes}, sources, differs, notes, names=row.names)
 
 
 def _differs_in_library(source: str, network: str) -> str:

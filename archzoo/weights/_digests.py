@@ -30,3 +30,8 @@ TIMM = {
     "wide_resnet50_2.tv_in1k": "df6fb6c4824769769de18e14088475fd6ee94236849aa4e5d8022ba9d9a9a16c",
     "densenet121.tv_in1k": "c894c6d9caa317a8ca1942986dee7a16a86c77734a4d691d2abe05389cfef358",
 }
+# Of the model zoo of ONNX, by the name of the model.
+ONNX = {
+    "googlenet-12": "c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e",
+    "bvlcalexnet-12": "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945",
+}

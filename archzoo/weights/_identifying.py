@@ -2,14 +2,19 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from archzoo.registry import find
 from archzoo.weights._candidates import Candidate, Nearest, candidates, nearest, networks_for, shapes_of
+from archzoo.weights._fitting import build_on_meta
 from archzoo.weights._metadata import Description, read_metadata
+from archzoo.weights._onnx_files import OnnxModel
+from archzoo.weights._onnx_operators import NotFollowed
+from archzoo.weights._onnx_proofs import agrees
 from archzoo.weights._published import PUBLISHED
 from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import Checkpoint, read_checkpoint
@@ -43,21 +48,26 @@ class Identification:
         if self.description is not None or self.published is not None or not self.candidates:
             return ""
         first = self.candidates[0]
-        return "" if first.options.get("option") == "B" else UNSEEN.get(first.family, "")
+        return "" if first.proven or first.options.get("option") == "B" else UNSEEN.get(first.family, "")
 
 
 def identify(path: str | Path) -> Identification:
     """Tell which of our networks a checkpoint is for, by its own description, its hash, and its names and shapes.
 
     Nothing is downloaded, and no code of the file runs. Names and shapes do not show a stride or an order of layers:
-    candidates are told with what speaks against them. Raises WeightsError for a file that holds no state dict.
+    candidates are told with what speaks against them. An ONNX model has a graph, which shows all of that: it is run on
+    random images beside each candidate. Raises WeightsError for a file that holds no state dict, and MissingDependency
+    for an ONNX model without the extra "onnx".
     """
     checkpoint = read_checkpoint(path)
     state = checkpoint.state_dict.tensors
     description = read_metadata(checkpoint.metadata, str(path))
     published = _published_with(checkpoint.path)
     networks = networks_for(state)
-    found = _ranked(candidates(state, networks), description, published)
+    possible = candidates(state, networks)
+    if checkpoint.graph is not None:
+        possible = [_by_graph(candidate, checkpoint.graph, state) for candidate in possible]
+    found = _ranked(possible, description, published)
     return Identification(
         checkpoint,
         _parameters(state),
@@ -67,6 +77,20 @@ def identify(path: str | Path) -> Identification:
         None if found else nearest(state, networks),
         "" if found else OTHERS.get(_parameters(state, classes=10), ""),
     )
+
+
+def _by_graph(candidate: Candidate, graph: OnnxModel, state: Mapping[str, Tensor]) -> Candidate:
+    """A candidate for an ONNX model, with what running its graph on random images tells."""
+    entry = find(candidate.network)
+    net = build_on_meta(entry, candidate.options)
+    try:
+        equal = agrees(graph, entry, candidate.options, candidate.names.to_ours(net, state))
+    except NotFollowed as error:
+        return replace(candidate, notes=(*candidate.notes, f"what its graph computes is not known: it has {error}"))
+    if equal:
+        notes = (*candidate.notes, "its graph computes what this network does, on random images")
+        return replace(candidate, differs="", proven=True, notes=notes)
+    return replace(candidate, differs=candidate.differs or "its graph computes something else, on random images")
 
 
 def _published_with(path: Path) -> PublishedWeights | None:
@@ -98,7 +122,7 @@ def _ranked(
 
 
 # Of networks with the same tensors, those that people mean; plain networks and stochastic depth have ResNet's.
-FIRST = frozenset({published.network for published in PUBLISHED})
+FIRST = frozenset({published.network for published in PUBLISHED} | {"alexnet"})
 
 
 def _parameters(state: Mapping[str, Tensor], classes: int | None = None) -> int:

@@ -6,6 +6,7 @@ What is returned is a guess to try: whether a network has these tensors is seen 
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import permutations
 from typing import Any
 
 Options = dict[str, Any]
@@ -233,6 +234,14 @@ def _shufflenet_v1(found: Shapes) -> Iterable[Options]:
                 )
 
 
+def _zfnet(found: Shapes) -> Iterable[Options]:
+    """Each of the three 3x3 convolutions reads the maps of the one before it, and the first of them 256."""
+    threes = [kernel for kernel in found.kernels if kernel[2] == 3]
+    orders = permutations(threes) if len(threes) == 3 else ()
+    chained = {(a[0], b[0], c[0]) for a, b, c in orders if (a[1], b[1], c[1]) == (256, a[0], b[0])}
+    return ({"widths": widths} for widths in chained)
+
+
 def _auxiliary(_: Shapes) -> Iterable[Options]:
     return ({"auxiliary": auxiliary} for auxiliary in (False, True))
 
@@ -268,6 +277,7 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "stochastic_depth": _plain_cifar,
     "vgg": _vgg,
     "wide_resnet": _wide_resnet,
+    "zfnet": _zfnet,
 }
 
 

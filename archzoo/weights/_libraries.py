@@ -52,6 +52,9 @@ GITHUB = "https://github.com/"
 RAW_SHORTCUT = "its projections read the maps before their batch normalization and ReLU"
 STRIDE_IN_3X3 = "its bottlenecks stride in the 3x3"
 CEIL, PADDED = {"pool": "ceil"}, {"pool": "padded"}
+CAFFES_ALEXNET = (
+    "its response normalization adds 1 and divides alpha by 5, and sizes are not rounded up: that is alexnet_caffe"
+)
 # What no library has: columns of VGG's table, bypasses, products of widths, and the ablations of SENet.
 NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
     "vgg": {"config": ("A-LRN", "C")},
@@ -324,6 +327,20 @@ SOURCES: dict[str, Source] = {
             Counterpart("vgg", sources.OPENMMLAB_VGG, "vgg16_caffe"),
         ),
         {"resnet50_caffe": "convolutions with biases, and batch normalization that is folded into scales"},
+    ),
+    "onnx": Source(
+        GITHUB + "onnx/models",
+        (
+            Counterpart("googlenet", sources.ONNX_GOOGLENET, "googlenet-12"),
+            Counterpart("alexnet_caffe", sources.ONNX_ALEXNET, "bvlcalexnet-12"),
+            Counterpart("alexnet", sources.ONNX_ALEXNET, "bvlcalexnet-12", differs=CAFFES_ALEXNET),
+        ),
+        {
+            "caffenet-12, rcnn-ilsvrc13-9": "the tensors of bvlcalexnet-12, with pooling before response normalization",
+            "inception-v1-12": "the tensors of googlenet-12, with sizes rounded down: maps of 55, 27, 13 and 6",
+            "zfnet512-12": "512 maps in conv3 to conv5, 1024 units in fc7, response normalization before pooling, no "
+            "padding in conv1, a 2x2 window in pool5, and sizes rounded down",
+        },
     ),
     "tutorial": Source(
         "https://docs.pytorch.org/tutorials/beginner/blitz/cifar10_tutorial.html",

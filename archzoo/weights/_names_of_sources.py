@@ -346,3 +346,31 @@ TUTORIAL_LENET = TensorNames(
         (r"classifier\.output\.(.+)", r"fc3.\1"),
     ]
 )
+
+
+def caffe(pattern: str, theirs: str) -> Rule:
+    """A rule for a layer of Caffe's: the model zoo of ONNX calls its weight and its bias NAME_w_0 and NAME_b_0."""
+
+    def rename(match: re.Match[str]) -> str:
+        letter = "w" if match.groups()[-1] == "weight" else "b"
+        return f"{theirs.format(*match.groups())}_{letter}_0"
+
+    return rf"{pattern}\.(weight|bias)", rename
+
+
+ONNX_ALEXNET = TensorNames(rules=[caffe(r"features\.(conv\d)", "{}"), caffe(r"classifier\.(fc\d)", "{}")])
+ONNX_GOOGLENET = TensorNames(
+    rules=[
+        caffe(r"features\.conv1", "conv1/7x7_s2"),
+        caffe(r"features\.conv2_reduce", "conv2/3x3_reduce"),
+        caffe(r"features\.conv2", "conv2/3x3"),
+        caffe(r"features\.(inception_\d\w)\.(\dx\d)\.conv", "{}/{}"),
+        caffe(r"features\.(inception_\d\w)\.(\w+)\.(reduce|proj)", "{}/{}_{}"),
+        caffe(r"classifier\.linear", "loss3/classifier"),
+        *(
+            caffe(rf"classifier\.aux_4{module}\.{ours}", f"loss{number}/{theirs}")
+            for number, module in enumerate("ad", 1)
+            for ours, theirs in (("conv", "conv"), ("fc", "fc"), ("linear", "classifier"))
+        ),
+    ]
+)

@@ -16,15 +16,18 @@ from torch import nn
 from archzoo.errors import BadOption
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
-from archzoo.weights._candidates import Network, candidates
+from archzoo.weights._candidates import Candidate, Network, candidates
 from archzoo.weights._files import State
 from archzoo.weights._fitting import build_on_meta, depends_on
 from archzoo.weights._heads import check_head
 from archzoo.weights._inference import contradicts, of_state
 from archzoo.weights._libraries import LIBRARIES, SOURCES
 from archzoo.weights._metadata import options_of_file, read_metadata
+from archzoo.weights._misfits import names_and_shapes, raise_for
+from archzoo.weights._onnx_operators import NotFollowed
+from archzoo.weights._onnx_proofs import agrees
 from archzoo.weights._published import ELSEWHERE, FREE_OPTIONS, PUBLISHED, spell
-from archzoo.weights._reading import read_checkpoint
+from archzoo.weights._reading import Checkpoint, read_checkpoint
 from archzoo.weights._state_dicts import StateDict
 
 
@@ -42,14 +45,16 @@ def read_for(
     """The tensors of a file under the names of this network, and the options of the network in the file.
 
     Raises BadOption if the file describes another network, or if its names and shapes are those of a published network
-    that computes another function, unless ``trained_as`` is the name of this one. Raises WeightsError for files that
-    cannot be read.
+    that computes another function, unless ``trained_as`` is the name of this one; and always if it is an ONNX model
+    whose graph computes another function. Raises WeightsError for files that cannot be read.
     """
     source = str(path)
     if trained_as is not None and find(trained_as).name != entry.name:
         raise BadOption(f"{source} was trained as {find(trained_as).name}: build that network, not {entry.name}")
     checkpoint = read_checkpoint(path)
     checkpoint.warn(stacklevel=5)  # the caller of archzoo.build
+    if checkpoint.graph is not None:
+        return _proven(entry, options, checkpoint, trained_as), dict(options)
     description = read_metadata(checkpoint.metadata, source)
     if description is not None:
         options = options_of_file(entry, description, options, source)
@@ -60,6 +65,48 @@ def read_for(
     if description is None and trained_as is None:
         _refuse_another_function(entry, options, checkpoint.state_dict.tensors, named, source)
     return named.state, dict(options)
+
+
+def _proven(entry: Entry, options: Mapping[str, Any], checkpoint: Checkpoint, trained_as: str | None) -> State:
+    """The tensors of an ONNX model under our names, if its graph computes what this network does.
+
+    Raises BadOption if it computes something else, or, unless ``trained_as`` is given, if it cannot be followed; and
+    WeightsError if the tensors do not fit.
+    """
+    source, graph = str(checkpoint.path), checkpoint.graph
+    assert graph is not None
+    differs = ""
+    for candidate, state in _readings(entry, options, checkpoint):
+        try:
+            equal = agrees(graph, entry, candidate.options, state)
+        except NotFollowed as error:
+            if trained_as is not None:
+                return state
+            raise BadOption(
+                f"{source} has the tensors of {entry.name}, but what its graph computes is not known: it has {error}. "
+                f"Give trained_as={entry.name!r} (--trained-as {entry.name}) if it is that network"
+            ) from error
+        if equal:
+            return state
+        differs = differs or candidate.differs
+    known = f" ({differs})" if differs else ""
+    raise BadOption(
+        f"{source} has the tensors of {entry.name}, but its graph computes something else{known}: archzoo same "
+        f"{entry.name} {source} says where"
+    )
+
+
+def _readings(entry: Entry, options: Mapping[str, Any], checkpoint: Checkpoint) -> Iterator[tuple[Candidate, State]]:
+    """The tensors under our names, for each source that may have named them. Raises WeightsError if there is none."""
+    state, source = checkpoint.state_dict.tensors, str(checkpoint.path)
+    network = Network(entry, options, build_on_meta(entry, options))
+    found = candidates(state, [network])
+    for candidate in found:
+        yield candidate, candidate.names.to_ours(network.net, state)
+    if not found:
+        named = under_our_names(entry, options, checkpoint.state_dict, source)
+        raise_for(names_and_shapes(network.net.state_dict(), named.state), source)
+        yield Candidate(entry.name, options), named.state
 
 
 def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, source: str) -> Named:

@@ -215,7 +215,7 @@ def normalization(name: str, weights: str) -> tuple[tuple[float, ...], tuple[flo
     """Mean and standard deviation of each channel that published weights expect, for images with values from 0 to 1.
 
     The channels are in the order of the set, ``PublishedWeights.channels``, which is red, green, blue for all but
-    OpenMMLab's ResNets. Raises UnknownName or BadOption if there are no such weights.
+    OpenMMLab's ResNets and the ONNX models. Raises UnknownName or BadOption if there are no such weights.
     """
     chosen = choose(find(name), weights, {})
     return chosen.mean, chosen.std

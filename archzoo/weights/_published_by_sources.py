@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from archzoo.weights import _digests
 from archzoo.weights._published_set import IMAGENET, PublishedWeights
 
 Options = dict[str, Any]
@@ -177,6 +178,12 @@ OPENMMLAB = (
     ("vgg16_caffe", "292e1171", "vgg_d", "RGB", (123.675, 116.28, 103.53)),
 )
 
+# The ONNX model zoo: its model, our network, top-1 and top-5 accuracy in %. The means, from 0 to 255, are those of the
+# preprocessing that these accuracies refer to; the deviation is 1 of 255. Caffe's images are blue, green, red.
+ONNX = (("googlenet-12", "googlenet", 67.78, 88.34), ("bvlcalexnet-12", "alexnet_caffe", 54.80, 78.23))
+ONNX_FILES = "https://huggingface.co/onnxmodelzoo/{0}/resolve/main/{0}.onnx"
+ONNX_MEANS = (103.939, 116.779, 123.68)
+
 
 def _small(
     library: str, network: str, tag: str, data: str, images: Images, *, options: Options, **known: str
@@ -268,5 +275,15 @@ BY_SOURCES = (
             channels=channels,
         )
         for name, digits, network, channels, means in OPENMMLAB
+    ),
+    *(
+        PublishedWeights(
+            *("onnx", network, name, ONNX_FILES.format(name), _digests.ONNX[name]),
+            mean=tuple(mean / 255 for mean in ONNX_MEANS),
+            std=(1 / 255,) * 3,
+            channels="BGR",
+            printed=f"top-1 accuracy {top1:.2f} %, top-5 {top5:.2f} %",
+        )
+        for name, network, top1, top5 in ONNX
     ),
 )

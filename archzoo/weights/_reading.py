@@ -14,6 +14,7 @@ from archzoo.weights import _recognition as recognition
 from archzoo.weights._files import State
 from archzoo.weights._guarding import allowance, check_regular, reading
 from archzoo.weights._kinds import dense
+from archzoo.weights._onnx_files import OnnxModel, read_onnx
 from archzoo.weights._recognition import FileKind, first_line, kind_of
 from archzoo.weights._sharded import file_in_folder, parts_of, refuse_part
 from archzoo.weights._state_dicts import StateDict, state_dict_in
@@ -22,13 +23,17 @@ from archzoo.weights._unpickling import RestrictedPickle
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a file holds: its state dict, its metadata (of safetensors), and the plain values beside the state dict."""
+    """What a file holds: its state dict, its metadata (of safetensors), and the plain values beside the state dict.
+
+    ``graph`` is what an ONNX model computes; its state dict has the model's names.
+    """
 
     path: Path
     kind: FileKind
     state_dict: StateDict
     metadata: Mapping[str, str] = field(default_factory=dict)
     values: Mapping[str, Any] = field(default_factory=dict)
+    graph: OnnxModel | None = field(default=None, repr=False)
 
     def warn(self, stacklevel: int = 3) -> None:
         """Say which state dict of several was chosen."""
@@ -47,7 +52,7 @@ def read_state(path: str | Path) -> tuple[State, dict[str, str]]:
 
 
 def read_checkpoint(path: str | Path) -> Checkpoint:
-    """What a file holds, whatever its name: safetensors, files of ``torch.save``, pickles, and parts by their index.
+    """What a file holds, whatever its name: safetensors, files of ``torch.save``, pickles, ONNX, parts by their index.
 
     No code of the file runs. Raises WeightsError, which says what the file is if it holds no state dict, and names the
     function that a pickle asks to run.
@@ -60,11 +65,15 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     refuse_part(path)
     if not kind.readable:
         raise WeightsError(f"{path} is {kind.name}: {kind.advice}")
-    content, metadata = _merged(path) if kind == recognition.INDEX else _content(path, kind)
+    graph = read_onnx(path) if kind == recognition.ONNX else None
+    if graph is not None:
+        content, metadata = graph.weights, {}
+    else:
+        content, metadata = _merged(path) if kind == recognition.INDEX else _content(path, kind)
     state_dict = state_dict_in(content, str(path))
     allowed = sum(map(allowance, parts_of(path) if kind == recognition.INDEX else [path]))
     plain = replace(state_dict, tensors=dense(state_dict.tensors, str(path), allowed))
-    return Checkpoint(path, kind, plain, metadata, _values(content))
+    return Checkpoint(path, kind, plain, metadata, _values(content), graph)
 
 
 def _kind_of(path: Path) -> FileKind:
@@ -82,7 +91,7 @@ def _merged(index: Path) -> tuple[State, dict[str, str]]:
     metadata: dict[str, str] = {}
     for part, names in parts_of(index).items():
         kind = _kind_of(part)
-        if not kind.readable or kind in (recognition.INDEX, recognition.FOLDER):
+        if not kind.readable or kind in (recognition.INDEX, recognition.FOLDER, recognition.ONNX):
             raise WeightsError(f"{part} is {kind.name}, and no part of {index.name}")
         content, described = _content(part, kind)
         tensors = state_dict_in(content, str(part)).tensors if not isinstance(content, Mapping) else dict(content)

@@ -84,6 +84,8 @@ def convert(
     computes another function.
     """
     entry = find(name)
+    if to == "onnx":
+        raise WeightsError("archzoo export NAME --to onnx writes ONNX models, and archzoo.exporting.export does")
     if to != "archzoo" and not names_in(to, entry.family).classifier:
         raise WeightsError(f"files of {to} have no classifier, and {entry.name} has one")
     state, options = read_for(entry, source, options, trained_as)

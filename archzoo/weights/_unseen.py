@@ -3,6 +3,7 @@
 # By our constructor: networks with these tensors may differ in this.
 UNSEEN = {
     "alexnet": "the constants of response normalization, its place, and how sizes are rounded",
+    "alexnet_caffe": "the constants of response normalization, its place, and how sizes are rounded",
     "alexnet_one_tower": "whether response normalization follows the first two convolutions",
     "conv_mobilenet": "ReLU or ReLU6, how convolutions of stride 2 pad, and epsilon of batch normalization",
     "densenet": "where dropout was",
@@ -37,5 +38,6 @@ OTHERS = {
     1_619_290: "hysts's resnet_preact-164: its first stage has a quarter of the paper's maps",
     1_704_154: "bearpaw's resnet-110 and pytorchcv's resnet164bn: a ResNet-164 of bottlenecks, which the paper has not",
     6_166_250: "kuangliu's GoogLeNet: batch normalization, two 3x3 for a 5x5, made for 32x32 pixels",
+    87_250_536: "zfnet512 of the ONNX model zoo: 512 maps in conv3 to conv5, 1024 units in fc7, other sizes and orders",
     11_173_962: "kuangliu's ResNet18: the network for ImageNet with a 3x3 first convolution and no pooling",
 }

@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -80,6 +82,36 @@ def test_the_released_tower_pads_no_image_and_normalizes_as_torch_does() -> None
     expected = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=2)(maps)
     for name in ("lrn1", "lrn2"):
         torch.testing.assert_close(features.get_submodule(name)(maps), expected)
+
+
+def test_caffes_replication_has_its_own_constants_and_rounds_up_at_the_end_alone() -> None:
+    # models/bvlc_alexnet/deploy.prototxt: local_size 5, alpha 0.0001, beta 0.75; Caffe adds 1 and divides alpha by 5.
+    net = build("alexnet_caffe")
+    parts = [part for part in build("alexnet").features._modules if part != "pad1"]
+    assert list(net.features._modules) == parts
+    maps = 30 * torch.randn(2, 8, 3, 3)
+    expected = nn.LocalResponseNorm(5, alpha=1e-4, beta=0.75, k=1)(maps)
+    for name in ("lrn1", "lrn2"):
+        torch.testing.assert_close(net.features.get_submodule(name)(maps), expected)
+    # Caffe's maps for 227 pixels; Caffe2's for 224, which its net rounds down until the last pooling.
+    assert archzoo.profile(net, (3, 227, 227)).sides() == (55, 27, 13, 6)
+    assert archzoo.profile(net, (3, 224, 224)).sides() == (54, 26, 12, 6)
+    assert archzoo.profile(net, (3, 227, 227)).params == 60_965_224
+
+
+@pytest.mark.slow
+def test_caffes_replication_starts_with_biases_of_a_tenth_and_smaller_linear_weights() -> None:
+    # models/bvlc_alexnet/train_val.prototxt.
+    layers: dict[str, Any] = {
+        name.split(".")[1]: layer
+        for name, layer in archzoo.build("alexnet_caffe", num_classes=2).named_modules()
+        if isinstance(layer, nn.Conv2d | nn.Linear)
+    }
+    tenths = [name for name, layer in layers.items() if torch.equal(layer.bias, torch.full_like(layer.bias, 0.1))]
+    assert tenths == ["conv2", "conv4", "conv5", "fc6", "fc7"]
+    assert all(not layer.bias.any() for name, layer in layers.items() if name not in tenths)
+    deviations = {name: layer.weight.std().item() for name, layer in layers.items()}
+    assert deviations == pytest.approx({name: 0.005 if name in ("fc6", "fc7") else 0.01 for name in layers}, rel=0.05)
 
 
 def test_rounding_up_adds_zeros_to_the_right_and_below() -> None:

@@ -23,6 +23,7 @@ from archzoo.weights._published import choose
 from archzoo.weights._reading import read_state
 from tests.networks import EVERY_NET
 from tests.peers.witnesses import theirs
+from tests.shell import Shell
 from tests.sources import residual
 from tests.sources.test_sources import empty, randomized, row_of
 
@@ -44,7 +45,7 @@ def test_a_set_fits_the_network_that_it_is_for(weights: PublishedWeights) -> Non
     """The network has tensors that the source names, and as many classes as the data."""
     entry = archzoo.find(weights.network)
     net = archzoo.build(entry.name, device="meta", **weights.options)
-    assert len(set(names_in(weights.library, entry.family).of(net).values())) > 20
+    assert len(set(names_in(weights.library, entry.family).of(net).values())) >= 16  # AlexNet's
     assert net(torch.empty(1, *weights.input_size, device="meta")).shape == (1, weights.num_classes)
     assert choose(entry, weights.name, {}) == weights
 
@@ -135,6 +136,22 @@ def test_images_are_normalized_as_the_source_does() -> None:
     assert [round(255 * value, 3) for value in mean] == [103.53, 116.28, 123.675]
     assert [round(255 * value, 3) for value in std] == [1, 1, 1]
     assert find_set("openmmlab:resnet50_msra").channels == "BGR"
+
+
+def test_the_command_lists_all_that_is_known_of_a_set(shell: Shell) -> None:
+    rows = [line.split("\t") for line in shell("weights", "list")[1].splitlines()]
+    assert len(rows) == len(PUBLISHED)
+    assert {len(row) for row in rows} == {8}
+    assert [row for row in rows if row[1] == "onnx:googlenet-12"] == [
+        [
+            *("googlenet", "onnx:googlenet-12", "-"),
+            "https://huggingface.co/onnxmodelzoo/googlenet-12/resolve/main/googlenet-12.onnx",
+            *("imagenet-1k", "top-1 accuracy 67.78 %, top-5 88.34 %"),
+            # 103.939, 116.779, 123.68 and 1, of 255.
+            "BGR, mean 0.4076 0.458 0.485, deviation 0.003922 0.003922 0.003922",
+            "sha256:c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e",
+        ]
+    ]
 
 
 @pytest.fixture
