@@ -30,7 +30,7 @@ class Kind:
         integer = re.fullmatch(r"[<>=|]?([ui][1248])", self.code)
         if integer is None:
             raise DataError(f"it has an array of type {self.code!r}, not of integers")
-        return numpy.dtype(integer[1]).newbyteorder(self.order if self.order in "<>=" else "=")
+        return numpy.dtype(f"{self.order if self.order in ('<', '>') else '='}{integer[1]}")
 
 
 @dataclass

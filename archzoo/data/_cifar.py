@@ -75,13 +75,13 @@ def read_names(version: Version, folder: Path) -> tuple[str, ...]:
     """The names of the classes. Raises DataError where there is another number of them."""
     path = need_file(folder, version.names)
     data, _ = _read_all(path)
+    names: Any
     if version.label_bytes:
         names = [line.strip() for line in data.decode("latin1").splitlines() if line.strip()]
     else:
         names = read_arrays(data, str(path)).get(version.label_names, [])
-    names = names if isinstance(names, list) else []
-    if len(names) != version.classes:
-        raise DataError(f"{path} names {len(names)} classes, not {version.classes}")
+    if not isinstance(names, list) or len(names) != version.classes:
+        raise DataError(f"{path} names {len(names) if isinstance(names, list) else 0} classes, not {version.classes}")
     return tuple(name.decode("latin1") if isinstance(name, bytes) else str(name) for name in names)
 
 

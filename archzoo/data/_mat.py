@@ -73,7 +73,8 @@ def _read_matlab5(path: Path) -> tuple[Any, Any]:
     reader = _load("scipy.io", path)
     try:
         shapes = {name: (shape, kind) for name, shape, kind in reader.whosmat(str(path))}
-        _check(path, *(shapes.get(name, ((), "nothing")) for name in ("X", "y")), room=path.stat().st_size * EXPANSION)
+        images, labels = (shapes.get(name, ((), "nothing")) for name in ("X", "y"))
+        _check(path, images, labels, path.stat().st_size * EXPANSION)
         values = reader.loadmat(str(path), variable_names=("X", "y"))
         return values["X"].transpose(3, 0, 1, 2), values["y"].reshape(-1)
     except DataError:
@@ -88,11 +89,10 @@ def _read_hdf5(path: Path) -> tuple[Any, Any]:
     try:
         with reader.File(path, "r") as file:
             found = [file.get(name) for name in ("X", "y")]
-            said = [
-                (tuple(reversed(each.shape)), str(each.dtype)) if each is not None else ((), "nothing")
-                for each in found
-            ]
-            _check(path, *said, room=MOST)
+            images, labels = (
+                ((), "nothing") if each is None else (tuple(reversed(each.shape)), str(each.dtype)) for each in found
+            )
+            _check(path, images, labels, MOST)
             return found[0][()].transpose(0, 3, 2, 1), found[1][()].reshape(-1)
     except DataError:
         raise

@@ -18,7 +18,7 @@ def content_hash(train: ImageSet, test: ImageSet) -> str:
     """
     digest = hashlib.sha256()
     for images in (train, test):
-        digest.update(memoryview(images.pixels.contiguous().numpy()))
+        digest.update(images.pixels.contiguous().numpy().data)
         digest.update(images.labels.to(torch.int64).numpy().astype("<i8").tobytes())
     return digest.hexdigest()
 

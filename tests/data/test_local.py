@@ -499,7 +499,7 @@ def test_files_of_another_data_set_are_named(tmp_path: Path, monkeypatch: pytest
     """MNIST and Fashion-MNIST have the same file names."""
     write_idx(tmp_path / "raw")
     md5 = hashlib.md5((tmp_path / "raw" / "train-images-idx3-ubyte").read_bytes(), usedforsecurity=False).hexdigest()
-    monkeypatch.setitem(RELEASED, "fashion_mnist", frozenset({md5}))  # type: ignore[arg-type]
+    monkeypatch.setitem(RELEASED, "fashion_mnist", frozenset({md5}))
     with pytest.raises(DataError, match=r"raw are those of fashion_mnist, not of mnist: use --data fashion_mnist"):
         load("mnist", data_dir=tmp_path)
     assert "(IDX files)" in load("fashion_mnist", data_dir=tmp_path).train.origin  # the other three are unknown
