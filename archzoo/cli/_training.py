@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from archzoo.training import TrainResult
 
 # Options of the commands that people write as key=value.
-OF_THE_COMMAND = {"adapt_input", "data", "device", "output", "precision", "seed", "weights", "workers", "classes"}
+OF_THE_COMMAND = {
+    "adapt_input",
+    "data",
+    "data_dir",
+    "device",
+    "output",
+    "precision",
+    "seed",
+    "weights",
+    "workers",
+    "classes",
+}
 
 
 class Precision(str, Enum):
@@ -57,6 +68,13 @@ class AdaptInput(str, Enum):
 Data = Annotated[
     str,
     typer.Option("--data", help=f"{', '.join(TRAINING_IMAGES)}, hub:OWNER/NAME, or a folder."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="A folder with the files of such datasets, looked in before Debian's folder and the hub."),
+]
+Validation = Annotated[
+    float, typer.Option(help="The share of the training images that is set aside, where no images are for validation.")
 ]
 Output = Annotated[Path | None, typer.Option(help="The run directory; runs/NAME-DATA by default.")]
 Workers = Annotated[int, typer.Option(help="Processes that prepare batches, beside each process that trains.")]
@@ -123,6 +141,8 @@ class Settings:
 
 def read_settings(
     *,
+    data_dir: DataDir = None,
+    validation: Validation = 0.1,
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -166,6 +186,8 @@ def read_settings(
         "device": device or None,
         "adapt_input": None if adapt_input is None else adapt_input.value,
         "trained_as": trained_as or None,
+        "data_dir": data_dir,
+        "validation": validation,
     }
     return Settings(output, read_seeds(seed), nproc, config, images, classes)
 
