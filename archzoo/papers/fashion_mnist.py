@@ -1,8 +1,8 @@
 """Fashion-MNIST: errors of other papers' networks that its README lists, and recipes for them. No network is its own.
 
 The README names the submitter of each result, and of the training that images are normalized, cropped and flipped. All
-else is what the network's own paper does on CIFAR-10, with the statistics of Fashion-MNIST and images of 28x28. With one
-channel, WRN-40-4 has the 8.9M parameters that the README prints, and DenseNet-BC 768,730, printed as 768K.
+else is what the network's own paper does on CIFAR-10, with the statistics of Fashion-MNIST and images of 28x28. These
+have one channel, with which WRN-40-4 has the 8.9M parameters of the README, and DenseNet-BC 768,730, printed as 768K.
 """
 
 from typing import Any
