@@ -180,6 +180,7 @@ def test_the_command_lists_the_rows(shell: Shell, tmp_path: Path) -> None:
     assert (code, (tmp_path / "card.yaml").read_text().partition(":")[0]) == (0, "model-index")
 
 
+@pytest.mark.slow
 def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     command = ("reproduce", "digits", "lenet5_textbook", "epochs=1", "--seed", "0,1", "--device", "cpu")

@@ -360,6 +360,8 @@ def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[
     pairs = dict(split_option(change) for change in changes)
     optimizer = pairs.get("optimizer", recipe.optimizer.name).partition("(")[0].lower()
     values = [field.name for field in fields(Recipe)] + list(defaults_of(optimizer))
+    if "validation" in pairs:  # of a recipe, it is what the paper says
+        raise BadOption(f"validation is an option of the command: write --validation {pairs['validation']}")
     for key in pairs:
         if key not in entry.options and key not in values:
             hint = _hint(key, entry, values) or f"; the network's options are {', '.join(entry.options)}"

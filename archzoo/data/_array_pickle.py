@@ -48,6 +48,7 @@ class Name:
 
 
 MARK = object()
+MOST_DIMENSIONS = 8
 CORES = ("numpy.core", "numpy._core")
 RECONSTRUCT = {f"{core}.multiarray._reconstruct" for core in CORES}
 FROM_BUFFER = {f"{core}.numeric._frombuffer" for core in CORES}
@@ -60,10 +61,9 @@ def _array(data: Any, kind: Any, shape: Any, order: str) -> Array:
     sides = shape if isinstance(shape, tuple) else (shape,)
     if not isinstance(kind, Kind) or not isinstance(raw, bytes | bytearray):
         raise DataError("it has an array of objects")
-    if not all(type(side) is int and side >= 0 for side in sides):
-        raise DataError(f"it has an array of shape {shape!r}")
-    if prod(sides) * kind.dtype.itemsize != len(raw):
-        raise DataError(f"it has an array of shape {sides} with {len(raw):,} bytes")
+    is_shape = len(sides) <= MOST_DIMENSIONS and all(type(side) is int and 0 <= side <= len(raw) for side in sides)
+    if not is_shape or prod(sides) * kind.dtype.itemsize != len(raw):
+        raise DataError(f"it has an array of {len(raw):,} bytes, which cannot have its shape")
     return Array(numpy.frombuffer(raw, kind.dtype).reshape(sides, order="F" if order == "F" else "C"))
 
 

@@ -17,6 +17,8 @@ from archzoo.data._contents import need_file, open_content
 from archzoo.errors import DataError
 
 PIXELS = 3 * 32 * 32
+MOST = 2**28  # bytes of a file: the largest, CIFAR-100's training images, has 155 million
+LARGEST = 2**31  # than any label
 
 
 @dataclass(frozen=True)
@@ -88,9 +90,7 @@ def read_names(version: Version, folder: Path) -> tuple[str, ...]:
 def _read_all(path: Path) -> tuple[bytearray, str]:
     """The content of a file that has no header, and its MD5."""
     with open_content(path) as content:
-        data = content.read(path.stat().st_size, "content")
-        content.end()
-        return data, content.md5
+        return content.read_all(MOST), content.md5
 
 
 def _read_binary(version: Version, path: Path) -> Batch:
@@ -121,5 +121,5 @@ def _labels(values: Any) -> Tensor:
     """Labels of a list or an array; none where they are no whole numbers."""
     if isinstance(values, numpy.ndarray) and values.ndim == 1:
         return torch.from_numpy(values.astype(numpy.int64))
-    is_whole = isinstance(values, list) and all(type(value) is int for value in values)
+    is_whole = isinstance(values, list) and all(type(value) is int and 0 <= value < LARGEST for value in values)
     return torch.tensor(values if is_whole else [], dtype=torch.long)

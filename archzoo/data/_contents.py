@@ -58,6 +58,16 @@ class Content:
         self._read += count
         return data
 
+    def read_all(self, most: int) -> bytearray:
+        """All bytes of a file that has no header. Raises DataError where there are more than ``most``."""
+        data = bytearray()
+        while part := self._file.read(PART):
+            data += part
+            if len(data) > most:
+                raise DataError(f"{self.path} has more than {most:,} bytes: it is no file of this kind")
+        self.md5s.update(data)
+        return data
+
     def end(self) -> None:
         """Raise DataError where the file goes on, or a gzipped one has a wrong checksum."""
         if self._file.read(1):

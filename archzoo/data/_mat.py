@@ -41,7 +41,7 @@ def read_mat(path: Path) -> tuple[Tensor, Tensor, str]:
         images, labels = _read_hdf5(path)
     else:
         raise DataError(f"{path} is no MATLAB file: it begins with {beginning[:12]!r}, not with b'MATLAB 5.0'")
-    numbers = torch.from_numpy(labels.astype(numpy.int64))
+    numbers = torch.from_numpy(labels)
     return torch.from_numpy(images).permute(0, 3, 1, 2), numbers.where(numbers != 10, 0), md5
 
 
@@ -76,7 +76,7 @@ def _read_matlab5(path: Path) -> tuple[Any, Any]:
         images, labels = (shapes.get(name, ((), "nothing")) for name in ("X", "y"))
         _check(path, images, labels, path.stat().st_size * EXPANSION)
         values = reader.loadmat(str(path), variable_names=("X", "y"))
-        return values["X"].transpose(3, 0, 1, 2), values["y"].reshape(-1)
+        return values["X"].transpose(3, 0, 1, 2), values["y"].reshape(-1).astype(numpy.int64)
     except DataError:
         raise
     except Exception as error:  # scipy raises nearly anything for a corrupt file
@@ -93,7 +93,7 @@ def _read_hdf5(path: Path) -> tuple[Any, Any]:
                 ((), "nothing") if each is None else (tuple(reversed(each.shape)), str(each.dtype)) for each in found
             )
             _check(path, images, labels, MOST)
-            return found[0][()].transpose(0, 3, 2, 1), found[1][()].reshape(-1)
+            return found[0][()].transpose(0, 3, 2, 1), found[1][()].reshape(-1).astype(numpy.int64)
     except DataError:
         raise
     except Exception as error:  # as above
