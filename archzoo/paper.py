@@ -106,8 +106,17 @@ class Result:
     @property
     def tolerance(self) -> float:
         """What it leaves open: its printed deviation, or half a unit of its last digit."""
-        digits = len(str(self.error).partition(".")[2]) if self.digits is None else self.digits
-        return self.spread or float(0.5 * 10**-digits)
+        return self.spread or float(0.5 * 10**-self._decimals)
+
+    @property
+    def text(self) -> str:
+        """The error as it is printed: 4.39% +- 0.08%."""
+        spread = "" if self.spread is None else f" +- {self.spread:.{self._decimals}f}%"
+        return f"{self.error:.{self._decimals}f}%{spread}"
+
+    @property
+    def _decimals(self) -> int:
+        return len(str(self.error).partition(".")[2]) if self.digits is None else self.digits
 
 
 Printed = float | tuple[float, float] | None  # an error; with its deviation; an empty cell

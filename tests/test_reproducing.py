@@ -219,6 +219,7 @@ def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeyp
         (("random_erasing_fashion_mnist", "resnet18"), "does not train resnet18: its recipes are resnet_imagenet"),
         (("random_erasing", "resnet20"), "no recipe is called 'random_erasing'"),
         (("digits", "resnet20", "--classes", "0-4"), "--classes is for train: a printed error is that of all classes"),
+        (("digits", "resnet20", "validation=0.01"), "validation is an option of the command: write --validation 0.01"),
         (("digits", "resnet20", "epoch=1"), "neither resnet20 nor recipe digits has 'epoch'"),
     ],
 )
@@ -233,4 +234,9 @@ def test_a_row_is_of_a_recipe_that_trains_the_network() -> None:
         find_row("lenet5_mnist", "resnet20")
     printed = find_row("lenet5_mnist", "lenet5").printed
     assert printed is not None
-    assert printed.error == 0.95
+    assert (printed.error, printed.text) == (0.95, "0.95%")
+    texts = {row.printed.text for row in rows("wide_resnet*", measured=[]) if row.printed}
+    assert {"3.3%", "3.80%", "17.73%"} < texts
+    assert {row.printed.text for row in rows("resnet20", "*fashion*", []) if row.printed} == {
+        *("4.39% +- 0.08%", "4.02% +- 0.07%")
+    }

@@ -93,7 +93,7 @@ def reached(listed: Sequence[Row]) -> str:
 def _result(row: Row) -> list[str]:
     run, printed = row.measured, row.printed
     options = "".join(f" `{name}={value}`" for name, value in row.options.items())
-    expected = "" if printed is None else _percent(printed.error, printed.spread)
+    expected = "" if printed is None else printed.text
     if run is None:
         return [f"`{row.network}`{options}", f"`{row.recipe.name}`", "", expected, row.verdict, f"`{row.command}`", ""]
     files = " ".join(

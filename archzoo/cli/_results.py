@@ -184,8 +184,7 @@ def _report(row: Row) -> None:
     if printed is None:
         show(f"{title}: {measured}, {row.verdict}, as no error is printed for it")
         return
-    spread = "" if printed.spread is None else f" +- {printed.spread:.2f}%"
     changes = f", as it had {', '.join(f'{name}={text}' for name, text in run.changes.items())}" if run.changes else ""
-    show(f"{title}: {measured}, printed {printed.error:.2f}%{spread}: {row.verdict}{changes}")
+    show(f"{title}: {measured}, printed {printed.text}: {row.verdict}{changes}")
     if printed.note:
         show(f"{printed.where}: {printed.note}")
