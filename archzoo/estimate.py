@@ -100,7 +100,9 @@ def estimate(name: str, recipe: Recipe | None = None, **options: Any) -> Trainin
     entry = archzoo.find(name)
     recipe = recipe or find_recipe(entry.name)
     net = archzoo.build(entry.name, device="meta", **options)
-    cost = profile(net, entry.input_size)
+    _, *sides = entry.input_size
+    channels = options.get("in_channels", entry.options["in_channels"])
+    cost = profile(net, (channels, *([recipe.input_side] * 2 if recipe.input_side else sides)))
     share = active_share(net, cost)
     work = cost.modules[0].work
     forward = 2 * work.neurons, 3 * work.norm + work.pool_reads + 2 * work.elementwise

@@ -19,6 +19,7 @@ DATA = {
     "cifar100": "CIFAR-100 without augmentation",
     "svhn": "SVHN",
     "mnist": "MNIST",
+    "fashion_mnist+": "Fashion-MNIST, shifted and mirrored",
 }
 TOP_1_AND_5 = ("imagenet top-1", "imagenet top-5")
 CIFAR_AND_SVHN = ("cifar10", "cifar10+", "cifar100", "cifar100+", "svhn")
@@ -71,7 +72,21 @@ class NotCountable:
 
 @dataclass(frozen=True)
 class Result:
-    """One published error in percent. ``options`` are those that differ from the network's defaults."""
+    """One published error in percent.
+
+    Attributes:
+        name: The network.
+        data: The column of DATA.
+        error: The error, or the mean of several runs.
+        protocol: How the network is evaluated.
+        where: Where it is printed.
+        options: Those of the network that differ from its defaults.
+        confirmed: Whether it is read in the paper, not quoted from memory.
+        spread: The printed deviation of several runs.
+        digits: The printed digits after the point, where the last one is 0; those of the number otherwise.
+        recipe: The recipe that it is the result of, where the paper states several.
+        note: What is known about it, such as that it was printed on other data than can be had.
+    """
 
     name: str
     data: str
@@ -80,9 +95,31 @@ class Result:
     where: str
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
     confirmed: bool = True
+    spread: float | None = None
+    digits: int | None = None
+    recipe: str = ""
+    note: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "options", ReadOnlyDict(self.options))
+
+    @property
+    def tolerance(self) -> float:
+        """What it leaves open: its printed deviation, or half a unit of its last digit."""
+        return self.spread or float(0.5 * 10**-self._decimals)
+
+    @property
+    def text(self) -> str:
+        """The error as it is printed: 4.39% +- 0.08%."""
+        spread = "" if self.spread is None else f" +- {self.spread:.{self._decimals}f}%"
+        return f"{self.error:.{self._decimals}f}%{spread}"
+
+    @property
+    def _decimals(self) -> int:
+        return len(str(self.error).partition(".")[2]) if self.digits is None else self.digits
+
+
+Printed = float | tuple[float, float] | None  # an error; with its deviation; an empty cell
 
 
 @dataclass(eq=False)
@@ -90,7 +127,8 @@ class Paper:
     """A paper: its title, authors, year and link, and what it says.
 
     ``models`` is the module with its constructors. A file in ``archzoo/papers`` makes one, or several where a later
-    paper changes the same networks, and calls the methods below for all that is printed.
+    paper changes the same networks, and calls the methods below for all that is printed. One with results and recipes
+    of other papers' networks alone has no ``models``.
     """
 
     title: str
@@ -151,17 +189,22 @@ class Paper:
         where: str,
         columns: Sequence[str],
         protocol: str,
-        errors: Mapping[str, Sequence[float | None]],
+        errors: Mapping[str, Sequence[Printed]],
         *,
         confirmed: bool = True,
+        digits: int | None = None,
+        recipe: str = "",
+        note: str = "",
         **options: Any,
     ) -> None:
         """State a printed table of errors in percent: a row for each network, in the order of the columns.
 
-        ``options`` are those of the networks in this table that differ from their defaults.
+        An error with its deviation over several runs is a pair. ``options`` are those of the networks in this table
+        that differ from their defaults; ``digits``, ``recipe`` and ``note`` are those of ``Result``.
         """
+        about = {"options": options, "confirmed": confirmed, "digits": digits, "recipe": recipe, "note": note}
         for name, row in errors.items():
-            self._state("published_results", *_read_row(name, row, where, columns, protocol, confirmed, options))
+            self._state("published_results", *_read_row(name, row, where, columns, protocol, about))
 
     def recipe(self, name: str, **values: Any) -> None:
         """State how this paper trained some of its networks: see ``archzoo.recipes.Recipe``."""
@@ -180,15 +223,15 @@ def _names(aliases: Sequence[str]) -> tuple[str, ...]:
 
 def _read_row(
     name: str,
-    row: Sequence[float | None],
+    row: Sequence[Printed],
     where: str,
     columns: Sequence[str],
     protocol: str,
-    confirmed: bool,
-    options: Mapping[str, Any],
+    about: Mapping[str, Any],
 ) -> Iterator[Result]:
     for data, error in zip(columns, row, strict=True):
         if data not in DATA:
             raise RegistrationError(f"{where}: no data is called {data!r}; there are {', '.join(DATA)}")
         if error is not None:
-            yield Result(name, data, error, protocol, where, options, confirmed)
+            mean, spread = error if isinstance(error, tuple) else (error, None)
+            yield Result(name, data, mean, protocol, where, spread=spread, **about)

@@ -31,7 +31,8 @@ ELSEWHERE = (
     "--install-completion",
 )
 LONG = (
-    *("archzoo train", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures", "torchrun"),
+    *("archzoo train", "archzoo reproduce", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures"),
+    "torchrun",
     *(
         "archzoo evaluate",
         "archzoo predict",

@@ -4,6 +4,7 @@ import json
 import os
 import struct
 import zipfile
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -327,3 +328,8 @@ def test_the_hooks_of_building_are_gone_afterwards(lenet: dict[str, Tensor], tmp
         archzoo.load(described(lenet, tmp_path / "net.safetensors", "resnet_cifar", '{"depth": 50000}'))
     assert not hooks._global_parameter_registration_hooks
     assert not hooks._global_module_registration_hooks
+
+
+def test_a_file_that_is_no_pickle_gives_no_warning_of_its_escapes() -> None:
+    """A safetensors file may begin with the bytes of an instruction for text; a backslash then may escape anything."""
+    assert not _nesting._refuse_deep(BytesIO(b"S'\\\xee'\n."), Path("net.safetensors"))

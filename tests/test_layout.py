@@ -41,6 +41,7 @@ LIGHT = {
         "read_only",
         "recipes",
         "registry",
+        "results",
     )
 }
 ANYTHING = {part(path) for path in OURS}
@@ -87,6 +88,7 @@ MAY_IMPORT = {
         "report",
         "training",
     },
+    "results": {"paper", "read_only", "recipes", "registry", "results"},
     "training": {
         "accelerators",
         "data",
@@ -182,7 +184,7 @@ PUBLIC = {
         )
     ),
     *(f"archzoo.{name}" for name in ("options", "read_only")),
-    *(f"archzoo.{name}" for name in ("profiler", "recipes", "report", "training", "transfer", "weights")),
+    *(f"archzoo.{name}" for name in ("profiler", "recipes", "report", "results", "training", "transfer", "weights")),
     *(f"archzoo.report.{name}" for name in ("diagram", "figures", "page", "tables")),
     "archzoo.layers.memory_efficient",
 }

@@ -17,13 +17,22 @@ from archzoo.options import is_of_type, signature_of
 from archzoo.paper import Paper, Result
 
 ROOT = Path(archzoo.__file__).parent
+PAPERS = sorted(path.stem for path in (ROOT / "papers").glob("*.py") if path.stem != "__init__")
 STEMS = sorted(path.stem for path in (ROOT / "models").glob("*.py") if path.stem != "__init__")
 NAMES = archzoo.names()
 RECIPES = [recipe for paper in registry.papers() for recipe in paper.recipes]
 
 
-def test_papers_and_models_come_in_pairs() -> None:
-    assert sorted(path.stem for path in (ROOT / "papers").glob("*.py") if path.stem != "__init__") == STEMS
+def test_papers_and_models_come_in_pairs_but_those_about_other_papers_networks() -> None:
+    assert set(STEMS) < set(PAPERS)
+    for stem in set(PAPERS) - set(STEMS):
+        papers = [value for value in vars(import_module(f"archzoo.papers.{stem}")).values() if isinstance(value, Paper)]
+        assert papers
+        for paper in papers:
+            assert not paper.models
+            assert not paper.networks
+            assert paper.published_results
+            assert paper.recipes
 
 
 @pytest.mark.parametrize("stem", STEMS)
@@ -87,6 +96,9 @@ def test_every_network_and_option_of_a_result_exists(result: Result) -> None:
     assert archzoo.find(result.name).name == result.name
     assert all(is_of_type(value, types[option]) for option, value in result.options.items())
     assert 0 < result.error < 100
+    assert result.spread is None or 0 < result.spread < result.error
+    if result.recipe:
+        assert registry.find_recipe(result.recipe) in registry.recipes_of(result.name)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -17,6 +17,7 @@ FILLED = (
     ROOT / "README.md",
     ROOT / "docs" / "benchmarks.md",
     ROOT / "docs" / "libraries.md",
+    ROOT / "docs" / "results.md",
     ROOT / "docs" / "guide" / "explained.md",
     ROOT / "docs" / "guide" / "checkpoints.md",
 )

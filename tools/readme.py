@@ -10,6 +10,7 @@ from archzoo.auditor import AuditResult, audit, profiled
 from archzoo.errors import ReportError
 from archzoo.registry import find, names
 from archzoo.report.tables import markdown_table, place, quantity, short
+from archzoo.results import Row, rows
 from tools import checkpoints
 from tools.libraries import ELSEWHERE, VERSIONS
 
@@ -35,6 +36,7 @@ def tables(measured: Mapping[str, Any]) -> dict[str, str]:
         "libraries": libraries(),
         "sources": checkpoints.sources(),
         "sets": checkpoints.sets(),
+        "results": reached(rows()),
     }
 
 
@@ -82,6 +84,37 @@ def explained(results: list[AuditResult]) -> str:
         if r.verdict == "explained"
     ]
     return markdown_table(["network", "quantity", "printed", "ours", "why"], rows)
+
+
+def reached(listed: Sequence[Row]) -> str:
+    """A row per published error with a recipe, and per run: what was measured, and the verdict."""
+    head = ["network", "recipe", "error", "printed", "verdict", "command", "ran"]
+    return markdown_table(head, [_result(row) for row in listed])
+
+
+def _result(row: Row) -> list[str]:
+    run, printed = row.measured, row.printed
+    options = "".join(f" `{name}={value}`" for name, value in row.options.items())
+    expected = "" if printed is None else printed.text
+    if run is None:
+        return [f"`{row.network}`{options}", f"`{row.recipe.name}`", "", expected, row.verdict, f"`{row.command}`", ""]
+    files = " ".join(
+        f"[{seed}]({file.removeprefix('docs/')})" for seed, file in zip(run.seeds, run.files, strict=False)
+    )
+    minutes = ", ".join(f"{seconds / 60:.1f}" for seconds in run.seconds)
+    return [
+        f"`{row.network}`{options}",
+        f"`{row.recipe.name}`",
+        f"{_percent(run.error, run.deviation)} of {len(run.seeds)}",
+        expected,
+        row.verdict,
+        f"`{row.command}`",
+        f"{run.machine}, {minutes} min, commit {run.commit[:7]}; {files}".rstrip("; "),
+    ]
+
+
+def _percent(mean: float, deviation: float | None) -> str:
+    return f"{mean:.2f}%" + ("" if deviation is None else f" +- {deviation:.2f}%")
 
 
 def libraries() -> str:

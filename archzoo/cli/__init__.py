@@ -24,6 +24,7 @@ from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
 from archzoo.cli import _predicting as predicting
 from archzoo.cli import _recipes as recipes
+from archzoo.cli import _results as results
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
@@ -46,6 +47,8 @@ COMMANDS = (
     recipes.recipe,
     training.train,
     training.finetune,
+    results.reproduce,
+    results.results,
     predicting.evaluate,
     predicting.predict,
 )

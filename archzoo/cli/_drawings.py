@@ -149,7 +149,7 @@ def _augmentation(name: str, data: str, pictures: int, epochs: int, seed: int) -
 
     recipe = find_recipe(name)
     side = figures.input_side(recipe)
-    source = data or ("digits" if recipe.data in ("digits", "mnist") else "photographs")
+    source = data or ("digits" if recipe.data in ("digits", "mnist", "fashion_mnist") else "photographs")
     images = load_pictures(source, side=side)
     for note in images.notes:
         log(f"data: {note}")

@@ -11,7 +11,7 @@ import typer
 from archzoo.cli._arguments import Format, log
 from archzoo.cli._output import check_output, write
 from archzoo.cli._rows import terminal_width, write_rows
-from archzoo.cli._training import Device, OnCorrupt, OnCorruptOption
+from archzoo.cli._training import DataDir, Device, OnCorrupt, OnCorruptOption
 from archzoo.errors import DataError, MissingDependency, RecipeError
 from archzoo.recipes import TRAINING_IMAGES, read_objects
 
@@ -42,6 +42,7 @@ def evaluate(
     file: File,
     *,
     data: Annotated[str, typer.Option(help=f"{', '.join(TRAINING_IMAGES)}, hub:OWNER/NAME, or a folder.")],
+    data_dir: DataDir = None,
     split: Annotated[
         Split, typer.Option("--split", help="The images: the test set, another one, or all.")
     ] = Split.test,
@@ -64,7 +65,7 @@ def evaluate(
 
     settings = {"protocol": _read_protocol(protocol)} if protocol else {}
     trained = load_trained(file).to(device or None)
-    splits = load(data, side=_side(trained), channels=trained.channels, on_corrupt=on_corrupt.value)
+    splits = load(data, side=_side(trained), channels=trained.channels, on_corrupt=on_corrupt.value, data_dir=data_dir)
     prepared = trained.prepared or _prepare_anew(trained, data, recipe, splits)
     total: Score | None = None
     for name in ("train", "validation", "test") if split is Split.all else (split.value,):
@@ -103,7 +104,7 @@ def _prepare_anew(trained: "Trained", data: str, recipe: str, splits: "Splits") 
     log(
         f"the file does not say how images are prepared: as recipe {chosen.name} does, by the training images of {data}"
     )
-    side, constants = _side(trained), NORMALIZATION.get(data)
+    side, constants = chosen.input_side or _side(trained), NORMALIZATION.get(data)
     return prepare(chosen.augmentation, chosen.preprocessing, splits.train, side, constants)
 
 

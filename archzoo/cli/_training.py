@@ -27,7 +27,18 @@ if TYPE_CHECKING:
     from archzoo.training import TrainResult
 
 # Options of the commands that people write as key=value.
-OF_THE_COMMAND = {"adapt_input", "data", "device", "output", "precision", "seed", "weights", "workers", "classes"}
+OF_THE_COMMAND = {
+    "adapt_input",
+    "data",
+    "data_dir",
+    "device",
+    "output",
+    "precision",
+    "seed",
+    "weights",
+    "workers",
+    "classes",
+}
 
 
 class Precision(str, Enum):
@@ -57,6 +68,13 @@ class AdaptInput(str, Enum):
 Data = Annotated[
     str,
     typer.Option("--data", help=f"{', '.join(TRAINING_IMAGES)}, hub:OWNER/NAME, or a folder."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(help="A folder with the files of such datasets, looked in before Debian's folder and the hub."),
+]
+Validation = Annotated[
+    float, typer.Option(help="The share of the training images that is set aside, where no images are for validation.")
 ]
 Output = Annotated[Path | None, typer.Option(help="The run directory; runs/NAME-DATA by default.")]
 Workers = Annotated[int, typer.Option(help="Processes that prepare batches, beside each process that trains.")]
@@ -123,6 +141,8 @@ class Settings:
 
 def read_settings(
     *,
+    data_dir: DataDir = None,
+    validation: Validation = 0.1,
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -166,6 +186,8 @@ def read_settings(
         "device": device or None,
         "adapt_input": None if adapt_input is None else adapt_input.value,
         "trained_as": trained_as or None,
+        "data_dir": data_dir,
+        "validation": validation,
     }
     return Settings(output, read_seeds(seed), nproc, config, images, classes)
 
@@ -338,6 +360,8 @@ def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[
     pairs = dict(split_option(change) for change in changes)
     optimizer = pairs.get("optimizer", recipe.optimizer.name).partition("(")[0].lower()
     values = [field.name for field in fields(Recipe)] + list(defaults_of(optimizer))
+    if "validation" in pairs:  # of a recipe, it is what the paper says
+        raise BadOption(f"validation is an option of the command: write --validation {pairs['validation']}")
     for key in pairs:
         if key not in entry.options and key not in values:
             hint = _hint(key, entry, values) or f"; the network's options are {', '.join(entry.options)}"

@@ -32,8 +32,9 @@ def random_crop(transform: RandomCrop, images: Images, numbers: Tensor) -> Tenso
 
 def _pad(transform: RandomCrop, batch: Tensor) -> Tensor:
     """Torch reflects floats alone."""
-    padded = batch if transform.padding_mode == "constant" else to_float(batch)
-    return F.pad(padded, [transform.padding] * 4, transform.padding_mode)
+    is_reflected = transform.padding_mode == "reflect"
+    padded = to_float(batch) if is_reflected else batch
+    return F.pad(padded, [transform.padding] * 4, "reflect" if is_reflected else "constant")
 
 
 def _crop(image: Tensor, side: int, down: float, right: float) -> Tensor:

@@ -29,6 +29,7 @@ class ImageSet:
         channels: The number of channels.
         file: The file that ``pixels`` is mapped from, or None.
         notes: What was decided as the images were read, and what was left out, in words.
+        origin: Where the images of a named data set came from, and their hash, in words.
     """
 
     name: str
@@ -40,6 +41,7 @@ class ImageSet:
     channels: int
     file: Path | None = None
     notes: tuple[str, ...] = ()
+    origin: str = ""
 
     @classmethod
     def from_tensor(cls, name: str, images: Tensor, labels: Tensor, classes: Sequence[str]) -> "ImageSet":

@@ -4,19 +4,21 @@ import torch
 
 from archzoo.data._dataset import ImageSet
 from archzoo.data._left_out import counted, listed
+from archzoo.data._origins import shown
 from archzoo.data._splits import Splits
 
 MOST_ROWS = 30  # classes with a row of their own
 
 
 def describe(splits: Splits) -> list[str]:
-    """Lines on the classes and the number of images of each part, and on how the images are read."""
+    """Lines on the classes and the images of each part, where these came from, and how they are read."""
     train = splits.train
     parts: dict[str, ImageSet] = vars(splits)
     totals = ", ".join(f"{len(images):,} {name}" for name, images in parts.items())
     title = f"data: {counted(len(train.classes), 'class')}, {totals} images"
     notes = dict.fromkeys(note for images in parts.values() for note in images.notes)
-    return [title, *_rows(train.classes, parts), *(f"data: {note}" for note in notes)]
+    origin = [f"data: {shown(train.origin)}"] if train.origin else []
+    return [title, *_rows(train.classes, parts), *origin, *(f"data: {note}" for note in notes)]
 
 
 def _rows(classes: tuple[str, ...], parts: dict[str, ImageSet]) -> list[str]:

@@ -50,6 +50,7 @@ HUB: Mapping[str, HubDataset] = {
     "cifar10": HubDataset("uoft-cs/cifar10", image="img"),
     "cifar100": HubDataset("uoft-cs/cifar100", image="img", label="fine_label"),
     "mnist": HubDataset("ylecun/mnist", channels=1),
+    "fashion_mnist": HubDataset("zalando-datasets/fashion_mnist", channels=1),
     "svhn": HubDataset("ufldl-stanford/svhn", config="cropped_digits", train=("train", "extra")),
     "imagenet": HubDataset("ILSVRC/imagenet-1k", test="validation"),
 }
@@ -168,7 +169,7 @@ def _load_rows(dataset: HubDataset, name: str, split: str) -> Any:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         raise DataError(
             f"{name} ({dataset.path}, {split}) is not cached and could not be downloaded ({reason}): rerun with a "
-            f"network, or use --data hub:FOLDER with a folder of its files"
+            f"network, give a folder with its files as --data-dir, or use --data hub:FOLDER with the hub's files"
         ) from error
     for column in (dataset.image, dataset.label):
         if column not in rows.features:

@@ -102,11 +102,22 @@ def prepare(
         fitted = fit(preprocessing, images, Pipeline((*frame, CenterCrop(side)) if draws_size else frame), constants)
     normalize, last = normalization(preprocessing, fitted)
     if is_by_pixel(preprocessing) and not draws_size:
+        _check_black(transforms)
         train = (*frame, normalize, *transforms[fixed:], *last)
         return Prepared(side, Pipeline(train), Pipeline((*frame, normalize)), Pipeline(last), fitted)
     place = next((at for at, step in enumerate(transforms) if getattr(step, "fills", False)), len(transforms))
+    _check_black(transforms[place:])
     train = (*transforms[:place], normalize, *transforms[place:], *last)
     return Prepared(side, Pipeline(train), Pipeline(frame), Pipeline((normalize, *last)), fitted)
+
+
+def _check_black(transforms: Sequence[Step]) -> None:
+    """Raise DataError where one of these, which follow the normalization, pads with black: zeros are the mean there."""
+    if any(getattr(step, "padding_mode", "") == "black" for step in transforms):
+        raise DataError(
+            "RandomCrop(padding_mode='black') pads bytes, and images are normalized before it: put it before the steps "
+            "that fill with the mean, or use padding_mode='constant'; a mean by pixel always comes first"
+        )
 
 
 def _resizes(step: Step) -> bool:

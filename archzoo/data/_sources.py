@@ -1,7 +1,8 @@
 """Datasets by name, and folders of images.
 
-To add a dataset: a row in ``archzoo.data._hub.HUB`` for one of the Hugging Face Hub, or a loader here in SOURCES. Its
-mean and standard deviation by channel go into NORMALIZATION; without them they are computed from the training images.
+To add a dataset: a row in ``archzoo.data._hub.HUB`` for one of the Hugging Face Hub, a row in
+``archzoo.data._local.LAYOUTS`` for its files as they were released, or a loader here in SOURCES. Its mean and standard
+deviation by channel go into NORMALIZATION; without them they are computed from the training images.
 """
 
 from collections.abc import Callable, Mapping
@@ -13,6 +14,8 @@ from archzoo.data._dataset import ImageSet
 from archzoo.data._digits import load_digits
 from archzoo.data._folders import load_folder
 from archzoo.data._hub import HUB, HubDataset, load_hub
+from archzoo.data._local import DEBIAN, LAYOUTS, load_local
+from archzoo.data._origins import with_origin
 from archzoo.data._reading import OnCorrupt, Reading
 from archzoo.data._splits import Splits, split, split_by_class, warn_of_missing_classes
 from archzoo.errors import DataError
@@ -26,6 +29,7 @@ class Request:
     side: int
     channels: int | None
     reading: Reading
+    data_dir: Path | None = None
 
 
 Loader = Callable[[Request], tuple[ImageSet, ImageSet]]  # to training and test images
@@ -36,6 +40,7 @@ NORMALIZATION: Mapping[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "cifar10": ((0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)),
     "cifar100": ((0.5071, 0.4865, 0.4409), (0.2673, 0.2564, 0.2762)),
     "mnist": ((0.1307,), (0.3081,)),
+    "fashion_mnist": ((0.2860,), (0.3530,)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 
@@ -45,7 +50,22 @@ def _load_digits(request: Request) -> tuple[ImageSet, ImageSet]:
 
 
 def _load_named(request: Request) -> tuple[ImageSet, ImageSet]:
-    return load_hub(HUB[request.name], request.name, request.reading)
+    """The files of this machine, or else the dataset of the hub."""
+    name, data_dir = request.name, request.data_dir
+    local = load_local(name, data_dir) if name in LAYOUTS else None
+    if local is not None and request.reading.shorter_side is not None:
+        raise DataError(f"the files of {name} hold pixels, which are not encoded again: leave shorter_side out")
+    if local is not None:
+        return with_origin(*local)
+    looked_in = " and ".join(str(folder) for folder in (data_dir, DEBIAN) if folder is not None)
+    if name not in HUB:
+        raise DataError(
+            f"{looked_in} has no files of {name}, and the hub has none: unpack gzip.zip of https://www.nist.gov/"
+            f"itl/products-and-services/emnist-dataset, and give the folder of its files as --data-dir"
+        )
+    images = load_hub(HUB[name], name, request.reading)
+    instead = "" if data_dir is None else f", as {data_dir} has no files of it"
+    return with_origin(*images, f"the hub's {HUB[name].path}{instead}")
 
 
 def _load_other(request: Request) -> tuple[ImageSet, ImageSet]:
@@ -53,7 +73,7 @@ def _load_other(request: Request) -> tuple[ImageSet, ImageSet]:
     return load_hub(HubDataset(path, channels=request.channels or 3), Path(path).name, request.reading)
 
 
-SOURCES: Mapping[str, Loader] = {"digits": _load_digits, **dict.fromkeys(HUB, _load_named)}
+SOURCES: Mapping[str, Loader] = {"digits": _load_digits, **dict.fromkeys((*HUB, *LAYOUTS), _load_named)}
 
 
 def load(
@@ -68,6 +88,7 @@ def load(
     shorter_side: int | None = None,
     background: str = "white",
     value_range: tuple[float, float] | None = None,
+    data_dir: str | Path | None = None,
 ) -> Splits:
     """Load a dataset, split into training, validation and test images.
 
@@ -87,6 +108,8 @@ def load(
         value_range: The values that become black and white in images of more than 8 bits, such as (0, 4095); others are
             cut off. By default the range of the file's type; for 32-bit integers and floating point, which have none,
             the smallest usual range that holds all values of 500 images, and values outside of it raise an error.
+        data_dir: A folder with the files of named datasets, as their pages or torchvision lay them out. It is looked in
+            first, then /usr/share/datasets, where Debian has them, then the cache of the hub, then the hub.
 
     The images of a folder are split by class, those of a named dataset without regard to it. ``archzoo.data.describe``
     says what was found, what was left out, and how images were converted.
@@ -100,13 +123,15 @@ def load(
     if shorter_side is not None and shorter_side < 1:
         raise DataError(f"shorter_side must be at least 1 pixel, not {shorter_side}")
     name = str(source)
+    if data_dir is not None and name not in LAYOUTS:
+        raise DataError(f"data_dir holds the files of {', '.join(LAYOUTS)}; {name} is not looked for there")
     is_folder = name not in SOURCES and not name.startswith("hub:")
     conversion = Conversion((channels or 3) if is_folder else 3, background, value_range)
     reading = Reading(conversion, on_corrupt, pack, shorter_side)
     if is_folder:
         return load_folder(_check_folder(name), reading, validation, seed)
     loader = SOURCES.get(name, _load_other)
-    train, test = loader(Request(name, side, channels, reading))
+    train, test = loader(Request(name, side, channels, reading, None if data_dir is None else Path(data_dir)))
     _check(train, name, channels)
     _check_labels(train, test, name)
     splits = (split if name in SOURCES else split_by_class)(train, test, validation, seed)

@@ -57,7 +57,7 @@ def read_value(recipe: Recipe, name: str, text: str) -> Any:
 
 
 def _read_plain(recipe: Recipe, name: str, text: str) -> Any:
-    if name in ("epochs", "iterations", "batch_size", "batch_norm_images"):
+    if name in ("epochs", "iterations", "batch_size", "batch_norm_images", "input_side"):
         try:
             return int(text)
         except ValueError as error:

@@ -60,6 +60,7 @@ RANGES: Mapping[str, Whole | Real] = {
     # Transforms and protocols.
     "brightness": Real(0, 1),
     "contrast": Real(0, 1),
+    "fill": Real(-LARGE, LARGE),
     "hue": Real(0, 0.5),
     "max_size": Whole(1, SIDE),
     "padding": Whole(0, SIDE),
@@ -91,6 +92,7 @@ RANGES: Mapping[str, Whole | Real] = {
     "batch_norm_images": Whole(0, LONGEST),
     "epochs": Whole(1, LONGEST),
     "iterations": Whole(1, LONGEST),
+    "input_side": Whole(1, SIDE),
     "lr_mult": Real(0, LARGE),
     "decay_mult": Real(0, LARGE),
 }

@@ -22,6 +22,13 @@ TRAINING_IMAGES = {
     "cifar100": 50_000,
     "svhn": 604_388,
     "mnist": 60_000,
+    "fashion_mnist": 60_000,
+    "emnist": 112_800,
+    "emnist_byclass": 697_932,
+    "emnist_bymerge": 697_932,
+    "emnist_digits": 240_000,
+    "emnist_letters": 124_800,
+    "emnist_mnist": 60_000,
     "imagenet": 1_281_167,
     "digits": 1_437,
 }
@@ -74,6 +81,8 @@ class Recipe:
         regularizers: Changes to the network for training.
         augmentation: Steps in order.
         preprocessing: How bytes become numbers.
+        input_side: The side of the images that the network is trained and tested on, in pixels; None is that of its
+            paper.
         validation: What the paper sets aside, in words.
         select: Whether the last epoch is tested, or the one with the best validation error.
         protocol: The evaluation protocol.
@@ -107,6 +116,7 @@ class Recipe:
     regularizers: tuple[Regularizer, ...] = ()
     augmentation: tuple[Transform, ...] = ()
     preprocessing: Preprocessing = field(default_factory=Normalize)
+    input_side: int | None = None
     validation: str = ""
     select: Literal["last", "best"] = "last"
     protocol: Protocol = field(default_factory=SingleCrop)

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Literal, get_args
 from archzoo.errors import RecipeError
 from archzoo.recipes._ranges import check_numbers
 
-PaddingMode = Literal["constant", "reflect"]
+PaddingMode = Literal["constant", "black", "reflect"]
 Range = tuple[float, float]
 Interpolation = Literal["bilinear", "bicubic", "opencv_bilinear", "torch7_bicubic"]
 Aspect = Literal["log_uniform", "uniform"]
@@ -92,7 +92,11 @@ class CenterCrop(Transform):
 
 @dataclass(frozen=True)
 class RandomCrop(Transform):
-    """Cut a square of this side out of a random place, after ``padding`` pixels are added on every side."""
+    """Cut a square of this side out of a random place, after ``padding`` pixels are added on every side.
+
+    They are zeros, which are the mean once normalized; with ``padding_mode="black"`` zeros of bytes, as in code that
+    crops before it normalizes; with "reflect" reflections.
+    """
 
     size: int | None = None
     padding: int = 0
@@ -105,7 +109,7 @@ class RandomCrop(Transform):
 
     @property
     def fills(self) -> bool:
-        return self.padding > 0
+        return self.padding > 0 and self.padding_mode != "black"
 
 
 @dataclass(frozen=True)
@@ -216,11 +220,19 @@ class PCALighting(Transform):
 
 @dataclass(frozen=True)
 class RandomErasing(Transform):
-    """With probability ``p``, set a part of random area and aspect ratio to zero, the mean once normalized."""
+    """With probability ``p``, overwrite a part of random area and aspect ratio.
+
+    Areas, as shares of the image, and the logarithms of aspect ratios are uniform; with ``aspect="uniform"``, the
+    ratios of height to width themselves, as in the released code of Zhong et al. The first of ten parts that is lower
+    and narrower than the image is taken, at a random place; without one, the image stays. ``fill`` is what is written,
+    in units of normalized values: one number, or one for each channel. Zero is the mean.
+    """
 
     p: float = 0.5
     scale: Range = (0.02, 0.33)
     ratio: Range = (0.3, 3.3)
+    aspect: Aspect = "log_uniform"
+    fill: tuple[float, ...] = (0.0,)
     draws: ClassVar[int] = 23
 
     def __post_init__(self) -> None:
@@ -228,6 +240,8 @@ class RandomErasing(Transform):
         check_probability(self, self.p)
         _check_range(self, "scale", self.scale, most=1.0)
         _check_range(self, "ratio", self.ratio, most=float("inf"))
+        check_choice(self, "aspect", Aspect)
+        require(bool(self.fill), "fill of RandomErasing must be a tuple of at least one number, not ()")
 
     @property
     def fills(self) -> bool:

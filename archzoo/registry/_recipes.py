@@ -40,12 +40,12 @@ def find_recipe(name: str, data: str = "") -> Recipe:
 
 
 def recipes_of(network: str) -> list[Recipe]:
-    """The papers' recipes for a network; those that name it come before those whose pattern matches it."""
-    published = [recipe for paper in papers() for recipe in paper.recipes]
-    named = [recipe for recipe in published if network in recipe.networks]
+    """The papers' recipes for a network: its own paper's first, and those that name it before those of a pattern."""
+    own = find(network).paper
     matching = [
-        recipe
-        for recipe in published
-        if recipe not in named and any(fnmatchcase(network, pattern) for pattern in recipe.networks)
+        (paper is not own, network not in recipe.networks, recipe)
+        for paper in papers()
+        for recipe in paper.recipes
+        if any(fnmatchcase(network, pattern) for pattern in recipe.networks)
     ]
-    return [*named, *matching]
+    return [recipe for *_, recipe in sorted(matching, key=lambda ranked: ranked[:2])]

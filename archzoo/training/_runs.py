@@ -52,6 +52,8 @@ def run(
     value_range: tuple[float, float] | None = None,
     adapt_input: Literal["sum", "mean"] | None = None,
     trained_as: str | None = None,
+    data_dir: str | Path | None = None,
+    validation: float = 0.1,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -79,6 +81,8 @@ def run(
         value_range: The values that become black and white in images of more than 8 bits, as in ``archzoo.data.load``.
         adapt_input: As in ``archzoo.build``: how the first layer of pretrained weights is adapted to other channels.
         trained_as: As in ``archzoo.build``: the network, for a file whose tensors do not show which one it is.
+        data_dir: A folder with the files of named datasets, as in ``archzoo.data.load``.
+        validation: The share of the training images that is set aside, where the data have no validation images.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
@@ -108,6 +112,8 @@ def run(
         value_range=value_range,
         adapt_input=adapt_input,
         trained_as=trained_as,
+        data_dir=data_dir,
+        validation=validation,
     )
     return job.run(job.build, train)
 
@@ -151,6 +157,8 @@ class Job:
     value_range: tuple[float, float] | None = None
     adapt_input: Literal["sum", "mean"] | None = None
     trained_as: str | None = None
+    data_dir: str | Path | None = None
+    validation: float = 0.1
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
@@ -206,13 +214,18 @@ class Job:
                 self.recipe.augmentation,
                 self.recipe.preprocessing,
                 splits.train,
-                self.entry.input_size[1],
+                self.side,
                 NORMALIZATION.get(str(self.data)),
             )
             log = self.log if distributed.is_main else no_log
             for line in describe(splits):
                 log(line)
             yield Setup(splits, prepared, options, distributed, log)
+
+    @property
+    def side(self) -> int:
+        """The side of the images that the network reads: that of the recipe, or of its paper."""
+        return self.recipe.input_side or self.entry.input_size[1]
 
     def build(self, options: dict[str, Any]) -> Net:
         """The network with these options, with pretrained weights where the job names some."""
@@ -226,16 +239,17 @@ class Job:
 
     def _load(self) -> Splits:
         channels = self.options.get("in_channels", self._pretrained_channels())
-        side = self.entry.input_size[1]
         splits = load(
             self.data,
-            side=side,
+            side=self.side,
             channels=channels,
             on_corrupt=self.on_corrupt,
             pack=self.pack,
             shorter_side=self.shorter_side,
             background=self.background,
             value_range=self.value_range,
+            data_dir=self.data_dir,
+            validation=self.validation,
         )
         if self.classes is None:
             return splits

@@ -409,4 +409,6 @@ class Trainer:
             "processes": self.distributed.world_size,
             "precision": self.config.precision,
             "channels_last": self.config.channels_last,
+            "data_origin": self.splits.train.origin or None,
+            "images": {name: len(images) for name, images in vars(self.splits).items()},
         }

@@ -41,6 +41,8 @@ def run(
     value_range: tuple[float, float] | None = None,
     adapt_input: Literal["sum", "mean"] | None = None,
     trained_as: str | None = None,
+    data_dir: str | Path | None = None,
+    validation: float = 0.1,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -78,6 +80,8 @@ def run(
         value_range=value_range,
         adapt_input=adapt_input,
         trained_as=trained_as,
+        data_dir=data_dir,
+        validation=validation,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))

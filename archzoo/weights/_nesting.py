@@ -4,6 +4,7 @@ Python's interpreter ends where it hashes a tuple of some hundred thousand level
 """
 
 import pickletools
+import warnings
 import zipfile
 import zlib
 from contextlib import suppress
@@ -41,7 +42,9 @@ def _check_members(path: Path) -> None:
 def _refuse_deep(file: IO[bytes], path: Path) -> bool:
     """Whether a pickle was read to its end. Raises WeightsError if it is nested too deep."""
     try:
-        refused = _is_deep(file)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about escape sequences, which a file that is no pickle may have
+            refused = _is_deep(file)
     except ValueError:  # no pickle: its reader says what is wrong
         return False
     if refused:

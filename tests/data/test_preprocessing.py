@@ -37,7 +37,7 @@ def test_every_recipe_ends_in_the_input_of_a_network(recipe: Recipe) -> None:
     small = 16 if isinstance(recipe.preprocessing, ZCAWhitening) else 32
     sizes = [(300, 260), (270, 400), (280, 280), (512, 300)] if imagenet else [(small, small)] * 4
     side = 224 if imagenet else small
-    channels = 1 if recipe.data in ("mnist", "digits") else 3
+    channels = 1 if recipe.data in ("mnist", "fashion_mnist", "digits") else 3
     decoded = [
         torch.randint(0, 256, (height, width, channels), generator=generator, dtype=torch.uint8)
         for height, width in sizes
@@ -67,6 +67,20 @@ def test_zeros_around_an_image_are_the_mean(few: Splits) -> None:
     corner = prepared.train(images, torch.tensor([[0.0, 0.0]]).repeat(8, 1))
     assert not corner[:, :, :4].any()
     torch.testing.assert_close(corner[:, :, 4:, 4:], prepared.center_crop(images)[:, :, :28, :28])
+
+
+def test_black_around_an_image_is_black(few: Splits) -> None:
+    """torchvision's RandomCrop before ToTensor and Normalize, as in the released code of Random Erasing."""
+    constants = ([0.5], [0.25])
+    crop = RandomCrop(padding=4, padding_mode="black")
+    prepared = prepare((crop, RandomErasing(p=0.0)), Normalize(), few.train, 32, constants)
+    images = few.train.take(torch.arange(8))
+    corner = prepared.train(images, torch.zeros(8, prepared.train.draws))
+    assert bool((corner[:, :, :4] == -2).all())  # (0 - 0.5) / 0.25
+    torch.testing.assert_close(corner[:, :, 4:, 4:], prepared.center_crop(images)[:, :, :28, :28])
+    for augmentation, preprocessing in (((RandomErasing(), crop), Normalize()), ((crop,), SubtractMean("pixel"))):
+        with pytest.raises(DataError, match=r"padding_mode='black'\) pads bytes, and images are normalized before it"):
+            prepare(augmentation, preprocessing, few.train, 32)
 
 
 def test_normalization_comes_before_the_first_step_that_fills(few: Splits) -> None:

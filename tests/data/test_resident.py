@@ -11,6 +11,7 @@ from archzoo.data._augmentation import apply
 from archzoo.data._crops import draw_box_size
 from archzoo.data._erasing import draw_box_sizes
 from archzoo.data._resident import EXACT_STEPS
+from archzoo.errors import DataError
 from archzoo.recipes import (
     Normalize,
     PCALighting,
@@ -18,12 +19,15 @@ from archzoo.recipes import (
     RandomErasing,
     RandomHorizontalFlip,
     RandomResizedCrop,
+    Range,
+    Transform,
     ZCAWhitening,
 )
 from archzoo.training import RunConfig
 from archzoo.training._placing import place
 
 CPU = torch.device("cpu")
+RELEASED = RandomErasing(scale=(0.02, 0.4), ratio=(0.3, 1 / 0.3), aspect="uniform", fill=(0.4914, 0.4822, 0.4465))
 
 
 def colors(count: int = 12, side: int = 8) -> ImageSet:
@@ -32,10 +36,18 @@ def colors(count: int = 12, side: int = 8) -> ImageSet:
     return ImageSet.from_tensor("colors", images, torch.arange(count) % 3, list("abc"))
 
 
-def test_an_epoch_on_a_device_has_the_same_batches() -> None:
+@pytest.mark.parametrize(
+    "augmentation",
+    [
+        (RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()),
+        (RandomCrop(padding=2, padding_mode="black"), RandomHorizontalFlip(), RELEASED),
+    ],
+    ids=["filled with the mean", "as released"],
+)
+def test_an_epoch_on_a_device_has_the_same_batches(augmentation: tuple[Transform, ...]) -> None:
     """The whole way over device tensors; here the device is the CPU, whose operators are the same."""
     images = colors()
-    prepared = prepare((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), images, 8)
+    prepared = prepare(augmentation, Normalize(), images, 8)
     plain = EpochBatches(images, prepared.train, 4, 0, 3)
     placed = EpochBatches(images.to(CPU), prepared.to(CPU).train, 4, 0, 3)
     for step in range(3):
@@ -45,12 +57,19 @@ def test_an_epoch_on_a_device_has_the_same_batches() -> None:
 
 def test_boxes_of_a_batch_are_those_of_each_image() -> None:
     drawn = torch.rand(500, 20, generator=torch.Generator().manual_seed(1))
-    for scale, ratio in (((0.02, 0.4), (0.3, 1 / 0.3)), ((0.9, 1.4), (0.2, 5.0))):
+    for scale, ratio in (((0.02, 0.4), (0.3, 1 / 0.3)), ((0.7, 1.0), (0.2, 5.0))):
         boxes = draw_box_sizes(9, 12, drawn.double(), scale, ratio)
-        expected = [draw_box_size(9, 12, row, scale, ratio) or (0, 0) for row in drawn.tolist()]
+        expected = [first_smaller_box(row, scale, ratio) for row in drawn.tolist()]
         assert boxes.tolist() == [list(box) for box in expected]
     assert (0, 0) in expected  # some have no box that fits
     assert max(expected) != (0, 0)
+
+
+def first_smaller_box(drawn: list[float], scale: Range, ratio: Range) -> tuple[int, int]:
+    """The first of ten boxes that is lower than 9 and narrower than 12 pixels."""
+    pairs = [drawn[at : at + 2] for at in range(0, len(drawn), 2)]
+    boxes = [draw_box_size(9, 12, pair, scale, ratio) for pair in pairs]
+    return next((box for box in boxes if box and box[0] < 9 and box[1] < 12), (0, 0))
 
 
 def test_an_erased_box_is_where_its_numbers_draw_it() -> None:
@@ -68,10 +87,44 @@ def test_an_erased_box_is_where_its_numbers_draw_it() -> None:
     assert math.sqrt(0.25 * 64) == 4
 
 
+def test_a_released_box_is_taller_than_wide_by_the_drawn_ratio() -> None:
+    """Zhong et al., transforms.py: sqrt(area * aspect) rows and sqrt(area / aspect) columns, smaller than the image.
+
+    A quarter of 20x20 with aspect 2.25 is 15 rows and 6.67 columns; with aspect 4 it would be all 20 rows.
+    """
+    numbers = torch.full((1, RandomErasing().draws), 0.5)
+    numbers[:, 0], numbers[:, -2:] = 0.1, 0.6  # erased, at row 3.6 of 6 places and column 8.4 of 14
+    fill = {"aspect": "uniform", "fill": (0.25, -1.0)}
+    step = RandomErasing(p=0.5, scale=(0.25, 0.25), ratio=(2.25, 2.25), **fill)  # type: ignore[arg-type]
+    erased = apply(step, torch.ones(1, 2, 20, 20), numbers)
+    assert isinstance(erased, Tensor)
+    for channel, value in enumerate((0.25, -1.0)):
+        expected = torch.ones(20, 20)
+        expected[3:18, 8:15] = value
+        assert torch.equal(erased[0, channel], expected)
+    whole = RandomErasing(p=0.5, scale=(0.25, 0.25), ratio=(4.0, 4.0), **fill)  # type: ignore[arg-type]
+    assert torch.equal(apply(whole, torch.ones(1, 2, 20, 20), numbers), torch.ones(1, 2, 20, 20))  # type: ignore[arg-type]
+    with pytest.raises(DataError, match=r"fill of RandomErasing has 2 values, and images have 3 channels"):
+        apply(step, torch.ones(1, 3, 20, 20), numbers)
+
+
+def test_uniform_aspects_are_mostly_tall_and_logarithmic_ones_are_not() -> None:
+    """Of aspects from 0.3 to 1 / 0.3, a share of (1 / 0.3 - 1) / (1 / 0.3 - 0.3) = 0.769 is above 1, and of their
+    logarithms a half."""
+    drawn = torch.rand(20_000, 2, generator=torch.Generator().manual_seed(3)).double()
+    for is_log, share in ((False, (1 / 0.3 - 1) / (1 / 0.3 - 0.3)), (True, 0.5)):
+        boxes = draw_box_sizes(4000, 4000, drawn, (0.02, 0.05), (0.3, 1 / 0.3), is_log=is_log)
+        assert float((boxes[:, 0] > boxes[:, 1]).double().mean()) == pytest.approx(share, abs=0.02)
+        areas = boxes.prod(1).double() / 4000**2
+        assert 0.0199 < float(areas.min()) < 0.0202
+        assert 0.0498 < float(areas.max()) < 0.0501
+
+
 @pytest.mark.parametrize(
     ("transforms", "preprocessing", "reason"),
     [
         ((RandomCrop(padding=2), RandomHorizontalFlip(), RandomErasing()), Normalize(), None),
+        ((RandomCrop(padding=2, padding_mode="black"), RELEASED), Normalize(), None),
         ((PCALighting(),), Normalize(), "PCALighting is computed on the CPU"),
         ((RandomResizedCrop(),), Normalize(), "RandomResizedCrop is computed on the CPU"),
         ((), ZCAWhitening(), "ZCAWhitening is computed on the CPU"),
@@ -125,5 +178,7 @@ def test_no_exact_step_waits_for_the_device() -> None:
     batch = images.take(torch.arange(12))
     assert isinstance(batch, Tensor)
     prepared.train(batch.as_subclass(Device), numbers)
+    released = prepare((RandomCrop(padding=2, padding_mode="black"), RELEASED), Normalize(), images, 8).train
+    released(batch.as_subclass(Device), torch.rand(12, released.draws).as_subclass(Device))
     with pytest.raises(Waits):
         apply(RandomResizedCrop(size=8), batch.as_subclass(Device), torch.rand(12, 22).as_subclass(Device))

@@ -20,6 +20,7 @@ from archzoo.data._conversion import Conversion
 from archzoo.data._digits import enlarge, load_digits
 from archzoo.data._fitting import channel_statistics
 from archzoo.data._hub import HUB, HubDataset, load_hub
+from archzoo.data._local import LAYOUTS
 from archzoo.data._reading import read_pixels
 from archzoo.data._sources import SOURCES
 from archzoo.data._splits import split
@@ -330,5 +331,5 @@ def test_missing_packages_name_the_extra_that_installs_them(folder: Path, monkey
 
 
 def test_every_dataset_of_the_hub_is_a_source() -> None:
-    assert set(SOURCES) == {"digits", *HUB}
+    assert set(SOURCES) == {"digits", *HUB, *LAYOUTS}
     assert NORMALIZATION.keys() <= SOURCES.keys()

@@ -1,6 +1,8 @@
 """torchvision's transforms as witnesses: the same images for the same numbers, and the same distributions."""
 
 import math
+import struct
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from archzoo.data import _steps as steps
 from archzoo.data._augmentation import apply
 from archzoo.data._color import adjust_brightness, adjust_contrast, adjust_hue, adjust_saturation
 from archzoo.data._crops import draw_crop_box
+from archzoo.data._idx import read_idx
 from archzoo.data._resizing import resize
 from archzoo.recipes import Lambda, RandomCrop, RandomErasing, RandomHorizontalFlip, RandomResizedCrop
 
@@ -146,6 +149,15 @@ def test_boxes_are_erased_as_often_and_as_large_as_theirs() -> None:
     others = torch.stack([(erasing(image) == 0).float().mean() for image in ones])
     assert abs((ours > 0).float().mean() - (others > 0).float().mean()) < 5 * math.sqrt(0.5 / DRAWS)
     assert gap(ours[ours > 0][: DRAWS // 3], others[others > 0][: DRAWS // 3]) < FAR * math.sqrt(3)
+
+
+def test_an_idx_file_is_what_theirs_reads(tmp_path: Path) -> None:
+    mnist = pytest.importorskip("torchvision.datasets.mnist")
+    images = torch.randint(0, 256, (3, 28, 20), dtype=torch.uint8)
+    file = tmp_path / "images"
+    file.write_bytes(struct.pack(">BBBBIII", 0, 0, 8, 3, *images.shape) + images.numpy().tobytes())
+    assert torch.equal(read_idx(file, 3)[0], images)
+    assert torch.equal(mnist.read_image_file(str(file)), images)
 
 
 def test_their_transforms_plug_in_and_are_seeded() -> None:

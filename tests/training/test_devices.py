@@ -20,6 +20,7 @@ from archzoo.recipes import (
     Preprocessing,
     Protocol,
     RandomCrop,
+    RandomErasing,
     Recipe,
     Regularizer,
     Resize,
@@ -162,6 +163,7 @@ SMALL_TRANSFORMS: dict[type[Transform], tuple[Transform, ...]] = {
     CenterCrop: (Resize(40), CenterCrop(36), RandomCrop()),
     Lambda: (Lambda(lambda image: image + torch.rand(1, device=image.device).to(image.dtype)),),
     RandomCrop: (RandomCrop(padding=2, padding_mode="reflect"),),
+    RandomErasing: (RandomCrop(padding=2, padding_mode="black"), RandomErasing(aspect="uniform", fill=(0.5,))),
     Resize: (Resize(33, 40), RandomCrop()),
 }
 

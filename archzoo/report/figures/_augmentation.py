@@ -65,7 +65,9 @@ def augmentation(
 
 
 def input_side(recipe: Recipe) -> int:
-    """The input side of the first network that a recipe names, in pixels."""
+    """The input side of a recipe, or of the first network that it names, in pixels."""
+    if recipe.input_side is not None:
+        return recipe.input_side
     if recipe.networks == ("*",):
         return ANY_NETWORK_SIDES.get(recipe.data, 224)
     return find(names(recipe.networks[0])[0]).input_size[1]
