@@ -32,6 +32,7 @@ LIGHT = {
         "escaping",
         "files",
         "limits",
+        "notebook_html",
         "options",
         "paper",
         "papers",
@@ -47,10 +48,10 @@ ANYTHING = {part(path) for path in OURS}
 
 # Folder or file: what it may import of the project.
 MAY_IMPORT = {
-    "__init__": {"auditor", "comparison", "layers", "profiler", "registry", "weights"},
+    "__init__": ANYTHING - {"cli"},  # most of them for type checkers alone, which see what loads on attribute access
     "__main__": {"cli"},
     "accelerators": set(),
-    "auditor": {"claims", "options", "paper", "profiler", "registry"},
+    "auditor": {"claims", "notebook_html", "options", "paper", "profiler", "registry"},
     "claims": {"printed", "read_only"},
     "cli": ANYTHING,
     "comparison": {"comparison", "layers", "registry", "weights"},
@@ -61,9 +62,10 @@ MAY_IMPORT = {
     "exporting": {"files", "layers"},
     "files": set(),
     "inference": {"exporting", "inference", "layers"},
-    "layers": {"limits", "layers"},
+    "layers": {"limits", "layers", "notebook_html", "options"},
     "limits": set(),
     "models": {"layers"},
+    "notebook_html": set(),
     "options": set(),
     "paper": {"claims", "read_only", "recipes"},
     "papers": {"claims", "paper", "recipes"},
@@ -73,7 +75,18 @@ MAY_IMPORT = {
     "ranges": set(),
     "read_only": set(),
     "recipes": {"ranges", "read_only", "recipes"},
-    "registry": {"claims", "limits", "options", "paper", "papers", "read_only", "recipes", "registry"},
+    "registry": {
+        "claims",
+        "layers",
+        "limits",
+        "notebook_html",
+        "options",
+        "paper",
+        "papers",
+        "read_only",
+        "recipes",
+        "registry",
+    },
     "report": {
         "auditor",
         "claims",
@@ -101,7 +114,7 @@ MAY_IMPORT = {
         "weights",
     },
     "transfer": {"data", "files", "layers", "ranges", "recipes", "registry", "training", "transfer"},
-    "weights": {"files", "layers", "registry", "weights"},
+    "weights": {"data", "files", "layers", "options", "recipes", "registry", "weights"},
 }
 
 
@@ -164,7 +177,7 @@ PUBLIC = {
         f"archzoo.{name}"
         for name in ("auditor", "claims", "errors", "escaping", "estimate", "exporting", "files", "limits")
     ),
-    *(f"archzoo.{name}" for name in ("processes", "ranges")),
+    *(f"archzoo.{name}" for name in ("notebook_html", "processes", "ranges")),
     *(
         f"archzoo.{name}"
         for name in (

@@ -24,6 +24,7 @@ from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
 from archzoo.cli import _predicting as predicting
 from archzoo.cli import _recipes as recipes
+from archzoo.cli import _teaching as teaching
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
@@ -38,6 +39,7 @@ COMMANDS = (
     costs.compare,
     comparing.same,
     costs.estimate,
+    teaching.worksheet,
     drawings.diagram,
     drawings.report,
     drawings.figures,

@@ -4,9 +4,11 @@
 """
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
+from archzoo.layers._backbone import Backbone, Stage
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
+from archzoo.layers._draws import refuse_one_draw
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -21,8 +23,10 @@ from archzoo.layers._modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_s
 from archzoo.layers._net import Net
 from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
 from archzoo.layers._response_norm import ResponseNorm
+from archzoo.layers._wrappers import unwrapped
 
 __all__ = [
+    "Backbone",
     "Basic",
     "Block",
     "Classifiers",
@@ -34,6 +38,7 @@ __all__ = [
     "Residual",
     "ResponseNorm",
     "Shortcut",
+    "Stage",
     "Tapped",
     "at_least",
     "checked_device",
@@ -53,9 +58,11 @@ __all__ = [
     "probability",
     "projected",
     "projection",
+    "refuse_one_draw",
     "repeats",
     "sequence",
     "stages",
     "uniform_scale",
+    "unwrapped",
     "xavier_fan_in",
 ]

@@ -4,7 +4,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+import torch
 from torch import Tensor, nn
+
+SCRIPTED = "auxiliary classifiers do not run in TorchScript: call eval() first, or train the network as it is"
 
 
 class Tapped(nn.Sequential):
@@ -14,13 +17,22 @@ class Tapped(nn.Sequential):
         super().__init__(OrderedDict(parts))
         self.taps = frozenset(taps)
 
-    def forward(self, maps: Tensor) -> Tensor | tuple[Tensor, ...]:
+    def forward(self, maps: Tensor) -> Any:
+        if self.training and not torch.jit.is_scripting():
+            return self.tapped(maps)
+        for part in self:
+            maps = part(maps)
+        return maps
+
+    @torch.jit.unused
+    def tapped(self, maps: Tensor) -> tuple[Tensor, ...]:
+        """The maps of training: the last, and those of the taps."""
         tapped = []
         for name, part in self.named_children():
             maps = part(maps)
-            if self.training and name in self.taps:
+            if name in self.taps:
                 tapped.append(maps)
-        return (maps, *tapped) if tapped else maps
+        return maps, *tapped
 
 
 class Classifiers(nn.Sequential):
@@ -39,13 +51,22 @@ class Classifiers(nn.Sequential):
         self.main = len(parts)
         self.logits = logits
 
-    def forward(self, maps: Tensor | tuple[Tensor, ...]) -> Any:
-        out, *tapped = maps if isinstance(maps, tuple) else (maps,)
+    def forward(self, maps: Any) -> Any:
+        if not torch.jit.is_scripting() and isinstance(maps, tuple):
+            return self.all_logits(*maps)
+        if torch.jit.is_scripting() and self.training:
+            raise RuntimeError(SCRIPTED)
+        for place, layer in enumerate(self):
+            if place < self.main:
+                maps = layer(maps)
+        return maps
+
+    @torch.jit.unused
+    def all_logits(self, maps: Tensor, *tapped: Tensor) -> tuple[Tensor, ...]:
+        """The logits of training: those of the main classifier, and of each auxiliary one."""
         for layer in list(self)[: self.main]:
-            out = layer(out)
-        if not tapped:
-            return out
-        return self.logits(out, *(layer(maps) for layer, maps in zip(self.auxiliary, tapped, strict=True)))
+            maps = layer(maps)
+        return self.logits(maps, *(layer(read) for layer, read in zip(self.auxiliary, tapped, strict=True)))
 
     @property
     def auxiliary(self) -> list[nn.Module]:

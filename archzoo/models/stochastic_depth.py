@@ -25,6 +25,7 @@ from archzoo.layers import (
     imagenet_stem,
     pooled_classifier,
     projected,
+    refuse_one_draw,
     repeats,
     sequence,
     stages,
@@ -32,6 +33,11 @@ from archzoo.layers import (
 )
 
 RESNET_152 = (3, 8, 36, 3)  # blocks in conv2_x to conv5_x (ResNet, Table 1)
+
+ONE_DRAW = (
+    "stochastic depth in training mode draws its blocks anew for each mini-batch, and a compiled, exported or traced "
+    "graph would repeat one draw for ever: call eval() first, or build it with survival=1.0"
+)
 
 Decay = Literal["linear", "uniform"]
 
@@ -76,20 +82,17 @@ class StochasticBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if not self.training:
             return F.relu(self.survival * self.layers(maps) + self.shortcut(maps), inplace=True)
-        if self.survives():
+        if self.survives(maps):
             return F.relu(self.layers(maps) + self.shortcut(maps), inplace=True)
         return F.relu(self.shortcut(maps))
 
-    def survives(self) -> bool:
+    def survives(self, maps: Tensor) -> bool:
         """Draw b for this mini-batch (Eq. 2)."""
         if self.survival == 1:
             return True
-        if torch.compiler.is_compiling():
-            raise RuntimeError(
-                "stochastic depth in training mode draws its blocks anew for each mini-batch, and a compiled or "
-                "exported graph would repeat one draw for ever: call eval() first, or build it with survival=1.0"
-            )
-        return bool(torch.rand((), device="cpu") < self.survival)
+        if not torch.jit.is_scripting():  # TorchScript draws anew, too
+            refuse_one_draw(maps, ONE_DRAW)
+        return bool(torch.rand([1], device="cpu") < self.survival)
 
     def extra_repr(self) -> str:
         return f"survival={self.survival:.4f}"

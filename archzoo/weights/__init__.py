@@ -9,6 +9,7 @@ from archzoo.weights._partial import initialize_from
 from archzoo.weights._published import PUBLISHED, normalization
 from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._saving import convert, save, save_with
+from archzoo.weights._transforms import Transform, transform
 
 __all__ = [
     "PUBLISHED",
@@ -16,6 +17,7 @@ __all__ = [
     "Identification",
     "Nearest",
     "PublishedWeights",
+    "Transform",
     "WeightsFile",
     "build_pretrained",
     "check_describes",
@@ -32,4 +34,5 @@ __all__ = [
     "push",
     "save",
     "save_with",
+    "transform",
 ]
