@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from archzoo import estimate as estimate
     from archzoo import exporting as exporting
     from archzoo import files as files
+    from archzoo import grading as grading
     from archzoo import inference as inference
     from archzoo import layers as layers
     from archzoo import limits as limits
@@ -78,6 +79,7 @@ SUBMODULES = (
     "estimate",
     "exporting",
     "files",
+    "grading",
     "inference",
     "layers",
     "limits",

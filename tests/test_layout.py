@@ -61,6 +61,7 @@ MAY_IMPORT = {
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
     "exporting": {"files", "layers"},
     "files": set(),
+    "grading": {"claims", "comparison", "grading", "options", "profiler", "registry"},
     "inference": {"exporting", "inference", "layers"},
     "layers": {"limits", "layers", "notebook_html", "options"},
     "limits": set(),
@@ -177,7 +178,7 @@ PUBLIC = {
         f"archzoo.{name}"
         for name in ("auditor", "claims", "errors", "escaping", "estimate", "exporting", "files", "limits")
     ),
-    *(f"archzoo.{name}" for name in ("notebook_html", "processes", "ranges")),
+    *(f"archzoo.{name}" for name in ("grading", "notebook_html", "processes", "ranges")),
     *(
         f"archzoo.{name}"
         for name in (

@@ -40,6 +40,7 @@ COMMANDS = (
     comparing.same,
     costs.estimate,
     teaching.worksheet,
+    teaching.grade,
     drawings.diagram,
     drawings.report,
     drawings.figures,

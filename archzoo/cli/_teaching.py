@@ -1,4 +1,4 @@
-"""Commands for courses: worksheets."""
+"""Commands for courses: worksheets, and grades of implementations."""
 
 from enum import Enum
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from archzoo.cli._arguments import Name, Options, build_target, read_sizes
+import archzoo
+from archzoo.cli._arguments import Name, Options, build_target, log, read_options, read_sizes
 from archzoo.cli._output import check_output, write
 from archzoo.errors import ArchzooError
 
@@ -40,3 +41,41 @@ def worksheet(
     counted = profiler.profile(net, read_sizes(size, usual))
     counted.model = name
     write(tables.write_worksheet(net, counted, form.value, key=key), output)
+
+
+class GradeFormat(str, Enum):
+    """Output formats of a grade."""
+
+    text = "text"
+    gradescope = "gradescope"
+
+
+def grade(
+    file: Annotated[str, typer.Argument(help="FILE.py:Net, a file and the class or function in it. Its code runs.")],
+    name: Name,
+    options: Options = None,
+    *,
+    seconds: Annotated[float, typer.Option(min=1, help="The longest time that the file may take.")] = 120,
+    gigabytes: Annotated[float, typer.Option(min=1, help="The memory that it may take.")] = 8,
+    form: Annotated[GradeFormat, typer.Option("--format", help="Text, or a results.json of Gradescope.")] = (
+        GradeFormat.text
+    ),
+    output: Annotated[Path | None, typer.Option(help="A file; standard output by default.")] = None,
+) -> None:
+    """Tell what is right and what is not in an implementation of a network. Exits with 1 unless all of it is right.
+
+    The file runs in a process of its own, which is killed at the limits, with the rights of the caller.
+    """
+    path, colon, attribute = file.rpartition(":")
+    if not colon or not path:
+        raise ArchzooError(f"write the file and the class in it, as net.py:Net, not {file!r}")
+    check_output(output)
+    from archzoo.grading import Limits
+    from archzoo.grading import grade as run
+
+    entry = archzoo.find(name)
+    log(f"runs the code of {path}, and {attribute}()")
+    result = run(path, attribute, entry.name, Limits(seconds, gigabytes), **read_options(entry, options or []))
+    write(result.as_gradescope() if form is GradeFormat.gradescope else f"{result}\n", output)
+    if not result.passed:
+        raise typer.Exit(1)

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from archzoo.comparison._colors import COMMUTATIVE, is_sum
 from archzoo.comparison._graph import PRODUCTS, Graph, Slots, Step
 
 AHEAD = 12  # steps that are looked at to tell a missing layer from one of another kind
+NEAR = 8  # steps after a stride that is missing in which it may be
 FEW = 16  # steps that may change places: a response normalization is ten
 KINDS_OF_PRODUCT = {*PRODUCTS, "depthwise convolution"}
 DROPOUT = "dropout"
@@ -43,16 +44,18 @@ class Difference:
         first: The module of the first network; "" where it has none, or outside of any module.
         second: That of the second network.
         text: What is there in each network, in one sentence.
+        moved: Where the second network has a stride that it lacks here, if that is one of the next layers.
     """
 
     reason: str
     first: str
     second: str
     text: str
+    moved: str = ""
 
     def __str__(self) -> str:
         places = self.first if self.first == self.second else f"{self.first or '(top)'} / {self.second or '(top)'}"
-        return f"{self.reason} at {places or '(top)'}: {self.text}"
+        return f"{self.reason} at {places or '(top)'}: {self.text}{f'; {self.moved}' if self.moved else ''}"
 
 
 class Ordered:
@@ -164,8 +167,22 @@ def _explain(a: Ordered, b: Ordered, place: int) -> Difference:
     if x.kind in KINDS_OF_PRODUCT and y.kind in KINDS_OF_PRODUCT and _groups(x) != _groups(y):
         return _told("groups", x, y, f"{_groups(x)} groups against {_groups(y)}")
     if x.kind == y.kind:
-        return _inserted(a, b, place) or _settings(x, y) or _inputs(a, b, place)
+        return _inserted(a, b, place) or _moved(a, b, place, _settings(x, y)) or _inputs(a, b, place)
     return _kinds(a, b, place)
+
+
+def _moved(a: Ordered, b: Ordered, place: int, difference: Difference | None) -> Difference | None:
+    """The same difference, and of a stride where the second network has it instead."""
+    if difference is None or difference.reason != "stride":
+        return difference
+    strides = [side[place].settings.get("stride") for side in (a, b)]
+    for near in range(place + 1, min(place + NEAR, len(a), len(b))):
+        x, y = a[near], b[near]
+        if [step.settings.get("stride") for step in (x, y)] == strides[::-1] and x.kind == y.kind:
+            kernel = "x".join(map(str, y.settings.get("kernel_size", ())))
+            layer = f"{y.module or '(top)'}, {_describe(y)} of {kernel}"
+            return replace(difference, moved=f"the second network has stride {_value(y, 'stride')} in {layer}")
+    return difference
 
 
 def _inserted(a: Ordered, b: Ordered, place: int) -> Difference | None:

@@ -34,8 +34,8 @@ INSTEAD = {
             "pretrained weights are weights='torchvision', 'timm' or a file, --weights on the command line"
         ),
         "features_only out_indices feature_extract": (
-            "archzoo.build(...).backbone(out_indices) returns the maps of each stage, archzoo.transfer.feature_maps those "
-            "of any part"
+            "archzoo.build(...).backbone(out_indices) returns the maps of each stage, archzoo.transfer.feature_maps "
+            "those of any part"
         ),
         "global_pool": "with num_classes=0 a network returns what its final layer would read",
         "input_size img_size image_size size": (
