@@ -13,7 +13,7 @@ from archzoo.errors import InputError
 from archzoo.layers import Net
 from tests.networks import build, every_class_of_layer, images, ready
 
-DEPRECATED = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+DEPRECATED = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning", "ignore::torch.jit.TracerWarning")
 
 
 def scripted(net: nn.Module) -> torch.jit.ScriptModule:
@@ -89,7 +89,7 @@ def test_a_scripted_network_draws_its_blocks_anew() -> None:
         norm.track_running_stats = False
     outputs = set()
     for _ in range(20):
-        outputs.add(float(compiled(batch).sum()))
+        outputs.add(float(compiled(batch).detach().sum()))
     assert len(outputs) > 1
     torch.manual_seed(3)
     expected = net(batch)

@@ -2,12 +2,10 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import Any, ClassVar, cast
 
 import torch
 from torch import Tensor, nn
-
-SCRIPTED = "auxiliary classifiers do not run in TorchScript: call eval() first, or train the network as it is"
 
 
 class Tapped(nn.Sequential):
@@ -17,9 +15,9 @@ class Tapped(nn.Sequential):
         super().__init__(OrderedDict(parts))
         self.taps = frozenset(taps)
 
-    def forward(self, maps: Tensor) -> Any:
+    def forward(self, maps: Tensor) -> Tensor:
         if self.training and not torch.jit.is_scripting():
-            return self.tapped(maps)
+            return cast(Tensor, self.tapped(maps))  # TorchScript has no type for one or the other
         for part in self:
             maps = part(maps)
         return maps
@@ -41,6 +39,8 @@ class Classifiers(nn.Sequential):
     ``logits`` makes a named tuple of the main and the auxiliary logits.
     """
 
+    __jit_unused_properties__: ClassVar = ["auxiliary"]
+
     def __init__(
         self,
         parts: Mapping[str, nn.Module],
@@ -51,22 +51,28 @@ class Classifiers(nn.Sequential):
         self.main = len(parts)
         self.logits = logits
 
-    def forward(self, maps: Any) -> Any:
-        if not torch.jit.is_scripting() and isinstance(maps, tuple):
-            return self.all_logits(*maps)
-        if torch.jit.is_scripting() and self.training:
-            raise RuntimeError(SCRIPTED)
+    def forward(self, maps: Tensor) -> Tensor:
+        if not torch.jit.is_scripting():
+            return cast(Tensor, self.all_logits(maps))
+        if self.training:
+            raise RuntimeError("auxiliary classifiers do not run in TorchScript: call eval() first")
+        return self.main_logits(maps)
+
+    def main_logits(self, maps: Tensor) -> Tensor:
+        """The logits of the main classifier."""
         for place, layer in enumerate(self):
             if place < self.main:
                 maps = layer(maps)
         return maps
 
     @torch.jit.unused
-    def all_logits(self, maps: Tensor, *tapped: Tensor) -> tuple[Tensor, ...]:
-        """The logits of training: those of the main classifier, and of each auxiliary one."""
-        for layer in list(self)[: self.main]:
-            maps = layer(maps)
-        return self.logits(maps, *(layer(read) for layer, read in zip(self.auxiliary, tapped, strict=True)))
+    def all_logits(self, maps: Any) -> Any:
+        """The logits of the main classifier, and for a tuple of maps those of each auxiliary one."""
+        if not isinstance(maps, tuple):
+            return self.main_logits(maps)
+        last, *tapped = maps
+        main = self.main_logits(last)
+        return self.logits(main, *(layer(read) for layer, read in zip(self.auxiliary, tapped, strict=True)))
 
     @property
     def auxiliary(self) -> list[nn.Module]:

@@ -21,7 +21,7 @@ RELEASED = ((5, (192, 160, 96)), (5, (192, 192, 192)), (3, (192, 192)))
 def check_side(maps: Tensor, side: int) -> None:
     """Raise InputError for maps of another size, which have no weights."""
     if maps.shape[2] != side or maps.shape[3] != side:
-        raise InputError(f"companion classifiers take images of {SIDE}x{SIDE} only: train on those")
+        raise InputError("companion classifiers take images of 32x32 only: train on those")
 
 
 class Companion(nn.Sequential):

@@ -37,8 +37,8 @@ IMAGENET = (128, 256, 512, 1024)
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
 
 ONE_DRAW = (
-    "a FractalNet in training mode draws its paths anew for each mini-batch, and a compiled, exported, traced or "
-    "scripted graph would repeat one draw for ever: call eval() first, or build it with drop_path=0"
+    "a FractalNet in training mode draws its paths anew for each mini-batch, and a compiled, exported or "
+    "traced graph would repeat one draw for ever: call eval() first, or build it with drop_path=0"
 )
 
 Drop = float | tuple[float, ...] | None
@@ -201,7 +201,7 @@ class Fractals(nn.Module):
     def __init__(self, stem: nn.Sequential, blocks: dict[str, Block], columns: int, drop_path: DropPath) -> None:
         super().__init__()
         self.stem = stem
-        self.blocks = sequence(**blocks)
+        self.blocks = nn.ModuleDict(blocks)
         self.columns = columns
         self.drop_path = drop_path
         self.draws = columns > 1 and drop_path.rate > 0
@@ -217,16 +217,16 @@ class Fractals(nn.Module):
         keep = self.draw(images)
         plans = [walk_back(keep(self.columns), keep) for _ in self.blocks]
         maps: Tensor = self.stem(images)
-        for block, plan in zip(self.blocks, plans, strict=True):
+        for block, plan in zip(self.blocks.values(), plans, strict=True):
             maps = block(maps, plan)
         return maps
 
     def every_column(self, images: Tensor) -> Tensor:
         """All columns of all blocks, for TorchScript, which knows no plans."""
         if self.training and self.draws:
-            raise RuntimeError(ONE_DRAW)
+            raise RuntimeError("TorchScript would repeat one draw for ever: call eval() first, or take drop_path=0")
         maps: Tensor = self.stem(images)
-        for block in self.blocks:
+        for block in self.blocks.values():
             maps = block.every_column(maps)
         return maps
 

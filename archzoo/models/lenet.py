@@ -55,7 +55,7 @@ class Subsampling(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         kernel = self.coefficient.view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-        return F.conv2d(maps, kernel, self.bias, stride=2, groups=len(self.bias))
+        return F.conv2d(maps, kernel, self.bias, stride=2, groups=maps.shape[1])
 
     def extra_repr(self) -> str:
         return f"maps={len(self.bias)}"

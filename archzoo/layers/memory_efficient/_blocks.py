@@ -27,8 +27,9 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting() and needs_backward(self, maps):
-            return self.recomputed(maps)
+        if not torch.jit.is_scripting():
+            if needs_backward(self, maps):
+                return self.recomputed(maps)
         for layer in self:
             maps = layer(maps)
         return maps
@@ -50,8 +51,9 @@ class Transition(nn.Sequential):
     """BN-ReLU-conv, optional dropout, and one last layer: the pooling."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting() and needs_backward(self, maps):
-            return self.recomputed(maps)
+        if not torch.jit.is_scripting():
+            if needs_backward(self, maps):
+                return self.recomputed(maps)
         for layer in self:
             maps = layer(maps)
         return maps
