@@ -37,6 +37,9 @@ class Backbone(nn.Module):
         strides: The stride of each, in pixels.
     """
 
+    returned: list[str]
+    overwritten: list[str]
+
     def __init__(self, features: nn.Module, stages: Sequence[Stage], overwritten: Collection[str]) -> None:
         super().__init__()
         self.features = features
