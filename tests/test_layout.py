@@ -61,7 +61,7 @@ MAY_IMPORT = {
     "estimate": {"accelerators", "layers", "profiler", "recipes", "registry"},
     "exporting": {"files", "layers"},
     "files": set(),
-    "grading": {"claims", "comparison", "grading", "options", "profiler", "registry"},
+    "grading": {"auditor", "claims", "comparison", "grading", "options", "profiler", "registry"},
     "inference": {"exporting", "inference", "layers"},
     "layers": {"limits", "layers", "notebook_html", "options"},
     "limits": set(),

@@ -12,7 +12,8 @@ from archzoo.comparison._colors import COMMUTATIVE, is_sum
 from archzoo.comparison._graph import PRODUCTS, Graph, Slots, Step
 
 AHEAD = 12  # steps that are looked at to tell a missing layer from one of another kind
-NEAR = 8  # steps after a stride that is missing in which it may be
+NEAR = 8  # steps in which a stride may be that is missing, and that may be missing together
+SURE = 4  # steps that are alike after a difference of several steps
 FEW = 16  # steps that may change places: a response normalization is ten
 KINDS_OF_PRODUCT = {*PRODUCTS, "depthwise convolution"}
 DROPOUT = "dropout"
@@ -194,9 +195,9 @@ def _inserted(a: Ordered, b: Ordered, place: int) -> Difference | None:
     return _unpaired(x, y, only=x if missing == 1 else y)
 
 
-def _agreement(a: Ordered, b: Ordered, place: int, after_a: int, after_b: int) -> float:
+def _agreement(a: Ordered, b: Ordered, place: int, after_a: int, after_b: int, ahead: int = AHEAD) -> float:
     """The share of the next steps that are alike, after some steps of each."""
-    count = min(AHEAD, len(a) - place - after_a, len(b) - place - after_b)
+    count = min(ahead, len(a) - place - after_a, len(b) - place - after_b)
     pairs = [_alike(a[place + after_a + k], b[place + after_b + k]) for k in range(count)]
     return sum(pairs) / len(pairs) if pairs else float(len(a) - after_a == len(b) - after_b)
 
@@ -301,11 +302,43 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     if width and _agreement(a, b, place, width, width) >= max(missing, extra):
         orders = [", ".join(_describe(side[place + k]) for k in range(width)) for side in (a, b)]
         return _told("order", x, y, f"{orders[0]} against {orders[1]}")
+    if several := _several(a, b, place):
+        return several
     if missing > other and missing >= extra:
         return _unpaired(x, y, only=x)
     if extra > other:
         return _unpaired(x, y, only=y)
     return _told("layer", x, y, f"{_describe(x)} against {_describe(y)}")
+
+
+def _several(a: Ordered, b: Ordered, place: int) -> Difference | None:
+    """Steps that one network has and the other does not, or has others for, where what follows is alike; or None."""
+    for total in range(1, NEAR):
+        for count in range(total, -1, -1):
+            counts = count, total - count
+            if max(counts) == 1 and _agreement(a, b, place, *counts, ahead=SURE) == 1:
+                return None  # one step: what it is about is told from more of what follows
+            if _fits(a, b, place, counts) and _agreement(a, b, place, *counts, ahead=SURE) == 1:
+                return _told_several(a, b, place, counts)
+    return None
+
+
+def _fits(a: Ordered, b: Ordered, place: int, counts: tuple[int, int]) -> bool:
+    return place + counts[0] <= len(a) and place + counts[1] <= len(b) and max(counts) > 1
+
+
+def _told_several(a: Ordered, b: Ordered, place: int, counts: tuple[int, int]) -> Difference:
+    first, second = (
+        ", ".join(dict.fromkeys(_describe(side[place + k]) for k in range(count)))
+        for side, count in zip((a, b), counts, strict=True)
+    )
+    x, y = a[min(place, len(a) - 1)], b[min(place, len(b) - 1)]
+    if first and second:
+        return _told("layer", x, y, f"{first} against {second}")
+    which = "first" if first else "second"
+    return _told(
+        f"{'missing' if first else 'extra'} layer", x, y, f"only the {which} network has {first or second} here"
+    )
 
 
 def _reordered(a: Ordered, b: Ordered, place: int) -> int:

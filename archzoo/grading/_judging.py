@@ -5,6 +5,7 @@ from typing import Any
 
 from torch import nn
 
+from archzoo.auditor import profiled
 from archzoo.claims import MATCH, MISMATCH, Claim
 from archzoo.comparison import Equivalence, compare, of_entry
 from archzoo.errors import ArchzooError, ComparisonError
@@ -34,7 +35,7 @@ def grade_module(module: nn.Module, name: str, **options: Any) -> Grade:
     except Exception as error:  # whatever the code of a student raises
         return Grade(entry.name, (Check(f"runs on {what}", False, f"{type(error).__name__}: {in_a_line(error)}"),))
     checks = [Check(f"runs on {what}", True, "it returns " + _returned(theirs))]
-    checks += _counts(theirs, profile(ours.module, size))
+    checks += _counts(theirs, profiled(entry.name, size, **options))
     checks += _printed(entry, options, theirs)
     checks.append(_function(module, ours.module, size, entry.name))
     return Grade(entry.name, tuple(checks), tuple(_notes(module)))

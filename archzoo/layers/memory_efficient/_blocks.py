@@ -27,7 +27,7 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():
+        if not torch.jit.is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
             if needs_backward(self, maps):
                 return self.recomputed(maps)
         for layer in self:
@@ -51,7 +51,7 @@ class Transition(nn.Sequential):
     """BN-ReLU-conv, optional dropout, and one last layer: the pooling."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():
+        if not torch.jit.is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
             if needs_backward(self, maps):
                 return self.recomputed(maps)
         for layer in self:
