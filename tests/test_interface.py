@@ -15,6 +15,7 @@ from archzoo.claims import params
 from archzoo.errors import ArchzooError, BadOption, ProfileError, TransferError
 from archzoo.layers import Backbone, Net
 from archzoo.models import resnet
+from archzoo.models.dsn import without_companions
 from archzoo.paper import Paper
 from archzoo.registry import Entry
 from archzoo.transfer import feature_maps, replace_classifier
@@ -98,6 +99,12 @@ def test_it_says_so_after_copies_pickles_and_loading(tmp_path: Path) -> None:
     copies[0].reset_classifier(7)
     assert copies[0].options == {"num_classes": 7}
     assert net.options == {"num_classes": 5}
+
+
+def test_a_network_without_its_auxiliary_classifiers_says_what_is_left() -> None:
+    cut = without_companions(archzoo.build("dsn_companions", num_classes=3, device="meta"))
+    assert (cut.name, cut.options, cut.input_size) == ("dsn", {"num_classes": 3}, (3, 32, 32))
+    assert archzoo.same(cut, archzoo.build("dsn", num_classes=3, device="meta")).equal
 
 
 @pytest.mark.slow

@@ -3,11 +3,13 @@
 import copy
 import io
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.fx import symbolic_trace
+from torch.jit import optimized_execution  # type: ignore[attr-defined]
 
 import archzoo
 from archzoo.errors import InputError
@@ -25,7 +27,7 @@ PARTS: dict[str, Callable[[], nn.Module]] = {
 
 
 def scripted(net: nn.Module) -> torch.jit.ScriptModule:
-    return torch.jit.script(net)  # type: ignore[no-any-return]
+    return torch.jit.script(net)
 
 
 @pytest.mark.slow
@@ -34,7 +36,7 @@ def scripted(net: nn.Module) -> torch.jit.ScriptModule:
 def test_a_scripted_and_a_traced_network_compute_the_same_and_keep_their_names(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     compiled, graph = scripted(net), symbolic_trace(net)
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad(), optimized_execution(False):
         expected = net(batch)
         assert torch.equal(compiled(batch), expected)
         assert torch.equal(graph(batch), expected)
@@ -47,7 +49,7 @@ def test_a_scripted_and_a_traced_network_compute_the_same_and_keep_their_names(n
 def test_the_layers_of_large_networks_are_scripted_and_traced(name: str) -> None:
     part = PARTS[name]()
     maps = torch.randn(2, 4, 30, 31)
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad(), optimized_execution(False):
         expected = part(maps)
         assert torch.equal(scripted(part)(maps), expected)
         assert torch.equal(symbolic_trace(part)(maps), expected)
@@ -82,12 +84,12 @@ def test_a_scripted_network_is_saved_and_loaded_and_trains() -> None:
         ("preact_resnet", {"depth": 8, "block": "basic"}),
     ],
 )
-def test_options_do_not_hinder_it(name: str, options: dict[str, object]) -> None:
+def test_options_do_not_hinder_it(name: str, options: dict[str, Any]) -> None:
     net = archzoo.build(name, **options).eval()
     channels, height, _ = archzoo.find(name).input_size
     side = 4 if name == "fractalnet" else height
     batch = torch.randn(2, channels, side, side)
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad(), optimized_execution(False):
         expected = net(batch)
         assert torch.equal(scripted(net)(batch), expected)
         assert torch.equal(symbolic_trace(net)(batch), expected)
@@ -99,7 +101,7 @@ def test_a_scripted_network_draws_its_blocks_anew() -> None:
     compiled, batch = scripted(net), torch.randn(2, 3, 32, 32)
     for norm in (module for module in net.modules() if isinstance(module, nn.BatchNorm2d)):
         norm.track_running_stats = False
-    with torch.no_grad(), torch.jit.optimized_execution(False):
+    with torch.no_grad(), optimized_execution(False):
         assert len({float(compiled(batch).sum()) for _ in range(12)}) > 1
         torch.manual_seed(3)
         expected = net(batch)
@@ -112,7 +114,7 @@ RANDOM = [("stochastic_depth", {"depth": 8}), ("fractalnet", {"columns": 2, "wid
 
 @DEPRECATED
 @pytest.mark.parametrize(("name", "options"), RANDOM)
-def test_a_trace_of_random_paths_is_refused_with_the_reason(name: str, options: dict[str, object]) -> None:
+def test_a_trace_of_random_paths_is_refused_with_the_reason(name: str, options: dict[str, Any]) -> None:
     net = archzoo.build(name, **options).train()
     side = 4 if name == "fractalnet" else 32
     batch = torch.randn(2, 3, side, side)

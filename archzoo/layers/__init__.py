@@ -8,7 +8,7 @@ from archzoo.layers._backbone import Backbone, Stage
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
-from archzoo.layers._draws import refuse_one_draw
+from archzoo.layers._graphs import is_scripting, refuse_one_draw
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -53,6 +53,7 @@ __all__ = [
     "he_normal_fan_in",
     "he_normal_fan_out",
     "imagenet_stem",
+    "is_scripting",
     "padded",
     "pooled_classifier",
     "probability",

@@ -7,6 +7,8 @@ from typing import Any, ClassVar, cast
 import torch
 from torch import Tensor, nn
 
+from archzoo.layers._graphs import is_scripting
+
 
 class Tapped(nn.Sequential):
     """Features that in training return a tuple of maps: the last, and those of the parts ``taps``, in order."""
@@ -16,7 +18,7 @@ class Tapped(nn.Sequential):
         self.taps = frozenset(taps)
 
     def forward(self, maps: Tensor) -> Tensor:
-        if self.training and not torch.jit.is_scripting():
+        if self.training and not is_scripting():
             return cast(Tensor, self.tapped(maps))  # TorchScript has no type for one or the other
         for part in self:
             maps = part(maps)
@@ -52,7 +54,7 @@ class Classifiers(nn.Sequential):
         self.logits = logits
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():
+        if not is_scripting():
             return cast(Tensor, self.all_logits(maps))
         if self.training:
             raise RuntimeError("auxiliary classifiers do not run in TorchScript: call eval() first")

@@ -49,7 +49,7 @@ def final_layers(classifier: nn.Module) -> list[tuple[str, nn.Module]]:
     Raises TransferError for a classifier without weights.
     """
     leaves = [(name, module) for name, module in classifier.named_modules() if not module._modules]
-    left_out = [(name, module) for name, module in leaves if isinstance(module, NoClasses)]
+    left_out: list[tuple[str, nn.Module]] = [(name, module) for name, module in leaves if isinstance(module, NoClasses)]
     if left_out:
         return left_out
     learned = [(name, module) for name, module in leaves if module._parameters or _has_codes(module)]

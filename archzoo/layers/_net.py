@@ -1,6 +1,6 @@
 """The class of every network."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from archzoo.errors import InputError
 from archzoo.layers._backbone import Backbone, backbone_of
 from archzoo.layers._final_layers import final_layers, replace_final_layers
+from archzoo.layers._graphs import is_scripting
 from archzoo.layers._initializers import Initialize
 from archzoo.layers._misfits import explain_misfit
 from archzoo.layers._summary import as_html, as_line
@@ -44,10 +45,16 @@ class Net(nn.Module):
                 for module in self.modules():
                     initialize(module)
 
+    def named(self, name: str, options: Mapping[str, Any], input_size: tuple[int, ...] | None) -> "Net":
+        """This network, which says from here on that it is the one of this name, with options but the defaults."""
+        self.name, self.options, self.input_size = name, dict(options), input_size
+        return self
+
     def forward(self, images: Tensor) -> Tensor:
-        if torch.jit.is_scripting() or torch.compiler.is_compiling():
+        if is_scripting() or torch.compiler.is_compiling():
             return self.logits(images)
-        return self._explained(self.logits, images)
+        logits: Tensor = self._explained(self.logits, images)
+        return logits
 
     def logits(self, images: Tensor) -> Tensor:
         """Logits (N, num_classes) of images (N, C, H, W), with torch's own errors for images that do not fit."""
@@ -56,7 +63,7 @@ class Net(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature maps (N, channels, h, w) of images (N, C, H, W), which the classifier reads."""
-        maps = self._explained(self.features, images)
+        maps: Tensor | tuple[Tensor, ...] = self._explained(self.features, images)
         return maps[0] if isinstance(maps, tuple) else maps
 
     @torch.jit.unused

@@ -103,4 +103,6 @@ def dsn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 10)
 def without_companions(net: Net) -> Net:
     """The network without its companion classifiers, as it is tuned further and tested; shares its parameters."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("companion")}
-    return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    options = {name: value for name, value in net.options.items() if name != "auxiliary"}
+    return cut.named("dsn" if net.name else "", options, net.input_size)

@@ -9,6 +9,7 @@ Drop-path leaves different parameters without gradients in each process: Distrib
 ``find_unused_parameters=True``.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from archzoo.layers import (
     at_least,
     doublings,
     imagenet_stem,
+    is_scripting,
     pooled_classifier,
     probability,
     refuse_one_draw,
@@ -191,6 +193,14 @@ class Block(nn.Module):
         return join(pooled)
 
 
+class Blocks(nn.Sequential):
+    """Blocks that are called one by one, each with its plan."""
+
+    @torch.jit.unused
+    def forward(self, maps: Tensor) -> Tensor:
+        raise NotImplementedError("a block takes a plan: call the network")
+
+
 class Fractals(nn.Module):
     """A stem, then blocks. In training mode, paths are drawn once per mini-batch, and only their layers run (Sec. 3.1).
 
@@ -201,13 +211,13 @@ class Fractals(nn.Module):
     def __init__(self, stem: nn.Sequential, blocks: dict[str, Block], columns: int, drop_path: DropPath) -> None:
         super().__init__()
         self.stem = stem
-        self.blocks = nn.ModuleDict(blocks)
+        self.blocks = Blocks(OrderedDict(blocks))
         self.columns = columns
         self.drop_path = drop_path
         self.draws = columns > 1 and drop_path.rate > 0
 
     def forward(self, images: Tensor) -> Tensor:
-        if torch.jit.is_scripting():
+        if is_scripting():
             return self.every_column(images)
         return self.drawn(images)
 
@@ -217,7 +227,7 @@ class Fractals(nn.Module):
         keep = self.draw(images)
         plans = [walk_back(keep(self.columns), keep) for _ in self.blocks]
         maps: Tensor = self.stem(images)
-        for block, plan in zip(self.blocks.values(), plans, strict=True):
+        for block, plan in zip(self.blocks, plans, strict=True):
             maps = block(maps, plan)
         return maps
 
@@ -226,8 +236,8 @@ class Fractals(nn.Module):
         if self.training and self.draws:
             raise RuntimeError("TorchScript would repeat one draw for ever: call eval() first, or take drop_path=0")
         maps: Tensor = self.stem(images)
-        for block in self.blocks.values():
-            maps = block.every_column(maps)
+        for block in self.blocks:
+            maps = block.every_column(maps)  # type: ignore[operator]
         return maps
 
     def draw(self, images: Tensor) -> Keep:

@@ -267,7 +267,8 @@ class Logits(NamedTuple):
 def without_auxiliary(net: Net) -> Net:
     """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
-    return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    return cut.named(net.name, {k: v for k, v in net.options.items() if k != "auxiliary"}, net.input_size)
 
 
 def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: int) -> Net:

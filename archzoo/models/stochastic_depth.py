@@ -23,6 +23,7 @@ from archzoo.layers import (
     he_normal_fan_in,
     he_normal_fan_out,
     imagenet_stem,
+    is_scripting,
     pooled_classifier,
     projected,
     refuse_one_draw,
@@ -82,16 +83,17 @@ class StochasticBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if not self.training:
             return F.relu(self.survival * self.layers(maps) + self.shortcut(maps), inplace=True)
-        if self.survives(maps):
+        if self.survival < 1:  # noqa: SIM102 (TorchScript, which draws anew, compiles what stands behind an "and")
+            if not is_scripting():
+                refuse_one_draw(maps, ONE_DRAW)
+        if self.survives():
             return F.relu(self.layers(maps) + self.shortcut(maps), inplace=True)
         return F.relu(self.shortcut(maps))
 
-    def survives(self, maps: Tensor) -> bool:
+    def survives(self) -> bool:
         """Draw b for this mini-batch (Eq. 2)."""
         if self.survival == 1:
             return True
-        if not torch.jit.is_scripting():  # TorchScript draws anew, too
-            refuse_one_draw(maps, ONE_DRAW)
         return bool(torch.rand([1], device="cpu") < self.survival)
 
     def extra_repr(self) -> str:

@@ -131,9 +131,9 @@ class Entry:
 
         if isinstance(net, Net):
             defaults = self.options
-            net.name = self.name
-            net.options = {name: value for name, value in options.items() if value != defaults[name]}
-            net.input_size = (options.get("in_channels", defaults["in_channels"]), *self.input_size[1:])
+            changed = {name: value for name, value in options.items() if value != defaults[name]}
+            channels = options.get("in_channels", defaults["in_channels"])
+            net.named(self.name, changed, (channels, *self.input_size[1:]))
         return net
 
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:

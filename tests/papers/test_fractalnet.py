@@ -43,7 +43,7 @@ def fractals(net: Net) -> Fractals:
 
 
 def blocks(net: Net) -> list[Block]:
-    return [block for block in fractals(net).blocks.values() if isinstance(block, Block)]
+    return [block for block in fractals(net).blocks if isinstance(block, Block)]
 
 
 def in_double(net: Net) -> Net:

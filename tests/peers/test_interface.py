@@ -133,4 +133,5 @@ def test_without_classes_a_network_returns_as_many_features_as_timms(name: str, 
     net = archzoo.build(ours, num_classes=0, device="meta").eval()
     images = torch.empty(1, 3, 224, 224, device="meta")
     assert net(images).shape == other(images).shape
-    assert net.forward_features(images).shape[2:] == theirs("timm", name).eval().forward_features(images).shape[2:]
+    whole: Any = theirs("timm", name).eval()
+    assert net.forward_features(images).shape[2:] == whole.forward_features(images).shape[2:]

@@ -3,10 +3,11 @@
 from typing import Any, cast
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from archzoo.layers._graphs import is_proxy, is_scripting
 from archzoo.layers.memory_efficient import _fused
 from archzoo.layers.memory_efficient._batch_norm import RunningStatistics, batch_statistics, statistics_dtype
 from archzoo.layers.memory_efficient._gradient_sum import GradientSum
@@ -27,7 +28,7 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
+        if not is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
             if needs_backward(self, maps):
                 return self.recomputed(maps)
         for layer in self:
@@ -51,7 +52,7 @@ class Transition(nn.Sequential):
     """BN-ReLU-conv, optional dropout, and one last layer: the pooling."""
 
     def forward(self, maps: Tensor) -> Tensor:
-        if not torch.jit.is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
+        if not is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
             if needs_backward(self, maps):
                 return self.recomputed(maps)
         for layer in self:
@@ -72,7 +73,7 @@ class Transition(nn.Sequential):
 
 def needs_backward(part: nn.Module, maps: Tensor) -> bool:
     """Whether a backward pass can follow in eager mode, with no hook on a submodule, which would not be called."""
-    if isinstance(maps, fx.Proxy):
+    if is_proxy(maps):
         return False
     differentiable = maps.requires_grad or any(parameter.requires_grad for parameter in part.parameters())
     if not (differentiable and part.training and torch.is_grad_enabled()) or torch.compiler.is_compiling():
