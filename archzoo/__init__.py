@@ -2,15 +2,16 @@
 
 >>> import archzoo
 >>> net = archzoo.build("densenet_bc", k=12)
->>> archzoo.profile(net, (3, 32, 32)).params
+>>> archzoo.profile(net).params
 769162
 
-Nothing here imports PyTorch before it is needed.
+Nothing here imports PyTorch before it is needed. Submodules load when they are used: ``archzoo.training``.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from archzoo.errors import ArchzooError, BadOption, UnknownName
+from archzoo.errors import ArchzooError, BadOption, ProfileError, UnknownName
 from archzoo.registry import Entry, find, names
 
 if TYPE_CHECKING:
@@ -18,7 +19,37 @@ if TYPE_CHECKING:
 
     import torch
 
-    from archzoo.auditor import AuditResult
+    from archzoo import accelerators as accelerators
+    from archzoo import auditor as auditor
+    from archzoo import claims as claims
+    from archzoo import comparison as comparison
+    from archzoo import data as data
+    from archzoo import errors as errors
+    from archzoo import escaping as escaping
+    from archzoo import estimate as estimate
+    from archzoo import exporting as exporting
+    from archzoo import files as files
+    from archzoo import grading as grading
+    from archzoo import inference as inference
+    from archzoo import layers as layers
+    from archzoo import limits as limits
+    from archzoo import models as models
+    from archzoo import notebook_html as notebook_html
+    from archzoo import options as options
+    from archzoo import paper as paper
+    from archzoo import papers as papers
+    from archzoo import printed as printed
+    from archzoo import processes as processes
+    from archzoo import profiler as profiler
+    from archzoo import ranges as ranges
+    from archzoo import read_only as read_only
+    from archzoo import recipes as recipes
+    from archzoo import registry as registry
+    from archzoo import report as report
+    from archzoo import training as training
+    from archzoo import transfer as transfer
+    from archzoo import weights as weights
+    from archzoo.auditor import Audit
     from archzoo.comparison import Equivalence
     from archzoo.layers import Net
     from archzoo.profiler import Profile
@@ -37,6 +68,38 @@ __all__ = [
     "profile",
     "same",
 ]
+SUBMODULES = (
+    "accelerators",
+    "auditor",
+    "claims",
+    "comparison",
+    "data",
+    "errors",
+    "escaping",
+    "estimate",
+    "exporting",
+    "files",
+    "grading",
+    "inference",
+    "layers",
+    "limits",
+    "models",
+    "notebook_html",
+    "options",
+    "paper",
+    "papers",
+    "printed",
+    "processes",
+    "profiler",
+    "ranges",
+    "read_only",
+    "recipes",
+    "registry",
+    "report",
+    "training",
+    "transfer",
+    "weights",
+)
 
 
 def build(
@@ -61,7 +124,8 @@ def build(
             their "sum" or "mean" over the channels.
         trained_as: The name of this network, for a file with the tensors of a published network that computes another
             function: torchvision's ResNet-50 has the tensors of the paper's, and strides elsewhere.
-        **options: The options of the network's constructor: see ``archzoo.find(name).options``.
+        **options: The options of the network's constructor: see ``archzoo.find(name).options``. With ``num_classes=0``
+            the network has no final layer, and returns what that layer would read.
 
     Raises:
         UnknownName: If no network has this name.
@@ -100,15 +164,44 @@ def load(path: "str | Path") -> "Net":
 
 
 def profile(
-    model: "torch.nn.Module", input_size: Any, *, batch: int | None = None, batch_axis: int | None = 0
+    model: "torch.nn.Module | str",
+    input_size: Any = None,
+    *,
+    batch: int | None = None,
+    batch_axis: int | None = 0,
+    **options: Any,
 ) -> "Profile":
     """The costs of any model for one input of size (channels, height, width): see ``archzoo.profiler.profile``.
 
-    A list of sizes or example tensors stands for several inputs, a dict for inputs by name. Raises ProfileError.
+    Args:
+        model: A network, or the name of one, which is built on the meta device with ``options``.
+        input_size: The size without the batch. By default that of the network's paper. A list of sizes or example
+            tensors stands for several inputs, a dict for inputs by name.
+        batch: How many inputs run together. All counts are for one of them.
+        batch_axis: The dimension of the inputs that is the batch, or None to count the whole call.
+        **options: Options of a network that is given by name.
+
+    Raises:
+        ProfileError: If no paper gives the input size of a model, or it cannot be profiled.
+        UnknownName: If no network has this name.
+        BadOption: If an option does not exist or does not fit, or the model is given as a module.
     """
+    from archzoo.layers import Net, unwrapped
     from archzoo.profiler import profile
 
-    return profile(model, input_size, batch=batch, batch_axis=batch_axis)
+    if isinstance(model, str):
+        model = build(model, device="meta", **options)
+    elif options:
+        raise BadOption(
+            f"{', '.join(options)}: options are for a network that is given by name, as profile('resnet20')"
+        )
+    net = unwrapped(model)
+    name, usual = (net.name, net.input_size) if isinstance(net, Net) else ("", None)
+    if input_size is None and usual is None:
+        raise ProfileError(f"no paper gives the input size of this {type(net).__name__}: give one, as (3, 224, 224)")
+    counted = profile(model, usual if input_size is None else input_size, batch=batch, batch_axis=batch_axis)
+    counted.model = name or counted.model
+    return counted
 
 
 def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", input_size: Any = None) -> "Equivalence":
@@ -122,8 +215,20 @@ def same(a: "torch.nn.Module | str | Path", b: "torch.nn.Module | str | Path", i
     return same(a, b, input_size)
 
 
-def audit(pattern: str = "*") -> "list[AuditResult]":
+def audit(pattern: str = "*") -> "Audit":
     """One verdict for each number that the papers print about matching networks: see ``archzoo.auditor.audit``."""
     from archzoo.auditor import audit
 
     return audit(pattern)
+
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name: str) -> Any:
+        if name not in SUBMODULES:
+            raise AttributeError(f"module 'archzoo' has no attribute {name!r}")
+        return import_module(f"archzoo.{name}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *SUBMODULES, *(name for name in globals() if name.startswith("__"))})

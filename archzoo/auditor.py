@@ -1,17 +1,21 @@
 """Checks every number that the papers print against the networks: one verdict per claim."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
 from typing import Any
 
-from archzoo.claims import MISMATCH, QUANTITIES, Claim, Count
+from archzoo import notebook_html as html
+from archzoo.claims import EXPLAINED, MATCH, MISMATCH, QUANTITIES, Claim, Count
 from archzoo.errors import ArchzooError
 from archzoo.options import in_a_line
 from archzoo.paper import Paper
 from archzoo.profiler import Profile, profile
 from archzoo.registry import Entry, all_claims, find, names
+
+VERDICTS = (MATCH, EXPLAINED, MISMATCH)
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,34 @@ class AuditResult:
         """``ours`` as text, in the form of the printed number: 1,234, 0.123, 28x28x256, 112-56-28."""
         return spell(self.ours, QUANTITIES[self.quantity.partition(" ")[0]].separator)
 
+    @property
+    def quantity_text(self) -> str:
+        """The quantity with the part, the setting and the convention that it is counted in."""
+        to = f" to {self.to}" if self.to else ""
+        details = [f"of {self.at}" if self.at else "", self.setting, self.counting]
+        return f"{self.quantity}{to} {', '.join(filter(None, details))}".strip()
 
-def audit(pattern: str = "*") -> list[AuditResult]:
+    def _repr_html_(self) -> str:
+        return Audit([self])._repr_html_()
+
+
+class Audit(list[AuditResult]):
+    """The verdicts of an audit, a list. Its repr counts them, and a notebook shows them as a table."""
+
+    def __repr__(self) -> str:
+        counts = Counter(result.verdict for result in self)
+        numbers = ", ".join(f"{counts[verdict]} {verdict}" for verdict in VERDICTS)
+        return f"{len(self)} claim{'' if len(self) == 1 else 's'}: {numbers}"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            (r.verdict, r.name, r.quantity_text, r.printed, r.ours_text, f"{r.where}, {r.paper}", r.why) for r in self
+        ]
+        heads = ("verdict", "network", "quantity", "printed", "ours", "where", "why")
+        return html.paragraph(repr(self)) + html.table(heads, rows, numbers=("printed", "ours"))
+
+
+def audit(pattern: str = "*") -> Audit:
     """One verdict for each claim about the networks whose names match ``pattern``, oldest paper first.
 
     A claim that cannot be counted, since its network fails to build or to run, is a mismatch, and says why. Raises
@@ -51,7 +81,7 @@ def audit(pattern: str = "*") -> list[AuditResult]:
     """
     if not names(pattern):
         find(pattern)  # raises UnknownName with the nearest names
-    return [judge(paper, entry, claim) for paper, entry, claim in all_claims(pattern)]
+    return Audit(judge(paper, entry, claim) for paper, entry, claim in all_claims(pattern))
 
 
 def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:

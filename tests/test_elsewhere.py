@@ -105,7 +105,7 @@ def test_a_pattern_is_no_name_and_aliases_are_matched_where_no_name_is() -> None
         ("resnet20", "pretrained", "pretrained weights are weights='torchvision'"),
         ("resnet20", "Depth", "did you mean 'depth'?"),
         ("resnet50", "zero_init_residual", "networks are as their papers describe them"),
-        ("resnet50", "features_only", "archzoo.transfer.feature_maps"),
+        ("resnet50", "features_only", "archzoo.build(...).backbone"),
     ],
 )
 def test_an_option_of_another_library_leads_to_ours(network: str, option: str, hint: str) -> None:

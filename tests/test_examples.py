@@ -28,6 +28,7 @@ ELSEWHERE = (
     "photos",
     "mine.nets",
     "resnet20-12fca82f.th",
+    "net.py:Net",
     "--install-completion",
 )
 LONG = (

@@ -95,7 +95,7 @@ def test_an_unknown_option_is_refused_with_the_nearest() -> None:
         ("densenet_bc", {"theta": 0.0}, "theta must be more than 0 and at most 1, not 0.0"),
         ("densenet_bc", {"drop": 1.0}, "drop must be at least 0 and less than 1, not 1.0"),
         ("densenet_bc", {"k": 0}, "k must be at least 1, not 0"),
-        ("densenet_bc", {"num_classes": 0}, "num_classes must be at least 1, not 0"),
+        ("densenet_bc", {"num_classes": -1}, "num_classes must be at least 1, or 0 for no final layer, not -1"),
         ("densenet_bc", {"in_channels": -1}, "in_channels must be at least 1, not -1"),
         ("resnet", {"depth": 51}, "depth must be 18 or 34 or 50 or 101 or 152, not 51"),
         ("resnet", {"option": "D"}, "option must be 'A' or 'B' or 'C' or None, not 'D'"),

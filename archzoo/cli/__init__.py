@@ -25,6 +25,7 @@ from archzoo.cli import _networks as networks
 from archzoo.cli import _predicting as predicting
 from archzoo.cli import _recipes as recipes
 from archzoo.cli import _results as results
+from archzoo.cli import _teaching as teaching
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
@@ -39,6 +40,8 @@ COMMANDS = (
     costs.compare,
     comparing.same,
     costs.estimate,
+    teaching.worksheet,
+    teaching.grade,
     drawings.diagram,
     drawings.report,
     drawings.figures,

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from archzoo.comparison._colors import COMMUTATIVE, is_sum
 from archzoo.comparison._graph import PRODUCTS, Graph, Slots, Step
 
 AHEAD = 12  # steps that are looked at to tell a missing layer from one of another kind
+NEAR = 8  # steps in which a stride may be that is missing, and that may be missing together
+SURE = 4  # steps that are alike after a difference of several steps
 FEW = 16  # steps that may change places: a response normalization is ten
 KINDS_OF_PRODUCT = {*PRODUCTS, "depthwise convolution"}
 DROPOUT = "dropout"
@@ -43,16 +45,18 @@ class Difference:
         first: The module of the first network; "" where it has none, or outside of any module.
         second: That of the second network.
         text: What is there in each network, in one sentence.
+        moved: Where the second network has a stride that it lacks here, if that is one of the next layers.
     """
 
     reason: str
     first: str
     second: str
     text: str
+    moved: str = ""
 
     def __str__(self) -> str:
         places = self.first if self.first == self.second else f"{self.first or '(top)'} / {self.second or '(top)'}"
-        return f"{self.reason} at {places or '(top)'}: {self.text}"
+        return f"{self.reason} at {places or '(top)'}: {self.text}{f'; {self.moved}' if self.moved else ''}"
 
 
 class Ordered:
@@ -164,8 +168,22 @@ def _explain(a: Ordered, b: Ordered, place: int) -> Difference:
     if x.kind in KINDS_OF_PRODUCT and y.kind in KINDS_OF_PRODUCT and _groups(x) != _groups(y):
         return _told("groups", x, y, f"{_groups(x)} groups against {_groups(y)}")
     if x.kind == y.kind:
-        return _inserted(a, b, place) or _settings(x, y) or _inputs(a, b, place)
+        return _inserted(a, b, place) or _moved(a, b, place, _settings(x, y)) or _inputs(a, b, place)
     return _kinds(a, b, place)
+
+
+def _moved(a: Ordered, b: Ordered, place: int, difference: Difference | None) -> Difference | None:
+    """The same difference, and of a stride where the second network has it instead."""
+    if difference is None or difference.reason != "stride":
+        return difference
+    strides = [side[place].settings.get("stride") for side in (a, b)]
+    for near in range(place + 1, min(place + NEAR, len(a), len(b))):
+        x, y = a[near], b[near]
+        if [step.settings.get("stride") for step in (x, y)] == strides[::-1] and x.kind == y.kind:
+            kernel = "x".join(map(str, y.settings.get("kernel_size", ())))
+            layer = f"{y.module or '(top)'}, {_describe(y)} of {kernel}"
+            return replace(difference, moved=f"the second network has stride {_value(y, 'stride')} in {layer}")
+    return difference
 
 
 def _inserted(a: Ordered, b: Ordered, place: int) -> Difference | None:
@@ -177,9 +195,9 @@ def _inserted(a: Ordered, b: Ordered, place: int) -> Difference | None:
     return _unpaired(x, y, only=x if missing == 1 else y)
 
 
-def _agreement(a: Ordered, b: Ordered, place: int, after_a: int, after_b: int) -> float:
+def _agreement(a: Ordered, b: Ordered, place: int, after_a: int, after_b: int, ahead: int = AHEAD) -> float:
     """The share of the next steps that are alike, after some steps of each."""
-    count = min(AHEAD, len(a) - place - after_a, len(b) - place - after_b)
+    count = min(ahead, len(a) - place - after_a, len(b) - place - after_b)
     pairs = [_alike(a[place + after_a + k], b[place + after_b + k]) for k in range(count)]
     return sum(pairs) / len(pairs) if pairs else float(len(a) - after_a == len(b) - after_b)
 
@@ -286,11 +304,43 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     if width and _agreement(a, b, place, width, width) >= max(missing, extra):
         orders = [", ".join(_describe(side[place + k]) for k in range(width)) for side in (a, b)]
         return _told("order", x, y, f"{orders[0]} against {orders[1]}")
+    if several := _several(a, b, place):
+        return several
     if missing > other and missing >= extra:
         return _unpaired(x, y, only=x)
     if extra > other:
         return _unpaired(x, y, only=y)
     return _told("layer", x, y, f"{_describe(x)} against {_describe(y)}")
+
+
+def _several(a: Ordered, b: Ordered, place: int) -> Difference | None:
+    """Steps that one network has and the other does not, or has others for, where what follows is alike; or None."""
+    for total in range(1, NEAR):
+        for count in range(total, -1, -1):
+            counts = count, total - count
+            if max(counts) == 1 and _agreement(a, b, place, *counts, ahead=SURE) == 1:
+                return None  # one step: what it is about is told from more of what follows
+            if _fits(a, b, place, counts) and _agreement(a, b, place, *counts, ahead=SURE) == 1:
+                return _told_several(a, b, place, counts)
+    return None
+
+
+def _fits(a: Ordered, b: Ordered, place: int, counts: tuple[int, int]) -> bool:
+    return place + counts[0] <= len(a) and place + counts[1] <= len(b) and max(counts) > 1
+
+
+def _told_several(a: Ordered, b: Ordered, place: int, counts: tuple[int, int]) -> Difference:
+    first, second = (
+        ", ".join(dict.fromkeys(_describe(side[place + k]) for k in range(count)))
+        for side, count in zip((a, b), counts, strict=True)
+    )
+    x, y = a[min(place, len(a) - 1)], b[min(place, len(b) - 1)]
+    if first and second:
+        return _told("layer", x, y, f"{first} against {second}")
+    which = "first" if first else "second"
+    return _told(
+        f"{'missing' if first else 'extra'} layer", x, y, f"only the {which} network has {first or second} here"
+    )
 
 
 def _reordered(a: Ordered, b: Ordered, place: int) -> int:

@@ -16,6 +16,7 @@ from archzoo.comparison._comparing import Equivalence, compare
 from archzoo.comparison._differences import Difference
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
+from archzoo.layers import Net, unwrapped
 from archzoo.registry import Entry, find
 from archzoo.weights import build_pretrained, is_path, rebuild
 
@@ -95,6 +96,9 @@ def same_weights(comparison: Equivalence, a: nn.Module, b: nn.Module) -> bool:
 def read(source: Source) -> Network:
     """A network from what the caller gives."""
     if isinstance(source, nn.Module):
+        net = unwrapped(source)
+        if isinstance(net, Net) and net.name:
+            return Network(source, net.name, net.input_size)
         return Network(source, type(source).__name__)
     text = str(source)
     path, colon, name = text.rpartition(":")

@@ -4,10 +4,12 @@
 """
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
+from archzoo.layers._backbone import Backbone, Stage
 from archzoo.layers._bottlenecks import Aggregated, Bottleneck
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
+from archzoo.layers._graphs import is_scripting, refuse_one_draw
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -26,9 +28,11 @@ from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, p
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
+from archzoo.layers._wrappers import unwrapped
 
 __all__ = [
     "Aggregated",
+    "Backbone",
     "Basic",
     "Block",
     "Bottleneck",
@@ -44,6 +48,7 @@ __all__ = [
     "SamePadding",
     "Shortcut",
     "SqueezeExcitation",
+    "Stage",
     "Tapped",
     "at_least",
     "checked_device",
@@ -59,16 +64,19 @@ __all__ = [
     "he_normal_fan_in",
     "he_normal_fan_out",
     "imagenet_stem",
+    "is_scripting",
     "padded",
     "padded_conv3x3",
     "pooled_classifier",
     "probability",
     "projected",
     "projection",
+    "refuse_one_draw",
     "repeats",
     "sequence",
     "stages",
     "truncated_gaussian",
     "uniform_scale",
+    "unwrapped",
     "xavier_fan_in",
 ]

@@ -33,7 +33,7 @@ def _misfit(net: nn.Module, given: int, height: int, width: int) -> str | None:
     channels = next((module.in_channels for module in net.modules() if isinstance(module, nn.Conv2d)), None)
     if channels is None:
         return None
-    meta = _without_batch_norms(_without_values(net, {})).float()
+    meta = _without_batch_norms(meta_copy(net))
     if _fits(meta, given, height, width):
         return None
     smallest = _smallest_side(meta, channels)
@@ -42,6 +42,11 @@ def _misfit(net: nn.Module, given: int, height: int, width: int) -> str | None:
     if given != channels:
         return f"expected images of {channels} channels, not {given}"
     return f"images of {height}x{width} do not fit: the smallest are {smallest}x{smallest}"
+
+
+def meta_copy(net: nn.Module) -> nn.Module:
+    """A copy on the meta device in float32, in eval mode and without hooks. The network stays as it is."""
+    return _without_values(net, {}).float()
 
 
 def _is_of_hook(net: nn.Module, error: Exception) -> bool:

@@ -1,8 +1,5 @@
 """Local response normalization."""
 
-from functools import reduce
-
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -22,8 +19,10 @@ class ResponseNorm(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         squares = F.pad(maps.square(), (0, 0, 0, 0, self.n // 2, self.n // 2))
-        adjacent = [squares[:, i : i + maps.shape[1]] for i in range(self.n)]
-        return maps / (self.k + self.alpha * reduce(torch.add, adjacent)) ** self.beta
+        total = squares[:, : maps.shape[1]]
+        for i in range(1, self.n):
+            total = total + squares[:, i : i + maps.shape[1]]
+        return maps / (self.k + self.alpha * total) ** self.beta
 
     def extra_repr(self) -> str:
         return f"n={self.n}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

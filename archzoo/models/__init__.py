@@ -1,1 +1,16 @@
 """One paper, one file. The registry finds them; nothing here lists them."""
+
+from pkgutil import iter_modules
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __dir__():
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    return import_module(f"{__name__}.{name}")
+
+
+def __dir__() -> list[str]:
+    return [module.name for module in iter_modules(__path__)]

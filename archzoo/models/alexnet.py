@@ -24,8 +24,8 @@ class RoundUp(nn.Module):
         self.stride = stride
 
     def forward(self, maps: Tensor) -> Tensor:
-        below, right = ((self.kernel - side) % self.stride for side in maps.shape[-2:])
-        return F.pad(maps, (0, right, 0, below))
+        height, width = maps.shape[-2:]
+        return F.pad(maps, (0, (self.kernel - width) % self.stride, 0, (self.kernel - height) % self.stride))
 
     def extra_repr(self) -> str:
         return f"kernel={self.kernel}, stride={self.stride}"

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from itertools import pairwise
 from typing import NamedTuple
 
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from archzoo.errors import InputError
 from archzoo.layers import Classifiers, Conv2d, Linear, Net, Tapped, gaussian, sequence, xavier_fan_in
@@ -15,6 +15,13 @@ from archzoo.layers import Classifiers, Conv2d, Linear, Net, Tapped, gaussian, s
 SIDE = 32  # of CIFAR's and SVHN's images, in pixels
 # The released definition for CIFAR-10: kernel of each convolution, and its maps and those of the 1x1 layers after it.
 RELEASED = ((5, (192, 160, 96)), (5, (192, 192, 192)), (3, (192, 192)))
+
+
+@fx.wrap
+def check_side(maps: Tensor, side: int) -> None:
+    """Raise InputError for maps of another size, which have no weights."""
+    if maps.shape[2] != side or maps.shape[3] != side:
+        raise InputError("companion classifiers take images of 32x32 only: train on those")
 
 
 class Companion(nn.Sequential):
@@ -25,8 +32,7 @@ class Companion(nn.Sequential):
         self.side = side
 
     def forward(self, maps: Tensor) -> Tensor:
-        if maps.shape[2:] != (self.side, self.side):
-            raise InputError(f"companion classifiers take images of {SIDE}x{SIDE} only: train on those")
+        check_side(maps, self.side)
         for layer in self:
             maps = layer(maps)
         return maps
@@ -97,4 +103,6 @@ def dsn(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int = 10)
 def without_companions(net: Net) -> Net:
     """The network without its companion classifiers, as it is tuned further and tested; shares its parameters."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("companion")}
-    return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    options = {name: value for name, value in net.options.items() if name != "auxiliary"}
+    return cut.named("dsn" if net.name else "", options, net.input_size)

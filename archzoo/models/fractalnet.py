@@ -9,6 +9,7 @@ Drop-path leaves different parameters without gradients in each process: Distrib
 ``find_unused_parameters=True``.
 """
 
+from collections import OrderedDict
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass
@@ -24,8 +25,10 @@ from archzoo.layers import (
     at_least,
     doublings,
     imagenet_stem,
+    is_scripting,
     pooled_classifier,
     probability,
+    refuse_one_draw,
     sequence,
     xavier_fan_in,
 )
@@ -34,6 +37,11 @@ from archzoo.layers import (
 TABLE_1 = (64, 128, 256, 512, 512)
 IMAGENET = (128, 256, 512, 1024)
 DROPOUT = (0.0, 0.1, 0.2, 0.3, 0.4)
+
+ONE_DRAW = (
+    "a FractalNet in training mode draws its paths anew for each mini-batch, and a compiled, exported or "
+    "traced graph would repeat one draw for ever: call eval() first, or build it with drop_path=0"
+)
 
 Drop = float | tuple[float, ...] | None
 Kept = tuple[bool, ...]  # whether a join reads each column, the shallowest first
@@ -101,7 +109,10 @@ def walk_back(columns: Kept, keep: Keep) -> Plan:
 
 def join(columns: list[Tensor]) -> Tensor:
     """The elementwise mean of the columns that meet (Sec. 3)."""
-    return sum(columns[1:], columns[0]) / len(columns)
+    total = columns[0]
+    for column in columns[1:]:
+        total = total + column
+    return total / len(columns)
 
 
 def conv_drop_bn_relu(inputs: int, outputs: int, drop: float) -> nn.Sequential:
@@ -129,11 +140,19 @@ class Fractal(nn.Module):
         self.first = Fractal(columns - 1, inputs, width, drop) if columns > 1 else None
         self.second = Fractal(columns - 1, width, width, drop) if columns > 1 else None
 
+    @torch.jit.unused
     def forward(self, z: Tensor, plan: Plan) -> list[Tensor]:
         columns: list[Tensor] = [self.conv(z)] if plan.columns[0] else []
         if plan.halves and self.first and self.second:
             first, second = plan.halves
             columns += self.second(join(self.first(z, first)), second)
+        return columns
+
+    def every_column(self, z: Tensor) -> list[Tensor]:
+        """The same with every column, for TorchScript, which knows no plans."""
+        columns: list[Tensor] = [self.conv(z)]
+        if self.first is not None and self.second is not None:
+            columns += self.second.every_column(join(self.first.every_column(z)))
         return columns
 
     def column(self, number: int) -> list[nn.Module]:
@@ -155,12 +174,31 @@ class Block(nn.Module):
         self.pool = pool
         self.join_first = join_first
 
+    @torch.jit.unused
     def forward(self, maps: Tensor, plan: Plan) -> Tensor:
-        columns: list[Tensor] = self.fractal(maps, plan)
+        return self.joined(self.fractal(maps, plan))
+
+    def every_column(self, maps: Tensor) -> Tensor:
+        """The same with every column, for TorchScript, which knows no plans."""
+        return self.joined(self.fractal.every_column(maps))
+
+    def joined(self, columns: list[Tensor]) -> Tensor:
+        """The last join, after the pooling or before it."""
         if self.join_first:
             joined: Tensor = self.pool(join(columns))
             return joined
-        return join([self.pool(column) for column in columns])
+        pooled: list[Tensor] = []
+        for column in columns:
+            pooled.append(self.pool(column))
+        return join(pooled)
+
+
+class Blocks(nn.Sequential):
+    """Blocks that are called one by one, each with its plan."""
+
+    @torch.jit.unused
+    def forward(self, maps: Tensor) -> Tensor:
+        raise NotImplementedError("a block takes a plan: call the network")
 
 
 class Fractals(nn.Module):
@@ -173,27 +211,40 @@ class Fractals(nn.Module):
     def __init__(self, stem: nn.Sequential, blocks: dict[str, Block], columns: int, drop_path: DropPath) -> None:
         super().__init__()
         self.stem = stem
-        self.blocks = sequence(**blocks)
+        self.blocks = Blocks(OrderedDict(blocks))
         self.columns = columns
         self.drop_path = drop_path
+        self.draws = columns > 1 and drop_path.rate > 0
 
     def forward(self, images: Tensor) -> Tensor:
-        keep = self.draw()
+        if is_scripting():
+            return self.every_column(images)
+        return self.drawn(images)
+
+    @torch.jit.unused
+    def drawn(self, images: Tensor) -> Tensor:
+        """The columns of all blocks that one draw keeps."""
+        keep = self.draw(images)
         plans = [walk_back(keep(self.columns), keep) for _ in self.blocks]
         maps: Tensor = self.stem(images)
         for block, plan in zip(self.blocks, plans, strict=True):
             maps = block(maps, plan)
         return maps
 
-    def draw(self) -> Keep:
+    def every_column(self, images: Tensor) -> Tensor:
+        """All columns of all blocks, for TorchScript, which knows no plans."""
+        if self.training and self.draws:
+            raise RuntimeError("TorchScript would repeat one draw for ever: call eval() first, or take drop_path=0")
+        maps: Tensor = self.stem(images)
+        for block in self.blocks:
+            maps = block.every_column(maps)  # type: ignore[operator]
+        return maps
+
+    def draw(self, images: Tensor) -> Keep:
         """Draw what all joins keep: every column in eval mode, with one column, or without drop-path (Sec. 3.1)."""
-        if not self.training or self.columns == 1 or self.drop_path.rate == 0:
+        if not self.training or not self.draws:
             return every_column
-        if torch.compiler.is_compiling():
-            raise RuntimeError(
-                "a FractalNet in training mode draws its paths anew for each mini-batch, and a compiled or exported "
-                "graph would repeat one draw for ever: call eval() first, or build it with drop_path=0"
-            )
+        refuse_one_draw(images, ONE_DRAW)
         return self.drop_path.draw(self.columns)
 
 

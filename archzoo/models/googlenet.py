@@ -11,7 +11,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 
 from archzoo.errors import InputError
 from archzoo.layers import (
@@ -217,6 +217,16 @@ def classifier(spec: Spec, num_classes: int) -> dict[str, nn.Module]:
     }
 
 
+@fx.wrap
+def check_pooled(pooled: Tensor, maps: Tensor) -> None:
+    """Raise InputError for maps that are not pooled to 4x4, for which the linear layer has no weights."""
+    if pooled.shape[2] != 4 or pooled.shape[3] != 4:
+        height, width = maps.shape[2:]
+        raise InputError(
+            f"auxiliary classifiers take maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
+        )
+
+
 class AuxiliaryClassifier(nn.Sequential):
     """5x5/3 average pooling to 4x4, a 1x1 convolution to 128 maps, 1024 units, 70% dropout, a linear layer (Sec. 5)."""
 
@@ -233,15 +243,11 @@ class AuxiliaryClassifier(nn.Sequential):
         super().__init__(OrderedDict(parts))
 
     def forward(self, maps: Tensor) -> Tensor:
-        pool, *layers = self
-        out: Tensor = pool(maps)
-        if out.shape[2:] != (4, 4):
-            height, width = maps.shape[2:]
-            raise InputError(
-                f"auxiliary classifiers take maps of 14x14 to 16x16, not {height}x{width}: train on images of 224x224"
-            )
-        for layer in layers:
+        out = maps
+        for place, layer in enumerate(self):
             out = layer(out)
+            if place == 0:
+                check_pooled(out, maps)
         return out
 
 
@@ -261,7 +267,8 @@ class Logits(NamedTuple):
 def without_auxiliary(net: Net) -> Net:
     """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
-    return Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
+    return cut.named(net.name, {k: v for k, v in net.options.items() if k != "auxiliary"}, net.input_size)
 
 
 def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: int) -> Net:

@@ -55,7 +55,7 @@ class Subsampling(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         kernel = self.coefficient.view(-1, 1, 1, 1).expand(-1, 1, 2, 2)
-        return F.conv2d(maps, kernel, self.bias, stride=2, groups=len(self.bias))
+        return F.conv2d(maps, kernel, self.bias, stride=2, groups=maps.shape[1])
 
     def extra_repr(self) -> str:
         return f"maps={len(self.bias)}"
@@ -77,7 +77,7 @@ class SparseConv(nn.Module):
             self.convs.append(Conv2d(size * len(maps), len(maps), 5, groups=len(maps)))
 
     def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([conv(maps[:, read]) for read, conv in zip(self.inputs, self.convs, strict=True)], dim=1)
+        return torch.cat([conv(maps[:, self.inputs[i]]) for i, conv in enumerate(self.convs)], dim=1)
 
 
 class RadialBasis(nn.Module):
@@ -97,9 +97,9 @@ class RadialBasis(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         # |x - w|^2 = |x|^2 - 2xw + |w|^2, where |w|^2 is the number of units: each code is +1 or -1.
         logits = 2 * F.linear(x, self.codes) - x.square().sum(1, keepdim=True) - self.codes.shape[1]
-        if self.rubbish_penalty is None or not self.training:
-            return logits
-        return F.pad(logits, (0, 1), value=-self.rubbish_penalty)
+        if self.rubbish_penalty is not None and self.training:
+            return F.pad(logits, (0, 1), value=-self.rubbish_penalty)
+        return logits
 
     def extra_repr(self) -> str:
         return "" if self.rubbish_penalty is None else f"rubbish_penalty={self.rubbish_penalty}"

@@ -23,8 +23,10 @@ from archzoo.layers import (
     he_normal_fan_in,
     he_normal_fan_out,
     imagenet_stem,
+    is_scripting,
     pooled_classifier,
     projected,
+    refuse_one_draw,
     repeats,
     sequence,
     stages,
@@ -32,6 +34,11 @@ from archzoo.layers import (
 )
 
 RESNET_152 = (3, 8, 36, 3)  # blocks in conv2_x to conv5_x (ResNet, Table 1)
+
+ONE_DRAW = (
+    "stochastic depth in training mode draws its blocks anew for each mini-batch, and a compiled, exported or traced "
+    "graph would repeat one draw for ever: call eval() first, or build it with survival=1.0"
+)
 
 Decay = Literal["linear", "uniform"]
 
@@ -76,6 +83,9 @@ class StochasticBlock(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         if not self.training:
             return F.relu(self.survival * self.layers(maps) + self.shortcut(maps), inplace=True)
+        if self.survival < 1:  # noqa: SIM102 (TorchScript, which draws anew, compiles what stands behind an "and")
+            if not is_scripting():
+                refuse_one_draw(maps, ONE_DRAW)
         if self.survives():
             return F.relu(self.layers(maps) + self.shortcut(maps), inplace=True)
         return F.relu(self.shortcut(maps))
@@ -84,12 +94,7 @@ class StochasticBlock(nn.Module):
         """Draw b for this mini-batch (Eq. 2)."""
         if self.survival == 1:
             return True
-        if torch.compiler.is_compiling():
-            raise RuntimeError(
-                "stochastic depth in training mode draws its blocks anew for each mini-batch, and a compiled or "
-                "exported graph would repeat one draw for ever: call eval() first, or build it with survival=1.0"
-            )
-        return bool(torch.rand((), device="cpu") < self.survival)
+        return bool(torch.rand([1], device="cpu") < self.survival)
 
     def extra_repr(self) -> str:
         return f"survival={self.survival:.4f}"

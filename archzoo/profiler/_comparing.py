@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Comparison:
 
     first: str
     second: str
-    differences: list[Difference]
+    differences: list[Difference] = field(repr=False)
     params: tuple[int, int]
     macs: tuple[int, int] | None = None
 

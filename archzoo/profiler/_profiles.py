@@ -10,11 +10,11 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._conventions import CONVENTIONS, Convention
 from archzoo.profiler._intervals import Field, Interval, Phases, ReceptiveField
 from archzoo.profiler._module_stats import ModuleStats, Shape
-from archzoo.profiler._rendering import as_html, as_text
+from archzoo.profiler._rendering import as_html, as_summary, as_text
 from archzoo.profiler._work import Work
 
 
-@dataclass
+@dataclass(repr=False)
 class Profile:
     """The cost of a model for one input of ``input_size``: exact integers, per module.
 
@@ -117,6 +117,9 @@ class Profile:
             return cls(modules=modules, outputs=outputs, input_size=_sizes(values.pop("input_size")), **values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProfileError(f"not a profile that archzoo wrote: {type(error).__name__}: {error}") from error
+
+    def __repr__(self) -> str:
+        return as_summary(self)
 
     def __str__(self) -> str:
         return as_text(self.model, self.modules, self.uncounted_ops)

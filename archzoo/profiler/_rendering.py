@@ -1,9 +1,11 @@
 """A profile as text and as HTML, with columns of the reader's choice."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from archzoo.errors import ProfileError
 from archzoo.escaping import markup, one_line
+from archzoo.profiler._inputs import spell_sizes
 from archzoo.profiler._module_stats import ModuleStats
 
 
@@ -88,6 +90,22 @@ def as_text(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[s
         for pairs in (list(zip(row, widths, strict=True)) for row in (head, *cells))
     ]
     return "\n".join([*lines, *notes(uncounted_ops)])
+
+
+def as_summary(profile: Any) -> str:
+    """The costs of the whole model in a few lines."""
+    whole = profile.modules[0]
+    counts = {
+        "parameters": whole.params,
+        "multiply-adds": whole.macs,
+        "other operations": whole.other_ops,
+        "layers deep": profile.depth,
+        "modules": len(profile.modules),
+    }
+    width = max(len(f"{count:,}") for count in counts.values())
+    lines = [f"Profile of {one_line(profile.model)}, input {spell_sizes(profile.input_size)}"]
+    lines += [f"  {count:>{width},} {name}" for name, count in counts.items()]
+    return "\n".join([*lines, *notes(profile.uncounted_ops)])
 
 
 def notes(uncounted_ops: Mapping[str, int]) -> list[str]:

@@ -10,12 +10,13 @@ from importlib import import_module
 from typing import Any
 
 from archzoo.claims import Claim
-from archzoo.errors import BadOption, RegistrationError
+from archzoo.errors import BadOption, RegistrationError, TransferError
 from archzoo.limits import limited, max_layers, max_parameters, too_large
 from archzoo.options import describe_type, hint, is_of_type, numbers_in, plain_value, shown, signature_of
 from archzoo.paper import Paper
 from archzoo.read_only import ReadOnlyDict
 from archzoo.registry._docstrings import differences_in
+from archzoo.registry._shown import as_html
 from archzoo.registry._synonyms import option_hint
 
 
@@ -88,8 +89,11 @@ class Entry:
         except RegistrationError as error:
             raise RegistrationError(f"{self.family}: {error}") from error
 
+    def _repr_html_(self) -> str:
+        return as_html(self)
+
     def build(self, /, **options: Any) -> Any:
-        """A new network with these options.
+        """A new network with these options, which knows its name. With ``num_classes=0`` it has no final layer.
 
         Raises BadOption with the nearest valid option or value, and for a network of more parameters or layers than
         the bounds of ``archzoo.limits``, before it takes memory.
@@ -113,8 +117,24 @@ class Entry:
     def _make(self, options: Mapping[str, Any], given: str, device: str | None = None) -> Any:
         import torch
 
+        headless = options.get("num_classes") == 0
+        given_on = {name: value for name, value in options.items() if not (headless and name == "num_classes")}
         with torch.device(device) if device else nullcontext(), limited(given):
-            return self.constructor(**{**self.fixed, **options})
+            net = self._named(self.constructor(**{**self.fixed, **given_on}), given_on)
+        if headless:
+            _without_final_layer(self.name, net)
+        return net
+
+    def _named(self, net: Any, options: Mapping[str, Any]) -> Any:
+        """The network, which knows its name, its options and its input size. A plugin's may be any module."""
+        from archzoo.layers import Net
+
+        if isinstance(net, Net):
+            defaults = self.options
+            changed = {name: value for name, value in options.items() if value != defaults[name]}
+            channels = options.get("in_channels", defaults["in_channels"])
+            net.named(self.name, changed, (channels, *self.input_size[1:]))
+        return net
 
     def checked(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """The options in plain types. Raises BadOption for a name, type or value that is wrong."""
@@ -143,8 +163,10 @@ class Entry:
                 f"{self.name} is {self.family} with {name}={self.fixed[name]!r}, not {shown(value)}: "
                 f"for that, build {self.family!r} with {name}={shown(value)}"
             )
-        if name in ("in_channels", "num_classes") and value < 1:
-            raise BadOption(f"{self.name}: {name} must be at least 1, not {shown(value)}")
+        if name == "in_channels" and value < 1:
+            raise BadOption(f"{self.name}: in_channels must be at least 1, not {shown(value)}")
+        if name == "num_classes" and value < 0:
+            raise BadOption(f"{self.name}: num_classes must be at least 1, or 0 for no final layer, not {shown(value)}")
         largest = max_parameters()
         if any(abs(number) > largest for number in numbers_in(value)):
             raise BadOption(f"{self.name}: {name} must be at most {largest:,}, not {shown(value)}")
@@ -161,6 +183,14 @@ class Entry:
             for name, value in options.items()
             for number in numbers_in(value)
         ) or any(isinstance(value, tuple) for value in options.values())
+
+
+def _without_final_layer(name: str, net: Any) -> None:
+    """Leave the final classification layer out. Raises BadOption for a plugin's network that has no way to."""
+    try:
+        net.reset_classifier(0)
+    except (AttributeError, TransferError) as error:
+        raise BadOption(f"{name}: num_classes must be at least 1, not 0: {error}") from error
 
 
 @cache

@@ -33,7 +33,11 @@ INSTEAD = {
         "pretrained weights checkpoint checkpoint_path state_dict": (
             "pretrained weights are weights='torchvision', 'timm' or a file, --weights on the command line"
         ),
-        "features_only out_indices global_pool feature_extract": "archzoo.transfer.feature_maps returns features",
+        "features_only out_indices feature_extract": (
+            "archzoo.build(...).backbone(out_indices) returns the maps of each stage, archzoo.transfer.feature_maps "
+            "those of any part"
+        ),
+        "global_pool": "with num_classes=0 a network returns what its final layer would read",
         "input_size img_size image_size size": (
             "a network takes every size of images that fits; counts are for the one in profile(net, size), --input on "
             "the command line"

@@ -10,6 +10,7 @@ from archzoo.weights._published import PUBLISHED, normalization
 from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._rebuilding import Rebuilt, rebuild
 from archzoo.weights._saving import convert, save, save_with
+from archzoo.weights._transforms import Transform, transform
 
 __all__ = [
     "PUBLISHED",
@@ -18,6 +19,7 @@ __all__ = [
     "Nearest",
     "PublishedWeights",
     "Rebuilt",
+    "Transform",
     "WeightsFile",
     "build_pretrained",
     "check_describes",
@@ -36,4 +38,5 @@ __all__ = [
     "rebuild",
     "save",
     "save_with",
+    "transform",
 ]

@@ -34,14 +34,16 @@ def build_pretrained(
     """A network with the weights of a published set, given by name, or of a file.
 
     If ``num_classes`` is not that of the weights, the last layer is new, with a warning, or with ``new_head=False`` the
-    weights are refused. ``trained_as`` is the name of this network: the word of the caller for a file whose tensors are
-    also those of a published network that computes another function. If ``in_channels`` is not
-    theirs, ``adapt_input`` must say how the first layer's filters become filters of that many channels: by the "sum"
-    or the "mean" over their channels.
+    weights are refused; with ``num_classes=0`` there is none. ``trained_as`` is the name of this network: the word of
+    the caller for a file whose tensors are also those of a published network that computes another function. If
+    ``in_channels`` is not theirs, ``adapt_input`` must say how the first layer's filters become filters of that many
+    channels: by the "sum" or the "mean" over their channels.
 
     Raises BadOption for options that contradict the weights, and WeightsError for files that cannot be read or do not
     fit.
     """
+    if options.get("num_classes") == 0:
+        return _without_final_layer(entry, weights, options, adapt_input, trained_as)
     if is_file(weights):
         state, options = read_for(entry, weights, options, trained_as)
         return build_filled(entry, options, state, str(weights), adapt_input, new_head=new_head)
@@ -68,6 +70,22 @@ def _published_state(entry: Entry, chosen: PublishedWeights, options: Mapping[st
     names, net = names_in(chosen.library, entry.family), build_on_meta(entry, original)
     state = chosen.without_extras(read_published(chosen), set(names.of(net).values()), names.current)
     return names.to_ours(net, state)
+
+
+def _without_final_layer(
+    entry: Entry,
+    weights: str | Path,
+    options: Mapping[str, Any],
+    adapt_input: AdaptInput | None,
+    trained_as: str | None,
+) -> Net:
+    """A network with weights, but for those of the final layer, which it does not have."""
+    others = {name: value for name, value in options.items() if name != "num_classes"}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".* newly initialized")
+        net = build_pretrained(entry, weights, others, adapt_input, trained_as=trained_as)
+    net.reset_classifier(0)
+    return net
 
 
 def described_options(entry: Entry, weights: str | Path, given: Mapping[str, Any]) -> dict[str, Any]:

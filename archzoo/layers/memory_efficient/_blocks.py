@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from archzoo.layers._graphs import is_proxy, is_scripting
 from archzoo.layers.memory_efficient import _fused
 from archzoo.layers.memory_efficient._batch_norm import RunningStatistics, batch_statistics, statistics_dtype
 from archzoo.layers.memory_efficient._gradient_sum import GradientSum
@@ -27,9 +28,19 @@ class DenseBlock(nn.Sequential):
     """Layers of one or two BN-ReLU-conv each; every layer returns its input, followed by its new feature maps."""
 
     def forward(self, maps: Tensor) -> Tensor:
+        if not is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
+            if needs_backward(self, maps):
+                return self.recomputed(maps)
+        for layer in self:
+            maps = layer(maps)
+        return maps
+
+    @torch.jit.unused
+    def recomputed(self, maps: Tensor) -> Tensor:
+        """The same maps, with a backward pass that recomputes what is cheap."""
         fused = _fused.supports(maps)
         layers = [steps_of(list(layer.children()), fused=fused) for layer in self]
-        if not all(layers) or not needs_backward(self, maps):
+        if not all(layers):
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
         steps = [step for layer in layers for step in layer]
@@ -41,9 +52,19 @@ class Transition(nn.Sequential):
     """BN-ReLU-conv, optional dropout, and one last layer: the pooling."""
 
     def forward(self, maps: Tensor) -> Tensor:
+        if not is_scripting():  # noqa: SIM102 (TorchScript compiles what stands behind an "and")
+            if needs_backward(self, maps):
+                return self.recomputed(maps)
+        for layer in self:
+            maps = layer(maps)
+        return maps
+
+    @torch.jit.unused
+    def recomputed(self, maps: Tensor) -> Tensor:
+        """The same maps, with a backward pass that recomputes what is cheap."""
         *parts, last = self
         steps = steps_of(parts, fused=_fused.supports(maps))
-        if len(steps) != 1 or not needs_backward(self, maps):
+        if len(steps) != 1:
             plain: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]
             return plain
         out: Tensor = last(_StepFunction.apply(*steps, maps, *parameters_of(steps, maps)))  # type: ignore[no-untyped-call]
@@ -52,6 +73,8 @@ class Transition(nn.Sequential):
 
 def needs_backward(part: nn.Module, maps: Tensor) -> bool:
     """Whether a backward pass can follow in eager mode, with no hook on a submodule, which would not be called."""
+    if is_proxy(maps):
+        return False
     differentiable = maps.requires_grad or any(parameter.requires_grad for parameter in part.parameters())
     if not (differentiable and part.training and torch.is_grad_enabled()) or torch.compiler.is_compiling():
         return False

@@ -11,6 +11,7 @@ from archzoo.report.tables._profile import (
     write_profile,
 )
 from archzoo.report.tables._text import as_plain_text, markdown_row, markdown_table, short
+from archzoo.report.tables._worksheet import write_worksheet
 
 __all__ = [
     "as_plain_text",
@@ -31,4 +32,5 @@ __all__ = [
     "write_audit",
     "write_comparison",
     "write_profile",
+    "write_worksheet",
 ]
