@@ -31,6 +31,7 @@ from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
 
+from archzoo.profiler._wrappers import unwrapped
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
@@ -56,7 +57,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     """
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
-    model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
+    model = unwrapped(model)
     axis = common_axis(input_size, batch, batch_axis)
     args, kwargs, batch = meta_inputs(model, input_size, batch, axis)
     sizes = sizes_of(input_size, axis)
