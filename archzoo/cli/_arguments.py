@@ -2,12 +2,14 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import os
 import re
 import sys
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -173,20 +175,17 @@ def _in_file(path: str, options: list[str]) -> tuple[str, list[str]]:
 
 
 def call_target(target: str, options: list[str]) -> "nn.Module":
-    """What ``module:callable`` returns for these options, which are read as Python literals where possible.
+    """What ``module:callable`` or ``file.py:callable`` returns for these options, read as literals where possible.
 
     Raises ArchzooError where there is no such module or callable, or it returns something else.
     """
     from torch import nn
 
-    where, _, name = target.partition(":")
-    sys.path.insert(0, os.getcwd())
+    where, _, name = target.rpartition(":")
     try:
-        target_object = getattr(importlib.import_module(where), name)
-    except (ImportError, AttributeError) as error:
-        raise ArchzooError(f"{target}: {error}; write it as package.module:callable") from error
-    finally:
-        sys.path.pop(0)
+        target_object = getattr(_import(where), name)
+    except (ImportError, AttributeError, OSError) as error:
+        raise ArchzooError(f"{target}: {error}; write it as package.module:callable or file.py:callable") from error
     if not callable(target_object):
         raise ArchzooError(f"{target} is a {type(target_object).__name__}, not a function or torch.nn.Module")
     given = dict(map(_literal, options))
@@ -212,6 +211,24 @@ def console() -> "Console":
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
+
+
+def _import(where: str) -> ModuleType:
+    """A module by its name, found from the current folder too, or a file of Python, whose folder is searched first."""
+    path = Path(where)
+    is_file = path.suffix == ".py"
+    sys.path.insert(0, str(path.resolve().parent) if is_file else os.getcwd())
+    try:
+        if not is_file:
+            return importlib.import_module(where)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.pop(0)
 
 
 def print_table(table: "Table", *, wraps: bool = False) -> None:

@@ -5,11 +5,13 @@ from archzoo.profiler._active_share import active_share, skips_modules
 from archzoo.profiler._comparing import Comparison, Difference, compare, compare_shapes, shapes_in
 from archzoo.profiler._conventions import CONVENTIONS, Convention
 from archzoo.profiler._counting import profile
+from archzoo.profiler._fitting import Fit, Need, Saving, fits
 from archzoo.profiler._intervals import ReceptiveField
 from archzoo.profiler._memory_passes import scalar_loss
 from archzoo.profiler._memory_profile import OPTIMIZERS, MemoryProfile, memory
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 from archzoo.profiler._module_stats import ModuleStats
+from archzoo.profiler._peaks import Peak
 from archzoo.profiler._profiles import Profile
 from archzoo.profiler._rendering import COLUMNS, DEFAULT_COLUMNS, TEXT_COLUMNS, table
 from archzoo.profiler._work import Work
@@ -23,17 +25,22 @@ __all__ = [
     "Comparison",
     "Convention",
     "Difference",
+    "Fit",
     "MemoryProfile",
     "MemorySample",
     "ModuleMemory",
     "ModuleStats",
+    "Need",
+    "Peak",
     "Profile",
     "ProfileError",
     "ReceptiveField",
+    "Saving",
     "Work",
     "active_share",
     "compare",
     "compare_shapes",
+    "fits",
     "memory",
     "profile",
     "scalar_loss",
