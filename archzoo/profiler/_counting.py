@@ -216,6 +216,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
             return False
         outputs = (out if isinstance(out, Tensor) else out[0]).numel()
+        if known.padding is not None and (padding := known.padding(out, *args)):
+            counts["padding_macs"] = counts.get("padding_macs", 0) + padding
         counts["neurons"] = counts.get("neurons", 0) + outputs
         counts["layers"] = counts.get("layers", 0) + 1
         if known.bias is not None and args[known.bias] is not None:

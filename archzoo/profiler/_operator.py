@@ -21,6 +21,7 @@ class Operator:
         weight: The position of the weight, if the operator is a layer.
         bias: The position of the bias, if the operator is a layer.
         by_output: Computes the multiply-adds of a transposed convolution if each output read a kernel.
+        padding: Computes how many of the multiply-adds read a zero of the padding.
         other_ops: Computes all other counts.
         known: Whether the operator is in any table; if not, it is reported.
         subject: Which of the tensors must be a meta tensor for ``shape`` to apply.
@@ -40,6 +41,7 @@ class Operator:
     weight: int | None = None
     bias: int | None = None
     by_output: Callable[..., int] | None = None
+    padding: Callable[..., int] | None = None
     other_ops: Callable[..., Counts] | None = None
     known: bool = True
     subject: int = 0

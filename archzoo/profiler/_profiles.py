@@ -57,6 +57,11 @@ class Profile:
         return self.modules[0].backward_macs
 
     @property
+    @property
+    def padding_macs(self) -> int:
+        """Those of ``macs`` that multiply a zero of the padding, for one input."""
+        return self.modules[0].padding_macs
+
     def flops(self) -> int:
         """2 x ``macs``."""
         return self.modules[0].flops

@@ -31,6 +31,7 @@ COLUMNS: dict[str, Callable[[ModuleStats], str]] = {
     "biases": lambda stats: f"{stats.biases:,}",
     "macs": lambda stats: f"{stats.macs:,}",
     "backward_macs": lambda stats: f"{stats.backward_macs:,}",
+    "padding_macs": lambda stats: f"{stats.padding_macs:,}",
     "flops": lambda stats: f"{stats.flops:,}",
     "other_ops": lambda stats: f"{stats.other_ops:,}",
     "norm": lambda stats: f"{stats.work.norm:,}",
