@@ -74,8 +74,8 @@ def profile(
             log(f"left out, for a wider terminal or --columns: {', '.join(left_out)}")
     else:
         print(tables.write_profile(counted, form.value, shown, depth, sort), end="")
-    for operator, calls in counted.uncounted_ops.items():
-        log(f"not counted: {operator}, {calls} times; the multiply-adds are a lower bound")
+    for note in counted.notes() if form is Format.table else counted.notes()[:-1]:
+        log(note)
 
 
 def _columns(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from archzoo.profiler._active_share import active_share, skips_modules
 from archzoo.profiler._comparing import Comparison, Difference, compare, compare_shapes, shapes_in
 from archzoo.profiler._conventions import CONVENTIONS, Convention
 from archzoo.profiler._counting import profile
+from archzoo.profiler._coverage import Coverage
 from archzoo.profiler._fitting import Fit, Need, Saving, fits
 from archzoo.profiler._intervals import ReceptiveField
 from archzoo.profiler._memory_passes import scalar_loss
@@ -24,6 +25,7 @@ __all__ = [
     "TEXT_COLUMNS",
     "Comparison",
     "Convention",
+    "Coverage",
     "Difference",
     "Fit",
     "MemoryProfile",

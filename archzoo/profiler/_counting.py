@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._coverage import coverage_of
 from archzoo.profiler._fake_pass import FakePass
 from archzoo.profiler._higher_order import FLEX_ATTENTION, run_higher_order
 from archzoo.profiler._inputs import common_axis, meta_inputs, sizes_of, spell_sizes, without_batch
@@ -30,8 +31,8 @@ from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
-
 from archzoo.profiler._wrappers import unwrapped
+
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
 
@@ -135,7 +136,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.depth = 0
         self.input_depths: list[int | None] = []  # of each running module
         self.depths: dict[nn.Module, int] = {}
-        self.uncounted_ops: dict[str, int] = {}
+        self.operators: list[Operator] = []  # of each call
         self.origins: dict[int, Origin] = {}
         self.written: dict[int, Origin] = {}  # by storage: the origin of what was written into a part of a tensor
         images = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
@@ -178,6 +179,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Add the cost of one call, and record the origin of its result."""
         if known.outs:
             kwargs = {name: value for name, value in kwargs.items() if name not in known.outs}
+        self.operators.append(known)
         counts = self.counts[-1]
         inputs: list[tuple[Tensor, int]] = []
         depth, grad = -1, False
@@ -193,9 +195,6 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif known.other_ops is not None:
             for name, count in known.other_ops(out, *args, **kwargs).items():
                 counts[name] = counts.get(name, 0) + count
-        elif not known.known:
-            name = str(operator.overloadpacket)
-            self.uncounted_ops[name] = self.uncounted_ops.get(name, 0) + 1
         if inputs:
             self.depth = max(self.depth, depth)
             if out is not inputs[0][0] or len(inputs) > 1:
@@ -209,6 +208,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         assert known.macs is not None
         macs = known.macs(out, *args, **kwargs)
         counts["macs"] = counts.get("macs", 0) + macs
+        if known.padding is not None and (padding := known.padding(out, *args)):
+            counts["padding_macs"] = counts.get("padding_macs", 0) + padding
         gradients = sum([self._origin(args[position]).grad for position in known.factors])
         if known.by_output is not None and args[6]:
             _add(counts, {"transposed_macs": macs, "transposed_by_output": known.by_output(out, *args)})
@@ -216,8 +217,6 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if known.weight is None or self._origin(args[known.weight]).call_index >= 0:
             return False
         outputs = (out if isinstance(out, Tensor) else out[0]).numel()
-        if known.padding is not None and (padding := known.padding(out, *args)):
-            counts["padding_macs"] = counts.get("padding_macs", 0) + padding
         counts["neurons"] = counts.get("neurons", 0) + outputs
         counts["layers"] = counts.get("layers", 0) + 1
         if known.bias is not None and args[known.bias] is not None:
@@ -314,7 +313,9 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 outputs.append((module_stats.name, module_stats.output))
         count_parameters(dict(zip(self.originals, stats.values(), strict=True)))
         modules = list(stats.values())
-        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch, batch_axis)
+        return Profile(
+            modules[0].kind, input_size, modules, self.depth, outputs, coverage_of(self.operators), batch, batch_axis
+        )
 
 
 def _add(sums: Counts, counts: Counts) -> None:

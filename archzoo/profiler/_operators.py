@@ -61,6 +61,7 @@ def look_up(operator: Any) -> Operator:
     schema = operator._schema
     return replace(
         _counting_rules(operator, operator.overloadpacket),
+        name=str(operator.overloadpacket),
         shape=SHAPES.get(operator),
         field_rule=rule_of(operator),
         writes=schema.is_mutable and operator not in SHAPES,
