@@ -8,6 +8,7 @@ from archzoo.profiler._counting import profile
 from archzoo.profiler._coverage import Coverage
 from archzoo.profiler._fitting import Fit, Need, Saving, fits
 from archzoo.profiler._intervals import ReceptiveField
+from archzoo.profiler._measuring import measure
 from archzoo.profiler._memory_passes import scalar_loss
 from archzoo.profiler._memory_profile import OPTIMIZERS, MemoryProfile, memory
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
@@ -15,6 +16,7 @@ from archzoo.profiler._module_stats import ModuleStats
 from archzoo.profiler._peaks import Peak
 from archzoo.profiler._profiles import Profile
 from archzoo.profiler._rendering import COLUMNS, DEFAULT_COLUMNS, TEXT_COLUMNS, table
+from archzoo.profiler._traffic import Machine, ModuleTraffic, OperatorTraffic, Traffic, traffic
 from archzoo.profiler._work import Work
 
 __all__ = [
@@ -28,21 +30,26 @@ __all__ = [
     "Coverage",
     "Difference",
     "Fit",
+    "Machine",
     "MemoryProfile",
     "MemorySample",
     "ModuleMemory",
     "ModuleStats",
+    "ModuleTraffic",
     "Need",
+    "OperatorTraffic",
     "Peak",
     "Profile",
     "ProfileError",
     "ReceptiveField",
     "Saving",
+    "Traffic",
     "Work",
     "active_share",
     "compare",
     "compare_shapes",
     "fits",
+    "measure",
     "memory",
     "profile",
     "scalar_loss",
@@ -50,4 +57,5 @@ __all__ = [
     "skips_modules",
     "storage_bytes",
     "table",
+    "traffic",
 ]

@@ -56,6 +56,14 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     Raises:
         ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
     """
+    result: Profile = run_pass(CountingMode, model, input_size, batch, batch_axis)
+    return result
+
+
+def run_pass(
+    mode: "type[CountingMode]", model: nn.Module, input_size: Any, batch: int | None, batch_axis: int | None
+) -> Any:
+    """What a mode makes of a forward pass, by its method ``profile``."""
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
     model = unwrapped(model)
@@ -67,9 +75,9 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     def run() -> None:
         gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
         with torch.no_grad():
-            counters.append(CountingMode(model, (args, kwargs)))
+            counters.append(mode(model, (args, kwargs)))
             if counters[0].is_lazy:
-                counters.append(CountingMode(materialize_lazy(model, args, kwargs), (args, kwargs)))
+                counters.append(mode(materialize_lazy(model, args, kwargs), (args, kwargs)))
             counter = counters[-1]
             with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
                 counter.model(*args, **kwargs)
@@ -82,7 +90,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     except Exception as error:
         if not counters:
             raise
-        second = _count_on_fake_tensors(model, (args, kwargs))
+        second = _count_on_fake_tensors(mode, model, (args, kwargs))
         if second is not None:
             return second.profile(sizes, batch, axis)
         counter = counters[-1]
@@ -93,11 +101,11 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     return counters[-1].profile(sizes, batch, axis)
 
 
-def _count_on_fake_tensors(model: nn.Module, inputs: Any) -> "CountingMode | None":
+def _count_on_fake_tensors(mode: "type[CountingMode]", model: nn.Module, inputs: Any) -> "CountingMode | None":
     """The counter after a pass on fake tensors, or None if that fails too."""
     with suppress(Exception):
         fake = FakePass(model, inputs)
-        counter = CountingMode(fake.model, fake.inputs, fake=True)
+        counter = mode(fake.model, fake.inputs, fake=True)
         args, kwargs = fake.inputs
         with fake.active(), scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
             fake.model(*args, **kwargs)
@@ -292,7 +300,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The name of the innermost module that is running."""
         return self.names[self.running[-1]] if self.running else ""
 
-    def profile(self, input_size: Any, batch: int, batch_axis: int | None = 0) -> Profile:
+    def profile(self, input_size: Any, batch: int, batch_axis: int | None = 0) -> Any:
         """The counts for one of the inputs that ran together."""
         while self.running:
             self._finish()
