@@ -28,6 +28,7 @@ ELSEWHERE = (
     "photos",
     "mine.nets",
     "resnet20-12fca82f.th",
+    "lenet5_textbook.pt2",
     "--install-completion",
 )
 LONG = (

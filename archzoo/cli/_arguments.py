@@ -125,28 +125,33 @@ def read_image_size(text: str, usual: tuple[int, ...]) -> tuple[int, ...]:
     return (usual[0], *sides) if len(sides) == 2 else sides
 
 
-def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
+def read_sizes(text: str, usual: Any) -> Any:
     """One input size, or for a module of any library several separated by commas (3x224x224,10).
 
     The paper's where none is given. Raises ArchzooError where there is none, and for what is no size.
     """
-    if usual is not None:
-        return read_image_size(text, usual) if text else usual
+    if usual is not None and not text:
+        return usual
+    if isinstance(usual, tuple) and len(usual) == 3:
+        return read_image_size(text, usual)
     if not text:
         raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
     sizes = [read_size(size) for size in text.split(",")]
     return sizes[0] if len(sizes) == 1 else sizes
 
 
-def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int, ...] | None]":
-    """A network on the meta device, and the input of its paper with the channels that it takes.
+def build_target(target: str, options: list[str]) -> "tuple[nn.Module, Any]":
+    """A network on the meta device, and the input of its paper with the channels that it takes, or of its file.
 
-    It is given by name, as a weights file that says which it is, or as ``module:callable`` that returns it.
+    It is given by name, as a weights file that says which it is, as a file of ONNX or torch.export, or as
+    ``module:callable`` or ``file.py:callable`` that returns it.
     """
     import torch
 
     import archzoo
 
+    if Path(target).suffix in (".onnx", ".pt2"):
+        return _in_graph(target, options)
     if is_weights_file(target):
         target, options = _in_file(target, options)
     if ":" in target:
@@ -161,6 +166,16 @@ def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int
 def is_weights_file(target: str) -> bool:
     """Whether an argument that may be a network's name is a file."""
     return Path(target).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar") or Path(target).is_file()
+
+
+def _in_graph(path: str, options: list[str]) -> "tuple[nn.Module, Any]":
+    """The network in a file of ONNX or torch.export, and its inputs."""
+    from archzoo.profiler import read_program
+
+    if options:
+        raise BadOption(f"{path} is a network as it was exported: leave out {' '.join(options)}")
+    program = read_program(path)
+    return program.model, program.input_size
 
 
 def _in_file(path: str, options: list[str]) -> tuple[str, list[str]]:
@@ -198,21 +213,6 @@ def call_target(target: str, options: list[str]) -> "nn.Module":
     return net
 
 
-def _literal(item: str) -> tuple[str, Any]:
-    name, text = split_option(item)
-    try:
-        return name, ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return name, text
-
-
-def console() -> "Console":
-    """The console for text: as wide as a terminal, and never cut when piped."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
-
-
 def _import(where: str) -> ModuleType:
     """A module by its name, found from the current folder too, or a file of Python, whose folder is searched first."""
     path = Path(where)
@@ -229,6 +229,21 @@ def _import(where: str) -> ModuleType:
         return module
     finally:
         sys.path.pop(0)
+
+
+def _literal(item: str) -> tuple[str, Any]:
+    name, text = split_option(item)
+    try:
+        return name, ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return name, text
+
+
+def console() -> "Console":
+    """The console for text: as wide as a terminal, and never cut when piped."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 1000, soft_wrap=not sys.stdout.isatty())
 
 
 def print_table(table: "Table", *, wraps: bool = False) -> None:

@@ -15,6 +15,7 @@ from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage
 from archzoo.profiler._module_stats import ModuleStats
 from archzoo.profiler._peaks import Peak
 from archzoo.profiler._profiles import Profile
+from archzoo.profiler._programs import Program, read_program
 from archzoo.profiler._rendering import COLUMNS, DEFAULT_COLUMNS, TEXT_COLUMNS, table
 from archzoo.profiler._traffic import Machine, ModuleTraffic, OperatorTraffic, Traffic, traffic
 from archzoo.profiler._work import Work
@@ -41,6 +42,7 @@ __all__ = [
     "Peak",
     "Profile",
     "ProfileError",
+    "Program",
     "ReceptiveField",
     "Saving",
     "Traffic",
@@ -52,6 +54,7 @@ __all__ = [
     "measure",
     "memory",
     "profile",
+    "read_program",
     "scalar_loss",
     "shapes_in",
     "skips_modules",
