@@ -69,7 +69,8 @@ TOOLS = {"torch": torchs, "ptflops": ptflops, "thop": thop, "fvcore": fvcore}
 
 
 def test_every_convention_but_the_papers_has_a_witness() -> None:
-    assert CONVENTIONS.keys() - {"papers"} == TOOLS.keys()
+    """XLA's numbers are in tests/test_padding.py: it counts compiled programs of jax, which is not installed."""
+    assert CONVENTIONS.keys() - {"papers", "xla"} == TOOLS.keys()
 
 
 @pytest.mark.slow

@@ -265,6 +265,11 @@ PATHS: dict[str, Computes] = {
     "archzoo.profiler.compare_shapes": lambda machine: str(
         profiler.compare_shapes(machine.net(), {"a": (1, 2)}, ("net", "file"))
     ),
+    "archzoo.profiler.fits": lambda machine: str(
+        profiler.fits(machine.net(), (1, 32, 32), "1GiB", batch=2, device="cpu", savings=False)
+    ),
+    "archzoo.profiler.measure": lambda machine: profiler.measure(machine.net(), (1, 32, 32), passes=1) > 0,
+    "archzoo.profiler.traffic": lambda machine: profiler.traffic(dense_net(machine), (1, 32, 32)).read,
     "archzoo.profiler.memory": lambda machine: profiler.memory(dense_net(machine), (1, 32, 32), batch=2).training,
     "archzoo.profiler.profile": lambda machine: profiler.profile(dense_net(machine), machine.tensor(2, 1, 32, 32)).macs,
     "archzoo.profiler.scalar_loss": lambda machine: profiler.scalar_loss(machine.tensor(2, 3)),

@@ -29,6 +29,7 @@ ELSEWHERE = (
     "mine.nets",
     "resnet20-12fca82f.th",
     "net.py:Net",
+    "lenet5_textbook.pt2",
     "--install-completion",
 )
 LONG = (

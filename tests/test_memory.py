@@ -7,6 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 import archzoo
 from archzoo.errors import ProfileError
@@ -91,6 +92,19 @@ def test_a_real_run_with_attention_keeps_what_is_counted(what: str) -> None:
     make, size = ATTENTION[what]
     net = make().train()
     assert memory(net, size, batch=2).saved == saved_by_autograd(net, torch.randn(2, *size))
+
+
+class Checkpointed(nn.Sequential):
+    """Layers that are computed a second time in the backward pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return checkpoint(super().forward, x, use_reentrant=False)
+
+
+def test_a_checkpoint_keeps_its_input_and_no_state_of_the_optimizer() -> None:
+    width, batch = 8, 16
+    net = nn.Sequential(*linear_stack(width, 1), Checkpointed(*linear_stack(width, 2)), *linear_stack(width, 1))
+    assert memory(net, (width,), batch=batch).saved == 2 * batch * width * FLOAT  # what the last two read
 
 
 def test_in_place_operators_and_views_take_nothing() -> None:

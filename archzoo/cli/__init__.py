@@ -1,8 +1,8 @@
 """The command line: one function per command, each a call or two of the library.
 
-Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit or an unreadable
-picture, 2 a wrong request, 128 and the number of the signal where one stopped a run. Any other exception is a bug and
-shows its traceback.
+Tables go to stdout, everything else to stderr. Exit codes: 0 success, 1 a mismatch in the audit, an unreadable picture
+or more than --max-memory, 2 a wrong request, 128 and the number of the signal where one stopped a run. Any other
+exception is a bug and shows its traceback.
 """
 
 import errno
@@ -19,6 +19,7 @@ from archzoo.cli import _checkpoints as checkpoints
 from archzoo.cli import _comparing as comparing
 from archzoo.cli import _costs as costs
 from archzoo.cli import _drawings as drawings
+from archzoo.cli import _fitting as fitting
 from archzoo.cli import _identifying as identifying
 from archzoo.cli import _listing as listing
 from archzoo.cli import _networks as networks
@@ -37,6 +38,7 @@ COMMANDS = (
     networks.info,
     networks.audit,
     costs.profile,
+    fitting.fits,
     costs.compare,
     comparing.same,
     costs.estimate,

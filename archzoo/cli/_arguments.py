@@ -2,12 +2,14 @@
 
 import ast
 import importlib
+import importlib.util
 import inspect
 import os
 import re
 import sys
 from enum import Enum
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -123,28 +125,33 @@ def read_image_size(text: str, usual: tuple[int, ...]) -> tuple[int, ...]:
     return (usual[0], *sides) if len(sides) == 2 else sides
 
 
-def read_sizes(text: str, usual: tuple[int, ...] | None) -> Any:
+def read_sizes(text: str, usual: Any) -> Any:
     """One input size, or for a module of any library several separated by commas (3x224x224,10).
 
     The paper's where none is given. Raises ArchzooError where there is none, and for what is no size.
     """
-    if usual is not None:
-        return read_image_size(text, usual) if text else usual
+    if usual is not None and not text:
+        return usual
+    if isinstance(usual, tuple) and len(usual) == 3:
+        return read_image_size(text, usual)
     if not text:
         raise ArchzooError("no paper gives the input size: add one, such as --input 3x224x224")
     sizes = [read_size(size) for size in text.split(",")]
     return sizes[0] if len(sizes) == 1 else sizes
 
 
-def build_target(target: str, options: list[str]) -> "tuple[nn.Module, tuple[int, ...] | None]":
-    """A network on the meta device, and the input of its paper with the channels that it takes.
+def build_target(target: str, options: list[str]) -> "tuple[nn.Module, Any]":
+    """A network on the meta device, and the input of its paper with the channels that it takes, or of its file.
 
-    It is given by name, as a weights file that says which it is, or as ``module:callable`` that returns it.
+    It is given by name, as a weights file that says which it is, as a file of ONNX or torch.export, or as
+    ``module:callable`` or ``file.py:callable`` that returns it.
     """
     import torch
 
     import archzoo
 
+    if Path(target).suffix in (".onnx", ".pt2"):
+        return _in_graph(target, options)
     if is_weights_file(target):
         target, options = _in_file(target, options)
     if ":" in target:
@@ -161,6 +168,16 @@ def is_weights_file(target: str) -> bool:
     return Path(target).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar") or Path(target).is_file()
 
 
+def _in_graph(path: str, options: list[str]) -> "tuple[nn.Module, Any]":
+    """The network in a file of ONNX or torch.export, and its inputs."""
+    from archzoo.profiler import read_program
+
+    if options:
+        raise BadOption(f"{path} is a network as it was exported: leave out {' '.join(options)}")
+    program = read_program(path)
+    return program.model, program.input_size
+
+
 def _in_file(path: str, options: list[str]) -> tuple[str, list[str]]:
     """The name of the network in a weights file, and its options as key=value."""
     from archzoo.weights import check_describes, describe_file
@@ -173,20 +190,17 @@ def _in_file(path: str, options: list[str]) -> tuple[str, list[str]]:
 
 
 def call_target(target: str, options: list[str]) -> "nn.Module":
-    """What ``module:callable`` returns for these options, which are read as Python literals where possible.
+    """What ``module:callable`` or ``file.py:callable`` returns for these options, read as literals where possible.
 
     Raises ArchzooError where there is no such module or callable, or it returns something else.
     """
     from torch import nn
 
-    where, _, name = target.partition(":")
-    sys.path.insert(0, os.getcwd())
+    where, _, name = target.rpartition(":")
     try:
-        target_object = getattr(importlib.import_module(where), name)
-    except (ImportError, AttributeError) as error:
-        raise ArchzooError(f"{target}: {error}; write it as package.module:callable") from error
-    finally:
-        sys.path.pop(0)
+        target_object = getattr(_import(where), name)
+    except (ImportError, AttributeError, OSError) as error:
+        raise ArchzooError(f"{target}: {error}; write it as package.module:callable or file.py:callable") from error
     if not callable(target_object):
         raise ArchzooError(f"{target} is a {type(target_object).__name__}, not a function or torch.nn.Module")
     given = dict(map(_literal, options))
@@ -197,6 +211,24 @@ def call_target(target: str, options: list[str]) -> "nn.Module":
     if not isinstance(net, nn.Module):
         raise ArchzooError(f"{target} returns a {type(net).__name__}, not a torch.nn.Module")
     return net
+
+
+def _import(where: str) -> ModuleType:
+    """A module by its name, found from the current folder too, or a file of Python, whose folder is searched first."""
+    path = Path(where)
+    is_file = path.suffix == ".py"
+    sys.path.insert(0, str(path.resolve().parent) if is_file else os.getcwd())
+    try:
+        if not is_file:
+            return importlib.import_module(where)
+        spec = importlib.util.spec_from_file_location(path.stem, path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+    finally:
+        sys.path.pop(0)
 
 
 def _literal(item: str) -> tuple[str, Any]:

@@ -22,6 +22,8 @@ from archzoo.cli._arguments import (
     show,
 )
 from archzoo.cli._rows import terminal_width
+from archzoo.cli._traffic import print_traffic, read_machine
+from archzoo.errors import ArchzooError
 
 Target = Annotated[
     str,
@@ -31,6 +33,22 @@ Target = Annotated[
     ),
 ]
 Size = Annotated[str, typer.Option("--input", help="Input size, such as 3x224x224, or 224; the paper's by default.")]
+
+
+class Accelerator(str, Enum):
+    """Accelerators with a data sheet."""
+
+    h200 = "h200"
+    h100 = "h100"
+    a100 = "a100"
+    v100 = "v100"
+
+
+class Precision(str, Enum):
+    """The precision of multiplications."""
+
+    bfloat16 = "bfloat16"
+    float32 = "float32"
 
 
 def profile(
@@ -47,13 +65,29 @@ def profile(
     memory: Annotated[bool, typer.Option("--memory", help="Print the peak memory of inference and training.")] = False,
     optimizer: Annotated[str, typer.Option(help="The optimizer for --memory: sgd, adam, ...")] = "sgd",
     summary: Annotated[bool, typer.Option("--summary", help="Print torchinfo's summary.")] = False,
+    traffic: Annotated[bool, typer.Option("--traffic", help="Print the bytes that are read and written.")] = False,
+    accelerator: Annotated[
+        Accelerator | None, typer.Option("--accelerator", help="With --traffic: the least time on this accelerator.")
+    ] = None,
+    peak: Annotated[float | None, typer.Option(help="With --traffic: a machine's peak, in FLOP/s.")] = None,
+    bandwidth: Annotated[float | None, typer.Option(help="With --traffic: its bandwidth, in bytes/s.")] = None,
+    precision: Annotated[Precision, typer.Option(help="The precision of --traffic.")] = Precision.float32,
+    measured_on: Annotated[
+        str, typer.Option("--measure", help="With --traffic: measure a pass on this device, cpu or cuda.")
+    ] = "",
 ) -> None:
-    """Count the cost of a network by module: parameters, multiply-adds, receptive fields, memory."""
+    """Count the cost of a network by module: parameters, multiply-adds, receptive fields, memory, traffic."""
+    machine = read_machine(accelerator and accelerator.value, peak, bandwidth, precision.value)
+    if not traffic and (machine or measured_on or precision is not Precision.float32):
+        raise ArchzooError("--accelerator, --peak, --bandwidth, --precision and --measure go with --traffic")
     net, default_size = build_target(target, options or [])
     input_size = read_sizes(size, default_size)
     from archzoo import profiler
     from archzoo.report import tables
 
+    if traffic:
+        print_traffic(target, net, input_size, batch, machine, precision.value, measured_on, depth, form)
+        return
     if summary:
         show(tables.torchinfo_summary(net, input_size, depth or 3))
         return
@@ -74,8 +108,8 @@ def profile(
             log(f"left out, for a wider terminal or --columns: {', '.join(left_out)}")
     else:
         print(tables.write_profile(counted, form.value, shown, depth, sort), end="")
-    for operator, calls in counted.uncounted_ops.items():
-        log(f"not counted: {operator}, {calls} times; the multiply-adds are a lower bound")
+    for note in counted.notes() if form is Format.table else counted.notes()[:-1]:
+        log(note)
 
 
 def _columns(text: str) -> list[str]:
@@ -110,22 +144,6 @@ def compare(
 def _with_options(text: str) -> Any:
     name, *options = text.split(",")
     return build_target(name if ":" in name else archzoo.find(name).name, options)
-
-
-class Accelerator(str, Enum):
-    """Accelerators with a data sheet."""
-
-    h200 = "h200"
-    h100 = "h100"
-    a100 = "a100"
-    v100 = "v100"
-
-
-class Precision(str, Enum):
-    """The precision of multiplications."""
-
-    bfloat16 = "bfloat16"
-    float32 = "float32"
 
 
 def estimate(

@@ -12,6 +12,7 @@ from archzoo.profiler._work import Work
 
 PRIMITIVES = {
     "macs": "multiply-adds of convolutions and matrix products",
+    "padding_macs": "multiply-adds by padding",
     "biased": "outputs that have a bias added",
     "batch_norm": "batch-norm elements",
     "batch_norm_affine": "batch-norm elements with scale and shift",
@@ -86,6 +87,13 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
                 nearest_2d=1,
                 bilinear_2d=4,
                 grid_sampled=4,
+            ),
+            _convention(
+                "xla",
+                "flops",
+                "the convolutions and dots of HloCostAnalysis; its elementwise work depends on how XLA compiles",
+                macs=2,
+                padding_macs=-2,
             ),
             _convention("ptflops", '"MACs"', "its aten backend", macs=1, biased=1),
             _convention(

@@ -16,6 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import InputError, ProfileError
+from archzoo.profiler._coverage import coverage_of
 from archzoo.profiler._fake_pass import FakePass
 from archzoo.profiler._higher_order import FLEX_ATTENTION, run_higher_order
 from archzoo.profiler._inputs import common_axis, meta_inputs, sizes_of, spell_sizes, without_batch
@@ -30,6 +31,7 @@ from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
+from archzoo.profiler._wrappers import unwrapped
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 
@@ -54,9 +56,17 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     Raises:
         ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
     """
+    result: Profile = run_pass(CountingMode, model, input_size, batch, batch_axis)
+    return result
+
+
+def run_pass(
+    mode: "type[CountingMode]", model: nn.Module, input_size: Any, batch: int | None, batch_axis: int | None
+) -> Any:
+    """What a mode makes of a forward pass, by its method ``profile``."""
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")
-    model = getattr(model, "_orig_mod", model)  # the original of a torch.compile wrapper
+    model = unwrapped(model)
     axis = common_axis(input_size, batch, batch_axis)
     args, kwargs, batch = meta_inputs(model, input_size, batch, axis)
     sizes = sizes_of(input_size, axis)
@@ -65,9 +75,9 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     def run() -> Profile:
         gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
         with torch.no_grad():
-            counters.append(CountingMode(model, (args, kwargs)))
+            counters.append(mode(model, (args, kwargs)))
             if counters[0].is_lazy:
-                counters.append(CountingMode(materialize_lazy(model, args, kwargs), (args, kwargs)))
+                counters.append(mode(materialize_lazy(model, args, kwargs), (args, kwargs)))
             counter = counters[-1]
             with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
                 counter.model(*args, **kwargs)
@@ -83,7 +93,7 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
         if not counters:
             raise
         is_misfit = isinstance(error, InputError)  # a network of ours has found that images of this size do not fit
-        second = None if is_misfit else _count_on_fake_tensors(model, (args, kwargs))
+        second = None if is_misfit else _count_on_fake_tensors(mode, model, (args, kwargs))
         if second is not None:
             return second.profile(sizes, batch, axis)
         counter = counters[-1]
@@ -93,11 +103,11 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
         raise ProfileError(f"an input of {spell_sizes(sizes)} fails in {part}: {reason}", partial) from error
 
 
-def _count_on_fake_tensors(model: nn.Module, inputs: Any) -> "CountingMode | None":
+def _count_on_fake_tensors(mode: "type[CountingMode]", model: nn.Module, inputs: Any) -> "CountingMode | None":
     """The counter after a pass on fake tensors, or None if that fails too."""
     with suppress(Exception):
         fake = FakePass(model, inputs)
-        counter = CountingMode(fake.model, fake.inputs, fake=True)
+        counter = mode(fake.model, fake.inputs, fake=True)
         args, kwargs = fake.inputs
         with fake.active(), scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
             fake.model(*args, **kwargs)
@@ -140,7 +150,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.depth = 0
         self.input_depths: list[int | None] = []  # of each running module
         self.depths: dict[nn.Module, int] = {}
-        self.uncounted_ops: dict[str, int] = {}
+        self.operators: list[Operator] = []  # of each call
         self.origins: dict[int, Origin] = {}
         self.written: dict[int, Origin] = {}  # by storage: the origin of what was written into a part of a tensor
         images = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)]
@@ -183,6 +193,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Add the cost of one call, and record the origin of its result."""
         if known.outs:
             kwargs = {name: value for name, value in kwargs.items() if name not in known.outs}
+        self.operators.append(known)
         counts = self.counts[-1]
         inputs: list[tuple[Tensor, int]] = []
         depth, grad = -1, False
@@ -198,9 +209,6 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif known.other_ops is not None:
             for name, count in known.other_ops(out, *args, **kwargs).items():
                 counts[name] = counts.get(name, 0) + count
-        elif not known.known:
-            name = str(operator.overloadpacket)
-            self.uncounted_ops[name] = self.uncounted_ops.get(name, 0) + 1
         if inputs:
             self.depth = max(self.depth, depth)
             if out is not inputs[0][0] or len(inputs) > 1:
@@ -214,6 +222,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         assert known.macs is not None
         macs = known.macs(out, *args, **kwargs)
         counts["macs"] = counts.get("macs", 0) + macs
+        if known.padding is not None and (padding := known.padding(out, *args)):
+            counts["padding_macs"] = counts.get("padding_macs", 0) + padding
         gradients = sum([self._origin(args[position]).grad for position in known.factors])
         if known.by_output is not None and args[6]:
             _add(counts, {"transposed_macs": macs, "transposed_by_output": known.by_output(out, *args)})
@@ -296,7 +306,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The name of the innermost module that is running."""
         return self.names[self.running[-1]] if self.running else ""
 
-    def profile(self, input_size: Any, batch: int, batch_axis: int | None = 0) -> Profile:
+    def profile(self, input_size: Any, batch: int, batch_axis: int | None = 0) -> Any:
         """The counts for one of the inputs that ran together."""
         while self.running:
             self._finish()
@@ -317,7 +327,9 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 outputs.append((module_stats.name, module_stats.output))
         count_parameters(dict(zip(self.originals, stats.values(), strict=True)))
         modules = list(stats.values())
-        return Profile(modules[0].kind, input_size, modules, self.depth, outputs, self.uncounted_ops, batch, batch_axis)
+        return Profile(
+            modules[0].kind, input_size, modules, self.depth, outputs, coverage_of(self.operators), batch, batch_axis
+        )
 
 
 def _add(sums: Counts, counts: Counts) -> None:

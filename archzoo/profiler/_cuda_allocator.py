@@ -93,11 +93,20 @@ class CudaAllocator:
     def _segment(self, pool: PoolName, size: int) -> Block:
         total = segment_size(size)
         if self.capacity is not None and self.reserved + total > self.capacity:
+            self._return_segments()
+        if self.capacity is not None and self.reserved + total > self.capacity:
             raise MemoryError(f"{self.reserved} bytes are reserved, and {total} more exceed {self.capacity}")
         self.reserved += total
         self.peak_reserved = max(self.peak_reserved, self.reserved)
         self._end += total
         return Block(self._end - total, total, pool)
+
+    def _return_segments(self) -> None:
+        """Return to the device all segments of which nothing is allocated."""
+        for pool, blocks in self._free.items():
+            kept = [entry for entry in blocks if entry[2].before or entry[2].after]
+            self.reserved -= sum(size for size, _, _ in blocks) - sum(size for size, _, _ in kept)
+            self._free[pool] = kept
 
     def _split(self, block: Block, size: int) -> Block:
         """The first ``size`` bytes of a block; the rest becomes a free one, if it is large enough."""

@@ -5,7 +5,6 @@ its forward pass creates are on one device. It is slower, and tensors that the f
 it is tried where meta tensors fail.
 """
 
-import copy
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from archzoo.profiler._meta import is_lazy, modules_of, tensors_of
 from archzoo.profiler._restoring import generators_restored
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
+from archzoo.profiler._wrappers import copied_without_wrappers
 
 FLEX_ATTENTION = "torch.nn.attention.flex_attention"
 
@@ -37,7 +37,7 @@ class FakePass:
             raise RuntimeError("lazy parameters have no shape")
         self.device = next((tensor.device for tensor in tensors if not tensor.is_meta), torch.device("cpu"))
         self.mode = FakeTensorMode(allow_non_fake_inputs=True)
-        self.model = copy.deepcopy(model, {id(tensor): self._fake(tensor) for tensor in tensors})
+        self.model = copied_without_wrappers(model, {id(tensor): self._fake(tensor) for tensor in tensors})
         self.inputs = tree_map_only(Tensor, self._fake, inputs)
         for module in modules_of(self.model):
             module.training = False

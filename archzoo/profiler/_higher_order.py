@@ -9,7 +9,7 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._operator import Operator
 from archzoo.profiler._products import attention
 
-FLEX_ATTENTION = Operator(None, attention, (0, 1, 2))
+FLEX_ATTENTION = Operator(None, attention, (0, 1, 2), name="flex_attention")
 
 
 def run_higher_order(operator: Any, args: Any) -> tuple[Tensor, Tensor, Tensor]:

@@ -48,6 +48,7 @@ class Passes:
         *,
         graph: bool,
     ) -> None:
+        self.micro_batches = 1  # how many accumulate their gradients in one step
         self.net, self.tracker, self.mode = net, tracker, mode
         self.args, self.kwargs = inputs
         self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
@@ -96,14 +97,10 @@ class Passes:
         tracker = self.tracker
         tracker.draw = draw
         tracker.reset()
-        tracker.phase = "forward"
         if self.optimizer is not None:
             self.optimizer.zero_grad()
-        loss = self._forward(scalar_loss)
-        tracker.record_saved()
-        if self.optimizer is not None and loss.requires_grad:
-            tracker.phase = "backward"
-            loss.backward()
+        losses = [self._forward_and_backward() for _ in range(self.micro_batches)]
+        if self.optimizer is not None and losses[-1].requires_grad:
             tracker.phase = "step"
             self.optimizer.step()
         return Step(
@@ -114,6 +111,17 @@ class Passes:
             tracker.modules(),
             tracker.timeline,
         )
+
+    def _forward_and_backward(self) -> Any:
+        """The loss of one batch, whose gradients are added to those that are there."""
+        self.tracker.phase = "forward"
+        loss = self._forward(scalar_loss)
+        self.tracker.record_saved()
+        if self.optimizer is not None and loss.requires_grad:
+            self.tracker.phase = "backward"
+            loss.backward()
+            self.tracker.leave_all()
+        return loss
 
     def _forward(self, then: Callable[[Any], Any] = lambda out: None) -> Any:
         """A forward pass and what is computed from its result, under autocast if that is on."""

@@ -1,21 +1,18 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
-from archzoo.profiler._cpu_attention import CpuAttention
-from archzoo.profiler._cuda_tensors import CudaTensors
-from archzoo.profiler._inputs import meta_inputs, sizes_of, spell_sizes
-from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes
-from archzoo.profiler._memory_tracker import MemorySample, MemoryTracker, ModuleMemory, storage_bytes
-from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
+from archzoo.profiler._inputs import meta_inputs, sizes_of
+from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer
+from archzoo.profiler._memory_setup import Conditions, passes
+from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 
 OPTIMIZERS: dict[str, MakeOptimizer] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
@@ -113,69 +110,38 @@ def memory(
     Raises:
         ProfileError: An argument is wrong, or the model failed; the message names the part that did.
     """
-    make_optimizer = _optimizer(model, optimizer)
-    _check(device, autocast, cuda_graph, draw)
-    args, kwargs, batch = meta_inputs(model, input_size, batch)
-    with torch.random.fork_rng(devices=[]):
-        net = meta_copy(getattr(model, "_orig_mod", model))
-        tracker = MemoryTracker(net, device)
-        try:
-            if any(is_lazy(parameter) for parameter in net.parameters()):
-                net = materialize_lazy(net, args, kwargs)
-                tracker = MemoryTracker(net, device)
-            if channels_last:
-                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-                args, kwargs = tree_map(_channels_last, (args, kwargs))
-            mode = CudaTensors(autocast, cache=not cuda_graph) if device == "cuda" else None
-            fused = CpuAttention() if device == "cpu" else nullcontext()
-            with fused, Passes(net, (args, kwargs), tracker, mode, graph=cuda_graph) as passes:
-                inference = passes.infer()
-                passes.prepare_training(make_optimizer)
-                step = passes.train(draw)
-            state = tree_leaves(dict(passes.optimizer.state) if passes.optimizer else {})
-            return MemoryProfile(
-                model=type(net).__name__,
-                input_size=sizes_of(input_size),
-                batch=batch,
-                optimizer=type(passes.optimizer).__name__ if passes.optimizer else "none",
-                parameters=storage_bytes(net.parameters()),
-                buffers=storage_bytes(net.buffers()),
-                gradients=step.gradients,
-                optimizer_state=storage_bytes(leaf for leaf in state if isinstance(leaf, Tensor)),
-                saved=step.saved,
-                inference=inference,
-                training=step.peak,
-                workspace=tracker.workspace,
-                reserved=step.reserved,
-                modules=step.modules,
-                timeline=step.timeline,
-            )
-        except ProfileError:
-            raise
-        except Exception as error:
-            part = tracker.path() or type(model).__name__
-            reason = f"{type(error).__name__}: {error}{hint(model, error)}"
-            sizes = spell_sizes(sizes_of(input_size))
-            raise ProfileError(f"an input of {sizes} fails in {part}: {reason}") from error
-
-
-def _channels_last(leaf: Any) -> Any:
-    return leaf.to(memory_format=torch.channels_last) if isinstance(leaf, Tensor) and leaf.dim() == 4 else leaf
-
-
-def _check(device: str, autocast: Any, cuda_graph: bool, draw: str) -> None:
-    if device not in ("cpu", "cuda"):
-        raise ProfileError(f"device must be 'cpu' or 'cuda', not {device!r}")
+    make_optimizer = optimizer_maker(model, optimizer)
+    conditions = Conditions(device, autocast, channels_last, cuda_graph)
+    conditions.check()
     if draw not in DRAWS:
         raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {draw!r}")
-    if autocast not in (None, torch.bfloat16, torch.float16):
-        raise ProfileError(f"autocast must be torch.bfloat16, torch.float16 or None, not {autocast!r}")
-    if device == "cpu" and (autocast is not None or cuda_graph):
-        option = "cuda_graph" if cuda_graph else "autocast"
-        raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {device!r}")
+    args, kwargs, batch = meta_inputs(model, input_size, batch)
+    with passes(model, (args, kwargs), conditions, input_size) as running:
+        inference = running.infer()
+        running.prepare_training(make_optimizer)
+        step = running.train(draw)
+    net = running.net
+    state = tree_leaves(dict(running.optimizer.state) if running.optimizer else {})
+    return MemoryProfile(
+        model=type(net).__name__,
+        input_size=sizes_of(input_size),
+        batch=batch,
+        optimizer=type(running.optimizer).__name__ if running.optimizer else "none",
+        parameters=storage_bytes(net.parameters()),
+        buffers=storage_bytes(net.buffers()),
+        gradients=step.gradients,
+        optimizer_state=storage_bytes(leaf for leaf in state if isinstance(leaf, Tensor)),
+        saved=step.saved,
+        inference=inference,
+        training=step.peak,
+        workspace=running.tracker.workspace,
+        reserved=step.reserved,
+        modules=step.modules,
+        timeline=step.timeline,
+    )
 
 
-def _optimizer(model: Any, optimizer: str | MakeOptimizer) -> MakeOptimizer:
+def optimizer_maker(model: Any, optimizer: str | MakeOptimizer) -> MakeOptimizer:
     """The function that makes the optimizer, after a check of the arguments."""
     if not isinstance(model, nn.Module):
         raise ProfileError(f"expected a torch.nn.Module, not {type(model).__name__}")

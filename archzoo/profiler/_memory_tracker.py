@@ -78,10 +78,10 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _should_skip_dynamo(cls) -> bool:
         return False  # as in counting
 
-    def __init__(self, net: nn.Module, device: str) -> None:
+    def __init__(self, net: nn.Module, device: str, capacity: int | None = None) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.device = device
-        self.allocator: Any = CudaAllocator() if device == "cuda" else ByteCounter()
+        self.allocator: Any = CudaAllocator(capacity) if device == "cuda" else ByteCounter()
         self.names = modules_of(net)
         self.running: list[str | None] = [None]
         self.phase = ""
@@ -187,6 +187,10 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Forward hook: the module returned."""
         if module in self.names:
             self.running.pop()
+
+    def leave_all(self) -> None:
+        """No module runs: those that a checkpoint recomputed in the backward pass were stopped by an exception."""
+        del self.running[1:]
 
     def path(self) -> str:
         """The name of the innermost module that is running."""

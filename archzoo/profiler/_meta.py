@@ -1,6 +1,5 @@
 """Running a model on meta tensors: shapes without values."""
 
-import copy
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._pytree import tree_leaves
 
 from archzoo.profiler._shapes import META
+from archzoo.profiler._wrappers import copied_without_wrappers, inner_names, run_eagerly, unwrapped
 
 Enter = Callable[[nn.Module, Any], None]
 Leave = Callable[[nn.Module, Any, Any], None]
@@ -32,17 +32,19 @@ def storage_of(tensor: Tensor) -> int:
 
 
 def modules_of(model: nn.Module) -> dict[nn.Module, str]:
-    """Every module once, with the first name by which it is reached."""
+    """Every module once, with the first name by which it is reached. Wrappers are not among them: what is inside is."""
     names: dict[nn.Module, str] = {}
-    _add_modules(model, "", names)
+    _add_modules(model, "", names, inner_names())
     return names
 
 
-def _add_modules(module: nn.Module, name: str, names: dict[nn.Module, str]) -> None:
+def _add_modules(module: nn.Module, name: str, names: dict[nn.Module, str], wrappers: dict[type, str]) -> None:
     names[module] = name
     for part, inner in module._modules.items():
+        if type(inner) in wrappers:
+            inner = unwrapped(inner)  # type: ignore[arg-type]
         if inner is not None and inner not in names:
-            _add_modules(inner, f"{name}.{part}" if name else part, names)
+            _add_modules(inner, f"{name}.{part}" if name else part, names, wrappers)
 
 
 def tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
@@ -107,7 +109,8 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
     """Call ``enter`` before and ``leave`` after every module, through global hooks that the model never sees."""
     handles = [hooks.register_module_forward_pre_hook(enter), hooks.register_module_forward_hook(leave)]
     try:
-        yield
+        with run_eagerly():
+            yield
     finally:
         for handle in handles:
             handle.remove()
@@ -116,7 +119,7 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
 def meta_copy(model: nn.Module) -> nn.Module:
     """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
     tensors = tensors_of(modules_of(model))
-    return copy.deepcopy(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
+    return copied_without_wrappers(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
 
 
 def meta_tensor(tensor: Tensor) -> Tensor:

@@ -74,6 +74,11 @@ class ModuleStats:
         return self.work.macs
 
     @property
+    def padding_macs(self) -> int:
+        """Those of ``macs`` that multiply a zero of the padding, or that a transposed convolution cuts off."""
+        return self.work.padding_macs
+
+    @property
     def backward_macs(self) -> int:
         """Multiply-adds of the backward pass: gradients of everything that requires one."""
         return self.work.backward_macs

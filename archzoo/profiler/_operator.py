@@ -15,11 +15,13 @@ class Operator:
     """The rules for one operator.
 
     Attributes:
+        name: The name of all its overloads, such as aten.convolution.
         shape: Computes the result on meta tensors, or NotImplemented.
         macs: Computes the multiply-adds.
         factors: The positions of the operands that are multiplied.
         weight: The position of the weight, if the operator is a layer.
         bias: The position of the bias, if the operator is a layer.
+        padding: Computes how many of the multiply-adds read a zero of the padding.
         by_output: Computes the multiply-adds of a transposed convolution if each output read a kernel.
         other_ops: Computes all other counts.
         known: Whether the operator is in any table; if not, it is reported.
@@ -39,6 +41,7 @@ class Operator:
     factors: tuple[int, ...] = (0, 1)
     weight: int | None = None
     bias: int | None = None
+    padding: Callable[..., int] | None = None
     by_output: Callable[..., int] | None = None
     other_ops: Callable[..., Counts] | None = None
     known: bool = True
@@ -51,6 +54,7 @@ class Operator:
     outs: frozenset[str] = frozenset()
     estimate: bool = False
     values: Callable[..., Any] | None = None
+    name: str = ""
 
     def tensors(self, args: Any, kwargs: dict[str, Any]) -> list[Tensor]:
         """The tensors among the operands of a call, including those in lists."""

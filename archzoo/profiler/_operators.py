@@ -40,7 +40,7 @@ MOVES = _packets("""
 embedding cat stack split split_with_sizes unbind clone copy copy_ _to_copy index index_select gather scatter scatter_
 index_put index_put_ _index_put_impl _index_put_impl_ _unsafe_index _unsafe_index_put _unsafe_masked_index index_copy
 index_copy_ index_fill index_fill_ put put_ take slice_scatter select_scatter diagonal_scatter as_strided_scatter repeat
-repeat_interleave roll rot90 flip tril triu tril_ triu_ constant_pad_nd reflection_pad1d reflection_pad2d
+repeat_interleave roll rot90 flip tril triu tril_ triu_ reflection_pad1d reflection_pad2d
 reflection_pad3d replication_pad1d replication_pad2d replication_pad3d fill fill_ zero zero_ lift lift_fresh
 lift_fresh_copy _unsafe_view _reshape_alias resize_ resize_as_ set_ channel_shuffle native_channel_shuffle pixel_shuffle
 pixel_unshuffle unsafe_split unsafe_split_with_sizes as_strided_ bernoulli bernoulli_ uniform uniform_ normal normal_
@@ -61,6 +61,7 @@ def look_up(operator: Any) -> Operator:
     schema = operator._schema
     return replace(
         _counting_rules(operator, operator.overloadpacket),
+        name=str(operator.overloadpacket),
         shape=SHAPES.get(operator),
         field_rule=rule_of(operator),
         writes=schema.is_mutable and operator not in SHAPES,

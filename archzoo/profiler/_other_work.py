@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_leaves
 
+from archzoo.profiler._padding import record_borders
 from archzoo.profiler._work import Counts
 
 aten = torch.ops.aten
@@ -163,6 +164,7 @@ for _count, _names in (
     (_bags, "_embedding_bag _embedding_bag_forward_only"),
     (_distances, "_cdist_forward _pdist_forward _euclidean_dist"),
     (_fft, "_fft_c2c _fft_r2c _fft_c2r"),
+    (record_borders, "constant_pad_nd"),
 ):
     OTHER_OPS.update(dict.fromkeys(_packets(_names), _count))
 ESTIMATES = frozenset(_packets("_fft_c2c _fft_r2c _fft_c2r"))

@@ -38,10 +38,11 @@ def _parameters(module: nn.Module, cache: dict[nn.Module, Parameters]) -> Parame
 
 def kind_of(module: nn.Module, name: str) -> str:
     """The attribute of ModuleStats that a module's own parameter counts in, or "" for none."""
-    if isinstance(module, NORMALIZATIONS):
+    kind = getattr(type(module), "counts_as", type(module))  # a part of a graph from a file is none of torch's classes
+    if issubclass(kind, NORMALIZATIONS):
         return "norm_params"
     if name.endswith("bias"):
         return "biases"
-    if isinstance(module, nn.modules.conv._ConvNd):
+    if issubclass(kind, nn.modules.conv._ConvNd):
         return "conv_params"
-    return "linear_params" if isinstance(module, nn.Linear | nn.Bilinear) else ""
+    return "linear_params" if issubclass(kind, nn.Linear | nn.Bilinear) else ""

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from archzoo.profiler import _padding
 from archzoo.profiler._operator import Operator
 
 aten = torch.ops.aten
@@ -88,14 +89,16 @@ def outer(out: Tensor, bias: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -
 
 
 _ATTENTION = Operator(None, attention, (0, 1, 2))
-_CONVOLUTION = Operator(None, convolution, weight=1, bias=2, by_output=transposed_by_output)
+_CONVOLUTION = Operator(
+    None, convolution, weight=1, bias=2, padding=_padding.convolution, by_output=transposed_by_output
+)
 _LINEAR = Operator(None, matrix_and_sum, (1, 2), weight=2, bias=0, subject=1)
 _SUMMED = Operator(None, matrix_and_sum, (1, 2))
 _VECTOR = Operator(None, vector)
 _RULES: tuple[tuple[Operator, str], ...] = (
     (_CONVOLUTION, "convolution _convolution convolution_overrideable"),
-    (Operator(None, convolution_gradients, ()), "convolution_backward"),
-    (Operator(None, temporal_convolution, weight=1, bias=2), "conv_tbc"),
+    (Operator(None, convolution_gradients, (), padding=_padding.convolution_gradients), "convolution_backward"),
+    (Operator(None, temporal_convolution, weight=1, bias=2, padding=_padding.temporal_convolution), "conv_tbc"),
     (Operator(None, linear, weight=1, bias=2), "linear"),
     (_LINEAR, "addmm addmm_ _addmm_activation"),
     (Operator(None, matrix, weight=1), "mm _int_mm"),

@@ -1,16 +1,17 @@
 """The result of profiling a model: statistics per module, readable, comparable, and stored as JSON."""
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from itertools import groupby
 from typing import Any
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._conventions import CONVENTIONS, Convention
+from archzoo.profiler._coverage import Coverage
 from archzoo.profiler._intervals import Field, Interval, Phases, ReceptiveField
 from archzoo.profiler._module_stats import ModuleStats, Shape
-from archzoo.profiler._rendering import as_html, as_summary, as_text
+from archzoo.profiler._rendering import as_html, as_summary, as_text, notes
 from archzoo.profiler._work import Work
 
 
@@ -22,7 +23,7 @@ class Profile:
         modules: Statistics of every module; the first is the whole model, named "".
         depth: Layers with weights on the longest path.
         outputs: Name and output shape, without the batch, of every module call, in the order in which they finished.
-        uncounted_ops: Operators without a formula, with their number of calls. If not empty, ``macs`` is a lower bound.
+        coverage: The operators that were called, by how they were counted.
         batch: How many inputs ran together. All counts are for one of them.
         batch_axis: The dimension of the inputs that is the batch, or None if the counts are for the whole call.
     """
@@ -32,7 +33,7 @@ class Profile:
     modules: list[ModuleStats]
     depth: int = 0
     outputs: list[tuple[str, Shape]] = field(default_factory=list)
-    uncounted_ops: dict[str, int] = field(default_factory=dict)
+    coverage: Coverage = field(default_factory=Coverage)
     batch: int = 1
     batch_axis: int | None = 0
 
@@ -40,6 +41,11 @@ class Profile:
     def rows(self) -> list[ModuleStats]:
         """The same list as ``modules``: one row per module."""
         return self.modules
+
+    @property
+    def uncounted_ops(self) -> dict[str, int]:
+        """Operators without a formula, with their number of calls. If not empty, ``macs`` is a lower bound."""
+        return self.coverage.uncounted
 
     @property
     def params(self) -> int:
@@ -50,6 +56,11 @@ class Profile:
     def macs(self) -> int:
         """Multiply-adds of the forward pass, for one input."""
         return self.modules[0].macs
+
+    @property
+    def padding_macs(self) -> int:
+        """Those of ``macs`` that multiply a zero of the padding, for one input."""
+        return self.modules[0].padding_macs
 
     @property
     def backward_macs(self) -> int:
@@ -97,12 +108,17 @@ class Profile:
     def copy(self) -> "Profile":
         """A profile that can be changed without this one: only what is computed on first access is shared."""
         modules = [replace(stats, work=replace(stats.work)) for stats in self.modules]
-        return replace(self, modules=modules, outputs=list(self.outputs), uncounted_ops=dict(self.uncounted_ops))
+        return replace(self, modules=modules, outputs=list(self.outputs), coverage=self.coverage.copy())
+
+    def notes(self) -> list[str]:
+        """A note for each operator that has no formula; the last one is about all operators."""
+        return notes(self.coverage)
 
     def to_json(self) -> str:
         """The whole profile as JSON; ``from_json`` reads it back."""
         modules = [stats.as_dict() for stats in self.modules]
-        return json.dumps({"archzoo_profile": 1, **vars(self), "modules": modules}, indent=1, default=str)
+        values = {"archzoo_profile": 1, **vars(self), "modules": modules, "coverage": asdict(self.coverage)}
+        return json.dumps(values, indent=1, default=str)
 
     @classmethod
     def from_json(cls, text: str) -> "Profile":
@@ -114,7 +130,10 @@ class Profile:
                 raise ProfileError(f"cannot read version {version!r} of a profile, only version 1")
             modules = [_module_stats(stats) for stats in values.pop("modules")]
             outputs = [(name, tuple(shape)) for name, shape in values.pop("outputs")]
-            return cls(modules=modules, outputs=outputs, input_size=_sizes(values.pop("input_size")), **values)
+            without_formula = values.pop("uncounted_ops", {})  # all that earlier versions wrote
+            coverage = Coverage(**values.pop("coverage", {"uncounted": without_formula}))
+            sizes = _sizes(values.pop("input_size"))
+            return cls(modules=modules, outputs=outputs, input_size=sizes, coverage=coverage, **values)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProfileError(f"not a profile that archzoo wrote: {type(error).__name__}: {error}") from error
 
@@ -122,10 +141,10 @@ class Profile:
         return as_summary(self)
 
     def __str__(self) -> str:
-        return as_text(self.model, self.modules, self.uncounted_ops)
+        return as_text(self.model, self.modules, self.coverage)
 
     def _repr_html_(self) -> str:
-        return as_html(self.model, self.modules, self.uncounted_ops)
+        return as_html(self.model, self.modules, self.coverage)
 
 
 def _convention(name: str) -> Convention:

@@ -1,10 +1,11 @@
 """A profile as text and as HTML, with columns of the reader's choice."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from archzoo.errors import ProfileError
 from archzoo.escaping import markup, one_line
+from archzoo.profiler._coverage import Coverage
 from archzoo.profiler._inputs import spell_sizes
 from archzoo.profiler._module_stats import ModuleStats
 
@@ -32,6 +33,7 @@ COLUMNS: dict[str, Callable[[ModuleStats], str]] = {
     "norm_params": lambda stats: f"{stats.norm_params:,}",
     "biases": lambda stats: f"{stats.biases:,}",
     "macs": lambda stats: f"{stats.macs:,}",
+    "padding_macs": lambda stats: f"{stats.padding_macs:,}",
     "backward_macs": lambda stats: f"{stats.backward_macs:,}",
     "flops": lambda stats: f"{stats.flops:,}",
     "other_ops": lambda stats: f"{stats.other_ops:,}",
@@ -80,8 +82,8 @@ def _sort_key(stats: ModuleStats, column: str) -> float | str:
         return -1
 
 
-def as_text(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[str, int]) -> str:
-    """The default columns as plain text, with a note for each uncounted operator."""
+def as_text(title: str, modules: Sequence[ModuleStats], coverage: Coverage) -> str:
+    """The default columns as plain text, with a note for each uncounted operator; the last line is about all."""
     head, cells = table(title, modules)
     cells = [[one_line(cell) for cell in row] for row in cells]
     widths = [max(len(row[column]) for row in (head, *cells)) for column in range(len(head))]
@@ -89,7 +91,7 @@ def as_text(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[s
         "  ".join(cell.rjust(width) if column else cell.ljust(width) for column, (cell, width) in enumerate(pairs))
         for pairs in (list(zip(row, widths, strict=True)) for row in (head, *cells))
     ]
-    return "\n".join([*lines, *notes(uncounted_ops)])
+    return "\n".join([*lines, *notes(coverage)])
 
 
 def as_summary(profile: Any) -> str:
@@ -105,23 +107,24 @@ def as_summary(profile: Any) -> str:
     width = max(len(f"{count:,}") for count in counts.values())
     lines = [f"Profile of {one_line(profile.model)}, input {spell_sizes(profile.input_size)}"]
     lines += [f"  {count:>{width},} {name}" for name, count in counts.items()]
-    return "\n".join([*lines, *notes(profile.uncounted_ops)])
+    return "\n".join([*lines, *notes(profile.coverage)])
 
 
-def notes(uncounted_ops: Mapping[str, int]) -> list[str]:
-    """A note for each operator that has no formula."""
-    return [
+def notes(coverage: Coverage) -> list[str]:
+    """A note for each operator that has no formula, and one about the operators that have."""
+    uncounted = [
         f"not counted: {one_line(name)}, {calls} times; the multiply-adds are a lower bound"
-        for name, calls in uncounted_ops.items()
+        for name, calls in coverage.uncounted.items()
     ]
+    return [*uncounted, str(coverage)]
 
 
-def as_html(title: str, modules: Sequence[ModuleStats], uncounted_ops: Mapping[str, int]) -> str:
+def as_html(title: str, modules: Sequence[ModuleStats], coverage: Coverage) -> str:
     """The default columns as an HTML table for a notebook, modules indented by level."""
     head, cells = table(title, modules)
     lines = ["<tr>" + "".join(f"<th>{markup(name)}</th>" for name in head) + "</tr>"]
     for stats, (name, *rest) in zip(modules, cells, strict=True):
         first = f'<td style="text-align:left;padding-left:{stats.level}em">{markup(name)}</td>'
         lines.append(f"<tr>{first}{''.join(f'<td>{markup(cell)}</td>' for cell in rest)}</tr>")
-    below = "".join(f"<p>{markup(note)}</p>" for note in notes(uncounted_ops))
+    below = "".join(f"<p>{markup(note)}</p>" for note in notes(coverage))
     return f"<table>{''.join(lines)}</table>{below}"

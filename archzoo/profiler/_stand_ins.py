@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from archzoo.profiler._meta import is_lazy, meta_tensor, modules_of
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
+from archzoo.profiler._wrappers import original_class, remove_sharding_hooks, unwrapped
 
 # Values that nothing can change.
 ATOMIC = frozenset(
@@ -84,6 +85,9 @@ class StandIns:
         return stand_in
 
     def _module(self, module: nn.Module) -> nn.Module:
+        inner = unwrapped(module)
+        if inner is not module:
+            return self._keep(module, self._stand_in(inner))  # type: ignore[no-any-return]
         shell = self._shell(module)
         if shell is not module:
             self._fill(module, shell)
@@ -93,12 +97,13 @@ class StandIns:
         """An object of the module's class without attributes, or the module itself if its state is in C++."""
         if is_scripted(module):
             return self._keep(module, module)  # type: ignore[no-any-return]
+        kind = original_class(type(module))
         try:
-            shell: nn.Module = type(module).__new__(type(module))
+            shell: nn.Module = kind.__new__(kind)
         except TypeError:  # a class that makes its objects in a way of its own
             return self._keep(module, module)  # type: ignore[no-any-return]
-        if type(shell) is not type(module):  # torch.fx makes a class for each module
-            shell = object.__new__(type(module))
+        if type(shell) is not kind:  # torch.fx makes a class for each module
+            shell = object.__new__(kind)
         self.of_module[module] = shell
         return self._keep(module, shell)  # type: ignore[no-any-return]
 
@@ -121,6 +126,10 @@ class StandIns:
                     copied[name] = made[key] = kind()
             elif kind is not tuple or not ATOMIC.issuperset(map(type, value)):
                 copied[name] = self._stand_in(value)
+        if "_compiled_call_impl" in copied:  # of module.compile()
+            copied["_compiled_call_impl"] = None
+        if type(shell) is not type(module):
+            remove_sharding_hooks(shell)
 
     def _mapping(self, mapping: Any) -> Any:
         made = self._made

@@ -9,16 +9,17 @@ Counts = dict[str, int]  # by primitive: the attributes of Work
 class Work:
     """Exact operation counts; every counting convention is a weighted sum of these.
 
-    ``macs`` are multiply-adds, ``backward_macs`` those of the gradients. ``biased`` counts outputs with a bias added,
-    ``neurons`` outputs of layers with weights, ``layers`` the calls of such layers. The rest are elements: inputs of
-    batch normalization and of other normalizations (``_affine``: of those with scale and shift), outputs of average
-    pooling, inputs and outputs of adaptive average pooling, reads by pooling windows, and outputs of elementwise
-    arithmetic or inputs of reductions. ``fft`` estimates the operations of Fourier transforms by 5 n log2(n).
+    ``macs`` are multiply-adds, ``backward_macs`` those of the gradients, ``padding_macs`` those of ``macs`` that read
+    a zero of a convolution's padding. ``biased`` counts outputs with a bias added, ``neurons`` outputs of layers with
+    weights, ``layers`` the calls of such layers. The rest are elements: inputs of batch normalization and of other
+    normalizations (``_affine``: of those with scale and shift), outputs of average pooling, inputs and outputs of
+    adaptive average pooling, reads by pooling windows, and outputs of elementwise arithmetic or inputs of reductions.
+    ``fft`` estimates the operations of Fourier transforms by 5 n log2(n).
 
     What follows is a part of these, where conventions differ: batch norm by the statistics of the batch itself
     (``batch_norm_measured``), group norm among the other normalizations, outputs of interpolation and of
     ``grid_sample``, multiply-adds of transposed convolutions, and what they would be if each output read a kernel. The
-    last three are operations of modules, by thop's formulas: average pooling, ``Upsample``, Softmax and PReLU.
+    three behind them are operations of modules, by thop's formulas: average pooling, ``Upsample``, Softmax and PReLU.
     """
 
     macs: int = 0
@@ -47,6 +48,7 @@ class Work:
     pooling_modules: int = 0
     upsampling_modules: int = 0
     activation_modules: int = 0
+    padding_macs: int = 0
 
     @property
     def flops(self) -> int:

@@ -1,0 +1,90 @@
+"""What the passes of a memory profile run on: a copy of the model on the meta device, under the conditions of a run."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.utils._pytree import tree_map
+
+from archzoo.errors import ProfileError
+from archzoo.profiler._cpu_attention import CpuAttention
+from archzoo.profiler._cuda_tensors import CudaTensors
+from archzoo.profiler._inputs import sizes_of, spell_sizes
+from archzoo.profiler._memory_passes import Passes
+from archzoo.profiler._memory_tracker import MemoryTracker
+from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
+from archzoo.profiler._wrappers import unwrapped
+
+Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments on the meta device
+MakeTracker = Callable[[nn.Module], MemoryTracker]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Under which a model runs: as the arguments of ``memory`` with these names."""
+
+    device: Literal["cpu", "cuda"] = "cpu"
+    autocast: torch.dtype | None = None
+    channels_last: bool = False
+    cuda_graph: bool = False
+
+    def check(self) -> None:
+        """Raise ProfileError for an argument that is wrong, or that another one excludes."""
+        if self.device not in ("cpu", "cuda"):
+            raise ProfileError(f"device must be 'cpu' or 'cuda', not {self.device!r}")
+        if self.autocast not in (None, torch.bfloat16, torch.float16):
+            raise ProfileError(f"autocast must be torch.bfloat16, torch.float16 or None, not {self.autocast!r}")
+        if self.device == "cpu" and (self.autocast is not None or self.cuda_graph):
+            option = "cuda_graph" if self.cuda_graph else "autocast"
+            raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {self.device!r}")
+
+
+@contextmanager
+def passes(
+    model: nn.Module,
+    inputs: Inputs,
+    conditions: Conditions,
+    input_size: Any,
+    *,
+    make_tracker: MakeTracker | None = None,
+    change: Callable[[Passes], None] | None = None,
+) -> Iterator[Passes]:
+    """The passes of a copy of the model, which ``change`` may change. Raises ProfileError where one of them fails.
+
+    The message names the part and ``input_size``. MemoryError is raised as it is.
+    """
+    model = unwrapped(model)
+    make_tracker = make_tracker or (lambda net: MemoryTracker(net, conditions.device))
+    args, kwargs = inputs
+    with torch.random.fork_rng(devices=[]):
+        net = meta_copy(model)
+        tracker = make_tracker(net)
+        try:
+            if any(is_lazy(parameter) for parameter in net.parameters()):
+                net = materialize_lazy(net, args, kwargs)
+                tracker = make_tracker(net)
+            if conditions.channels_last:
+                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                args, kwargs = tree_map(_channels_last, (args, kwargs))
+            cuda = conditions.device == "cuda"
+            mode = CudaTensors(conditions.autocast, cache=not conditions.cuda_graph) if cuda else None
+            fused = nullcontext() if cuda else CpuAttention()
+            running = Passes(net, (args, kwargs), tracker, mode, graph=conditions.cuda_graph)
+            if change is not None:
+                change(running)
+            with fused, running:
+                yield running
+        except (ProfileError, MemoryError):
+            raise
+        except Exception as error:
+            part = tracker.path() or type(model).__name__
+            reason = f"{type(error).__name__}: {error}{hint(model, error)}"
+            sizes = spell_sizes(sizes_of(input_size))
+            raise ProfileError(f"an input of {sizes} fails in {part}: {reason}") from error
+
+
+def _channels_last(leaf: Any) -> Any:
+    return leaf.to(memory_format=torch.channels_last) if isinstance(leaf, Tensor) and leaf.dim() == 4 else leaf

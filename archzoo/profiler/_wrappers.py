@@ -1,0 +1,82 @@
+"""Modules around a module that compute the same as it: compiled, data-parallel and sharded ones."""
+
+import copy
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archzoo.errors import ProfileError
+
+INNER = {nn.DataParallel: "module", nn.parallel.DistributedDataParallel: "module"}
+SHARDED = "FSDP"  # with which ``fully_shard`` begins the name of the class that it makes
+
+
+def inner_names() -> dict[type, str]:
+    """By class of a wrapper, the name of the module inside of it. torch.compile's exists once something is compiled."""
+    compiler: Any = sys.modules.get("torch._dynamo.eval_frame")
+    compiled = {} if compiler is None else {compiler.OptimizedModule: "_orig_mod"}
+    return {**INNER, **compiled}
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module inside all wrappers, which is the module itself if there are none."""
+    names = inner_names()
+    while (name := names.get(type(module))) is not None:
+        inner = module._modules[name]
+        assert inner is not None
+        module = inner
+    return module
+
+
+def run_eagerly() -> AbstractContextManager[Any]:
+    """Compiled functions run as they are written in this context."""
+    if "torch._dynamo.eval_frame" not in sys.modules:  # nothing is compiled: importing it takes a second
+        return nullcontext()
+    stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
+    return stance
+
+
+def original_class(kind: Any) -> Any:
+    """The class that a sharded module had before, from its own; any other class as it is."""
+    if not kind.__name__.startswith(SHARDED):
+        return kind
+    sharding: Any = sys.modules.get("torch.distributed.fsdp")
+    is_sharded = sharding is not None and issubclass(kind, sharding.FSDPModule)
+    return kind.__mro__[getattr(kind, "_orig_cls_mro_index", 2)] if is_sharded else kind
+
+
+def remove_sharding_hooks(module: nn.Module) -> None:
+    """Remove the hooks that gather and free parameters."""
+    for hooks in (module._forward_pre_hooks, module._forward_hooks):
+        for key, hook in list(hooks.items()):
+            if str(getattr(hook, "__module__", "")).startswith("torch.distributed"):
+                del hooks[key]
+
+
+def copied_without_wrappers(model: nn.Module, tensors: dict[int, Tensor]) -> nn.Module:
+    """A deep copy whose tensors are these, by the ids of the model's, and that has no wrappers in it.
+
+    Raises ProfileError for a sharded model, which cannot be copied.
+    """
+    model = unwrapped(model)
+    memo: dict[int, Any] = dict(tensors)
+    for module in _all_modules(model, set()):
+        if original_class(type(module)) is not type(module):
+            kind = original_class(type(module)).__name__
+            raise ProfileError(f"a {kind} sharded by fully_shard cannot be copied: give the model as it was before")
+        if type(module) in inner_names():
+            memo[id(module)] = copy.deepcopy(unwrapped(module), memo)
+    return copy.deepcopy(model, memo)
+
+
+def _all_modules(module: nn.Module, seen: set[int]) -> Iterator[nn.Module]:
+    """A module and all inside of it, the innermost ones first."""
+    seen.add(id(module))
+    for inner in module._modules.values():
+        if inner is not None and id(inner) not in seen:
+            yield from _all_modules(inner, seen)
+    yield module
