@@ -72,7 +72,7 @@ def run_pass(
     sizes = sizes_of(input_size, axis)
     counters: list[CountingMode] = []
 
-    def run() -> Profile:
+    def run() -> Any:
         gc.disable()  # a pass keeps all its tensors, so that a collection finds nothing
         with torch.no_grad():
             counters.append(mode(model, (args, kwargs)))
