@@ -10,6 +10,7 @@ from archzoo.layers import (
     Conv2d,
     Linear,
     Net,
+    Padding,
     ResponseNorm,
     SamePadding,
     at_least,
@@ -82,8 +83,9 @@ def test_tensorflows_padding_reaches_the_end_of_the_last_window(
 def test_a_window_of_stride_2_starts_on_the_first_pixel_where_tensorflow_pads() -> None:
     """1 + 2 + 3 and 3 + 4 + 0 in the place of 0 + 1 + 2 and 2 + 3 + 4, in the first row alone."""
     sums: dict[str, list[float]] = {}
-    for padding in ("same", "symmetric"):
-        layers = sequence(**padded_conv3x3(padding, 1, 1, stride=2))  # type: ignore[arg-type]
+    paddings: tuple[Padding, ...] = ("same", "symmetric")
+    for padding in paddings:
+        layers = sequence(**padded_conv3x3(padding, 1, 1, stride=2))
         weight = torch.zeros(1, 1, 3, 3)
         weight[0, 0, 0 if padding == "same" else 1] = 1
         layers.get_submodule("conv").load_state_dict({"weight": weight})

@@ -31,7 +31,7 @@ PAPER = Paper(
 SLIM = "mobilenet_v1.py of TF-slim, docstring"
 README = "mobilenet_v1.md of TF-slim"
 WEIGHTS_ONLY: dict[str, Any] = {"counting": "weights only"}
-Explained = dict[str, str]
+Explained = dict[str, Any]
 
 
 def pixels(side: int) -> dict[str, Any]:
@@ -87,7 +87,7 @@ TABLE_2: tuple[tuple[str, str, str, Explained], ...] = (
 )
 
 
-def share(quantity: str, printed: str, where: str, at: str, **explained: str) -> Claim:
+def share(quantity: str, printed: str, where: str, at: str, **explained: Any) -> Claim:
     """A share of the whole network."""
     return ratio(printed, where, of=quantity, at=at, to="mobilenet_v1", **explained)
 

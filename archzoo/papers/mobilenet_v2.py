@@ -60,7 +60,9 @@ def pixels(side: int) -> dict[str, Any]:
 def million(printed: str, where: str, width: float, side: int) -> Claim:
     """Multiply-adds in millions, whose digits may be cut off."""
     count = CUT_OFF.get((width, side), "")
-    explained = {"ours": f"{round(float(count))} million", "why": f"cut off, not rounded: {count}"} if count else {}
+    explained: dict[str, Any] = {}
+    if count:
+        explained = {"ours": f"{round(float(count))} million", "why": f"cut off, not rounded: {count}"}
     return macs(f"{printed} million", f"{where}, {side} pixels", **pixels(side), **explained)
 
 

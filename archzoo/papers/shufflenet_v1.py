@@ -74,7 +74,7 @@ OTHER_BUDGETS: dict[float, dict[int, tuple[str, str, str]]] = {
 TABLE_2 = {1.0: "140M", 0.5: "38M", 0.25: "13M"}
 
 
-def explained(ours: str, why: str) -> dict[str, str]:
+def explained(ours: str, why: str) -> dict[str, Any]:
     """What a network counts in the place of what is printed."""
     return {"ours": ours, "why": why}
 
@@ -126,7 +126,7 @@ def claims_of(groups: int, width: float) -> list[Claim]:
     claims += MORE.get((groups, width), ())
     if (groups, width) in README_COSTS:
         cost, count = README_COSTS[groups, width]
-        rounded = explained("137M", ROUNDED_UP) if (groups, width) == (3, 1.0) else {}
+        rounded: dict[str, Any] = explained("137M", ROUNDED_UP) if (groups, width) == (3, 1.0) else {}
         claims += [macs(cost, README, **rounded), params(count, README)]
     return claims
 

@@ -75,7 +75,7 @@ def test_both_paddings_are_the_same_where_sides_are_odd() -> None:
     ],
 )
 def test_a_comparison_names_what_differs_from_the_paper(options: dict[str, Any], text: str) -> None:
-    small = {"width": 0.25, "shallow": True}
+    small: dict[str, Any] = {"width": 0.25, "shallow": True}
     comparison = compare(build(**small), build(**small, **options), (3, 32, 32))
     assert not comparison.equal
     assert text in str(comparison.difference)
@@ -130,7 +130,7 @@ def test_the_quotients_of_section_4_2_are_of_the_printed_numbers() -> None:
 
 def test_weights_start_as_in_the_released_code() -> None:
     """A normal distribution of deviation 0.09, cut at two: its own deviation is 0.88 of that."""
-    net = archzoo.build("mobilenet_v1_x0_5")
+    net: Any = archzoo.build("mobilenet_v1_x0_5")
     for name in ("features.block7.pointwise.conv", "features.block7.depthwise.conv", "classifier.fc"):
         weight: Tensor = net.get_submodule(name).weight
         assert weight.abs().max() <= 0.18

@@ -34,7 +34,7 @@ def test_a_shuffle_gives_each_group_maps_of_every_group() -> None:
 
 def test_the_released_shuffle_is_the_inverse_one_behind_the_depthwise_convolution() -> None:
     """blocks.py: (n, g), swapped, which is a shuffle of n groups."""
-    paper, released = (Branch(3, shuffle)(24, 6, 24, stride=1) for shuffle in ("paper", "release"))  # type: ignore[arg-type]
+    paper, released = (Branch(3, shuffle)(24, 6, 24, stride=1) for shuffle in ("paper", "release"))
     assert list(paper._modules) == ["reduce", "shuffle", "depthwise", "expand"]
     assert list(released._modules) == ["reduce", "depthwise", "shuffle", "expand"]
     maps = torch.arange(6.0).view(1, 6, 1, 1)

@@ -11,6 +11,7 @@ from tests.peers.witnesses import theirs
 
 # The library, its name, ours with its options, and where it differs: "" where it is the same.
 Pair = tuple[str, str, str, dict[str, Any], str]
+TORCH = {"padding": "symmetric", "eps": 1e-5}
 QUICK: list[Pair] = [
     ("torchvision", "resnet18", "resnet18", {"option": "B"}, ""),
     ("torchvision", "squeezenet1_1", "squeezenet1_1", {}, ""),
@@ -25,6 +26,9 @@ LONG: list[Pair] = [
     ("torchvision", "densenet121", "densenet121", {}, ""),
     ("torchvision", "wide_resnet50_2", "wide_resnet50_2", {}, ""),
     ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
+    ("torchvision", "mobilenet_v2", "mobilenet_v2_x1_0", TORCH, ""),
+    ("torchvision", "mobilenet_v2", "mobilenet_v2_x1_0", {}, "extra layer"),  # padding
+    ("timm", "mobilenetv1_100", "mobilenet_v1_x1_0", {"activation": "relu6", **TORCH}, "dropout"),
     ("timm", "resnet34", "resnet34", {"option": "B"}, ""),
     ("timm", "densenet121", "densenet121", {}, ""),
     ("timm", "legacy_seresnet50", "se_resnet50", {}, "dropout"),
@@ -38,6 +42,9 @@ LONG: list[Pair] = [
     ("pytorchcv", "pyramidnet101_a360", "pyramidnet101_a360", {}, ""),
     ("pytorchcv", "seresnext50_32x4d", "se_resnext50_32x4d", {"pool": "padded"}, ""),
     ("pytorchcv", "seresnet50", "se_resnet50", {}, "pad"),
+    ("pytorchcv", "mobilenet_wd4", "mobilenet_v1_x0_25", TORCH, "dropout"),
+    ("pytorchcv", "mobilenetv2_w1", "mobilenet_v2_x1_0", TORCH, "groups"),  # 1x1 before the depthwise one
+    ("pytorchcv", "shufflenet_g3_w1", "shufflenet_v1_g3_x1_0", {}, "order"),  # of the concatenation
     ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
 ]
 
