@@ -16,5 +16,5 @@ def is_proxy(maps: Any) -> bool:
 
 def refuse_one_draw(maps: Any, sentence: str) -> None:
     """Raise RuntimeError with this sentence where a graph is recorded, which would hold one draw for ever."""
-    if torch.compiler.is_compiling() or is_tracing() or is_proxy(maps):
+    if torch.compiler.is_compiling() or is_tracing() or is_proxy(maps):  # type: ignore[no-untyped-call]
         raise RuntimeError(sentence)
