@@ -48,7 +48,9 @@ class Identification:
         if self.description is not None or self.published is not None or not self.candidates:
             return ""
         first = self.candidates[0]
-        return "" if first.proven or first.options.get("option") == "B" else UNSEEN.get(first.family, "")
+        if first.proven or (first.differs and self.checkpoint.graph is not None):
+            return ""
+        return "" if first.options.get("option") == "B" else UNSEEN.get(first.family, "")
 
 
 def identify(path: str | Path) -> Identification:
@@ -196,6 +198,9 @@ def _nearest_lines(identification: Identification) -> list[str]:
     lines = [f"  none of our networks; the nearest is {spelled(near.network, near.options)}, which differs in shapes:"]
     lines += [f"    only here: {_some(near.only_here)}"] if near.only_here else []
     lines += [f"    only there: {_some(near.only_ours)}"] if near.only_ours else []
+    graph = identification.checkpoint.graph
+    if graph is not None and not any(node.kind == "BatchNormalization" for node in graph.nodes):
+        lines.append("    its graph has no batch normalization: exporters fold it into convolutions")
     return [*other, *lines]
 
 
