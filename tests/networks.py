@@ -32,7 +32,7 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "stochastic_depth_110": ("stochastic_depth", {"depth": 14}),
     "wide_resnet_40_1": ("wide_resnet", {"depth": 16, "k": 1}),
     "resnext29_8x64d": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}),
-    "pyramidnet164_a48": ("pyramidnet_cifar", {"depth": 20, "alpha": 4, "block": "bottleneck"}),
+    "pyramidnet164_a48": ("pyramidnet_cifar", {"depth": 20, "widening": 4, "block": "bottleneck"}),
     "mobilenet_v1_x0_25": ("mobilenet_v1", {"width": 0.25, "shallow": True}),
     "conv_mobilenet": ("conv_mobilenet", {"width": 0.25}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),

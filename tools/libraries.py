@@ -104,7 +104,7 @@ RESNET_V1_5 = Another(
 )
 RESNEXT = Exact(("resnext50_32x4d", "resnext101_64x4d"))
 DENSENET = Exact(("densenet121", "densenet201"))
-TORCH: Mapping[str, Any] = {"padding": "symmetric", "eps": 1e-5}
+TORCH: Mapping[str, Any] = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6: Mapping[str, Any] = {"activation": "relu6", **TORCH}
 PADDED = r"padding=\(1, 1\)"
 EPSILON = r"eps=1e-05"

@@ -73,7 +73,7 @@ def build(
     if not width > 0:
         raise BadOption(f"width must be more than 0, not {width}: 1.0, 0.75, 0.5 and 0.25 are those of Table 6")
     probability("drop", drop)
-    at_least("eps", around.eps, 0)
+    at_least("bn_eps", around.eps, 0)
     maps = max(int(32 * width), 8)
     parts: dict[str, nn.Module] = {"conv1": around.conv3x3(in_channels, maps, 2)}
     for number, (full_width, stride) in enumerate(table, 1):
@@ -92,15 +92,15 @@ def mobilenet_v1(
     shallow: bool = False,
     activation: Activation = "relu",
     padding: Padding = "same",
-    eps: float = 0.001,
+    bn_eps: float = 0.001,
     drop: float = 0.001,
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
     """MobileNet of this width multiplier (Table 1, Sec. 3.3). ``shallow`` leaves five of its 13 blocks out (Table 5).
 
-    The resolution multiplier of Sec. 3.4 is the size of the images. ``padding="symmetric"`` and ``eps=1e-5`` make the
-    networks of other libraries.
+    The resolution multiplier of Sec. 3.4 is the size of the images. ``padding="symmetric"`` and ``bn_eps=1e-5`` make
+    the networks of other libraries.
 
     Differs from the release:
         - The paper has ReLU, and the released code ReLU6. ``activation="relu6"`` is the released network.
@@ -108,7 +108,7 @@ def mobilenet_v1(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    around = Around(padding, activation, eps)
+    around = Around(padding, activation, bn_eps)
     table = SHALLOW if shallow else TABLE_1
     return build(around, around.separable, table, width, drop, in_channels, num_classes)
 
@@ -118,11 +118,11 @@ def conv_mobilenet(
     *,
     activation: Activation = "relu",
     padding: Padding = "same",
-    eps: float = 0.001,
+    bn_eps: float = 0.001,
     drop: float = 0.001,
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
     """Conv MobileNet: one 3x3 convolution of all maps in the place of each depthwise separable one (Table 4)."""
-    around = Around(padding, activation, eps)
+    around = Around(padding, activation, bn_eps)
     return build(around, around.conv3x3, TABLE_1, width, drop, in_channels, num_classes)

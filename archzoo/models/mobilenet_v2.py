@@ -85,14 +85,14 @@ def mobilenet_v2(
     width: float = 1.0,
     *,
     padding: Padding = "same",
-    eps: float = 0.001,
+    bn_eps: float = 0.001,
     drop: float = 0.2,
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
     """MobileNetV2 of this width multiplier, whose last convolution is never narrower than 1280 maps (Table 2, Sec. 4).
 
-    ``padding="symmetric"`` and ``eps=1e-5`` make the network of torchvision and timm.
+    ``padding="symmetric"`` and ``bn_eps=1e-5`` make the network of torchvision and timm.
 
     Differs from the release:
         - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.003, which takes a thousand
@@ -102,8 +102,8 @@ def mobilenet_v2(
     if not width > 0:
         raise BadOption(f"width must be more than 0, not {width}: the paper has 0.35, 0.5, 0.75, 1.0 and 1.4")
     probability("drop", drop)
-    at_least("eps", eps, 0)
-    around = Around(padding, eps)
+    at_least("bn_eps", bn_eps, 0)
+    around = Around(padding, bn_eps)
     maps, last = make_divisible(32 * width), make_divisible(1280 * max(width, 1.0))
     parts: dict[str, nn.Module] = {"conv1": around.bn_relu6(padded_conv3x3(padding, in_channels, maps, 2), maps)}
     for expansion, full_width, blocks, first_stride in TABLE_2:

@@ -140,7 +140,7 @@ def smallest_alpha(growth: Growth) -> int:
 
 def pyramidnet_cifar(
     depth: int = 110,
-    alpha: float = 48.0,
+    widening: float = 48.0,
     *,
     growth: Growth = "additive",
     block: BlockType = "basic",
@@ -149,23 +149,23 @@ def pyramidnet_cifar(
 ) -> Net:
     """PyramidNet for CIFAR: 6n + 2 layers in basic units, or 9n + 2 in bottlenecks, from 16 maps on (Sec. 3).
 
-    ``alpha`` is the widening factor: what all units add to the 16 maps of the stem, or how often they multiply them. In
-    bottlenecks it counts the narrow width.
+    ``widening`` is the widening factor, the paper's alpha: what all units add to the 16 maps of the stem, or how often
+    they multiply them. In bottlenecks it counts the narrow width.
 
     Differs from the release:
         - A width halfway between two whole numbers is rounded to the even one, as in the authors' code for PyTorch.
           Their code for Torch rounds it up. No published setting has such a width.
     """
-    at_least("alpha", alpha, smallest_alpha(growth))
+    at_least("widening", widening, smallest_alpha(growth))
     unit, layers = UNITS[block]
     lengths = (repeats(depth, layers, 2),) * 3
     stem: dict[str, nn.Module] = {"conv1": conv3x3(in_channels, 16), "bn1": nn.BatchNorm2d(16)}
-    return pyramid(stem, 16, unit, lengths, widths(16, alpha, sum(lengths), growth), num_classes)
+    return pyramid(stem, 16, unit, lengths, widths(16, widening, sum(lengths), growth), num_classes)
 
 
 def pyramidnet(
     depth: Literal[101, 152, 200] = 200,
-    alpha: float = 300.0,
+    widening: float = 300.0,
     *,
     growth: Growth = "additive",
     drop: float = 0.0,
@@ -174,14 +174,14 @@ def pyramidnet(
 ) -> Net:
     """PyramidNet for ImageNet: bottlenecks from 64 maps on, with the stem and the groups of ResNet (Sec. 4.3).
 
-    ``drop`` is the dropout before the linear layer, in training: 0.5 for ``alpha`` = 450.
+    ``drop`` is the dropout before the linear layer, in training: 0.5 for ``widening`` = 450.
 
     Differs from the release:
         - A width halfway between two whole numbers is rounded to the even one, as in the authors' code for PyTorch.
           Their code for Torch rounds it up. No published setting has such a width.
     """
-    at_least("alpha", alpha, smallest_alpha(growth))
+    at_least("widening", widening, smallest_alpha(growth))
     probability("drop", drop)
     lengths = BLOCKS[depth]
-    grown = widths(64, alpha, sum(lengths), growth)
+    grown = widths(64, widening, sum(lengths), growth)
     return pyramid(imagenet_stem(in_channels, 64), 64, Bottleneck(), lengths, grown, num_classes, drop)

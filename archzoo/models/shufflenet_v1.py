@@ -107,13 +107,13 @@ def stage_width(groups: int, width: float) -> int:
 
 def shufflenet_v1(
     width: float = 1.0,
-    groups: Groups = 3,
+    g: Groups = 3,
     *,
     shuffle: Shuffle = "paper",
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """ShuffleNet ``width``x of these groups (Table 1, Table 2). ``shuffle="none"`` is a row of Table 3.
+    """ShuffleNet ``width``x with ``g`` groups (Table 1, Table 2). ``shuffle="none"`` is a row of Table 3.
 
     Differs from the release:
         - The released code shuffles after the depthwise convolution, and the other way round: maps (n, g) become maps
@@ -121,14 +121,14 @@ def shufflenet_v1(
     """
     if width not in STEM:
         raise BadOption(f"width must be one of the paper's, not {width}: {', '.join(map(str, STEM))}")
-    stem = STEM_OF_8_GROUPS.get(width, STEM[width]) if groups == 8 else STEM[width]
+    stem = STEM_OF_8_GROUPS.get(width, STEM[width]) if g == 8 else STEM[width]
     parts: dict[str, nn.Module] = {
         "conv1": Conv2d(in_channels, stem, 3, stride=2, padding=1, bias=False),
         "bn1": nn.BatchNorm2d(stem),
         "relu1": nn.ReLU(inplace=True),
         "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
     }
-    branch, inputs, outputs = Branch(groups, shuffle), stem, stage_width(groups, width)
+    branch, inputs, outputs = Branch(g, shuffle), stem, stage_width(g, width)
     for number, units in enumerate(UNITS, 2):
         rest = [Unit(outputs, branch) for _ in range(units - 1)]
         parts[f"stage{number}"] = nn.Sequential(DownUnit(inputs, outputs, branch, first=number == 2), *rest)

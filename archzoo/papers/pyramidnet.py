@@ -92,18 +92,18 @@ for growth, rows in BASIC.items():
     for row in rows:
         name = f"pyramidnet{row[0]}_{growth[0]}{spelled(row[1])}"
         NAMED[name] = row
-        PAPER.setting(name, *claims_of(row), of="pyramidnet_cifar", depth=row[0], alpha=row[1], growth=growth)
+        PAPER.setting(name, *claims_of(row), of="pyramidnet_cifar", depth=row[0], widening=row[1], growth=growth)
 for row in BOTTLENECKS:
     name = f"pyramidnet{row[0]}_a{spelled(row[1])}"
     NAMED[name] = row
-    PAPER.setting(name, *claims_of(row), of="pyramidnet_cifar", depth=row[0], alpha=row[1], block="bottleneck")
+    PAPER.setting(name, *claims_of(row), of="pyramidnet_cifar", depth=row[0], widening=row[1], block="bottleneck")
 
 PAPER.network("pyramidnet", input_size=(3, 224, 224))
 
 
 def imagenet(name: str, layers: int, alpha: float, *claims: Claim, **options: Any) -> None:
     """A setting for ImageNet."""
-    PAPER.setting(name, *claims, of="pyramidnet", depth=layers, alpha=alpha, **options)
+    PAPER.setting(name, *claims, of="pyramidnet", depth=layers, widening=alpha, **options)
 
 
 def maps(printed: str, where: str = README) -> Claim:

@@ -133,7 +133,7 @@ def claims_of(groups: int, width: float) -> list[Claim]:
 
 PAPER.network("shufflenet_v1", input_size=(3, 224, 224), aliases=("shufflenet",))
 for (groups, width), name in NAMES.items():
-    PAPER.setting(name, *claims_of(groups, width), of="shufflenet_v1", width=width, groups=groups)
+    PAPER.setting(name, *claims_of(groups, width), of="shufflenet_v1", width=width, g=groups)
 
 MOBILENET = {1.0: "569", 0.75: "325", 0.5: "149", 0.25: "41"}
 for width, printed in MOBILENET.items():

@@ -7,7 +7,7 @@ VGG = {"11": "vgg_a", "13": "vgg_b", "16": "vgg_d", "19": "vgg_e"}
 MOBILENET = {"w1": "x1_0", "w3d4": "x0_75", "wd2": "x0_5", "wd4": "x0_25"}  # of pytorchcv
 HUNDREDTHS = {"035": "x0_35", "050": "x0_5", "05": "x0_5", "075": "x0_75", "100": "x1_0", "10": "x1_0"}
 HUNDREDTHS |= {"025": "x0_25", "13": "x1_3", "14": "x1_4", "140": "x1_4"}
-TORCH = "padding='symmetric', eps=1e-05"
+TORCH = "padding='symmetric', bn_eps=1e-05"
 SHUFFLENET = {"wd2": "x0_5", "w1": "x1_0", "w3d2": "x1_5", "w2": "x2_0"}
 # What follows a name that is ours: the data, in pytorchcv's names.
 DATA = r"(?:cifar10|cifar100|svhn|cub|imagenet|in1k|in22k)"

@@ -149,8 +149,8 @@ def _pyramids(found: Shapes, start: int, units: Mapping[int, Options], expansion
     for count, options in units.items():
         if found.convs == 1 + convs * count and vectors == 4 * ((convs + 1) * count + 2) + 1:
             width = found.features / expansion
-            yield {**options, "growth": "additive", "alpha": width - start}
-            yield {**options, "growth": "multiplicative", "alpha": width / start}
+            yield {**options, "growth": "additive", "widening": width - start}
+            yield {**options, "growth": "multiplicative", "widening": width / start}
 
 
 def _pyramidnet_cifar(found: Shapes) -> Iterable[Options]:
@@ -196,7 +196,7 @@ def _shufflenet(found: Shapes) -> Iterable[Options]:
     return ({"width": width, "down": down} for width in chosen for down in ("symmetric", "asymmetric"))
 
 
-PADDINGS: tuple[Options, ...] = ({}, {"padding": "symmetric", "eps": 1e-5})  # of TensorFlow, and of torch
+PADDINGS: tuple[Options, ...] = ({}, {"padding": "symmetric", "bn_eps": 1e-5})  # of TensorFlow, and of torch
 
 
 def _stem_maps(found: Shapes) -> int:
@@ -230,7 +230,7 @@ def _shufflenet_v1(found: Shapes) -> Iterable[Options]:
             divisor = 4 * groups
             if found.convs == 49 and found.features == 4 * (-int(-width * maps // divisor) * divisor):
                 yield from (
-                    {"groups": groups, "width": width, "shuffle": shuffle} for shuffle in ("paper", "release", "none")
+                    {"g": groups, "width": width, "shuffle": shuffle} for shuffle in ("paper", "release", "none")
                 )
 
 

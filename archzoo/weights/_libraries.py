@@ -69,7 +69,7 @@ NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
     },
 }
 # MobileNets of torch: padded by one on every side, with torch's default epsilon.
-TORCH = {"padding": "symmetric", "eps": 1e-5}
+TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 TORCHVISION_LIKE = {
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,

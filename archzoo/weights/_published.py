@@ -34,7 +34,7 @@ def _timm_release(network: str, tag: str, file: str) -> PublishedWeights:
 B = {"option": "B"}
 BN = {"batch_norm": True}
 SYMMETRIC = {"down": "symmetric"}
-TORCH = {"padding": "symmetric", "eps": 1e-5}
+TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
 RA4 = "ra4_e3600_r224_in1k"
 CEIL = {"pool": "ceil"}

@@ -71,7 +71,7 @@ def test_both_paddings_are_the_same_where_sides_are_odd() -> None:
     [
         ({"padding": "symmetric"}, "only the first network has padding here"),
         ({"activation": "relu6"}, "ReLU against ReLU6"),
-        ({"eps": 1e-5}, "eps 0.001 against 1e-05"),
+        ({"bn_eps": 1e-5}, "eps 0.001 against 1e-05"),
     ],
 )
 def test_a_comparison_names_what_differs_from_the_paper(options: dict[str, Any], text: str) -> None:
@@ -173,7 +173,7 @@ def test_the_released_networks_have_errors_of_their_own_at_every_width_and_resol
     [
         ({"width": 0}, "width must be more than 0, not 0"),
         ({"width": -1.0}, "width must be more than 0, not -1.0"),
-        ({"eps": -1e-3}, "eps must be at least 0, not -0.001"),
+        ({"bn_eps": -1e-3}, "bn_eps must be at least 0, not -0.001"),
         ({"drop": 1.0}, "drop must be at least 0 and less than 1, not 1.0"),
         ({"padding": "valid"}, "padding"),
     ],

@@ -127,11 +127,11 @@ def test_the_rate_is_divided_by_10_at_the_epochs_of_the_release(
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("pyramidnet_cifar", {"alpha": -1.0}, "alpha must be at least 0, not -1.0"),
-        ("pyramidnet_cifar", {"alpha": 0.5, "growth": "multiplicative"}, "alpha must be at least 1, not 0.5"),
+        ("pyramidnet_cifar", {"widening": -1.0}, "widening must be at least 0, not -1.0"),
+        ("pyramidnet_cifar", {"widening": 0.5, "growth": "multiplicative"}, "widening must be at least 1, not 0.5"),
         ("pyramidnet_cifar", {"depth": 111}, "depth must be 6n \\+ 2, not 111: 110 or 116"),
         ("pyramidnet_cifar", {"depth": 111, "block": "bottleneck"}, "depth must be 9n \\+ 2, not 111: 110 or 119"),
-        ("pyramidnet", {"alpha": -1.0}, "alpha must be at least 0, not -1.0"),
+        ("pyramidnet", {"widening": -1.0}, "widening must be at least 0, not -1.0"),
         ("pyramidnet", {"drop": 1.0}, "drop must be at least 0 and less than 1, not 1.0"),
     ],
 )

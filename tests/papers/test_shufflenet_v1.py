@@ -44,7 +44,7 @@ def test_the_released_shuffle_is_the_inverse_one_behind_the_depthwise_convolutio
 
 @pytest.mark.parametrize(("groups", "shuffle"), [(1, "paper"), (1, "release"), (3, "none")])
 def test_one_group_has_no_shuffle_nor_have_the_rows_of_table_3(groups: int, shuffle: str) -> None:
-    net = build(groups=groups, shuffle=shuffle)
+    net = build(g=groups, shuffle=shuffle)
     assert not any(isinstance(module, ChannelShuffle) for module in net.modules())
 
 
@@ -75,7 +75,7 @@ def test_a_unit_of_stride_2_joins_the_pooled_maps_and_the_branch() -> None:
 @pytest.mark.parametrize("groups", [2, 3, 4, 8])
 def test_only_the_first_pointwise_convolution_of_stage_2_has_no_groups(groups: int) -> None:
     """Sec. 3.2: it reads 24 maps."""
-    grouped = [(unit.branch.reduce.conv.groups, unit.branch.expand.conv.groups) for unit in units(build(groups=groups))]
+    grouped = [(unit.branch.reduce.conv.groups, unit.branch.expand.conv.groups) for unit in units(build(g=groups))]
     assert grouped == [(1, groups), *[(groups, groups)] * 15]
 
 
@@ -104,7 +104,7 @@ RELEASED = {
 
 @pytest.mark.parametrize(("groups", "width"), RELEASED)
 def test_first_layer_and_stages_are_as_wide_as_in_the_released_code(groups: int, width: float) -> None:
-    net = build(groups=groups, width=width)
+    net = build(g=groups, width=width)
     stem, maps = RELEASED[groups, width]
     assert net.features.conv1.out_channels == stem
     assert [net.features.get_submodule(f"stage{n}.1.branch.expand.conv").out_channels for n in (2, 3, 4)] == [
@@ -166,7 +166,7 @@ def test_table_3_is_of_networks_without_a_shuffle_and_the_readme_of_the_released
     ("options", "message"),
     [
         ({"width": 0.75}, "width must be one of the paper's, not 0.75: 0.25, 0.5, 1.0, 1.5, 2.0"),
-        ({"groups": 5}, "groups"),
+        ({"g": 5}, "g must"),
         ({"shuffle": "random"}, "shuffle"),
     ],
 )

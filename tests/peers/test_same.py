@@ -11,7 +11,7 @@ from tests.peers.witnesses import theirs
 
 # The library, its name, ours with its options, and where it differs: "" where it is the same.
 Pair = tuple[str, str, str, dict[str, Any], str]
-TORCH = {"padding": "symmetric", "eps": 1e-5}
+TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 QUICK: list[Pair] = [
     ("torchvision", "resnet18", "resnet18", {"option": "B"}, ""),
     ("torchvision", "squeezenet1_1", "squeezenet1_1", {}, ""),

@@ -24,7 +24,7 @@ timm = pytest.importorskip("timm", reason="timm is not installed")
 # Ours with the options that make it theirs, and what they call it.
 Pair = tuple[str, dict[str, Any], str]
 B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
-TORCH = {"padding": "symmetric", "eps": 1e-5}
+TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
 TORCHVISION: list[Pair] = [
     ("alexnet_one_tower", {}, "alexnet"),

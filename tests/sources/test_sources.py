@@ -40,13 +40,13 @@ EQUAL: list[Pair] = [
         (name, "densenet_bc", {"depth": 28, "k": 6}, lambda names=names: dense.DenseBC(names, 4, 6))
         for name, names in dense.DENSENETS.items()
     ),
-    ("pytorchcv", "pyramidnet_cifar", {"depth": 14, "alpha": 10}, lambda: pyramids.PytorchcvPyramidNet(2, 10)),
+    ("pytorchcv", "pyramidnet_cifar", {"depth": 14, "widening": 10}, lambda: pyramids.PytorchcvPyramidNet(2, 10)),
     (
-        *("pytorchcv", "pyramidnet_cifar", {"depth": 20, "alpha": 20, "block": "bottleneck"}),
+        *("pytorchcv", "pyramidnet_cifar", {"depth": 20, "widening": 20, "block": "bottleneck"}),
         lambda: pyramids.PytorchcvPyramidNet(2, 20, bottleneck=True),
     ),
     (
-        *("dyhan0920", "pyramidnet", {"depth": 101, "alpha": 16, "num_classes": 1000}),
+        *("dyhan0920", "pyramidnet", {"depth": 101, "widening": 16, "num_classes": 1000}),
         lambda: pyramids.DyhanPyramidNet101(16),
     ),
     ("pytorchcv", "squeezenet1_0", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_0)),
