@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from archzoo.escaping import link, markup
 
-CELL = "text-align:left;vertical-align:top"
-NUMBER = "text-align:right;vertical-align:top;white-space:nowrap"
+CELL = "text-align:left;vertical-align:top;padding:2px 8px"
+NUMBER = "text-align:right;vertical-align:top;padding:2px 8px;white-space:nowrap"
 # Of verdicts: dark enough for a light page, light enough for a dark one.
 COLORS = {"match": "#2e8540", "explained": "#b26b00", "mismatch": "#d1242f"}
 
@@ -39,7 +39,12 @@ def facts_table(facts: Mapping[str, str]) -> str:
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]], numbers: Sequence[str] = ()) -> str:
-    """A table of plain texts. Columns named in ``numbers`` are aligned to the right, and verdicts are colored."""
+    """A table of plain texts. Columns named in ``numbers`` are aligned to the right, and verdicts are colored.
+
+    Columns without a text are left out.
+    """
+    kept = [place for place in range(len(heads)) if any(row[place] for row in rows)]
+    heads, rows = [heads[place] for place in kept], [[row[place] for place in kept] for row in rows]
     styles = [NUMBER if head in numbers else CELL for head in heads]
     top = "".join(f'<th style="{style}">{markup(head)}</th>' for head, style in zip(heads, styles, strict=True))
     body = "".join(

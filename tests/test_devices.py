@@ -18,7 +18,19 @@ from PIL import Image
 from torch import Tensor, nn
 
 import archzoo
-from archzoo import comparison, data, estimate, exporting, inference, layers, profiler, training, transfer, weights
+from archzoo import (
+    comparison,
+    data,
+    estimate,
+    exporting,
+    grading,
+    inference,
+    layers,
+    profiler,
+    training,
+    transfer,
+    weights,
+)
 from archzoo.models import dsn, fractalnet, googlenet, vgg
 from archzoo.report import diagram, figures, tables
 from archzoo.training._logs import no_log
@@ -240,6 +252,7 @@ PATHS: dict[str, Computes] = {
         inference.fold_batch_norms(dense_net(machine)), machine
     ),
     "archzoo.inference.optimize": lambda machine: logits(inference.optimize(dense_net(machine)), machine),
+    "archzoo.grading.grade_module": lambda machine: grading.grade_module(machine.net(), "lenet5_textbook").points,
     "archzoo.layers.copy_layers": copied_layers,
     "archzoo.layers.checked_device": lambda machine: layers.checked_device("meta").type == "meta",
     "archzoo.layers.device_of": lambda machine: layers.device_of(machine.net()) == machine.device,
@@ -250,6 +263,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.he_normal_fan_out": initialized(layers.he_normal_fan_out),
     "archzoo.layers.sequence": lambda machine: logits(layers.sequence(relu=nn.ReLU().to(machine.device)), machine),
     "archzoo.layers.uniform_scale": initialized(layers.uniform_scale, nn.BatchNorm2d(4)),
+    "archzoo.layers.unwrapped": lambda machine: devices_of(layers.unwrapped(machine.net())) == {machine.device},
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4
@@ -292,6 +306,9 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.report.figures.predictions": figure(
         lambda machine: figures.predictions(machine.tensor(2, 1, 8, 8), [0, 1], [1, 1], ["a", "b"])
+    ),
+    "archzoo.report.tables.write_worksheet": lambda machine: tables.write_worksheet(
+        (net := machine.net()), archzoo.profile(net), "csv", key=True
     ),
     "archzoo.report.tables.torchinfo_summary": lambda machine: tables.torchinfo_summary(machine.net(), (1, 32, 32)),
     "archzoo.training.check_groups": lambda machine: training.check_groups(machine.net(), ()),
