@@ -5,7 +5,9 @@ from functools import partial
 from math import prod
 
 import pytest
+from torch import nn
 
+import archzoo
 from archzoo.auditor import judge, profiled
 from archzoo.claims import (
     QUANTITIES,
@@ -115,6 +117,15 @@ def test_a_k_is_1024_where_the_paper_counts_so() -> None:
     assert read_number("112K", frozenset({"K = 1024"})) == (Fraction(112 * 1024), Fraction(1024))
     assert weights("112K", "Table 1", counting="K = 1024").judge(112 * 1024 + 500) == "match"
     assert weights("112K", "Table 1").judge(112 * 1024 + 500) == "mismatch"
+
+
+def test_running_statistics_count_where_the_paper_stores_them() -> None:
+    """A 1x1 convolution of 3 to 4 maps, and a scale, a shift, a mean and a variance of each map."""
+    profile = archzoo.profile(nn.Sequential(nn.Conv2d(3, 4, 1, bias=False), nn.BatchNorm2d(4)), (3, 2, 2))
+    for convention, count in (("", 12 + 8), ("without batch norm", 12), ("with running statistics", 12 + 16)):
+        conventions = frozenset(filter(None, [convention]))
+        assert QUANTITIES["params"].count(profile, "", conventions) == count  # type: ignore[misc]
+        assert QUANTITIES["bytes"].count(profile, "", conventions) == 4 * count  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ BlockType = Literal["basic", "bottleneck"]
 def widths(start: int, alpha: float, units: int, growth: Growth) -> Iterator[int]:
     """The width of each unit: alpha / N more than the one before, or alpha^(1/N) times as much (Eq. 2 and 3).
 
-    The sum or product is of real numbers, and each width is the nearest whole number (released code).
+    The sum or product is of real numbers. Each width is the nearest whole number (released code), where the equations
+    round down.
     """
     width = float(start)
     for _ in range(units):
@@ -42,7 +43,7 @@ def widths(start: int, alpha: float, units: int, growth: Growth) -> Iterator[int
 
 
 class Unit(nn.Module):
-    """x + F(x): no activation follows the sum (Sec. 3.3)."""
+    """x + F(x): no activation follows the sum."""
 
     def __init__(self, layers: nn.Sequential, shortcut: nn.Module) -> None:
         super().__init__()
@@ -56,7 +57,7 @@ class Unit(nn.Module):
 
 
 def zero_padded(inputs: int, outputs: int, stride: int) -> nn.Module:
-    """The identity, followed by zeros for the added maps; where the unit strides, of 2x2 means (Sec. 3.2)."""
+    """The identity, followed by zeros for the added maps; where the unit strides, of 2x2 means (released code)."""
     parts: dict[str, nn.Module] = {"pool": nn.AvgPool2d(2, ceil_mode=True)} if stride > 1 else {}
     if outputs > inputs:
         parts["pad"] = Padded(outputs - inputs, 1)
@@ -172,7 +173,7 @@ def pyramidnet(
     in_channels: int = 3,
     num_classes: int = 1000,
 ) -> Net:
-    """PyramidNet for ImageNet: bottlenecks from 64 maps on, with the stem and the groups of ResNet (Sec. 4.3).
+    """PyramidNet for ImageNet: bottlenecks from 64 maps on, with the stem and the groups of ResNet.
 
     ``drop`` is the dropout before the linear layer, in training: 0.5 for ``widening`` = 450.
 

@@ -78,18 +78,18 @@ def at_the_end(block: Residual, excite: Excite, inputs: int, outputs: int) -> nn
 
 
 def before_the_branch(block: Residual, excite: Excite, inputs: int, outputs: int) -> nn.Module:
-    """SE-PRE: SE is the first layer of the branch (Fig. 5b)."""
+    """SE-PRE: SE is the first layer of the branch (Fig. 5)."""
     block.layers = sequence(se=excite(inputs), **dict(block.layers.named_children()))
     return block
 
 
 def after_the_block(block: Residual, excite: Excite, inputs: int, outputs: int) -> nn.Module:
-    """SE-POST: SE scales what the block returns, after the sum and its ReLU (Fig. 5c)."""
+    """SE-POST: SE scales what the block returns, after the sum and its ReLU (Fig. 5)."""
     return sequence(residual=block, se=excite(outputs))
 
 
 def on_the_shortcut(block: Residual, excite: Excite, inputs: int, outputs: int) -> nn.Module:
-    """SE-Identity: SE is the last layer of the shortcut, beside the branch (Fig. 5d)."""
+    """SE-Identity: SE is the last layer of the shortcut, beside the branch (Fig. 5)."""
     assert block.shortcut is not None
     block.shortcut = sequence(**dict(block.shortcut.named_children()), se=excite(outputs))
     return block
@@ -198,10 +198,10 @@ def se_resnet(
 ) -> Net:
     """SE-ResNet-``depth``: ResNet with SE blocks, the stride in the first 1x1 and on the projection (Table 1).
 
-    The ablations (Sec. 6) have ``bias=False`` and vary the rest: ``squeeze`` (Table 11, and "none" for NoSqueeze of
-    Table 16), ``gate`` (Table 12), ``se_stages``, the stages that have SE blocks (Table 13), and ``place`` (Tables 14
-    and 15). In the place "3x3" SE follows the batch normalization, which the paper leaves open. ``pool`` is Caffe's
-    pooling of the release, or one padded on every side, as in ResNets for PyTorch.
+    The ablations have ``bias=False`` and vary the rest: ``squeeze`` (Table 11, and "none" for NoSqueeze of Table 16),
+    ``gate`` (Table 12), ``se_stages``, the stages that have SE blocks (Table 13), and ``place`` (Tables 14 and 15). In
+    the place "3x3" SE follows the batch normalization, which the paper leaves open. ``pool`` is Caffe's pooling of the
+    release, or one padded on every side, as in ResNets for PyTorch.
     """
     if not set(se_stages) <= set(STAGES.values()):
         raise BadOption(f"se_stages must be stages from 2 to 5, not {', '.join(map(str, se_stages))}")

@@ -86,7 +86,7 @@ ABLATION: dict[str, Any] = {"bias": False}
 
 
 def ablations() -> list[Claim]:
-    """What Sec. 6 prints of the variants of SE-ResNet-50."""
+    """What Tables 10 to 16 print of the variants of SE-ResNet-50."""
     claims = [
         params(
             printed,
@@ -206,7 +206,7 @@ PAPER.results(
         "senet154": (18.68, 4.47),
     },
 )
-# Sec. 6: errors of the variants of SE-ResNet-50, by the option that differs.
+# Sec. 6 and 7: errors of the variants of SE-ResNet-50, by the option that differs.
 VARIANTS: tuple[tuple[str, dict[str, Any], tuple[float, float]], ...] = (
     ("Table 10", {"reduction": 2}, (22.29, 6.00)),
     ("Table 10", {"reduction": 4}, (22.25, 6.09)),

@@ -159,7 +159,7 @@ SOURCES: dict[str, Source] = {
             "mobilenetv1_100h": "a 1x1 convolution more before the pooling",
             "mobilenetv2_110d, mobilenetv2_120d": "deeper than the paper's networks",
             "seresnet50, 101 and 152": "stride in the 3x3, and a padded first pooling",
-            "seresnext50_32x4d and 101_32x4d": "a padded first pooling: se_resnext with pool='padded', by other names",
+            "seresnext50_32x4d and 101_32x4d": "legacy's with a padded first pooling, under names that are not read",
             "legacy_seresnet18 and 34": "basic blocks with SE, which the paper has not",
         },
     ),

@@ -65,7 +65,7 @@ def test_a_block_scales_each_map_by_the_printed_formula(
 
 
 def test_without_a_squeeze_each_position_has_scales_of_its_own() -> None:
-    """NoSqueeze of Sec. 6.6: the FC layers are 1x1 convolutions of the whole maps."""
+    """NoSqueeze of Table 16: the FC layers are 1x1 convolutions of the whole maps."""
     se = randomized(Excitation(4, "none")(8))
     maps = torch.randn(1, 8, 3, 2, dtype=torch.float64)
     for row in range(3):
@@ -95,7 +95,7 @@ PLACES: dict[Place, Callable[[Tensor, Any, Function], Tensor]] = {
 @pytest.mark.parametrize("place", PLACES)
 @pytest.mark.parametrize(("inputs", "stride"), [(256, 1), (64, 1), (64, 2)])
 def test_each_place_is_that_of_its_figure(place: Place, inputs: int, stride: int) -> None:
-    """Fig. 5, Sec. 6.5 and Table 15, with an identity and with projections."""
+    """Fig. 5 and Table 15, with an identity and with projections."""
     excited = randomized(Excited(Bottleneck(projected), Excitation(8), place)(inputs, 64, stride))
     plain = Bottleneck(projected)(inputs, 64, stride).double().eval()
     weights = {name.removeprefix("residual."): tensor for name, tensor in excited.state_dict().items()}
