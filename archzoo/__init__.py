@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from archzoo import recipes as recipes
     from archzoo import registry as registry
     from archzoo import report as report
+    from archzoo import results as results
     from archzoo import training as training
     from archzoo import transfer as transfer
     from archzoo import weights as weights
@@ -96,6 +97,7 @@ SUBMODULES = (
     "recipes",
     "registry",
     "report",
+    "results",
     "training",
     "transfer",
     "weights",

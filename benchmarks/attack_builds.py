@@ -80,7 +80,7 @@ def valid_value(draw: random.Random, family: str, option: str, kind: Any, defaul
     if option == "drop" and family.startswith("fractalnet"):
         return draw.choice((None, 0.0, 0.3, tuple([0.1] * draw.randint(1, 6))))
     if kind is int:
-        return draw.randint(1, {"columns": 5, "k": 24, "num_classes": 10, "in_channels": 5}[option])
+        return draw.randint(1, {"columns": 5, "k": 24}.get(option, 10))
     if option == "width":
         return draw.choice((0.5, 1, 1.0, 1.5, 2.0, 1.37))
     choices = (None, 0.1, 0.5, 0.73, 1, 4.5) if default is None else (0.1, 0.25, 0.5, 0.9, 1.0)

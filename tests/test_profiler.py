@@ -222,9 +222,9 @@ def test_a_wrong_size_is_refused(size: Any) -> None:
 
 
 def test_what_is_no_module_is_refused() -> None:
-    name: Any = "resnet50"
-    with pytest.raises(ProfileError, match="expected a .*Module, not str"):
-        profile(name, (3, 224, 224))
+    layers: Any = [nn.Linear(2, 2)]
+    with pytest.raises(ProfileError, match="expected a .*Module, not list"):
+        profile(layers, (2,))
 
 
 def test_a_part_that_is_not_there_is_refused_with_the_parts_that_are() -> None:

@@ -92,7 +92,8 @@ class TracedGraph:
         if not parent:
             return last in ("features", "classifier")
         holder = type(self.net.get_submodule(parent))
-        plain = type(self.net.get_submodule(path)) is nn.Sequential
+        kind = type(self.net.get_submodule(path))
+        plain = kind is nn.Sequential or (issubclass(kind, nn.Sequential) and last in HOLDERS)
         return plain and holder is not nn.Sequential and not self._transparent_root(parent)
 
     def _transparent_root(self, parent: str) -> bool:
