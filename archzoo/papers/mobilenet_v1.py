@@ -349,7 +349,7 @@ INCEPTION: dict[str, Any] = {
 }
 PAPER.recipe(
     "mobilenet_v1_imagenet",
-    networks=("mobilenet_v1*", "conv_mobilenet"),
+    networks=("mobilenet_v1*",),
     data="imagenet",
     source="Sec. 4, which refers to Inception-v3",
     lr=0.045,
@@ -374,7 +374,7 @@ PAPER.recipe(
 )
 PAPER.recipe(
     "mobilenet_v1_slim",
-    networks=("mobilenet_v1*", "conv_mobilenet"),
+    networks=("mobilenet_v1*",),
     data="imagenet",
     source="the released code, mobilenet_v1_train.py",
     lr=0.045,
@@ -393,6 +393,10 @@ PAPER.recipe(
         JITTER,
         TESTED,
     ),
+)
+PAPER.no_recipe(
+    "conv_mobilenet",
+    "the paper does not say how it was trained: that of the others is without decay of depthwise filters, which it lacks",
 )
 
 DETECTION = "a network for detection, which is not here"
