@@ -55,6 +55,13 @@ def test_only_convolutions_of_stride_2_pad_as_tensorflow_does() -> None:
     assert not any(isinstance(module, SamePadding) for module in build(padding="symmetric").modules())
 
 
+def test_a_feature_sees_315_pixels() -> None:
+    """By hand: two pixels a stride of the maps for each 3x3: 3 + 4 + 4 + 8 + 8 + 16 + 16 + 5 x 32 + 32 + 64."""
+    field = profiled("mobilenet_v1").at("features").receptive_field
+    assert field is not None
+    assert field.size == (315, 315)
+
+
 @torch.no_grad()
 def test_both_paddings_are_the_same_where_sides_are_odd() -> None:
     """65, 33, 17, 9, 5 and 3 pixels: two rows are missing at each stride, one above and one below."""

@@ -110,6 +110,13 @@ def test_tensorflows_padding_is_at_the_five_strides() -> None:
     assert profiled("mobilenet_v2").sides() == (112, 56, 28, 14, 7)
 
 
+def test_a_feature_sees_491_pixels() -> None:
+    """By hand: 3 + 4 + 4 + 8 + 8 + 2 x 16 + 16 + 6 x 32 + 32 + 3 x 64, two pixels a stride of the maps for each 3x3."""
+    field = profiled("mobilenet_v2").at("features").receptive_field
+    assert field is not None
+    assert field.size == (491, 491)
+
+
 def test_dropout_is_before_the_last_layer() -> None:
     """mobilenet.py: a share of 0.8 is kept."""
     assert [name for name, _ in build().classifier.named_children()] == ["pool", "flatten", "drop", "fc"]
