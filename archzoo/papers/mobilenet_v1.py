@@ -396,7 +396,7 @@ PAPER.recipe(
 )
 PAPER.no_recipe(
     "conv_mobilenet",
-    "the paper does not say how it was trained: that of the others is without decay of depthwise filters, which it lacks",
+    why="the paper does not say how it was trained; the recipe of the others is about depthwise filters, which it lacks",
 )
 
 DETECTION = "a network for detection, which is not here"
