@@ -335,13 +335,8 @@ def test_in_a_terminal_of_any_width_a_profile_cuts_no_digit(
         name, *cells = line.split()
         assert cells == [f"{int(row[at]):,}" if row[at].isdigit() else row[at] for at in shown]
         assert row["part"].endswith(name.removeprefix("\N{HORIZONTAL ELLIPSIS}"))
-<<<<<<< HEAD
     others = err.partition("--columns: ")[2].partition("\n")[0]
     assert set(shown) | set(others.split(", ")) >= {"params", "macs", "stride"}
-=======
-    left_out = err.splitlines()[0].partition("--columns: ")[2]  # the last line is about operators
-    assert set(shown) | set(left_out.split(", ")) >= {"params", "macs", "stride"}
->>>>>>> n2
 
 
 def test_a_piped_audit_fits_a_page(shell: Shell) -> None:
