@@ -46,10 +46,8 @@ def grade(file: str | Path, attribute: str, name: str, limits: Limits | None = N
         limits: Of time and memory; two minutes and 8 GB by default.
         **options: Options of that network.
 
-    Raises:
-        ComparisonError: If there is no such file.
-        UnknownName: If no network has this name.
-        BadOption: If an option does not exist or does not fit.
+    Raises ComparisonError if there is no such file, UnknownName if no network has this name, and BadOption if an option
+    does not exist or does not fit.
     """
     limits, path, entry = limits or Limits(), Path(file), find(name)
     if not path.is_file():

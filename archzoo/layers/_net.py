@@ -84,10 +84,8 @@ class Net(nn.Module):
         ``Backbone.stages`` has the name, the channels and the stride of each.
 
         Args:
-            out_indices: Which stages: indices from 0, or from -1 for the last. All by default.
-
-        Raises:
-            BadOption: If there is no such stage.
+            out_indices: Which stages: indices from 0, or from -1 for the last. All by default. Raises BadOption if
+                there is no such stage.
         """
         return backbone_of(self.features, self.input_size, out_indices)
 
