@@ -428,7 +428,7 @@ ATTACKS: dict[str, tuple[Attack, float]] = {  # with their share of the tries
     "mutated safetensors": (mutants("net.safetensors"), 1),
     "mutated .pth": (mutants("zip.pth"), 1),
     "mutated .pth of torch 1.5": (mutants("old.pth"), 1),
-    "mutated ONNX models": (graphs, 1),
+    "mutated ONNX models": (graphs, 0.2),
     "claims of heads": (heads, 1),
     "hostile pickles": (pickles, 1),
     "kinds of tensors": (kinds, 0.2),

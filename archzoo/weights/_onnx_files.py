@@ -81,18 +81,18 @@ def _tensors(onnx: Any, graph: Any, path: Path) -> Iterator[tuple[str, Tensor]]:
     if graph.sparse_initializer:
         raise WeightsError(f"{path} holds sparse tensors: they are not read from ONNX models")
     for tensor in graph.initializer:
-        yield tensor.name, _tensor(onnx, tensor, path)
+        yield _text(tensor.name), _tensor(onnx, tensor, path)
     for node in graph.node:
         if node.op_type == "Constant" and len(node.attribute) == 1 and node.output:
             [value] = node.attribute
             if value.name == "value":
-                yield node.output[0], _tensor(onnx, value.t, path)
+                yield _text(node.output[0]), _tensor(onnx, value.t, path)
             elif value.name in ("value_float", "value_int", "value_floats", "value_ints"):
-                yield node.output[0], torch.tensor(_attribute(onnx.helper.get_attribute_value(value)))
+                yield _text(node.output[0]), torch.tensor(_attribute(onnx.helper.get_attribute_value(value)))
 
 
 def _tensor(onnx: Any, tensor: Any, path: Path) -> Tensor:
-    name = first_line(tensor.name, 60)
+    name = first_line(_text(tensor.name), 60)
     if tensor.data_location == onnx.TensorProto.EXTERNAL:
         raise WeightsError(
             f"{path} keeps {name} in another file: write one file, onnx.save(onnx.load(model), 'one.onnx')"
@@ -107,9 +107,15 @@ def _tensor(onnx: Any, tensor: Any, path: Path) -> Tensor:
 
 
 def _node(onnx: Any, node: Any) -> Node:
-    attributes = {a.name: _attribute(onnx.helper.get_attribute_value(a)) for a in node.attribute}
-    domain = "" if node.domain in ("", "ai.onnx") else f"{node.domain}."
-    return Node(f"{domain}{node.op_type}", tuple(node.input), tuple(node.output), attributes)
+    attributes = {_text(a.name): _attribute(onnx.helper.get_attribute_value(a)) for a in node.attribute}
+    domain = "" if node.domain in ("", "ai.onnx") else f"{_text(node.domain)}."
+    inputs, outputs = (tuple(map(_text, names)) for names in (node.input, node.output))
+    return Node(f"{domain}{_text(node.op_type)}", inputs, outputs, attributes)
+
+
+def _text(name: str | bytes) -> str:
+    """A name, which is bytes where a damaged file has no UTF-8."""
+    return name if isinstance(name, str) else name.decode("utf-8", "backslashreplace")
 
 
 def shortest(value: float) -> float:
@@ -132,12 +138,12 @@ def _is_list(value: Any) -> bool:
 
 def _ends(graph: Any, tensors: Mapping[str, Tensor], path: Path) -> tuple[str, tuple[str, ...], Any]:
     """The name of the image, those of the outputs, and the size of the image."""
-    images = [value for value in graph.input if value.name not in tensors]
+    images = [value for value in graph.input if _text(value.name) not in tensors]
     if len(images) != 1 or not graph.output:
         raise WeightsError(f"{path} is an ONNX model of {len(images)} inputs and {len(graph.output)} outputs, not one")
     sides = [side.dim_value for side in images[0].type.tensor_type.shape.dim]
     size = tuple(sides[1:]) if len(sides) == 4 and all(side > 0 for side in sides[1:]) else None
-    return images[0].name, tuple(value.name for value in graph.output), size
+    return _text(images[0].name), tuple(_text(value.name) for value in graph.output), size
 
 
 def _without_softmax(

@@ -461,6 +461,16 @@ def test_constants_are_operands_in_every_spelling(tmp_path: Path) -> None:
     torch.testing.assert_close(rebuild(path).net.double()(images), expected, rtol=1e-12, atol=1e-12)
 
 
+def test_names_that_are_no_text_are_read_all_the_same(tmp_path: Path) -> None:
+    content = tiny(relu(outputs=["mmmm"]), relu(inputs=["mmmm"]), tensors=WEIGHT).SerializeToString()
+    (tmp_path / "model.onnx").write_bytes(content.replace(b"mmmm", b"m\xff.\xfe"))
+    net = rebuild(tmp_path / "model.onnx").net
+    assert torch.equal(net(-torch.ones(1, 3, 8, 8)), torch.zeros(1, 3, 8, 8))
+    (tmp_path / "model.onnx").write_bytes(content.replace(b"Relu", b"R\xffl\xfe"))
+    with pytest.raises(WeightsError, match="its graph cannot be followed"):
+        rebuild(tmp_path / "model.onnx")
+
+
 def test_names_of_nodes_are_no_names_of_modules() -> None:
     """What a node writes may be called as an attribute of a module is, have a dot, or have no name."""
     names = ("forward", "training", "a.b", "a_b", "model", "operations", "")
