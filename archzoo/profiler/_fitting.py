@@ -22,7 +22,7 @@ from archzoo.profiler._wrappers import unwrapped
 KINDS: tuple[Kind, ...] = ("training", "inference")
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}
 CONTEXT = 2**29  # bytes of a CUDA context with PyTorch's kernels, about: no allocator counts them
-DOUBT = 0.03  # of the memory: benchmarks/gpu.py measured differences up to this
+DOUBT = 0.03  # of the memory: on an H200, peaks were up to 2.5% above what is simulated
 
 
 @dataclass(frozen=True)
