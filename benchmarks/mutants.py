@@ -53,7 +53,7 @@ NETWORKS: dict[str, tuple[str, dict[str, Any], tuple[int, int, int]]] = {
     "wide": ("wide_resnet", {"depth": 16, "k": 1, "drop": 0.3}, (3, 32, 32)),
     "stochastic_depth": ("stochastic_depth", {"depth": 14}, (3, 32, 32)),
     "resnext": ("resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 8}, (3, 32, 32)),
-    "pyramid": ("pyramidnet_cifar", {"depth": 14, "alpha": 9}, (3, 32, 32)),
+    "pyramid": ("pyramidnet_cifar", {"depth": 14, "widening": 9}, (3, 32, 32)),
     "se_resnet": ("se_resnet", {}, (3, 64, 64)),
     "densenet": ("densenet", {"depth": 16, "drop": 0.2}, (3, 32, 32)),
     "densenet_bc": ("densenet_bc", {"depth": 22}, (3, 32, 32)),

@@ -30,11 +30,13 @@ ELSEWHERE = (
     "resnet20-12fca82f.th",
     "net.py:Net",
     "lenet5_textbook.pt2",
+    "inception-v1-12.onnx",
     "--install-completion",
 )
 LONG = (
     *("archzoo train", "archzoo reproduce", "archzoo export", "archzoo finetune", "archzoo report", "archzoo figures"),
     "torchrun",
+    "benchmarks/mutants.py",
     *(
         "archzoo evaluate",
         "archzoo predict",

@@ -28,7 +28,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "preact_resnet200": {},
     "stochastic_depth": {"depth": 8},
     "wide_resnet": {"depth": 10, "k": 1},
-    "pyramidnet_cifar": {"depth": 8, "alpha": 4},
+    "pyramidnet_cifar": {"depth": 8, "widening": 4},
     "densenet": {"depth": 10, "k": 4},
     "densenet_b": {"depth": 10, "k": 4},
     "densenet_c": {"depth": 10, "k": 4},

@@ -31,7 +31,9 @@ class SamePadding(nn.Module):
     def before_and_after(self, side: int) -> tuple[int, int]:
         """The rows or columns that are added before and after ``side`` of them."""
         last_window = (side - 1) // self.stride * self.stride
-        missing = max(last_window + self.kernel_size - side, 0)
+        missing = last_window + self.kernel_size - side
+        if self.kernel_size < self.stride:  # rows between windows are not read, nor need those behind the last one be
+            missing = max(missing, 0)
         return missing // 2, missing - missing // 2
 
     def extra_repr(self) -> str:

@@ -396,7 +396,7 @@ PAPER.recipe(
 )
 PAPER.no_recipe(
     "conv_mobilenet",
-    why="the paper does not say how it was trained; the recipe of the others is about depthwise filters, which it lacks",
+    why="the paper does not say how it was trained, and the recipe of the others is about depthwise filters",
 )
 
 DETECTION = "a network for detection, which is not here"

@@ -20,8 +20,9 @@ USUAL_SIDE = 256
 LATER_TORCHVISION = 232
 LATER_NETWORKS = ("resnext101_64x4d", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0")
 TIMM_A1 = 235
+TIMM_SIDES = {"mobilenetv1_125.ra4_e3600_r224_in1k": 248}
 # The ends of timm's tags, and the beginnings, of weights that it resizes by splines.
-BICUBIC = (".a1_in1k", ".gluon_in1k"), ("densenet",)
+BICUBIC = (".a1_in1k", ".gluon_in1k"), ("densenet", "mobilenetv1_", "mobilenetv2_")
 
 
 @dataclass(frozen=True)
@@ -96,4 +97,6 @@ def _shorter_side(published: PublishedWeights) -> int:
     if published.library == "torchvision":
         later = published.tag == "IMAGENET1K_V2" or published.network in LATER_NETWORKS
         return LATER_TORCHVISION if later else USUAL_SIDE
-    return TIMM_A1 if published.library == "timm" and published.tag.endswith(".a1_in1k") else USUAL_SIDE
+    if published.library == "timm":
+        return TIMM_SIDES.get(published.tag, TIMM_A1 if published.tag.endswith(".a1_in1k") else USUAL_SIDE)
+    return USUAL_SIDE
