@@ -108,8 +108,9 @@ class Net(nn.Module):
             self.options = {**self.options, "num_classes": num_classes}
         return [f"classifier.{name}" for name in replaced]
 
-    def extra_repr(self) -> str:
-        return as_line(self)
+    def __repr__(self) -> str:
+        parts, head = super().__repr__(), f"{self._get_name()}("
+        return parts.replace(head, f"{head}\n  {as_line(self)}", 1) if self.name else parts
 
     def _repr_html_(self) -> str:
         return as_html(self)

@@ -10,7 +10,6 @@ from typing import Any
 from torch import nn
 
 from archzoo.errors import ProfileError
-from archzoo.layers import Net
 from archzoo.profiler._counting import profile
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._module_stats import ModuleStats
@@ -138,8 +137,6 @@ def _merged(first: list[str], second: list[str]) -> list[str]:
 
 def _settings(module: nn.Module) -> list[str]:
     """A module's class, then the settings in its repr."""
-    if isinstance(module, Net):  # its repr has its name and options, whose effect is in its parts
-        return [type(module).__name__]
     settings = re.findall(r"(?:[^,(]|\([^)]*\))+", module.extra_repr())
     if isinstance(module, nn.modules.conv._ConvNd):
         settings[:2] = f"in={module.in_channels}", f"out={module.out_channels}"
