@@ -109,7 +109,7 @@ class Net(nn.Module):
         return [f"classifier.{name}" for name in replaced]
 
     def __repr__(self) -> str:
-        parts, head = super().__repr__(), f"{self._get_name()}("
+        parts, head = super().__repr__(), f"{type(self).__name__}("
         return parts.replace(head, f"{head}\n  {as_line(self)}", 1) if self.name else parts
 
     def _repr_html_(self) -> str:
