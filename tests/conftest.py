@@ -21,6 +21,8 @@ if not torch.cuda.is_available():
     os.environ.setdefault("TRITON_INTERPRET", "1")  # before the first import of triton, which reads it
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as for a command that a shell starts in the background
     signal.signal(signal.SIGINT, signal.default_int_handler)
+if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:  # as under nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 CACHE_NUMBERS = itertools.count()
 torch.set_num_threads(1)  # pytest runs one worker a core
 # A network is thousands of small objects that stay: looking through them for cycles took a quarter of building one.
