@@ -184,7 +184,7 @@ def profile(
         **options: Options of a network that is given by name.
 
     Raises:
-        ProfileError: If no paper gives the input size of a model, or it cannot be profiled.
+        archzoo.errors.ProfileError: If no paper gives the input size of a model, or it cannot be profiled.
         UnknownName: If no network has this name.
         BadOption: If an option does not exist or does not fit, or the model is given as a module.
     """
