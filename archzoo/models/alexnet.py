@@ -4,12 +4,15 @@ A. Krizhevsky, I. Sutskever, G. Hinton, "ImageNet Classification with Deep Convo
 The single tower: A. Krizhevsky, "One weird trick for parallelizing convolutional neural networks", arXiv 2014.
 """
 
+from collections.abc import Mapping
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.layers import Conv2d, Initialize, Linear, Net, ResponseNorm, gaussian, sequence
 
 HIDDEN_UNITS = 4096  # of each hidden fully connected layer (Sec. 3.5)
+RELEASED_DEVIATIONS = {"conv3": 0.03, "conv4": 0.03, "conv5": 0.03}  # of weights, in the configuration of 2014
 
 
 class RoundUp(nn.Module):
@@ -64,18 +67,34 @@ def last_convolutions() -> dict[str, nn.Module]:
     }
 
 
-def published_initialization(features: nn.Module, classifier: nn.Module, *, wide: tuple[str, ...] = ()) -> Initialize:
+def fully_connected(num_classes: int) -> nn.Sequential:
+    """Two hidden layers with dropout, and one unit for each class (Sec. 3.5, Sec. 4.2)."""
+    return sequence(
+        flatten=nn.Flatten(),
+        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
+        relu6=relu(),
+        drop6=nn.Dropout(0.5),
+        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
+        relu7=relu(),
+        drop7=nn.Dropout(0.5),
+        fc8=Linear(HIDDEN_UNITS, num_classes),
+    )
+
+
+def initialization(
+    features: nn.Module, classifier: nn.Module, *, bias: float = 1.0, deviations: Mapping[str, float] | None = None
+) -> Initialize:
     """Gaussian weights of standard deviation 0.01; biases of 1 in conv2, 4, 5, fc6 and fc7, 0 elsewhere (Sec. 5).
 
-    The layers named in ``wide`` have a standard deviation of 0.03.
+    ``bias`` is in the place of 1, and ``deviations`` are those of the layers that have others, by name.
     """
     names = {layer: name for part in (features, classifier) for name, layer in part.named_children()}
 
     def initialize(layer: nn.Module) -> None:
         name = names.get(layer, "")
-        gaussian(0.03 if name in wide else 0.01)(layer)
+        gaussian((deviations or {}).get(name, 0.01))(layer)
         if name in ("conv2", "conv4", "conv5", "fc6", "fc7") and isinstance(layer.bias, Tensor):
-            nn.init.ones_(layer.bias)
+            nn.init.constant_(layer.bias, bias)
 
     return initialize
 
@@ -111,30 +130,8 @@ def alexnet(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         relu5=relu(),
         pool5=overlapping_pool(),
     )
-    classifier = sequence(
-        flatten=nn.Flatten(),
-        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
-        relu6=relu(),
-        drop6=nn.Dropout(0.5),
-        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
-        relu7=relu(),
-        drop7=nn.Dropout(0.5),
-        fc8=Linear(HIDDEN_UNITS, num_classes),
-    )
-    return Net(features, classifier, published_initialization(features, classifier))
-
-
-def caffe_initialization(features: nn.Module, classifier: nn.Module) -> Initialize:
-    """Gaussian weights of standard deviation 0.01, 0.005 in fc6 and fc7; biases of 0.1 where the paper has 1."""
-    names = {layer: name for part in (features, classifier) for name, layer in part.named_children()}
-
-    def initialize(layer: nn.Module) -> None:
-        name = names.get(layer, "")
-        gaussian(0.005 if name in ("fc6", "fc7") else 0.01)(layer)
-        if name in ("conv2", "conv4", "conv5", "fc6", "fc7") and isinstance(layer.bias, Tensor):
-            nn.init.constant_(layer.bias, 0.1)
-
-    return initialize
+    classifier = fully_connected(num_classes)
+    return Net(features, classifier, initialization(features, classifier))
 
 
 def alexnet_caffe(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
@@ -161,17 +158,9 @@ def alexnet_caffe(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         relu5=relu(),
         pool5=nn.MaxPool2d(3, stride=2, ceil_mode=True),
     )
-    classifier = sequence(
-        flatten=nn.Flatten(),
-        fc6=Linear(256 * 6 * 6, 4096),
-        relu6=relu(),
-        drop6=nn.Dropout(0.5),
-        fc7=Linear(4096, 4096),
-        relu7=relu(),
-        drop7=nn.Dropout(0.5),
-        fc8=Linear(4096, num_classes),
-    )
-    return Net(features, classifier, caffe_initialization(features, classifier))
+    classifier = fully_connected(num_classes)
+    initialize = initialization(features, classifier, bias=0.1, deviations={"fc6": 0.005, "fc7": 0.005})
+    return Net(features, classifier, initialize)
 
 
 def alexnet_cuda_convnet2(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
@@ -193,17 +182,8 @@ def alexnet_cuda_convnet2(*, in_channels: int = 3, num_classes: int = 1000) -> N
         pool2=overlapping_pool(),
         **last_convolutions(),
     )
-    classifier = sequence(
-        flatten=nn.Flatten(),
-        fc6=Linear(256 * 6 * 6, HIDDEN_UNITS),
-        relu6=relu(),
-        drop6=nn.Dropout(0.5),
-        fc7=Linear(HIDDEN_UNITS, HIDDEN_UNITS),
-        relu7=relu(),
-        drop7=nn.Dropout(0.5),
-        fc8=Linear(HIDDEN_UNITS, num_classes),
-    )
-    initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
+    classifier = fully_connected(num_classes)
+    initialize = initialization(features, classifier, deviations=RELEASED_DEVIATIONS)
     return Net(features, classifier, initialize)
 
 
@@ -239,5 +219,5 @@ def alexnet_one_tower(*, in_channels: int = 3, num_classes: int = 1000) -> Net:
         relu7=relu(),
         fc8=Linear(HIDDEN_UNITS, num_classes),
     )
-    initialize = published_initialization(features, classifier, wide=("conv3", "conv4", "conv5"))
+    initialize = initialization(features, classifier, deviations=RELEASED_DEVIATIONS)
     return Net(features, classifier, initialize)
