@@ -34,8 +34,8 @@ SHALLOW = (*TABLE_1[:6], *TABLE_1[11:])
 
 
 @dataclass(frozen=True)
-class Around:
-    """What is around every convolution: how it pads, its activation, and epsilon of batch normalization."""
+class ConvNormActivation:
+    """Convolutions with what surrounds each: padding, batch normalization with this epsilon, and the activation."""
 
     padding: Padding
     activation: Activation
@@ -58,7 +58,7 @@ class Around:
 
 
 def build(
-    around: Around,
+    conv_norm: ConvNormActivation,
     block: Callable[[int, int, int], nn.Sequential],
     table: Sequence[tuple[int, int]],
     width: float,
@@ -73,9 +73,9 @@ def build(
     if not width > 0:
         raise BadOption(f"width must be more than 0, not {width}: 1.0, 0.75, 0.5 and 0.25 are those of Table 6")
     probability("drop", drop)
-    at_least("bn_eps", around.eps, 0)
+    at_least("bn_eps", conv_norm.eps, 0)
     maps = max(int(32 * width), 8)
-    parts: dict[str, nn.Module] = {"conv1": around.conv3x3(in_channels, maps, 2)}
+    parts: dict[str, nn.Module] = {"conv1": conv_norm.conv3x3(in_channels, maps, 2)}
     for number, (full_width, stride) in enumerate(table, 1):
         outputs = max(int(full_width * width), 8)
         parts[f"block{number}"] = block(maps, outputs, stride)
@@ -108,9 +108,9 @@ def mobilenet_v1(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    around = Around(padding, activation, bn_eps)
+    conv_norm = ConvNormActivation(padding, activation, bn_eps)
     table = SHALLOW if shallow else TABLE_1
-    return build(around, around.separable, table, width, drop, in_channels, num_classes)
+    return build(conv_norm, conv_norm.separable, table, width, drop, in_channels, num_classes)
 
 
 def conv_mobilenet(
@@ -124,5 +124,5 @@ def conv_mobilenet(
     num_classes: int = 1000,
 ) -> Net:
     """Conv MobileNet: one 3x3 convolution of all maps in the place of each depthwise separable one (Table 4)."""
-    around = Around(padding, activation, bn_eps)
-    return build(around, around.conv3x3, TABLE_1, width, drop, in_channels, num_classes)
+    conv_norm = ConvNormActivation(padding, activation, bn_eps)
+    return build(conv_norm, conv_norm.conv3x3, TABLE_1, width, drop, in_channels, num_classes)

@@ -53,8 +53,8 @@ class InvertedResidual(nn.Module):
 
 
 @dataclass(frozen=True)
-class Around:
-    """What is around every convolution: how it pads, and epsilon of batch normalization."""
+class ConvNormActivation:
+    """Convolutions with what surrounds each: padding, batch normalization with this epsilon, and ReLU6."""
 
     padding: Padding
     eps: float
@@ -103,16 +103,16 @@ def mobilenet_v2(
         raise BadOption(f"width must be more than 0, not {width}: the paper has 0.35, 0.5, 0.75, 1.0 and 1.4")
     probability("drop", drop)
     at_least("bn_eps", bn_eps, 0)
-    around = Around(padding, bn_eps)
+    conv_norm = ConvNormActivation(padding, bn_eps)
     maps, last = make_divisible(32 * width), make_divisible(1280 * max(width, 1.0))
-    parts: dict[str, nn.Module] = {"conv1": around.bn_relu6(padded_conv3x3(padding, in_channels, maps, 2), maps)}
+    parts: dict[str, nn.Module] = {"conv1": conv_norm.bn_relu6(padded_conv3x3(padding, in_channels, maps, 2), maps)}
     for expansion, full_width, blocks, first_stride in TABLE_2:
         outputs = make_divisible(full_width * width)
         for number in range(blocks):
             stride = first_stride if number == 0 else 1
-            parts[f"block{len(parts)}"] = around.block(maps, outputs, stride, expansion)
+            parts[f"block{len(parts)}"] = conv_norm.block(maps, outputs, stride, expansion)
             maps = outputs
-    parts["conv2"] = around.bn_relu6({"conv": conv1x1(maps, last)}, last)
+    parts["conv2"] = conv_norm.bn_relu6({"conv": conv1x1(maps, last)}, last)
     classifier = sequence(
         pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(last, num_classes)
     )

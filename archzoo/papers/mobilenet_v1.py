@@ -9,11 +9,10 @@ from typing import Any
 from archzoo.claims import Claim, depth, kernel, kernels, macs, params, ratio, size, weights
 from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import (
-    ColorJitter,
-    Optimizer,
-    ParameterGroup,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
+    DEPTHWISE_WITHOUT_DECAY,
+    SLIM_AUGMENTATION,
+    SLIM_RMSPROP,
+    SLIM_UNSPECIFIED,
     Rescale,
     SingleCrop,
     StepDecay,
@@ -334,16 +333,8 @@ for width, rows in README_ACCURACY.items():
         errors = {NAMES[width]: (error(top_1), error(top_5))}
         PAPER.results(README, TOP_1_AND_5, protocol(side), errors, activation="relu6")
 
-NO_DECAY_OF_DEPTHWISE = (ParameterGroup("*.depthwise.conv.weight", decay_mult=0),)
-CROPS = "crops: those of TF-slim's inception_preprocessing.py, without the boxes of objects that ImageNet has for some"
-JITTER = "brightness: scaled, where the code adds up to 32 / 255"
-TESTED = "test images: the code squeezes the central 87.5% of each side into a square"
 INCEPTION: dict[str, Any] = {
-    "augmentation": (
-        RandomResizedCrop(scale=(0.05, 1.0), ratio=(0.75, 1.33)),
-        RandomHorizontalFlip(),
-        ColorJitter(brightness=32 / 255, contrast=0.0, saturation=0.5),
-    ),
+    "augmentation": SLIM_AUGMENTATION,
     "preprocessing": Rescale(-1.0, 1.0),
     "protocol": SingleCrop(224, resize=256),
 }
@@ -356,10 +347,10 @@ PAPER.recipe(
     batch_size=32,
     epochs=100,
     schedule=StepDecay(2, gamma=0.94),
-    optimizer=Optimizer("tensorflow_rmsprop", {"alpha": 0.9, "momentum": 0.9, "eps": 1.0}),
+    optimizer=SLIM_RMSPROP,
     weight_decay=0.00004,
     decay_scope="weights",
-    groups=NO_DECAY_OF_DEPTHWISE,
+    groups=DEPTHWISE_WITHOUT_DECAY,
     **INCEPTION,
     paper_result="29.4% top-1 (1.0 MobileNet-224)",
     unspecified=(
@@ -367,9 +358,7 @@ PAPER.recipe(
         "workers: 50 of them in Inception-v3, which do not wait for one another; here it is one",
         "weight decay: that of the code; the paper says very little or none on depthwise filters, and there it is none",
         "size of crops: the paper limits how small they are, and does not say how",
-        CROPS,
-        JITTER,
-        TESTED,
+        *SLIM_UNSPECIFIED,
     ),
 )
 PAPER.recipe(
@@ -384,14 +373,12 @@ PAPER.recipe(
     optimizer=sgd(momentum=0.0),
     weight_decay=0.00004,
     decay_scope="weights",
-    groups=NO_DECAY_OF_DEPTHWISE,
+    groups=DEPTHWISE_WITHOUT_DECAY,
     **INCEPTION,
     paper_result="29.1% top-1, 10.1% top-5 (1.0 at 224 pixels)",
     unspecified=(
         "length: the script has no end; after 200 epochs the rate is 0.7% of the first",
-        CROPS,
-        JITTER,
-        TESTED,
+        *SLIM_UNSPECIFIED,
     ),
 )
 PAPER.no_recipe(

@@ -8,11 +8,10 @@ from typing import Any
 from archzoo.claims import Claim, macs, params, size
 from archzoo.paper import TOP_1_AND_5, Paper
 from archzoo.recipes import (
-    ColorJitter,
-    Optimizer,
-    ParameterGroup,
-    RandomHorizontalFlip,
-    RandomResizedCrop,
+    DEPTHWISE_WITHOUT_DECAY,
+    SLIM_AUGMENTATION,
+    SLIM_RMSPROP,
+    SLIM_UNSPECIFIED,
     Rescale,
     SingleCrop,
     StepDecay,
@@ -143,17 +142,9 @@ for width, rows in ACCURACY.items():
         errors = tuple(round(100 - accuracy, 1) for accuracy in row)
         PAPER.results(README, TOP_1_AND_5, protocol, {NAMES[width]: errors})
 
-RMSPROP = Optimizer("tensorflow_rmsprop", {"alpha": 0.9, "momentum": 0.9, "eps": 1.0})
 EPSILON = "epsilon: the default of the code's train_image_classifier.py"
-CROPS = "crops: those of TF-slim's inception_preprocessing.py, without the boxes of objects that ImageNet has for some"
-JITTER = "brightness: scaled, where the code adds up to 32 / 255"
-TESTED = "test images: the code squeezes the central 87.5% of each side into a square"
 INCEPTION: dict[str, Any] = {
-    "augmentation": (
-        RandomResizedCrop(scale=(0.05, 1.0), ratio=(0.75, 1.33)),
-        RandomHorizontalFlip(),
-        ColorJitter(brightness=32 / 255, contrast=0.0, saturation=0.5),
-    ),
+    "augmentation": SLIM_AUGMENTATION,
     "preprocessing": Rescale(-1.0, 1.0),
     "protocol": SingleCrop(224, resize=256),
 }
@@ -166,10 +157,10 @@ PAPER.recipe(
     batch_size=96,
     iterations=5_500_000,
     schedule=StepDecay(1, gamma=0.98),
-    optimizer=RMSPROP,
+    optimizer=SLIM_RMSPROP,
     weight_decay=0.00004,
     decay_scope="weights",
-    groups=(ParameterGroup("*.depthwise.conv.weight", decay_mult=0),),
+    groups=DEPTHWISE_WITHOUT_DECAY,
     **INCEPTION,
     paper_result="28.0% top-1 (1.0), 25.3% (1.4)",
     unspecified=(
@@ -177,9 +168,7 @@ PAPER.recipe(
         "length: that of one GPU in the README",
         "weight decay: in the code none of depthwise filters",
         EPSILON,
-        CROPS,
-        JITTER,
-        TESTED,
+        *SLIM_UNSPECIFIED,
     ),
 )
 PAPER.recipe(
@@ -191,15 +180,15 @@ PAPER.recipe(
     batch_size=768,
     iterations=700_000,
     schedule=StepDecay(4_170, gamma=0.98, unit="iterations"),
-    optimizer=RMSPROP,
+    optimizer=SLIM_RMSPROP,
     weight_decay=0.00004,
     decay_scope="weights",
-    groups=(ParameterGroup("*.depthwise.conv.weight", decay_mult=0),),
+    groups=DEPTHWISE_WITHOUT_DECAY,
     label_smoothing=0.1,
     ema=0.9999,
     **INCEPTION,
     paper_result="28.0% top-1 (1.0), 28.2% of the released weights",
-    unspecified=(EPSILON, CROPS, JITTER, TESTED),
+    unspecified=(EPSILON, *SLIM_UNSPECIFIED),
 )
 
 DETECTION = "a network for detection or segmentation, which is not here"

@@ -19,9 +19,13 @@ from archzoo.recipes._preprocessing import (
 from archzoo.recipes._presets import (
     ALEXNET_AUGMENTATION,
     CIFAR_AUGMENTATION,
+    DEPTHWISE_WITHOUT_DECAY,
     FB_RESNET_TORCH_AUGMENTATION,
     IMAGENET_NORMALIZATION,
     NESTEROV_SGD,
+    SLIM_AUGMENTATION,
+    SLIM_RMSPROP,
+    SLIM_UNSPECIFIED,
 )
 from archzoo.recipes._protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
 from archzoo.recipes._recipe import TRAINING_IMAGES, Recipe
@@ -66,9 +70,13 @@ __all__ = [
     "ALEXNET_AUGMENTATION",
     "CIFAR_AUGMENTATION",
     "DEFAULT_RECIPES",
+    "DEPTHWISE_WITHOUT_DECAY",
     "FB_RESNET_TORCH_AUGMENTATION",
     "IMAGENET_NORMALIZATION",
     "NESTEROV_SGD",
+    "SLIM_AUGMENTATION",
+    "SLIM_RMSPROP",
+    "SLIM_UNSPECIFIED",
     "TRAINING_IMAGES",
     "Bytes",
     "CenterCrop",

@@ -1,6 +1,7 @@
 """Values that the recipes of several papers share. Imports no torch."""
 
-from archzoo.recipes._optimizers import sgd
+from archzoo.recipes._optimizers import Optimizer, sgd
+from archzoo.recipes._parameter_groups import ParameterGroup
 from archzoo.recipes._preprocessing import Normalize
 from archzoo.recipes._transforms import (
     CenterCrop,
@@ -31,3 +32,18 @@ FB_RESNET_TORCH_AUGMENTATION = (
     PCALighting(),
     RandomHorizontalFlip(),
 )
+
+# ImageNet: inception_preprocessing.py of TF-slim, and what it does otherwise than is written here.
+SLIM_AUGMENTATION = (
+    RandomResizedCrop(scale=(0.05, 1.0), ratio=(0.75, 1.33)),
+    RandomHorizontalFlip(),
+    ColorJitter(brightness=32 / 255, contrast=0.0, saturation=0.5),
+)
+SLIM_UNSPECIFIED = (
+    "crops: those of TF-slim's inception_preprocessing.py, without the boxes of objects that ImageNet has for some",
+    "brightness: scaled, where the code adds up to 32 / 255",
+    "test images: the code squeezes the central 87.5% of each side into a square",
+)
+SLIM_RMSPROP = Optimizer("tensorflow_rmsprop", {"alpha": 0.9, "momentum": 0.9, "eps": 1.0})
+# The MobileNets: no weight decay of depthwise filters.
+DEPTHWISE_WITHOUT_DECAY = (ParameterGroup("*.depthwise.conv.weight", decay_mult=0),)

@@ -7,7 +7,7 @@ from torch import nn
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.layers import SamePadding
-from archzoo.models.mobilenet_v2 import TABLE_2, Around, make_divisible
+from archzoo.models.mobilenet_v2 import TABLE_2, ConvNormActivation, make_divisible
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 from archzoo.training._optimizer import build_optimizer
@@ -41,7 +41,7 @@ def test_relu6_follows_the_wide_convolutions_and_nothing_the_narrow_one() -> Non
 
 
 def test_a_bottleneck_returns_values_of_both_signs_beyond_six() -> None:
-    block = drawn(Around("same", 1e-3).block(8, 8, 1, 6))
+    block = drawn(ConvNormActivation("same", 1e-3).block(8, 8, 1, 6))
     nn.init.normal_(block.layers.project.conv.weight, std=10.0)
     out = block(torch.randn(2, 8, 9, 9))
     assert out.min() < 0
@@ -52,7 +52,7 @@ def test_maps_are_added_where_their_number_and_size_stay() -> None:
     """Sec. 3.3: ten of the 17 blocks. No projection, and nothing after the sum."""
     adds = [block.shortcut for block in blocks(build())]
     assert [number for number, added in enumerate(adds, 1) if added] == [3, 5, 6, 8, 9, 10, 12, 13, 15, 16]
-    block = drawn(Around("same", 1e-3).block(8, 8, 1, 6))
+    block = drawn(ConvNormActivation("same", 1e-3).block(8, 8, 1, 6))
     nn.init.zeros_(block.layers.project.bn.weight)
     nn.init.zeros_(block.layers.project.bn.bias)
     maps = -torch.rand(1, 8, 5, 5)
@@ -95,7 +95,7 @@ def test_the_last_convolution_is_never_narrower_than_1280_maps(width: float, las
 @pytest.mark.parametrize(("stride", "outputs"), [(1, 24), (1, 32), (2, 32)])
 def test_a_block_costs_what_section_3_3_says(stride: int, outputs: int) -> None:
     """h w d t (d + k^2 + d') at a stride of 1; at one of 2, all but the expansion has a quarter of the positions."""
-    block = Around("same", 1e-3).block(24, outputs, stride, 6)
+    block = ConvNormActivation("same", 1e-3).block(24, outputs, stride, 6)
     after = (14 // stride) ** 2
     expected = 14 * 14 * 24 * 6 * 24 + after * 24 * 6 * (3**2 + outputs)
     assert archzoo.profile(block, (24, 14, 14)).macs == expected
