@@ -113,7 +113,7 @@ def test_a_network_without_its_auxiliary_classifiers_says_what_is_left() -> None
 def test_a_network_is_built_again_from_what_it_says(name: str) -> None:
     net = archzoo.build(name, num_classes=4, device="meta")
     again = archzoo.build(net.name, **net.options, device="meta")
-    shapes, same = ({part: value.shape for part, value in each.state_dict().items()} for each in (net, again))
+    shapes, same = ({part: value.shape for part, value in built.state_dict().items()} for built in (net, again))
     assert shapes == same
 
 

@@ -310,8 +310,8 @@ def test_operators_that_return_nothing_are_counted_and_linear_algebra_is_named()
 def test_every_operator_of_the_core_list_is_known() -> None:
     """PyTorch tags the operators that every backend must have; none of them may make a count a lower bound."""
     names = {schema.name for schema in torch._C._jit_get_all_schemas() if schema.name.startswith("aten::")}
-    found: list[Any] = [getattr(torch.ops.aten, name.removeprefix("aten::"), None) for name in sorted(names)]
-    packets = [packet for packet in found if packet is not None]
+    operators: list[Any] = [getattr(torch.ops.aten, name.removeprefix("aten::"), None) for name in sorted(names)]
+    packets = [packet for packet in operators if packet is not None]
     core = [getattr(packet, name) for packet in packets for name in packet.overloads()]
     core = [operator for operator in core if torch.Tag.core in operator.tags]
     assert len(core) > 150

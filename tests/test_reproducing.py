@@ -143,8 +143,8 @@ def test_the_hub_reads_the_model_index() -> None:
     text = model_index(rows(measured=runs))
     results = {}
     for model in yaml.safe_load(text)["model-index"]:
-        name, found = repocard.model_index_to_eval_results([model])
-        results[name] = found
+        name, evaluations = repocard.model_index_to_eval_results([model])
+        results[name] = evaluations
     (resnet,), (lenet,) = results["resnet20"], results["lenet5"]
     assert (resnet.task_type, resnet.dataset_type) == ("image-classification", "zalando-datasets/fashion_mnist")
     assert (resnet.metric_type, resnet.metric_value) == ("accuracy", 95.55)

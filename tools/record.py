@@ -52,9 +52,9 @@ def record(run: Measured, folder: Path, machine: str = "", *, measured: Path = M
     return entry
 
 
-def _same(one: Measured, other: Measured) -> bool:
+def _same(first: Measured, second: Measured) -> bool:
     """Whether two entries are of the same network, recipe and changes."""
-    keys = [(run.recipe, run.network, dict(run.options), dict(run.changes)) for run in (one, other)]
+    keys = [(run.recipe, run.network, dict(run.options), dict(run.changes)) for run in (first, second)]
     return keys[0] == keys[1]
 
 

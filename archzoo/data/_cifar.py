@@ -110,9 +110,9 @@ def _read_python(version: Version, path: Path) -> Batch:
         raise DataError(f"{path} has {', '.join(content)}, and not data and {version.label}")
     pixels, labels = content["data"], _labels(content[version.label])
     if not isinstance(pixels, numpy.ndarray) or pixels.dtype != numpy.uint8 or pixels.shape != (len(labels), PIXELS):
-        found = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, numpy.ndarray) else type(pixels).__name__
+        given = f"{pixels.dtype} {pixels.shape}" if isinstance(pixels, numpy.ndarray) else type(pixels).__name__
         raise DataError(
-            f"{path}: the images of {len(labels):,} labels are bytes ({len(labels)}, {PIXELS}), not {found}"
+            f"{path}: the images of {len(labels):,} labels are bytes ({len(labels)}, {PIXELS}), not {given}"
         )
     return torch.from_numpy(numpy.ascontiguousarray(pixels).copy()).view(-1, 3, 32, 32), labels, md5
 

@@ -88,12 +88,13 @@ def _read_hdf5(path: Path) -> tuple[Any, Any]:
     reader = _load("h5py", path)
     try:
         with reader.File(path, "r") as file:
-            found = [file.get(name) for name in ("X", "y")]
+            arrays = [file.get(name) for name in ("X", "y")]
             images, labels = (
-                ((), "nothing") if each is None else (tuple(reversed(each.shape)), str(each.dtype)) for each in found
+                ((), "nothing") if array is None else (tuple(reversed(array.shape)), str(array.dtype))
+                for array in arrays
             )
             _check(path, images, labels, MOST)
-            return found[0][()].transpose(0, 3, 2, 1), found[1][()].reshape(-1).astype(numpy.int64)
+            return arrays[0][()].transpose(0, 3, 2, 1), arrays[1][()].reshape(-1).astype(numpy.int64)
     except DataError:
         raise
     except Exception as error:  # as above

@@ -21,13 +21,13 @@ Change = Callable[[Passes], None]
 def ways(model: nn.Module) -> Iterator[tuple[str, Change]]:
     """Ways to checkpoint a model, each with its name: all parts of one level; without parts, segments of a sequence."""
     modules = {name: module for module, name in modules_of(model).items()}
-    found = False
+    has_parts = False
     for level in range(DEEPEST):
         parts = {name for name, module in modules.items() if name and name.count(".") == level and module._modules}
         if len(parts) >= FEW:
-            first, found = min(parts, key=list(modules).index), True
+            first, has_parts = min(parts, key=list(modules).index), True
             yield f"checkpointing {len(parts)} parts, such as {first}", partial(_checkpoint_parts, parts)
-    if found:
+    if has_parts:
         return
     sequences = {name: len(module._modules) for name, module in modules.items() if _is_sequence(module)}
     longest = max(sequences, key=lambda name: sequences[name], default="")

@@ -92,7 +92,7 @@ def read_measured(path: Path = MEASURED) -> list[Measured]:
 
 def measured_of(values: Mapping[str, Any]) -> Measured:
     """One entry of it. Raises ReportError for a value that is missing or unknown."""
-    known = {each.name for each in fields(Measured)}
+    known = {field.name for field in fields(Measured)}
     if not isinstance(values, Mapping) or not set(values) <= known:
         raise ReportError(f"a run has {', '.join(sorted(known))}, not {', '.join(map(str, values))}")
     given: dict[str, Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

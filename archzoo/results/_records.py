@@ -29,7 +29,7 @@ def describe_run(
         images=first["images"],
         seeds=tuple(result["seed"] for result in results),
         errors=tuple(round(100 * (1 - result["test"]["top1"]), 4) for result in results),
-        seconds=tuple(round(each, 1) for each in seconds),
+        seconds=tuple(round(duration, 1) for duration in seconds),
         command=command,
         commit=commit,
         machine=machine,

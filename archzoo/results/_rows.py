@@ -92,7 +92,7 @@ def find_row(recipe: str, network: str, options: Mapping[str, Any] | None = None
     entry, chosen = find(network), find_recipe(recipe)
     is_general = chosen.networks == ("*",)
     if not is_general and chosen not in recipes_of(entry.name):
-        known = ", ".join(dict.fromkeys(one.name for one in recipes_of(entry.name))) or "none"
+        known = ", ".join(dict.fromkeys(recipe.name for recipe in recipes_of(entry.name))) or "none"
         raise RecipeError(f"recipe {chosen.name} does not train {entry.name}: its recipes are {known}")
     paper = next((paper for paper in papers() if chosen in paper.recipes), None)
     results = [result for result in (paper.published_results if paper else ()) if _is_of(result, entry.name, chosen)]

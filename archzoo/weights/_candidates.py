@@ -78,10 +78,10 @@ def shapes_of(state: Mapping[str, Tensor]) -> Counter[tuple[int, ...]]:
 
 def networks_for(state: Mapping[str, Tensor]) -> list[Network]:
     """Networks of ours that a state dict may be for, as far as the numbers of its shapes tell."""
-    found = of_state(state.values())
+    shapes = of_state(state.values())
     networks = []
     for family, entries in _families().items():
-        possible = possible_options(family, found)
+        possible = possible_options(family, shapes)
         guesses = [dict(entry.fixed) for entry in entries] if possible is None else possible
         for guess in guesses:
             entry, options = registered(entries, guess)
@@ -119,16 +119,16 @@ def registered(entries: list[Entry], options: Options) -> tuple[Entry, Options]:
 
 def candidates(state: Mapping[str, Tensor], networks: list[Network]) -> list[Candidate]:
     """The networks that have all tensors of a state dict under the names of one of the sources, or under ours."""
-    found: list[Candidate] = []
+    distinct: list[Candidate] = []
     shapes = shapes_of(state)
     similar = [network for network in networks if _similarity(shapes, network.shapes) > SIMILAR]
     for candidate in _by_source(state, similar):
-        alike = next((other for other in found if replace(other, sources=candidate.sources) == candidate), None)
+        alike = next((other for other in distinct if replace(other, sources=candidate.sources) == candidate), None)
         if alike is None:
-            found.append(candidate)
+            distinct.append(candidate)
         else:
-            found[found.index(alike)] = replace(alike, sources=(*alike.sources, *candidate.sources))
-    return found
+            distinct[distinct.index(alike)] = replace(alike, sources=(*alike.sources, *candidate.sources))
+    return distinct
 
 
 def _by_source(state: Mapping[str, Tensor], networks: list[Network]) -> Iterator[Candidate]:
@@ -235,8 +235,8 @@ def _with_classes_of(shapes: Counter[tuple[int, ...]], network: Network) -> Netw
     return network
 
 
-def _similarity(one: Counter[tuple[int, ...]], other: Counter[tuple[int, ...]]) -> float:
-    return (one & other).total() / max((one | other).total(), 1)
+def _similarity(shapes: Counter[tuple[int, ...]], others: Counter[tuple[int, ...]]) -> float:
+    return (shapes & others).total() / max((shapes | others).total(), 1)
 
 
 def _without_inputs(shapes: Counter[tuple[int, ...]]) -> Counter[tuple[int, ...]]:

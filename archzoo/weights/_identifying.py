@@ -69,15 +69,15 @@ def identify(path: str | Path) -> Identification:
     possible = candidates(state, networks)
     if checkpoint.graph is not None:
         possible = [_by_graph(candidate, checkpoint.graph, state) for candidate in possible]
-    found = _ranked(possible, description, published)
+    ranked = _ranked(possible, description, published)
     return Identification(
         checkpoint,
         _parameters(state),
         description,
         published,
-        tuple(found),
-        None if found else nearest(state, networks),
-        "" if found else OTHERS.get(_parameters(state, classes=10), ""),
+        tuple(ranked),
+        None if ranked else nearest(state, networks),
+        "" if ranked else OTHERS.get(_parameters(state, classes=10), ""),
     )
 
 
@@ -110,7 +110,7 @@ def _published_with(path: Path) -> PublishedWeights | None:
 
 
 def _ranked(
-    found: list[Candidate], description: Description | None, published: PublishedWeights | None
+    possible: list[Candidate], description: Description | None, published: PublishedWeights | None
 ) -> list[Candidate]:
     """What the file or its hash says comes first, then what computes the source's function, then what does not."""
     named = description.name if description is not None else published.network if published is not None else ""
@@ -120,7 +120,7 @@ def _ranked(
         unlike = bool(named) and (candidate.network != named or library not in ("", *candidate.sources))
         return unlike, bool(candidate.differs), candidate.network not in FIRST, len(candidate.notes)
 
-    return sorted(found, key=rank)
+    return sorted(possible, key=rank)
 
 
 # Of networks with the same tensors, those that people mean; plain networks and stochastic depth have ResNet's.
@@ -143,14 +143,14 @@ def describe(identification: Identification) -> list[str]:
 
 def _file_lines(identification: Identification) -> list[str]:
     checkpoint = identification.checkpoint
-    found = checkpoint.state_dict
-    tensors = f"{len(found.tensors)} tensors, {identification.parameters:,} parameters"
+    state_dict = checkpoint.state_dict
+    tensors = f"{len(state_dict.tensors)} tensors, {identification.parameters:,} parameters"
     lines = [f"{checkpoint.path}: {checkpoint.kind.name}, {tensors}"]
-    if found.where:
-        lines.append(f"  state dict: below {'.'.join(found.where)}")
-    if found.prefix:
-        lines.append(f"  names: without {found.prefix}, which a wrapper adds")
-    lines += [f"  {note}" for note in found.notes]
+    if state_dict.where:
+        lines.append(f"  state dict: below {'.'.join(state_dict.where)}")
+    if state_dict.prefix:
+        lines.append(f"  names: without {state_dict.prefix}, which a wrapper adds")
+    lines += [f"  {note}" for note in state_dict.notes]
     values = [f"{name}={value}" for name, value in _simple(checkpoint.values).items()]
     return [*lines, f"  the file says: {', '.join(values)}"] if values else lines
 

@@ -44,144 +44,144 @@ def _depths(count: int, per_block: int, others: int) -> list[Options]:
     return [{"depth": count}] if count > others and (count - others) % per_block == 0 else []
 
 
-def _resnet_cifar(found: Shapes) -> Iterable[Options]:
+def _resnet_cifar(shapes: Shapes) -> Iterable[Options]:
     """Every convolution counts but the projections: two for option B, one in each of the n blocks for C."""
-    yield from ({"option": "A", **depth} for depth in _depths(found.convs + 1, 6, 2))
-    yield from ({"option": "B", **depth} for depth in _depths(found.convs - 1, 6, 2))
-    yield from ({"option": "C", **depth} for depth in _depths((found.convs - 1) * 2 // 3 + 2, 6, 2))
+    yield from ({"option": "A", **depth} for depth in _depths(shapes.convs + 1, 6, 2))
+    yield from ({"option": "B", **depth} for depth in _depths(shapes.convs - 1, 6, 2))
+    yield from ({"option": "C", **depth} for depth in _depths((shapes.convs - 1) * 2 // 3 + 2, 6, 2))
 
 
-def _plain_cifar(found: Shapes) -> Iterable[Options]:
-    return _depths(found.convs + 1, 6, 2)
+def _plain_cifar(shapes: Shapes) -> Iterable[Options]:
+    return _depths(shapes.convs + 1, 6, 2)
 
 
-def _wide_resnet(found: Shapes) -> Iterable[Options]:
+def _wide_resnet(shapes: Shapes) -> Iterable[Options]:
     """Blocks of two convolutions; a projection in two or three groups, which is counted unless k is 1."""
-    depth = 6 * ((found.convs - 1) // 6) + 4
-    if found.features % 64 == 0 and found.features > 0 and (found.convs - 1) % 6 in (2, 3) and depth > 4:
-        yield {"depth": depth, "k": found.features // 64, "block": "B(3,3)"}
+    depth = 6 * ((shapes.convs - 1) // 6) + 4
+    if shapes.features % 64 == 0 and shapes.features > 0 and (shapes.convs - 1) % 6 in (2, 3) and depth > 4:
+        yield {"depth": depth, "k": shapes.features // 64, "block": "B(3,3)"}
 
 
-def _dense(found: Shapes, per_block: int) -> Iterable[Options]:
-    growth = min((kernel[0] for kernel in found.kernels if kernel[2] == 3), default=0)
-    return [{**depth, "k": growth} for depth in _depths(found.convs + 1, per_block, 4) if growth]
+def _dense(shapes: Shapes, per_block: int) -> Iterable[Options]:
+    growth = min((kernel[0] for kernel in shapes.kernels if kernel[2] == 3), default=0)
+    return [{**depth, "k": growth} for depth in _depths(shapes.convs + 1, per_block, 4) if growth]
 
 
-def _preact_resnet(found: Shapes) -> Iterable[Options]:
-    yield from ({"block": "bottleneck", **depth} for depth in _depths(found.convs - 2, 9, 2))
-    yield from ({"block": "basic", **depth} for depth in _depths(found.convs + 1, 6, 2))
+def _preact_resnet(shapes: Shapes) -> Iterable[Options]:
+    yield from ({"block": "bottleneck", **depth} for depth in _depths(shapes.convs - 2, 9, 2))
+    yield from ({"block": "basic", **depth} for depth in _depths(shapes.convs + 1, 6, 2))
 
 
-def _grouped(found: Shapes) -> Options | None:
+def _grouped(shapes: Shapes) -> Options | None:
     """The cardinality and the width of a group, of the narrowest grouped convolution.
 
     With one group, the network is ResNet with the stride in the 3x3.
     """
-    grouped = [kernel for kernel in found.kernels if kernel[2] == 3 and kernel[0] > kernel[1] > 3]
+    grouped = [kernel for kernel in shapes.kernels if kernel[2] == 3 and kernel[0] > kernel[1] > 3]
     if not grouped:
         return None
     outputs, inputs = min(grouped)[:2]
     return {"cardinality": outputs // inputs, "base_width": inputs}
 
 
-def _resnext_cifar(found: Shapes) -> Iterable[Options]:
-    groups = _grouped(found)
-    return [{**depth, **groups} for depth in _depths(found.convs - 2, 9, 2)] if groups else []
+def _resnext_cifar(shapes: Shapes) -> Iterable[Options]:
+    groups = _grouped(shapes)
+    return [{**depth, **groups} for depth in _depths(shapes.convs - 2, 9, 2)] if groups else []
 
 
-def _resnext(found: Shapes) -> Iterable[Options]:
-    groups = _grouped(found)
-    return [{"depth": found.convs - 3, **groups}] if groups and found.convs - 3 in (50, 101) else []
+def _resnext(shapes: Shapes) -> Iterable[Options]:
+    groups = _grouped(shapes)
+    return [{"depth": shapes.convs - 3, **groups}] if groups and shapes.convs - 3 in (50, 101) else []
 
 
-def _resnet(found: Shapes) -> Iterable[Options]:
+def _resnet(shapes: Shapes) -> Iterable[Options]:
     """18 and 34 layers have two convolutions in a block, the others three; projections are three or four, or in all."""
     for depth, blocks in ((18, 8), (34, 16), (50, 16), (101, 33), (152, 50)):
         changes = 3 if depth < 50 else 4
         for option, projections in (("A", 0), ("B", changes), ("C", blocks)):
-            if found.convs == depth - 1 + projections:
+            if shapes.convs == depth - 1 + projections:
                 published = option == ("A" if depth < 50 else "B")
                 yield {"depth": depth} if published else {"depth": depth, "option": option}
 
 
-def _resnet_v1_5(found: Shapes) -> Iterable[Options]:
-    return (options for options in _resnet(found) if options["depth"] >= 50)
+def _resnet_v1_5(shapes: Shapes) -> Iterable[Options]:
+    return (options for options in _resnet(shapes) if options["depth"] >= 50)
 
 
-def _excited(found: Shapes, convs: int, depths: tuple[int, ...]) -> Iterable[Options]:
+def _excited(shapes: Shapes, convs: int, depths: tuple[int, ...]) -> Iterable[Options]:
     """With SE blocks, each block has two convolutions more, and the first of each stage a projection.
 
     ``convs`` are the convolutions of a ResNet of this depth with projections and SE blocks. The blocks of the first
     stage reduce 256 maps to the fewest that any layer has. No tensor shows how the first pooling is padded.
     """
     blocks = {50: 16, 101: 33, 152: 50}
-    fewest = min((kernel[0] for kernel in found.kernels), default=0)
+    fewest = min((kernel[0] for kernel in shapes.kernels), default=0)
     for depth in depths:
         if convs == depth - 1 + 4 + 2 * blocks[depth] and 0 < fewest <= 256:
             yield from ({"depth": depth, "reduction": 256 // fewest, "pool": pool} for pool in ("ceil", "padded"))
 
 
-def _se_resnet(found: Shapes) -> Iterable[Options]:
+def _se_resnet(shapes: Shapes) -> Iterable[Options]:
     """Every batch norm has four vectors and the classifier one: there are more where SE blocks have biases."""
-    vectors = sum(len(shape) == 1 for shape in found.shapes)
-    for options in () if _grouped(found) else _excited(found, found.convs, (50, 101, 152)):
+    vectors = sum(len(shape) == 1 for shape in shapes.shapes)
+    for options in () if _grouped(shapes) else _excited(shapes, shapes.convs, (50, 101, 152)):
         yield {**options, "bias": vectors > 4 * (options["depth"] - 1 + 4) + 1}
 
 
-def _se_resnext(found: Shapes) -> Iterable[Options]:
-    groups = _grouped(found)
-    return [{**options, **groups} for options in _excited(found, found.convs, (50, 101))] if groups else []
+def _se_resnext(shapes: Shapes) -> Iterable[Options]:
+    groups = _grouped(shapes)
+    return [{**options, **groups} for options in _excited(shapes, shapes.convs, (50, 101))] if groups else []
 
 
-def _senet154(found: Shapes) -> Iterable[Options]:
+def _senet154(shapes: Shapes) -> Iterable[Options]:
     """Three convolutions in the place of the first of 152 layers."""
-    for options in _excited(found, found.convs - 2, (152,)):
+    for options in _excited(shapes, shapes.convs - 2, (152,)):
         yield {name: value for name, value in options.items() if name != "depth"}
 
 
-def _pyramids(found: Shapes, start: int, units: Mapping[int, Options], expansion: int) -> Iterable[Options]:
+def _pyramids(shapes: Shapes, start: int, units: Mapping[int, Options], expansion: int) -> Iterable[Options]:
     """Every unit has a batch norm more than convolutions, and the stem and the end one each, of four vectors.
 
     The last width is ``start`` + alpha, or ``start`` times alpha. ``units`` are the options by the number of units.
     """
     convs = {1: 2, 4: 3}[expansion]
-    vectors = sum(len(shape) == 1 for shape in found.shapes)
+    vectors = sum(len(shape) == 1 for shape in shapes.shapes)
     for count, options in units.items():
-        if found.convs == 1 + convs * count and vectors == 4 * ((convs + 1) * count + 2) + 1:
-            width = found.features / expansion
+        if shapes.convs == 1 + convs * count and vectors == 4 * ((convs + 1) * count + 2) + 1:
+            width = shapes.features / expansion
             yield {**options, "growth": "additive", "widening": width - start}
             yield {**options, "growth": "multiplicative", "widening": width / start}
 
 
-def _pyramidnet_cifar(found: Shapes) -> Iterable[Options]:
-    depth = found.convs + 1
+def _pyramidnet_cifar(shapes: Shapes) -> Iterable[Options]:
+    depth = shapes.convs + 1
     for block, expansion, layers in (("basic", 1, 2), ("bottleneck", 4, 3)):
         if (depth - 2) % (3 * layers) == 0:
-            yield from _pyramids(found, 16, {(depth - 2) // layers: {"depth": depth, "block": block}}, expansion)
+            yield from _pyramids(shapes, 16, {(depth - 2) // layers: {"depth": depth, "block": block}}, expansion)
 
 
-def _pyramidnet(found: Shapes) -> Iterable[Options]:
-    return _pyramids(found, 64, {33: {"depth": 101}, 50: {"depth": 152}, 66: {"depth": 200}}, 4)
+def _pyramidnet(shapes: Shapes) -> Iterable[Options]:
+    return _pyramids(shapes, 64, {33: {"depth": 101}, 50: {"depth": 152}, 66: {"depth": 200}}, 4)
 
 
-def _plain(found: Shapes) -> Iterable[Options]:
-    return [{"depth": found.convs + 1}] if found.convs + 1 in (18, 34) else []
+def _plain(shapes: Shapes) -> Iterable[Options]:
+    return [{"depth": shapes.convs + 1}] if shapes.convs + 1 in (18, 34) else []
 
 
-def _vgg(found: Shapes) -> Iterable[Options]:
+def _vgg(shapes: Shapes) -> Iterable[Options]:
     configs = {8: ("A", "A-LRN"), 10: ("B",), 13: ("C", "D"), 16: ("E",)}
-    normalized = sum(len(shape) == 1 for shape in found.shapes) > found.convs + 3
-    return [{"config": config, "batch_norm": normalized} for config in configs.get(found.convs, ())]
+    normalized = sum(len(shape) == 1 for shape in shapes.shapes) > shapes.convs + 3
+    return [{"config": config, "batch_norm": normalized} for config in configs.get(shapes.convs, ())]
 
 
-def _densenet_imagenet(found: Shapes) -> Iterable[Options]:
+def _densenet_imagenet(shapes: Shapes) -> Iterable[Options]:
     for depth in (121, 161, 169, 201, 264):
-        if found.convs == depth - 1:
-            yield from ({"depth": depth, "k": options["k"]} for options in _growth(found))
+        if shapes.convs == depth - 1:
+            yield from ({"depth": depth, "k": options["k"]} for options in _growth(shapes))
 
 
-def _growth(found: Shapes) -> list[Options]:
-    smallest = min((kernel[0] for kernel in found.kernels if kernel[2] == 3), default=0)
+def _growth(shapes: Shapes) -> list[Options]:
+    smallest = min((kernel[0] for kernel in shapes.kernels if kernel[2] == 3), default=0)
     return [{"k": smallest}] if smallest else []
 
 
@@ -189,9 +189,9 @@ def _bypass(_: Shapes) -> Iterable[Options]:
     return ({"bypass": bypass} for bypass in ("none", "simple", "complex"))
 
 
-def _shufflenet(found: Shapes) -> Iterable[Options]:
+def _shufflenet(shapes: Shapes) -> Iterable[Options]:
     widths = {48: 0.5, 116: 1.0, 176: 1.5, 244: 2.0}
-    narrowest = {kernel[0] * 2 for kernel in found.kernels}
+    narrowest = {kernel[0] * 2 for kernel in shapes.kernels}
     chosen = [width for maps, width in widths.items() if maps in narrowest]
     return ({"width": width, "down": down} for width in chosen for down in ("symmetric", "asymmetric"))
 
@@ -199,44 +199,44 @@ def _shufflenet(found: Shapes) -> Iterable[Options]:
 PADDINGS: tuple[Options, ...] = ({}, {"padding": "symmetric", "bn_eps": 1e-5})  # of TensorFlow, and of torch
 
 
-def _stem_maps(found: Shapes) -> int:
+def _stem_maps(shapes: Shapes) -> int:
     """Maps of a 3x3 convolution that is not depthwise; 0 where there is none."""
-    return max((kernel[0] for kernel in found.kernels if kernel[2] == 3 and kernel[1] > 1), default=0)
+    return max((kernel[0] for kernel in shapes.kernels if kernel[2] == 3 and kernel[1] > 1), default=0)
 
 
-def _mobilenet_v1(found: Shapes) -> Iterable[Options]:
+def _mobilenet_v1(shapes: Shapes) -> Iterable[Options]:
     """27 convolutions, or 17 without the five blocks of Table 5: the last layer reads 1024 maps times the width."""
-    if found.convs in (27, 17) and found.features:
-        named: Options = {"width": found.features / 1024, "shallow": found.convs == 17}
+    if shapes.convs in (27, 17) and shapes.features:
+        named: Options = {"width": shapes.features / 1024, "shallow": shapes.convs == 17}
         activations = [{"activation": activation} for activation in ("relu", "relu6")]
         yield from ({**named, **activation, **padding} for activation in activations for padding in PADDINGS)
 
 
-def _conv_mobilenet(found: Shapes) -> Iterable[Options]:
-    return [{"width": found.features / 1024}] if found.convs == 14 and found.features else []
+def _conv_mobilenet(shapes: Shapes) -> Iterable[Options]:
+    return [{"width": shapes.features / 1024}] if shapes.convs == 14 and shapes.features else []
 
 
-def _mobilenet_v2(found: Shapes) -> Iterable[Options]:
+def _mobilenet_v2(shapes: Shapes) -> Iterable[Options]:
     """52 convolutions, the first one of 32 maps times the width, up or down to a multiple of eight."""
-    for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4) if found.convs == 52 else ():
-        if abs(32 * width - _stem_maps(found)) < 8:
+    for width in (0.35, 0.5, 0.75, 1.0, 1.3, 1.4) if shapes.convs == 52 else ():
+        if abs(32 * width - _stem_maps(shapes)) < 8:
             yield from ({"width": width, **padding} for padding in PADDINGS)
 
 
-def _shufflenet_v1(found: Shapes) -> Iterable[Options]:
+def _shufflenet_v1(shapes: Shapes) -> Iterable[Options]:
     """Four times the maps of stage 2, which are the base of Table 1 times the width, reach the last layer."""
     for groups, maps in {1: 144, 2: 200, 3: 240, 4: 272, 8: 384}.items():
         for width in (0.25, 0.5, 1.0, 1.5, 2.0):
             divisor = 4 * groups
-            if found.convs == 49 and found.features == 4 * (-int(-width * maps // divisor) * divisor):
+            if shapes.convs == 49 and shapes.features == 4 * (-int(-width * maps // divisor) * divisor):
                 yield from (
                     {"g": groups, "width": width, "shuffle": shuffle} for shuffle in ("paper", "release", "none")
                 )
 
 
-def _zfnet(found: Shapes) -> Iterable[Options]:
+def _zfnet(shapes: Shapes) -> Iterable[Options]:
     """Each of the three 3x3 convolutions reads the maps of the one before it, and the first of them 256."""
-    threes = [kernel for kernel in found.kernels if kernel[2] == 3]
+    threes = [kernel for kernel in shapes.kernels if kernel[2] == 3]
     orders = permutations(threes) if len(threes) == 3 else ()
     chained = {(a[0], b[0], c[0]) for a, b, c in orders if (a[1], b[1], c[1]) == (256, a[0], b[0])}
     return ({"widths": widths} for widths in chained)
@@ -248,10 +248,10 @@ def _auxiliary(_: Shapes) -> Iterable[Options]:
 
 INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "conv_mobilenet": _conv_mobilenet,
-    "densenet": lambda found: _dense(found, 3),
-    "densenet_b": lambda found: _dense(found, 6),
-    "densenet_bc": lambda found: _dense(found, 6),
-    "densenet_c": lambda found: _dense(found, 3),
+    "densenet": lambda shapes: _dense(shapes, 3),
+    "densenet_b": lambda shapes: _dense(shapes, 6),
+    "densenet_bc": lambda shapes: _dense(shapes, 6),
+    "densenet_c": lambda shapes: _dense(shapes, 3),
     "densenet_imagenet": _densenet_imagenet,
     "googlenet": _auxiliary,
     "googlenet_bn": _auxiliary,
@@ -281,14 +281,14 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
 }
 
 
-def possible_options(constructor: str, found: Shapes) -> list[Options] | None:
+def possible_options(constructor: str, shapes: Shapes) -> list[Options] | None:
     """Options that a network of this constructor may have, or None where its shapes are not looked at."""
-    return None if constructor not in INFER else list(INFER[constructor](found))
+    return None if constructor not in INFER else list(INFER[constructor](shapes))
 
 
-def contradicts(constructor: str, options: Mapping[str, Any], found: Shapes) -> bool:
+def contradicts(constructor: str, options: Mapping[str, Any], shapes: Shapes) -> bool:
     """Whether these options are none of those that the shapes leave possible."""
-    possible = possible_options(constructor, found)
+    possible = possible_options(constructor, shapes)
     return possible is not None and not any(_agree(options, guess) for guess in possible)
 
 

@@ -100,26 +100,26 @@ def _readings(entry: Entry, options: Mapping[str, Any], checkpoint: Checkpoint) 
     """The tensors under our names, for each source that may have named them. Raises WeightsError if there is none."""
     state, source = checkpoint.state_dict.tensors, str(checkpoint.path)
     network = Network(entry, options, build_on_meta(entry, options))
-    found = candidates(state, [network])
-    for candidate in found:
+    possible = candidates(state, [network])
+    for candidate in possible:
         yield candidate, candidate.names.to_ours(network.net, state)
-    if not found:
+    if not possible:
         named = under_our_names(entry, options, checkpoint.state_dict, source)
         raise_for(names_and_shapes(network.net.state_dict(), named.state), source)
         yield Candidate(entry.name, options), named.state
 
 
-def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, source: str) -> Named:
+def under_our_names(entry: Entry, options: Mapping[str, Any], state_dict: StateDict, source: str) -> Named:
     """A state under our names, whichever library's names it has: those that fit most of its tensors.
 
     Tensors outside of the wrapped network that fit nowhere are left out, with a warning.
     """
     net = build_on_meta(entry, options)
     own = net.state_dict().keys()
-    candidates: dict[str, State] = {"": found.tensors}
+    candidates: dict[str, State] = {"": state_dict.tensors}
     for library, names in LIBRARIES.items():
         if entry.family in names:
-            candidates[library] = names[entry.family].to_ours(net, found.tensors)
+            candidates[library] = names[entry.family].to_ours(net, state_dict.tensors)
     fitting = {library: len(own & state.keys()) for library, state in candidates.items()}
     best = max(fitting.values())
     libraries = [library for library, count in fitting.items() if count == best]
@@ -128,9 +128,9 @@ def under_our_names(entry: Entry, options: Mapping[str, Any], found: StateDict, 
         prefix for published in PUBLISHED if published.network == entry.name for prefix in published.extra_prefixes
     )
     unused = state.keys() - own
-    left_out = sorted(name for name in unused if name in found.outside or (extra and name.startswith(extra)))
+    left_out = sorted(name for name in unused if name in state_dict.outside or (extra and name.startswith(extra)))
     beside = LIBRARIES[libraries[0]][entry.family].unused if libraries[0] else ()
-    left_out += sorted(name for name in found.tensors if beside and name.startswith(beside) and name not in state)
+    left_out += sorted(name for name in state_dict.tensors if beside and name.startswith(beside) and name not in state)
     if left_out:
         what = f"{len(left_out)} tensors are left out, which {entry.name} does not have"
         warnings.warn(f"archzoo: {source}: {what} ({', '.join(left_out[:3])})", stacklevel=5)

@@ -49,8 +49,8 @@ def rebuild(path: str | Path) -> Rebuilt:
     identification = identify(path)
     chosen = _only(identification, path)
     entry = find(chosen.network)
-    told = "its hash" if identification.published is not None else "its names and shapes"
-    note = f"{path} is read as {spelled(chosen.network, chosen.options)}, by {told}"
+    evidence = "its hash" if identification.published is not None else "its names and shapes"
+    note = f"{path} is read as {spelled(chosen.network, chosen.options)}, by {evidence}"
     return Rebuilt(build_pretrained(entry, Path(path), chosen.options), entry.input_size, (note,))
 
 
@@ -59,17 +59,17 @@ def _only(identification: Identification, path: str | Path) -> Candidate:
     published = identification.published
     equal = [candidate for candidate in identification.candidates if not candidate.differs]
     if published is not None:
-        equal = [found for found in equal if found.network == published.network] or equal
+        equal = [candidate for candidate in equal if candidate.network == published.network] or equal
     if len(equal) == 1:
         return equal[0]
     unsaid = f"{path} does not say which network it is"
     if equal:
-        names = ", ".join(spelled(found.network, found.options) for found in equal[:4])
+        names = ", ".join(spelled(candidate.network, candidate.options) for candidate in equal[:4])
         raise WeightsError(
             f"{unsaid}, and has the tensors of several ({names}): build the right one, archzoo.build(NAME, "
             f"weights={str(path)!r}); on the command line NAME,weights={path}"
         )
-    others = [f"{found.network}, but {found.differs}" for found in identification.candidates]
+    others = [f"{candidate.network}, but {candidate.differs}" for candidate in identification.candidates]
     if others:
         raise WeightsError(f"{unsaid}: it has the tensors of {others[0]}")
     near = f"; the nearest is {identification.nearest.network}" if identification.nearest is not None else ""

@@ -51,7 +51,7 @@ class Transform:
         pixels = image if isinstance(image, Tensor) else read_picture(image, len(self.mean))
         self._check(pixels)
         if pixels.dim() == 4:
-            return torch.stack([self(one) for one in pixels])
+            return torch.stack([self(image) for image in pixels])
         resized = resize_shorter_side(pixels, self.shorter_side, self.interpolation)
         cropped = center_crop(resized, *self.crop)
         values = cropped.float() / 255 if cropped.dtype == torch.uint8 else cropped

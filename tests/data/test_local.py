@@ -485,9 +485,9 @@ def test_a_matlab_file_of_something_else_is_refused(tmp_path: Path) -> None:
 
 def test_a_data_folder_comes_first_then_debians_then_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def from_hub(*_: object) -> Any:
-        found = load_local("mnist", tmp_path / "hub")
-        assert found is not None
-        return found[:2]
+        loaded = load_local("mnist", tmp_path / "hub")
+        assert loaded is not None
+        return loaded[:2]
 
     for folder in ("mine", "debian", "hub"):
         write_idx(tmp_path / folder / "mnist")
@@ -559,9 +559,9 @@ def test_the_commands_take_the_folder(shell: Shell, tmp_path: Path, monkeypatch:
 @pytest.mark.skipif(not FASHION.is_dir(), reason="Debian's dataset-fashion-mnist is not installed")
 def test_debians_fashion_mnist_is_the_release(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "DEBIAN", FASHION.parent)
-    found = load_local("fashion_mnist", None)
-    assert found is not None
-    train, test, where = found
+    loaded = load_local("fashion_mnist", None)
+    assert loaded is not None
+    train, test, where = loaded
     assert where == f"{FASHION} (IDX files, as released)"
     assert (len(train), len(test), train.size) == (60_000, 10_000, (28, 28))
     assert torch.bincount(train.labels).tolist() == [6000] * 10

@@ -46,9 +46,9 @@ def test_the_recipe_is_that_of_the_release(data: str) -> None:
     ],
 )
 def test_errors_are_as_printed(network: str, data: str, printed: list[tuple[float, float | None]]) -> None:
-    found = [result for result in results(network, data) if result.recipe.startswith("random_erasing")]
-    assert [(result.error, result.spread) for result in found] == printed
-    assert all(("issue 9" in result.note) == (data == "fashion_mnist+") for result in found)
+    erasing = [result for result in results(network, data) if result.recipe.startswith("random_erasing")]
+    assert [(result.error, result.spread) for result in erasing] == printed
+    assert all(("issue 9" in result.note) == (data == "fashion_mnist+") for result in erasing)
 
 
 def test_its_networks_are_those_that_the_release_builds() -> None:

@@ -13,7 +13,10 @@ from archzoo.weights._transforms import transform_of
 from tests.networks import EVERY_NET
 from tests.peers.witnesses import installed, theirs
 
-SETS = {library: [each for each in PUBLISHED if each.library == library] for library in ("torchvision", "timm")}
+SETS = {
+    library: [published for published in PUBLISHED if published.library == library]
+    for library in ("torchvision", "timm")
+}
 
 
 def torchvision_sets() -> dict[str, Any]:
@@ -53,7 +56,7 @@ def test_the_images_are_torchvisions(size: tuple[int, int], mode: str) -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randint(256, (12, 16, 3), generator=generator, dtype=torch.uint8).numpy()
     image = Image.fromarray(noise).resize(size, Image.Resampling.BICUBIC).convert(mode)
-    published = next(each for each in SETS["torchvision"] if each.tag == "IMAGENET1K_V2")
+    published = next(candidate for candidate in SETS["torchvision"] if candidate.tag == "IMAGENET1K_V2")
     expected = torchvision_sets()[published.url].transforms()(image.convert("RGB"))
     ours = transform_of(published)(image)
     assert ours.shape == expected.shape

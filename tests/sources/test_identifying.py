@@ -61,12 +61,12 @@ def test_a_file_of_a_source_is_its_network_of_ours(
 ) -> None:
     identification = identify(write(tmp_path / "file", state_of(theirs)))
     _, expected = of_pair((source, constructor, options, theirs))
-    [candidate] = [found for found in identification.candidates if has(found, constructor, expected)]
+    [candidate] = [named for named in identification.candidates if has(named, constructor, expected)]
     assert source in candidate.sources
     assert not candidate.differs
     assert identification.nearest is None
     # Those beside it have the same tensors: the other stride of ResNet-50, and bypasses without parameters.
-    beside = {archzoo.find(found.network).family for found in identification.candidates} - {constructor}
+    beside = {archzoo.find(named.network).family for named in identification.candidates} - {constructor}
     assert beside <= {"resnet", "resnet_v1_5"}
 
 
@@ -96,27 +96,27 @@ def test_the_libraries_resnet50_is_not_the_papers(tmp_path: Path) -> None:
     assert (openmmlab.network, openmmlab.sources) == ("resnet50", ("openmmlab",))
     assert "the file has no classifier" in openmmlab.notes
     undecided = identify(write(tmp_path / "file", backbone)).candidates
-    assert {found.network for found in undecided} == {"resnet50", "resnet50_v1_5"}
-    assert any("their files also have conv1.bias" in note for found in undecided for note in found.notes)
+    assert {candidate.network for candidate in undecided} == {"resnet50", "resnet50_v1_5"}
+    assert any("their files also have conv1.bias" in note for candidate in undecided for note in candidate.notes)
 
 
 def test_our_own_names_leave_what_tensors_do_not_show(tmp_path: Path) -> None:
     state = dict(archzoo.build("resnet20", device="meta", num_classes=7, in_channels=1).state_dict())
-    found = identify(write(tmp_path / "file", state))
+    identification = identify(write(tmp_path / "file", state))
     sizes = {"num_classes": 7, "in_channels": 1}
-    networks = [(candidate.network, dict(candidate.options)) for candidate in found.candidates]
+    networks = [(candidate.network, dict(candidate.options)) for candidate in identification.candidates]
     assert networks == [("resnet20", sizes), ("plain20", sizes), ("stochastic_depth", {"depth": 20, **sizes})]
-    assert found.unseen
+    assert identification.unseen
 
 
 def test_a_file_that_describes_itself_is_certain(tmp_path: Path) -> None:
     net = archzoo.build("plain20", num_classes=5)
     save(net, tmp_path / "net.safetensors", "plain20", num_classes=5)
-    found = identify(tmp_path / "net.safetensors")
-    assert found.description is not None
-    assert found.candidates[0].network == found.description.name == "plain20"
-    assert found.unseen == ""
-    assert "  its metadata: plain20 num_classes=5" in describe(found)
+    identification = identify(tmp_path / "net.safetensors")
+    assert identification.description is not None
+    assert identification.candidates[0].network == identification.description.name == "plain20"
+    assert identification.unseen == ""
+    assert "  its metadata: plain20 num_classes=5" in describe(identification)
 
 
 def kuangliu_resnet18() -> dict[str, Tensor]:
@@ -150,13 +150,13 @@ def plain_densenet() -> dict[str, Tensor]:
 def test_a_network_that_is_none_of_ours_has_a_nearest_one_and_a_difference(
     state: Callable[[], dict[str, Tensor]], parameters: int, other: str, near: str, first: str, tmp_path: Path
 ) -> None:
-    found = identify(write(tmp_path / "file", state()))
-    assert found.parameters == parameters
-    assert found.candidates == ()
-    assert other in found.other
-    assert found.nearest is not None
-    assert found.nearest.network == near
-    lines = describe(found)
+    identification = identify(write(tmp_path / "file", state()))
+    assert identification.parameters == parameters
+    assert identification.candidates == ()
+    assert other in identification.other
+    assert identification.nearest is not None
+    assert identification.nearest.network == near
+    lines = describe(identification)
     assert any(line.startswith(f"  none of our networks; the nearest is {near}") for line in lines)
     assert any(line.startswith(f"    only here: {first}") for line in lines)
 

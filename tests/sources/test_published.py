@@ -278,20 +278,20 @@ REAL = [(depth, error) for depth, error in ((20, 8.27), (32, 7.37), (44, 6.90), 
 @torch.no_grad()
 def test_the_files_of_akamaster_are_known_and_equal(depth: int, error: float) -> None:
     """The best accuracy that a file stores is up to a quarter of a percent above the one of the readme."""
-    found = sorted(CHECKPOINTS.glob(f"resnet{depth}-*.th"))
-    if not found:
+    files = sorted(CHECKPOINTS.glob(f"resnet{depth}-*.th"))
+    if not files:
         pytest.skip("the files of akamaster are not here")
-    identification = identify(found[0])
+    identification = identify(files[0])
     assert identification.published is find_set(f"akamaster:resnet{depth}")
     assert identification.published.printed == f"error {error:.2f} %"
     assert [candidate.network for candidate in identification.candidates] == [f"resnet{depth}"]
     assert 0 <= identification.checkpoint.values["best_prec1"] - (100 - error) < 0.25
-    state: dict[str, Tensor] = {name: t.double() for name, t in read_state(found[0])[0].items()}
+    state: dict[str, Tensor] = {name: t.double() for name, t in read_state(files[0])[0].items()}
     other = residual.Akamaster((depth - 2) // 6).double().eval()
     misfits = other.load_state_dict(state, strict=False)  # it is of torch before batches were counted
     assert not misfits.unexpected_keys
     assert all(name.endswith("num_batches_tracked") for name in misfits.missing_keys)
-    net: nn.Module = archzoo.build(f"resnet{depth}", weights=found[0]).double().eval()
+    net: nn.Module = archzoo.build(f"resnet{depth}", weights=files[0]).double().eval()
     images = torch.randn(4, 3, 32, 32, dtype=torch.double)
     assert (net(images) - other(images)).abs().max() <= 1e-9
     names = row_of("akamaster", "resnet_cifar").names
