@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from archzoo import training as training
     from archzoo import transfer as transfer
     from archzoo import weights as weights
+    from archzoo import wrappers as wrappers
     from archzoo.auditor import Audit
     from archzoo.comparison import Equivalence
     from archzoo.layers import Net
@@ -101,6 +102,7 @@ SUBMODULES = (
     "training",
     "transfer",
     "weights",
+    "wrappers",
 )
 
 
@@ -188,8 +190,9 @@ def profile(
         UnknownName: If no network has this name.
         BadOption: If an option does not exist or does not fit, or the model is given as a module.
     """
-    from archzoo.layers import Net, unwrapped
+    from archzoo.layers import Net
     from archzoo.profiler import profile
+    from archzoo.wrappers import unwrapped
 
     if isinstance(model, str):
         model = build(model, device="meta", **options)
@@ -197,7 +200,7 @@ def profile(
         raise BadOption(
             f"{', '.join(options)}: options are for a network that is given by name, as profile('resnet20')"
         )
-    net = unwrapped(model)
+    net = unwrapped(model, averaged=True)
     name, usual = (net.name, net.input_size) if isinstance(net, Net) else ("", None)
     if input_size is None and usual is None:
         raise ProfileError(f"no paper gives the input size of this {type(net).__name__}: give one, as (3, 224, 224)")

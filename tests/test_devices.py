@@ -30,6 +30,7 @@ from archzoo import (
     training,
     transfer,
     weights,
+    wrappers,
 )
 from archzoo.models import dsn, fractalnet, googlenet, vgg
 from archzoo.report import diagram, figures, tables
@@ -263,7 +264,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.he_normal_fan_out": initialized(layers.he_normal_fan_out),
     "archzoo.layers.sequence": lambda machine: logits(layers.sequence(relu=nn.ReLU().to(machine.device)), machine),
     "archzoo.layers.uniform_scale": initialized(layers.uniform_scale, nn.BatchNorm2d(4)),
-    "archzoo.layers.unwrapped": lambda machine: devices_of(layers.unwrapped(machine.net())) == {machine.device},
+    "archzoo.wrappers.unwrapped": lambda machine: devices_of(wrappers.unwrapped(machine.net())) == {machine.device},
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4

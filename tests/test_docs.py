@@ -13,7 +13,18 @@ from tests.test_layout import PUBLIC
 
 ROOT = Path(__file__).parents[1]
 # What has pages of its own, or no user: models and papers are on the pages of the papers.
-WITHOUT_REFERENCE = {"cli", "files", "models", "notebook_html", "options", "papers", "processes", "ranges", "report"}
+WITHOUT_REFERENCE = {
+    "cli",
+    "files",
+    "models",
+    "notebook_html",
+    "options",
+    "papers",
+    "processes",
+    "ranges",
+    "report",
+    "wrappers",
+}
 
 
 @pytest.mark.slow

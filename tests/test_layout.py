@@ -55,7 +55,7 @@ MAY_IMPORT = {
     "auditor": {"claims", "notebook_html", "options", "paper", "profiler", "registry"},
     "claims": {"printed", "read_only"},
     "cli": ANYTHING,
-    "comparison": {"comparison", "layers", "registry", "weights"},
+    "comparison": {"comparison", "layers", "registry", "weights", "wrappers"},
     "data": {"data", "files", "processes", "recipes"},
     "errors": {"escaping"},
     "escaping": set(),
@@ -72,7 +72,7 @@ MAY_IMPORT = {
     "paper": {"claims", "read_only", "recipes"},
     "papers": {"claims", "paper", "recipes"},
     "printed": set(),
-    "profiler": {"options", "profiler"},
+    "profiler": {"options", "profiler", "wrappers"},
     "processes": set(),
     "ranges": set(),
     "read_only": set(),
@@ -118,6 +118,7 @@ MAY_IMPORT = {
     },
     "transfer": {"data", "files", "layers", "ranges", "recipes", "registry", "training", "transfer"},
     "weights": {"data", "files", "layers", "options", "recipes", "registry", "weights"},
+    "wrappers": set(),
 }
 
 
@@ -181,7 +182,7 @@ PUBLIC = {
         f"archzoo.{name}"
         for name in ("auditor", "claims", "errors", "escaping", "estimate", "exporting", "files", "limits")
     ),
-    *(f"archzoo.{name}" for name in ("grading", "notebook_html", "processes", "ranges")),
+    *(f"archzoo.{name}" for name in ("grading", "notebook_html", "processes", "ranges", "wrappers")),
     *(
         f"archzoo.{name}"
         for name in (

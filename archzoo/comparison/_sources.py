@@ -16,9 +16,10 @@ from archzoo.comparison._comparing import Equivalence, compare
 from archzoo.comparison._differences import Difference
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
-from archzoo.layers import Net, unwrapped
+from archzoo.layers import Net
 from archzoo.registry import Entry, find
 from archzoo.weights import build_pretrained, is_path, rebuild
+from archzoo.wrappers import unwrapped
 
 Source = nn.Module | str | Path
 
@@ -96,7 +97,7 @@ def same_weights(comparison: Equivalence, a: nn.Module, b: nn.Module) -> bool:
 def read(source: Source) -> Network:
     """A network from what the caller gives."""
     if isinstance(source, nn.Module):
-        net = unwrapped(source)
+        net = unwrapped(source, averaged=True)
         if isinstance(net, Net) and net.name:
             return Network(source, net.name, net.input_size)
         return Network(source, type(source).__name__)

@@ -28,7 +28,6 @@ from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, p
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
-from archzoo.layers._wrappers import unwrapped
 
 __all__ = [
     "Aggregated",
@@ -77,6 +76,5 @@ __all__ = [
     "stages",
     "truncated_gaussian",
     "uniform_scale",
-    "unwrapped",
     "xavier_fan_in",
 ]

@@ -31,7 +31,7 @@ from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._work import Counts, Work
-from archzoo.profiler._wrappers import unwrapped
+from archzoo.wrappers import unwrapped
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 

@@ -17,7 +17,7 @@ from archzoo.profiler._memory_profile import optimizer_maker
 from archzoo.profiler._memory_setup import Conditions
 from archzoo.profiler._peaks import Peak
 from archzoo.profiler._runs import Kind, Result, Runs
-from archzoo.profiler._wrappers import unwrapped
+from archzoo.wrappers import unwrapped
 
 KINDS: tuple[Kind, ...] = ("training", "inference")
 AUTOCAST = {"float32": None, "bfloat16": torch.bfloat16, "float16": torch.float16}

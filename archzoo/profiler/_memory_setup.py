@@ -16,7 +16,7 @@ from archzoo.profiler._inputs import sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
 from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
-from archzoo.profiler._wrappers import unwrapped
+from archzoo.wrappers import unwrapped
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments on the meta device
 MakeTracker = Callable[[nn.Module], MemoryTracker]

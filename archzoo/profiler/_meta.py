@@ -12,7 +12,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._pytree import tree_leaves
 
 from archzoo.profiler._shapes import META
-from archzoo.profiler._wrappers import copied_without_wrappers, inner_names, run_eagerly, unwrapped
+from archzoo.profiler._wrappers import copied_without_wrappers, run_eagerly
+from archzoo.wrappers import inner_names, unwrapped
 
 Enter = Callable[[nn.Module, Any], None]
 Leave = Callable[[nn.Module, Any, Any], None]

@@ -21,7 +21,8 @@ from torch.utils.hooks import RemovableHandle
 from archzoo.profiler._meta import is_lazy, meta_tensor, modules_of
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
-from archzoo.profiler._wrappers import original_class, remove_sharding_hooks, unwrapped
+from archzoo.profiler._wrappers import original_class, remove_sharding_hooks
+from archzoo.wrappers import unwrapped
 
 # Values that nothing can change.
 ATOMIC = frozenset(

@@ -1,4 +1,4 @@
-"""Modules around a module that compute the same as it: compiled, data-parallel and sharded ones."""
+"""Running and copying modules that are inside of others: compiled, data-parallel and sharded ones."""
 
 import copy
 import sys
@@ -10,26 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import ProfileError
+from archzoo.wrappers import inner_names, unwrapped
 
-INNER = {nn.DataParallel: "module", nn.parallel.DistributedDataParallel: "module"}
 SHARDED = "FSDP"  # with which ``fully_shard`` begins the name of the class that it makes
-
-
-def inner_names() -> dict[type, str]:
-    """By class of a wrapper, the name of the module inside of it. torch.compile's exists once something is compiled."""
-    compiler: Any = sys.modules.get("torch._dynamo.eval_frame")
-    compiled = {} if compiler is None else {compiler.OptimizedModule: "_orig_mod"}
-    return {**INNER, **compiled}
-
-
-def unwrapped(module: nn.Module) -> nn.Module:
-    """The module inside all wrappers, which is the module itself if there are none."""
-    names = inner_names()
-    while (name := names.get(type(module))) is not None:
-        inner = module._modules[name]
-        assert inner is not None
-        module = inner
-    return module
 
 
 def run_eagerly() -> AbstractContextManager[Any]:
