@@ -118,6 +118,17 @@ CLASSES = [
     "se_resnet50",
     "shufflenet_v2_x0_5",
 ]
+# Their forwards choose, draw, collect or return several: what may break a graph. The others call layer after layer.
+GRAPHS = [
+    "lenet5",
+    "googlenet",
+    "dsn_companions",
+    "stochastic_depth_110",
+    "fractalnet_5_16",
+    "densenet_c",
+    "se_resnet50",
+    "shufflenet_v2_x0_5",
+]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
 COVER = [
     "lenet5",
@@ -192,8 +203,8 @@ def parametrize(names: list[str]) -> pytest.MarkDecorator:
 
 every_net = parametrize(NETS)
 every_kind = parametrize(NETS if EVERY_NET else KINDS)
-# A graph is traced layer by layer, by the code of each class.
 every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
+every_kind_of_graph = parametrize(EVERY if EVERY_NET else GRAPHS)
 every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 
 # Networks that end in a fully connected layer, or are trained with one, take images of one size only; the others any

@@ -38,6 +38,7 @@ def layer_orders(net: nn.Module) -> set[Hashable]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("cover")  # every network is built once
 @pytest.mark.parametrize(
     ("chosen", "left_out", "kinds"),
     [(CLASSES, [], layer_classes), (COVER, [*LONG, *AGAIN], layer_orders)],

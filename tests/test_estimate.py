@@ -6,9 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import nn
-from torch.multiprocessing.spawn import spawn
 from torch.profiler import ProfilerActivity
 from torch.profiler import profile as record
 
@@ -24,6 +22,7 @@ from archzoo.report.tables import markdown_row
 from archzoo.training import Distributed, RunConfig
 from archzoo.training._parallel import parallelize
 from tests.networks import CLASSES, EVERY_NET
+from tests.processes import run_two
 from tests.shell import Shell
 from tools.estimate_page import PUBLISHED, Measured, memory_row, parts
 
@@ -137,15 +136,12 @@ WHOLE = {"gloo:all_reduce": 0, "gloo:broadcast": 0}
 WHOLE_SHARDED = {"c10d::_allgather_base_": 0, "c10d::_reduce_scatter_base_": 1}
 
 
-def _train(rank: int, folder: str) -> None:
+def _train(rank: int, folder: Path) -> None:
     """One of two processes."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     for sharded in (False, True):
         given = _exchanged_in_a_step(rank, sharded)
         if rank == 0:
-            Path(folder, f"{sharded}.json").write_text(json.dumps(given))
-    dist.destroy_process_group()
+            (folder / f"{sharded}.json").write_text(json.dumps(given))
 
 
 def _exchanged_in_a_step(rank: int, sharded: bool) -> dict[str, int]:
@@ -173,7 +169,7 @@ def _exchanged_in_a_step(rank: int, sharded: bool) -> dict[str, int]:
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_processes_exchange_what_is_said(tmp_path: Path) -> None:
-    spawn(_train, args=(str(tmp_path),), nprocs=2)
+    run_two(_train, tmp_path)
     cost = estimate("resnet20")
     whole, sharded = (json.loads((tmp_path / f"{sharded}.json").read_text()) for sharded in (False, True))
     # Buffers are float32 but for batch norm's counters of batches, in int64.

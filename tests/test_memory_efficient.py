@@ -8,9 +8,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 from torch.nn.parallel import DistributedDataParallel
 
 import archzoo
@@ -20,6 +18,7 @@ from archzoo.layers.memory_efficient import _fused
 from archzoo.profiler import memory
 from archzoo.transfer import freeze
 from tests.networks import EVERY_NET
+from tests.processes import run_two
 
 SMALL: dict[str, dict[str, Any]] = {
     "densenet": {"depth": 13, "k": 4},
@@ -203,10 +202,8 @@ def test_bfloat16_by_autocast_is_as_near_as_the_plain_net() -> None:
     assert errors[1][1] < 1.5 * errors[0][1]
 
 
-def _share_a_batch(rank: int, folder: str) -> None:
+def _share_a_batch(rank: int, folder: Path) -> None:
     """One of two processes with half of a batch: the gradients that both forms have in common, over both processes."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.manual_seed(0)
     nets = pair("densenet_bc")
     halves = random_double(2, 2, 3, 32, 32)
@@ -214,14 +211,13 @@ def _share_a_batch(rank: int, folder: str) -> None:
     assert_same(plain, efficient, halves[rank])
     if rank == 0:
         gradients = {name: parameter.grad for name, parameter in nets[1].named_parameters()}
-        torch.save((nets[0].state_dict(), halves, gradients), f"{folder}/gradients.pt")
-    dist.destroy_process_group()
+        torch.save((nets[0].state_dict(), halves, gradients), folder / "gradients.pt")
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_distributed_data_parallel_averages_its_gradients_too(tmp_path: Path) -> None:
-    spawn(_share_a_batch, args=(str(tmp_path),), nprocs=2)
+    run_two(_share_a_batch, tmp_path)
     state, halves, gradients = torch.load(tmp_path / "gradients.pt")
     _, alone = pair("densenet_bc")
     means: dict[str, Tensor] = {}

@@ -17,9 +17,9 @@ from archzoo.layers import Classifiers, Net
 from tests.networks import (
     NAMES,
     build,
-    every_class_of_layer,
     every_covering_net,
     every_kind,
+    every_kind_of_graph,
     every_net,
     has_one_size,
     images,
@@ -174,7 +174,7 @@ def test_state_dict_names_are_as_recorded(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_class_of_layer
+@every_kind_of_graph
 def test_evaluation_compiles_into_one_graph(name: str) -> None:
     net, batch = ready(name), images(name, 2)
     torch._dynamo.reset()
@@ -185,7 +185,7 @@ def test_evaluation_compiles_into_one_graph(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_class_of_layer
+@every_kind_of_graph
 def test_evaluation_exports_for_any_batch(name: str) -> None:
     net = ready(name)
     many = {0: torch.export.Dim("batch", min=1, max=64)}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from archzoo.profiler._shapes import SHAPES
+from tests.networks import EVERY_NET
 
 aten = torch.ops.aten
 Call = tuple[Any, tuple[Any, ...]]
@@ -147,7 +148,7 @@ CALLS = st.one_of(
 
 
 @pytest.mark.slow
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=1500 if EVERY_NET else 300, deadline=None)
 @given(CALLS)
 def test_a_rule_returns_what_torch_does_or_leaves_it_to_torch(call: Call) -> None:
     operator, args = call

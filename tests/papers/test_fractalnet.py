@@ -408,14 +408,6 @@ def test_a_net_that_draws_paths_is_not_compiled_into_one_graph() -> None:
         torch.compile(small().train(), backend="eager", fullgraph=True)(images().float())
 
 
-@pytest.mark.slow
-def test_in_evaluation_it_compiles_into_one_graph_and_exports() -> None:
-    net = small(4).eval()
-    expected = net(images().float())
-    assert torch.equal(torch.compile(net, backend="eager", fullgraph=True)(images().float()), expected)
-    assert torch.equal(torch.export.export(net, (images().float(),)).module()(images().float()), expected)
-
-
 def test_channels_last_stays_channels_last() -> None:
     block = blocks(small(3).eval())[0]
     out = block(images().float().to(memory_format=torch.channels_last), walk_back((True,) * 3, every_column))

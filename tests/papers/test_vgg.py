@@ -9,6 +9,7 @@ from archzoo.layers import Net, ResponseNorm
 from archzoo.models.vgg import FROM_A, init_from
 from archzoo.recipes import Dense, Resize
 from archzoo.registry import recipes_of
+from tests.networks import build
 
 
 def small(name: str, **options: Any) -> Net:
@@ -84,8 +85,7 @@ def test_three_3x3_layers_have_81_percent_fewer_weights_than_one_7x7_and_see_as_
 
 @pytest.mark.slow
 def test_a_deeper_net_starts_from_a() -> None:
-    # The linear layers are as wide as published; one pair of real nets is enough.
-    a, b = (archzoo.build(name, num_classes=2, init="gaussian") for name in ("vgg_a", "vgg_b"))
+    a, b = (build(name, num_classes=2, init="gaussian") for name in ("vgg_a", "vgg_b"))
     before = {name: value.clone() for name, value in b.state_dict().items()}
     assert init_from(b, a) == list(FROM_A)
     after, source = b.state_dict(), a.state_dict()

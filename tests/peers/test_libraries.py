@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.layers import ResponseNorm
 from archzoo.models.shufflenet_v1 import DownUnit
+from tests.networks import EVERY_NET
 from tests.peers.witnesses import installed, names_in, randomize, theirs
 from tools.libraries import ELSEWHERE, VERSIONS, Another, Elsewhere, Exact, Layer
 
@@ -54,12 +55,13 @@ def paired(row: Elsewhere, library: str) -> Iterator[tuple[str, str, Network | N
     yield from zip(row.ours, cell.theirs, others or (None,) * len(row.ours), strict=True)
 
 
-# The others of a family are deeper.
+# The others of a family are deeper: with EVERY_NET=1.
 COUNTED = [
-    pytest.param(row, library, number, id=f"{library} {pair[1]}", marks=[pytest.mark.slow] if number else [])
+    pytest.param(row, library, number, id=f"{library} {pair[1]}")
     for row, library in CELLS
     if isinstance(row.cell(library), Exact | Another)
     for number, pair in enumerate(paired(row, library))
+    if number == 0 or EVERY_NET
 ]
 
 

@@ -5,9 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.multiprocessing.spawn import spawn
 
 import archzoo
 from archzoo.data import EpochBatches, Prepared, Splits, load_batches
@@ -18,6 +16,7 @@ from archzoo.training import Distributed, TrainResult, train
 from archzoo.training._batch_norms import estimate_batch_norms
 from archzoo.training._logs import no_log
 from archzoo.transfer import freeze
+from tests.processes import run_two
 
 RECIPE = find_recipe("digits").with_changes(epochs=1, schedule=Constant(), batch_size=64, batch_norm_images=400)
 
@@ -77,22 +76,19 @@ def test_frozen_batch_norms_keep_their_statistics() -> None:
     assert all(torch.equal(after[name], value) for name, value in statistics(net).items())
 
 
-def _estimate_a_share(rank: int, folder: str) -> None:
+def _estimate_a_share(rank: int, folder: Path) -> None:
     """One of two processes: it has every second image."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     torch.manual_seed(0)
     batches = [1 + 3 * torch.randn(7, 3, 8, 8) for _ in range(4)]
     net = small_net()
     estimate_batch_norms(net, [batch[rank::2] for batch in batches], Distributed(rank, 2))
-    torch.save(statistics(net), f"{folder}/{rank}.pt")
-    dist.destroy_process_group()
+    torch.save(statistics(net), folder / f"{rank}.pt")
 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
 def test_two_processes_estimate_what_one_does(tmp_path: Path) -> None:
-    spawn(_estimate_a_share, args=(str(tmp_path),), nprocs=2)
+    run_two(_estimate_a_share, tmp_path)
     torch.manual_seed(0)
     batches = [1 + 3 * torch.randn(7, 3, 8, 8) for _ in range(4)]
     whole = by_torch(small_net(), batches)

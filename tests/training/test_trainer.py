@@ -13,14 +13,14 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor, nn
-from torch import distributed as dist
-from torch.multiprocessing import spawn  # type: ignore[attr-defined]
 
 import archzoo
+from archzoo import cli
 from archzoo.data import EpochBatches, Prepared, Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.recipes import Constant, Cosine, MultiStepFraction, ParameterGroup, Recipe, ReduceOnPlateau, StepDecay
@@ -31,6 +31,7 @@ from archzoo.training._logs import no_log
 from archzoo.training._precision import prefers_bfloat16, resolve
 from archzoo.training._trainer import Trainer
 from tests.networks import EVERY_NET
+from tests.processes import run_two
 
 SHORT = find_recipe("digits").with_changes(epochs=3, schedule=Constant(), lr=0.1)
 # As Caffe and cuda-convnet have them: at twice the rate, without decay.
@@ -362,7 +363,7 @@ def test_what_cannot_be_done_is_refused_before_training(
 @pytest.mark.parametrize("name", ["sgd", "adagrad", "rmsprop", "adam", "adamax", "nadam", "almost_adam", "caffe_sgd"])
 def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
     recipe = SHORT.with_changes(
-        optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=6, weight_decay=0.0
+        optimizer=name, lr=0.05 if name in ("sgd", "caffe_sgd") else 0.002, epochs=3, weight_decay=0.0
     )
     history = run(recipe).history
     assert history[-1]["train_loss"] < history[0]["train_loss"]
@@ -379,17 +380,33 @@ def test_tensorboard_reads_what_was_logged(run: Runs) -> None:
 # The command, in processes that are killed
 
 
-CHANGES = ("epochs=3", "groups=ParameterGroup('*.bias', lr_mult=2, decay_mult=0)")
+CHANGES = ("epochs=6", "groups=ParameterGroup('*.bias', lr_mult=2, decay_mult=0)")
+
+
+def words(folder: Path, *more: str, processes: int = 1) -> list[str]:
+    """``archzoo train`` of LeNet-5 on the digits."""
+    command = ["archzoo", "train", "lenet5_textbook", "--data", "digits", "batch_size=64", *more]
+    return [*command, "--output", str(folder), "--nproc", str(processes), "--device", "cpu"]
+
+
+def run_whole(folder: Path, processes: int) -> None:
+    """The command to its end, in this process where it is one: it need not import torch."""
+    if processes == 1:
+        with patch.object(sys, "argv", words(folder, *CHANGES)), pytest.raises(SystemExit) as done:
+            cli.main()
+        assert done.value.code in (0, None)
+    else:
+        command = Command(folder, *CHANGES, processes=processes)
+        assert command.wait() == 0, command.output.read_text()
 
 
 class Command:
-    """``archzoo train`` of LeNet-5 on the digits, in a process of its own; what it says goes to a file."""
+    """The command in a process of its own; what it says goes to a file."""
 
     def __init__(self, folder: Path, *more: str, processes: int = 1) -> None:
         self.folder = folder
         self.output = folder.with_suffix(".output")
-        command = [sys.executable, "-m", "archzoo", "train", "lenet5_textbook", "--data", "digits", "batch_size=64"]
-        command += [*more, "--output", str(folder), "--nproc", str(processes), "--device", "cpu"]
+        command = [sys.executable, "-m", *words(folder, *more, processes=processes)]
         with self.output.open("w") as output:
             environment = {**os.environ, "OMP_NUM_THREADS": "1"}
             self.process = subprocess.Popen(command, env=environment, stderr=output, stdout=output)
@@ -400,10 +417,15 @@ class Command:
     def wait_for(self, iteration: int) -> None:
         """Until it has written a checkpoint of a late enough iteration."""
         end = time.monotonic() + 120
-        while not any(int(path.name[11:20]) >= iteration for path in checkpoints.list_checkpoints(self.folder)):
+        while latest_iteration(self.folder) < iteration:
             assert self.process.poll() is None, self.output.read_text()
             assert time.monotonic() < end
             time.sleep(0.02)
+
+
+def latest_iteration(folder: Path) -> int:
+    """Of the checkpoints there are."""
+    return max((int(path.name[11:20]) for path in checkpoints.list_checkpoints(folder)), default=-1)
 
 
 def alive(pids: Sequence[int]) -> list[int]:
@@ -429,9 +451,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 
     @cache
     def run(processes: int) -> Path:
-        command = Command(directory / str(processes), *CHANGES, processes=processes)
-        assert command.wait() == 0, command.output.read_text()
-        return command.folder
+        run_whole(directory / str(processes), processes)
+        return directory / str(processes)
 
     return run
 
@@ -440,31 +461,36 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Path]:
 @pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 @pytest.mark.parametrize("processes", [1, 2] if EVERY_NET else [1])
-def test_killed_at_any_moment_the_rerun_command_ends_with_bit_identical_weights(
+def test_stopped_and_killed_the_rerun_command_ends_with_bit_identical_weights(
     tmp_path: Path, processes: int, whole: Callable[[int], Path]
 ) -> None:
-    for after in (10, 30) if EVERY_NET and processes == 1 else (10,):  # iterations, of 20 an epoch
-        killed = Command(tmp_path / "killed", *CHANGES, processes=processes)
-        killed.wait_for(after)
-        workers = children(killed.process.pid)
-        killed.process.kill()
-        killed.wait()
-        end = time.monotonic() + 10
-        while alive(workers) and time.monotonic() < end:
-            time.sleep(0.05)
-        assert not alive(workers)  # they end with their launcher, which could not tell them
-        assert not (tmp_path / "killed" / "result.json").exists()
-    last = Command(tmp_path / "killed", *CHANGES, processes=processes)
-    assert last.wait() == 0, last.output.read_text()
-    assert "resuming from iteration" in last.output.read_text()
-    states = [archzoo.load(path / "net.safetensors").state_dict() for path in (whole(processes), last.folder)]
+    folder = tmp_path / "run"
+    stopped = Command(folder, *CHANGES, processes=processes)
+    stopped.wait_for(10)  # iterations, of 20 an epoch
+    stopped.process.terminate()
+    assert stopped.wait() == 143
+    output = stopped.output.read_text()
+    assert "rerun the command to resume" in output
+    assert "Traceback" not in output
+    reached = latest_iteration(folder)
+    killed = Command(folder, *CHANGES, processes=processes)
+    killed.wait_for(reached + 1)
+    workers = children(killed.process.pid)
+    killed.process.kill()
+    killed.wait()
+    end = time.monotonic() + 10
+    while alive(workers) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not alive(workers)  # they end with their launcher, which could not tell them
+    assert not (folder / "result.json").exists()
+    assert f"resuming from iteration {reached} of 120" in killed.output.read_text()
+    run_whole(folder, processes)
+    states = [archzoo.load(path / "net.safetensors").state_dict() for path in (whole(processes), folder)]
     assert same(*states)
 
 
 def _train_a_share(rank: int, folder: Path, few: Splits, prepared: Prepared) -> None:
     """One of two processes: a run with the parameters in both, and one in which each has half of them."""
-    torch.set_num_threads(1)
-    dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     for sharded in (False, True):
         torch.manual_seed(0)
         net, directory = archzoo.build("lenet5_textbook"), folder / f"sharded-{sharded}"
@@ -472,7 +498,6 @@ def _train_a_share(rank: int, folder: Path, few: Splits, prepared: Prepared) -> 
         done = train(net, few, prepared, BIASES_APART, directory, config, distributed=distributed, log=no_log)
         if rank == 0:
             torch.save((done.state, done.result["test"]["confusion"]), f"{directory}.pt")
-    dist.destroy_process_group()
 
 
 @pytest.mark.slow
@@ -480,7 +505,7 @@ def _train_a_share(rank: int, folder: Path, few: Splits, prepared: Prepared) -> 
 def test_two_processes_train_as_one_does(few: Splits, prepared: Prepared, run: Runs, tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
     alone = run(BIASES_APART, "alone")
-    spawn(_train_a_share, args=(tmp_path, few, prepared), nprocs=2)
+    run_two(_train_a_share, tmp_path, few, prepared)
     for sharded in (False, True):
         state, confusion = torch.load(tmp_path / f"sharded-{sharded}.pt")
         assert state.keys() == alone.state.keys()
@@ -502,18 +527,6 @@ def test_the_command_trains_with_two_processes_as_with_one(tmp_path: Path, whole
         torch.testing.assert_close(states[2][name], value, atol=1e-4, rtol=1e-3)
     results = [json.loads((directory / "result.json").read_text()) for directory in directories]
     assert results[0]["test"]["confusion"] == results[1]["test"]["confusion"] == results[2]["test"]["confusion"]
-
-
-@pytest.mark.slow
-@pytest.mark.xdist_group("processes")
-def test_sigterm_is_a_clean_stop(tmp_path: Path) -> None:
-    run = Command(tmp_path / "run", "epochs=400")
-    run.wait_for(20)
-    run.process.terminate()
-    assert run.wait() == 143
-    output = run.output.read_text()
-    assert "rerun the command to resume" in output
-    assert "Traceback" not in output
 
 
 @pytest.mark.slow

@@ -155,9 +155,9 @@ def test_digits_0_to_4_help_with_5_to_9(tmp_path: Path, monkeypatch: pytest.Monk
             cli.main()
         assert done.value.code == 0
 
-    command("train", "lenet5_textbook", "--classes", "0-4", "--output", "low", "epochs=20", "lr=0.1")
+    command("train", "lenet5_textbook", "--classes", "0-4", "--output", "low", "epochs=2", "lr=0.1")
     tuning = ["finetune", "lenet5_textbook", "--weights", "low/net.safetensors", "--data", "digits", "batch_size=32"]
-    tuning += ["--classes", "5-9", "augmentation=", "lr=0.02", "epochs=8"]
+    tuning += ["--classes", "5-9", "augmentation=", "lr=0.02", "epochs=2"]
     command(*tuning, "--output", "tuned", "--head-epochs", "1")
     command(*tuning, "--output", "frozen", "--freeze")
     low, frozen = (archzoo.load(name + "/net.safetensors") for name in ("low", "frozen"))
