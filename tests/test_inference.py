@@ -38,6 +38,20 @@ def with_any_statistics(net: nn.Module) -> nn.Module:
     return other
 
 
+def calmed(net: nn.Module, batch: Tensor) -> nn.Module:
+    """The network, with the scales of its batch norms halved until it does not amplify a disturbance of the images.
+
+    With such statistics, the gates of deep squeeze-and-excitation networks amplify rounding itself to any size.
+    """
+    noise = 1e-6 * batch.std() * torch.randn(batch.shape, generator=torch.Generator().manual_seed(6))
+    with torch.no_grad():
+        while (net(batch + noise) - (logits := net(batch))).norm() > 1e-4 * logits.norm():
+            for norm in net.modules():
+                if isinstance(norm, nn.BatchNorm2d):
+                    norm.weight.mul_(0.5)
+    return net
+
+
 def norms(net: nn.Module) -> int:
     return sum(isinstance(module, nn.BatchNorm2d) for module in net.modules())
 
@@ -45,7 +59,8 @@ def norms(net: nn.Module) -> int:
 @pytest.mark.slow
 @every_covering_net
 def test_the_optimized_network_is_the_same_function(name: str) -> None:
-    net, batch = with_any_statistics(ready(name)), images(name, 2)
+    batch = images(name, 2)
+    net = calmed(with_any_statistics(ready(name)), batch)
     if norms(net):  # in double precision: folding reorders sums, which deep nets amplify, and does nothing else
         double = copy.deepcopy(net).double()
         with torch.no_grad():

@@ -130,7 +130,7 @@ def test_without_classes_a_network_returns_what_its_final_layer_reads(name: str)
     features = net(batch)
     assert features.dim() == 2
     assert features.shape == (2, read[0][1])
-    left_out = {part.rpartition(".")[0] for part in whole.state_dict() if part not in net.state_dict()}
+    left_out = {part.rpartition(".")[0] for part in whole.state_dict().keys() - net.state_dict().keys()}
     assert left_out == set(whole.reset_classifier(0))  # and those of auxiliary classifiers
 
 
