@@ -538,5 +538,5 @@ def test_networks_that_draw_their_paths_are_sharded_interrupted_and_resumed() ->
     command = [sys.executable, str(script), "networks", "--networks", *names]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600)
     name, tries, failures = done.stdout.strip("| \n").split(" | ")
-    assert (name, failures) == ("networks x DDP, FSDP x whole, interrupted", "0"), done.stderr
+    assert (name, failures) == ("networks", "0"), done.stderr
     assert int(tries) == 13  # four for each network, and DDP against FSDP for the one that draws no paths
