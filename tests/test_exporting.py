@@ -29,6 +29,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "stochastic_depth": {"depth": 8},
     "wide_resnet": {"depth": 10, "k": 1},
     "pyramidnet_cifar": {"depth": 8, "widening": 4},
+    "condensenet_cifar": {"depth": 8},
+    "condensenet_light": {"depth": 10, "k": 4},
     "densenet": {"depth": 10, "k": 4},
     "densenet_b": {"depth": 10, "k": 4},
     "densenet_c": {"depth": 10, "k": 4},
