@@ -214,9 +214,16 @@ def _condensenet_cifar(shapes: Shapes) -> Iterable[Options]:
 
 
 def _condensenet_light(shapes: Shapes) -> Iterable[Options]:
+    """The share of the features is named where transitions keep half of the maps, up to a multiple of g."""
     for per_layer, others in ((2, 2), (3, 4)):
         n = (shapes.convs - 1 - others) // (3 * per_layer)
-        yield from ({"depth": 6 * n + 4, **options} for options in _condensed(shapes, 3 * n, 2, "k"))
+        for options in _condensed(shapes, 3 * n, 2, "k"):
+            k, g = options["k"], options["g"]
+            width = (2 + n) * k
+            for _ in range(2):
+                width = -(-width // (2 * g)) * g + n * k
+            yield {"depth": 6 * n + 4, **options}
+            yield {"depth": 6 * n + 4, "classifier_share": shapes.features / width, **options}
 
 
 def _condensenet(shapes: Shapes) -> Iterable[Options]:

@@ -53,7 +53,6 @@ EQUAL: list[Pair] = [
         *("pytorchcv", "condensenet", {"g": 8, "c": 8, "num_classes": 1000}),
         lambda: condensed.PytorchcvCondenseNet(8),
     ),
-    ("shichenliu", "condensenet", {"num_classes": 1000}, condensed.ReleasedCondenseNet),
     ("shichenliu", "condensenet_cifar", {"depth": 14}, lambda: condensed.released_for_cifar(2)),
     ("shichenliu", "condensenet_light", {"depth": 16, "k": 8}, lambda: condensed.released_light(2)),
     ("pytorchcv", "squeezenet1_0", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_0)),
@@ -69,6 +68,7 @@ LARGE: list[Pair] = [
     ("pytorchcv", "resnet", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3))),
     ("pytorchcv", "resnet_v1_5", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3), 1)),
     ("pytorchcv", "vgg", {"config": "A", "batch_norm": True}, lambda: feedforward.VGG(bn=True)),
+    ("shichenliu", "condensenet", {"num_classes": 1000}, condensed.ReleasedCondenseNet),
     ("cadene", "se_resnet", {"depth": 50, "num_classes": 1000}, excited.CadeneSENet50),
     ("cadene", "se_resnext", {"depth": 50, "num_classes": 1000}, lambda: excited.CadeneSENet50(32)),
     (
