@@ -22,23 +22,29 @@ def condense(net: Net, *, prune: bool = False) -> Net:
     options, and has its names of tensors. The mode of each layer stays.
 
     Args:
-        net: CondenseNet in its training form, or any network with ``LearnedGroupConv`` behind a batch norm in an
-            ``nn.Sequential``.
+        net: CondenseNet in its training form, or any network with every ``LearnedGroupConv`` behind a batch norm in an
+            ``nn.Sequential`` of its own.
         prune: Whether inputs that training has not masked yet are masked by the weights as they are.
 
-    Raises BadOption for a network without learned group convolutions, and for one whose groups still read more than
-    their share of the inputs, unless ``prune`` is set.
+    Raises BadOption for a network without learned group convolutions, for one that has them elsewhere, and for one
+    whose groups still read more than their share of the inputs, unless ``prune`` is set.
     """
     condensed = copy.deepcopy(net)
-    parents = [part for part in condensed.modules() if isinstance(part, nn.Sequential) and _position(part) >= 0]
-    if not parents:
+    if not _learned(condensed):
         raise BadOption("the network has no learned group convolutions: build it with form='training'")
-    for parent in parents:
+    for parent in [part for part in condensed.modules() if isinstance(part, nn.Sequential) and _position(part) >= 0]:
         _replace(parent, _position(parent), prune=prune)
+    if left := _learned(condensed):
+        raise BadOption(f"{left[0]} must stand behind a batch norm in an nn.Sequential of its own, to be converted")
     options = {name: value for name, value in net.options.items() if name != "form"}
     if not _prune_classifier(condensed.classifier) and net.name:
         options["classifier_share"] = 1.0  # its last layer is another one, which reads all features
     return condensed.named(net.name, options, net.input_size) if net.name else condensed
+
+
+def _learned(net: nn.Module) -> list[str]:
+    """The names of the layers that learn groups."""
+    return [name for name, layer in net.named_modules() if isinstance(layer, LearnedGroupConv)]
 
 
 def _position(layers: nn.Sequential) -> int:
@@ -52,7 +58,7 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
     name, conv = parts[place][0], cast(LearnedGroupConv, parts[place][1])
     norms = [number for number, (_, layer) in enumerate(parts[:place]) if isinstance(layer, nn.BatchNorm2d)]
     if not norms:
-        raise BadOption(f"{name}: a learned group convolution must stand behind a batch norm, to be converted")
+        return
     if prune:
         conv.prune(conv.c - 1)
     if conv.stage() < conv.c - 1:
@@ -78,8 +84,7 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
 def _grouped(conv: LearnedGroupConv) -> nn.Module:
     """The group convolution: filter k of group i was filter i + k g, which the shuffle behind it brings back."""
     inputs = conv.inputs_of_groups()
-    where = {"device": conv.weight.device, "dtype": conv.weight.dtype}
-    grouped = Conv2d(inputs.numel(), conv.out_channels, 1, groups=conv.g, bias=False, **where)
+    grouped = Conv2d(inputs.numel(), conv.out_channels, 1, groups=conv.g, bias=False).to(conv.weight)
     weight = conv.weight.view(-1, conv.g, conv.in_channels).transpose(0, 1)  # (g, filters, inputs)
     kept = weight.gather(2, inputs[:, None].expand(-1, weight.shape[1], -1))
     grouped.weight.copy_(kept.reshape(grouped.weight.shape))
@@ -101,10 +106,9 @@ def _prune_classifier(classifier: nn.Module) -> bool:
     for parent in classifier.modules():
         for name, layer in list(parent.named_children()):
             if isinstance(layer, PrunableLinear) and isinstance(parent, nn.Sequential):
-                parts = [part if part[0] != name else (name, layer) for part in parent.named_children()]
-                at = [part for part, _ in parts].index(name)
-                parts[at : at + 1] = _pruned(name, layer)
-                parent._modules = dict(parts)
+                before = list(parent.named_children())
+                at = before.index((name, layer))
+                parent._modules = dict([*before[:at], *_pruned(name, layer), *before[at + 1 :]])
                 return True
     return False
 
@@ -114,8 +118,7 @@ def _pruned(name: str, layer: PrunableLinear) -> list[tuple[str, nn.Module]]:
     kept = layer.features_kept()
     share = len(kept) < layer.in_features
     weight = layer.weight[:, kept] if share else layer.weight
-    where = {"device": weight.device, "dtype": weight.dtype}
-    linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None, **where)
+    linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None).to(weight)
     linear.load_state_dict({**layer.state_dict(), "weight": weight})
     linear.train(layer.training).requires_grad_(layer.weight.requires_grad)
     return [*([("select", Select(kept).train(layer.training))] if share else []), (name, linear)]

@@ -43,7 +43,7 @@ class LearnedGroupConv(Conv2d):
     def stage(self) -> int:
         """How many shares of the inputs are masked, 0 to ``c`` - 1."""
         if self._stage < 0:
-            masked = self.in_channels - int(self._by_group(self.mask)[0, 0].sum())
+            masked = int((self._by_group(self.mask)[0, 0] == 0).sum())
             self._stage = masked // (self.in_channels // self.c)
         return self._stage
 
