@@ -97,8 +97,8 @@ IMAGENET: dict[int, tuple[str, str, str, str, str, tuple[float, float]]] = {
 PAPER.network("condensenet", input_size=(3, 224, 224))
 for c, (flops, count, file, ours, tensors, _) in IMAGENET.items():
     with_tensors = (
-        f"printed without the B; {tensors}MB with the running statistics, and with the places that index layers select, "
-        "8 bytes each; the rest is the format of the file"
+        f"printed without the B; {tensors}MB with the running statistics, and with the places that index layers "
+        "select, 8 bytes each; the rest is the format of the file"
     )
     PAPER.setting(
         f"condensenet74_c{c}",
