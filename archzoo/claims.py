@@ -180,6 +180,10 @@ def _count_params(module: Any, conventions: frozenset[str]) -> int:
     return int(module.params - (module.norm_params if "without batch norm" in conventions else 0))
 
 
+def _count_macs(module: Any, conventions: frozenset[str]) -> int:
+    return int(module.under("condensenet") if "CondenseNet's counter" in conventions else module.macs)
+
+
 def _count_kernels(module: Any, conventions: frozenset[str]) -> int:
     return int(module.output[0]) if module.output else 0
 
@@ -208,7 +212,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     for quantity in (
         _total("params", "learnable numbers", _count_params),
         _total("weights", "parameters but biases and batch normalization", lambda module, _: module.weights),
-        _total("macs", "multiply-adds for one input; most papers call these FLOPs", lambda module, _: module.macs),
+        _total("macs", "multiply-adds for one input; most papers call these FLOPs", _count_macs),
         _total("flops", "twice the multiply-adds", lambda module, _: module.flops),
         _total("connections", "multiply-adds, and one for each unit with a bias", lambda module, _: module.connections),
         _total("neurons", "outputs of the layers that have weights", lambda module, _: module.neurons),

@@ -27,12 +27,13 @@ FORMS = {
     "sizes": (r"\d+(-\d+)*", "112-56-28"),
 }
 COUNT = (r"(?!.*MB).*", "60,000 or 0.8M")
-# Conventions of papers that differ from ours, by name. The first three change what is counted, the others how the
+# Conventions of papers that differ from ours, by name. The first four change what is counted, the others how the
 # printed unit is read.
 COUNTING = {
     "without batch norm": "no scale and shift of batch normalization",
     "weights only": "convolution and linear weights: no biases, no batch normalization",
     "with running statistics": "the running mean and variance of batch normalization, beside its scale and shift",
+    "CondenseNet's counter": "inputs of ReLUs, reads by average pooling and biases of linear layers as multiply-adds",
     "K = 1024": "a printed K is 1,024",
     "MB = 2^20": "a printed MB is 1,048,576 bytes",
 }

@@ -19,7 +19,17 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import alexnet, mobilenet_v2, pyramidnet, senet, shufflenet_v1, shufflenet_v2, vgg, zfnet
+from archzoo.models import (
+    alexnet,
+    condensenet,
+    mobilenet_v2,
+    pyramidnet,
+    senet,
+    shufflenet_v1,
+    shufflenet_v2,
+    vgg,
+    zfnet,
+)
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -36,6 +46,7 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
     "mobilenet_v1_x0_25": ("mobilenet_v1", {"width": 0.25, "shallow": True}),
     "conv_mobilenet": ("conv_mobilenet", {"width": 0.25}),
     "densenet_bc": ("densenet_bc", {"depth": 22}),
+    "condensenet_light94": ("condensenet_light", {"depth": 10, "k": 8}),
     "densenet_c": ("densenet_c", {"depth": 16}),
 }
 # Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four. Nearly all
@@ -43,6 +54,7 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
+    (condensenet, "LAYERS", (2, 1)),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
     (pyramidnet, "BLOCKS", BLOCKS),
     (senet, "BLOCKS", BLOCKS),
@@ -113,6 +125,7 @@ CLASSES = [
     "pyramidnet164_a48",
     "fractalnet_5_16",
     "densenet_c",
+    "condensenet_light94",
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
     "se_resnet50",
@@ -158,6 +171,8 @@ COVER = [
     "pyramidnet164_a48",
     "fractalnet_10_16",
     "densenet_bc",
+    "condensenet_light94",
+    "condensenet74_c4",
     "mobilenet_v1_x0_25",
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
@@ -190,6 +205,7 @@ CONSTRUCTORS = [
     "densenet_b",
     "densenet_c",
     "densenet121",
+    "condensenet50",
     "conv_mobilenet",
     "se_resnext50_32x4d",
 ]

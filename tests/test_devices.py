@@ -249,6 +249,9 @@ PATHS: dict[str, Computes] = {
     ),
     "archzoo.estimate.largest_batch": lambda machine: estimate.largest_batch(machine.net(), (1, 32, 32), 2**22),
     "archzoo.exporting.export": exported,
+    "archzoo.inference.condense": lambda machine: logits(
+        inference.condense(machine.net("condensenet_cifar", **SMALL, depth=8, form="training"), prune=True), machine
+    ),
     "archzoo.inference.fold_batch_norms": lambda machine: logits(
         inference.fold_batch_norms(dense_net(machine)), machine
     ),

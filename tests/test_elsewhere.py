@@ -36,6 +36,7 @@ PUBLISHED = {
     "shufflenetv2_wd2": 1_366_792,
     "torchvision.models.shufflenet_v2_x1_0": 2_278_604,
     "densenet121-bc": 7_978_856,
+    "condensenet74_c8_g8": 2_935_416,
     "resnet20_cifar10": 272_474,  # with projections: option B has 2,752 parameters more than the paper's
     "preresnet164bn_cifar10": 1_703_258,
     "wrn28_10_cifar10": 36_479_194,

@@ -28,6 +28,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "stochastic_depth": {"depth": 8},
     "wide_resnet": {"depth": 10, "k": 1},
     "pyramidnet_cifar": {"depth": 8, "widening": 4},
+    "condensenet_cifar": {"depth": 8},
+    "condensenet_light": {"depth": 10, "k": 4},
     "densenet": {"depth": 10, "k": 4},
     "densenet_b": {"depth": 10, "k": 4},
     "densenet_c": {"depth": 10, "k": 4},
@@ -44,8 +46,8 @@ SMALL: dict[str, dict[str, Any]] = {
 # A hundred layers at a fixed depth. Without training, the gates of SENet-154 amplify rounding.
 SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fractalnet34", "senet154"}
 CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - SLOW)
-# Hand-written layers, and grouped convolutions with a channel shuffle; the others with EVERY_NET=1.
-CONVERTED = ["lenet5", "shufflenet_v1"]
+# Hand-written layers, and grouped convolutions with index layers; the others with EVERY_NET=1.
+CONVERTED = ["lenet5", "condensenet_cifar"]
 
 
 def small(name: str, **options: Any) -> Net:

@@ -12,7 +12,7 @@ import archzoo
 from archzoo.errors import BadOption, InputError
 from archzoo.inference import BandedNorm, Clamp, fold_batch_norms, optimize
 from archzoo.inference._fused_forward import FusedForward, has_bfloat16_instructions
-from archzoo.layers import ResponseNorm
+from archzoo.layers import ChannelShuffle, ResponseNorm
 from tests.networks import EVERY_NET, every_covering_net, images, ready
 
 COMPILES: tuple[Literal["freeze"] | None, ...] = (None, "freeze")
@@ -116,6 +116,7 @@ def test_the_original_is_not_touched() -> None:
         ("preact_resnet164", 1),
         ("densenet121", 1),
         ("densenet_bc", 1),
+        ("condensenet50", 1),  # into grouped convolutions, before and behind a shuffle
         ("pyramidnet164_a48", 1),
         # Before padded convolutions they stay: one for each 3x3 layer of the blocks, and the last.
         ("densenet", 36 + 1),
@@ -213,16 +214,30 @@ def test_a_norm_before_a_convolution_becomes_a_bound_where_it_is_exact() -> None
     assert any(isinstance(module, Clamp) for module in folded.modules())
 
 
-@pytest.mark.parametrize(("padding", "left"), [(0, 0), (1, 1)])
-def test_a_norm_right_before_a_convolution_is_absorbed_unless_that_is_padded(padding: int, left: int) -> None:
+@pytest.mark.parametrize(("padding", "groups", "left"), [(0, 1, 0), (0, 2, 0), (1, 1, 1), (1, 2, 1)])
+def test_a_norm_right_before_a_convolution_is_absorbed_unless_that_is_padded(
+    padding: int, groups: int, left: int
+) -> None:
     """The zeros of a border would get a shift."""
-    layers = nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 6, 3, padding=padding, bias=False), nn.Tanh())
+    conv = nn.Conv2d(4, 6, 3, padding=padding, groups=groups, bias=False)
+    layers = nn.Sequential(nn.BatchNorm2d(4), conv, nn.Tanh())
     net = with_any_statistics(layers).double()
     folded = fold_batch_norms(net)
     maps = torch.randn(2, 4, 6, 6).double()
     with torch.no_grad():
         assert torch.allclose(folded(maps), net(maps))
     assert norms(folded) == left
+
+
+def test_a_norm_behind_shuffles_is_absorbed_in_the_order_of_the_maps_before_them() -> None:
+    conv = nn.Conv2d(4, 12, 1, groups=2, bias=False)
+    layers = nn.Sequential(conv, ChannelShuffle(2), ChannelShuffle(3), nn.BatchNorm2d(12), nn.Tanh())
+    net = with_any_statistics(layers).double()
+    folded = fold_batch_norms(net)
+    maps = torch.randn(2, 4, 6, 6).double()
+    with torch.no_grad():
+        assert torch.allclose(folded(maps), net(maps))
+    assert norms(folded) == 0
 
 
 def test_a_scale_of_zero_is_left_alone() -> None:

@@ -75,6 +75,7 @@ def test_a_scripted_network_is_saved_and_loaded_and_trains() -> None:
     ("name", "options"),
     [
         ("densenet_bc", {"depth": 16, "k": 4, "memory_efficient": True}),
+        ("condensenet_cifar", {"depth": 8, "form": "training"}),
         ("dsn", {"auxiliary": True}),
         ("fractalnet", {"columns": 2, "widths": (4, 4), "join_first": True}),
         ("lenet5", {"rubbish_penalty": 0.5}),

@@ -279,6 +279,12 @@ ELSEWHERE = (
         pytorchcv=DENSENET,
     ),
     Elsewhere(
+        "CondenseNet-74 (C = G = 4, 8), test form",
+        ("condensenet74_c4", "condensenet74_c8"),
+        r"condensenet",
+        pytorchcv=Exact(("condensenet74_c4_g4", "condensenet74_c8_g8")),
+    ),
+    Elsewhere(
         "SE-ResNet-50",
         ("se_resnet50",),
         r"^(legacy_)?se_?resnet50$",

@@ -4,6 +4,7 @@ Works on any module of PyTorch, and on the layers that papers share.
 """
 
 from archzoo.inference._accelerated import AcceleratedNetwork
+from archzoo.inference._condensing import condense
 from archzoo.inference._engines import Engine, EngineNetwork
 from archzoo.inference._folding import Clamp, fold_batch_norms
 from archzoo.inference._optimizing import Compile, optimize
@@ -16,6 +17,7 @@ __all__ = [
     "Compile",
     "Engine",
     "EngineNetwork",
+    "condense",
     "fold_batch_norms",
     "optimize",
 ]

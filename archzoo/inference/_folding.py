@@ -5,7 +5,7 @@ BN-ReLU-conv without padding, for networks that normalize before they convolve.
 """
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from archzoo.inference._structure import Structure, replace_modules
+from archzoo.layers import ChannelShuffle, device_of
 
 Replacement = tuple[nn.Module, nn.Module]  # (module of the network, its replacement)
 
@@ -29,18 +30,38 @@ def fold_batch_norms(model: nn.Module) -> nn.Module:
 def fold_into_conv_before(net: Structure) -> Iterator[Replacement]:
     """Conv-BN becomes a convolution, where the batch norm alone reads the convolution's output.
 
-    Dropout between the two is the identity in eval mode.
+    Dropout between the two is the identity in eval mode, and a shuffle changes the order of the maps alone.
     """
     for node in net.nodes:
         norm = net.layer(node)
         if isinstance(norm, nn.BatchNorm2d):
             source = node.all_input_nodes[0]
-            while isinstance(net.layer(source), nn.Dropout | nn.Identity) and len(source.users) == 1:
+            shuffles: list[ChannelShuffle] = []
+            while len(source.users) == 1:
+                between = net.own_layer(source, ChannelShuffle) or net.layer(source)
+                if isinstance(between, ChannelShuffle):
+                    shuffles.append(between)
+                elif not isinstance(between, nn.Dropout | nn.Identity):
+                    break
                 source = source.all_input_nodes[0]
             conv = net.layer(source)
             if isinstance(conv, nn.Conv2d) and len(source.users) == 1:
-                yield conv, fuse_conv_bn_eval(conv, norm)
+                yield conv, fuse_conv_bn_eval(conv, before_shuffles(norm, shuffles))
                 yield norm, nn.Identity().eval()
+
+
+def before_shuffles(norm: nn.BatchNorm2d, shuffles: Sequence[ChannelShuffle]) -> nn.BatchNorm2d:
+    """A batch norm with its values in the order that maps have before these shuffles, the last of which comes first."""
+    if not shuffles:
+        return norm
+    order = torch.arange(norm.num_features, dtype=torch.float, device=device_of(norm)).view(1, -1, 1, 1)
+    for shuffle in reversed(shuffles):
+        order = shuffle(order)
+    moved = copy.deepcopy(norm)
+    for name, values in norm.state_dict().items():
+        if values.dim():
+            getattr(moved, name).data = values[order.flatten().argsort()]
+    return moved
 
 
 def fold_into_conv_after(net: Structure) -> Iterator[Replacement]:
@@ -83,14 +104,16 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
 
 def absorbs_affine(layer: nn.Module | None) -> bool:
     """Whether the layer is a convolution that can absorb a scale and shift of its input: padding would get no shift."""
-    return isinstance(layer, nn.Conv2d) and layer.padding in (0, (0, 0), "valid") and layer.groups == 1
+    return isinstance(layer, nn.Conv2d) and layer.padding in (0, (0, 0), "valid")
 
 
 def absorb_affine(conv: nn.Conv2d, scale: Tensor, shift: Tensor) -> nn.Conv2d:
     """The convolution that computes from x what ``conv`` computes from scale * x + shift."""
     absorbed = copy.deepcopy(conv)
-    bias = torch.einsum("oihw,i->o", conv.weight, shift)
-    absorbed.weight = nn.Parameter(conv.weight * scale[:, None, None])
+    inputs = (conv.groups, 1, -1, 1, 1)
+    weight = conv.weight.view(conv.groups, -1, *conv.weight.shape[1:])  # (groups, outputs, inputs, height, width)
+    bias = (weight * shift.view(inputs)).sum((2, 3, 4)).flatten()
+    absorbed.weight = nn.Parameter((weight * scale.view(inputs)).reshape(conv.weight.shape))
     absorbed.bias = nn.Parameter(bias if conv.bias is None else conv.bias + bias)
     return absorbed
 

@@ -3,11 +3,12 @@
 import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from torch import fx, nn
 from torch.nn.utils.parametrize import is_parametrized
 
+Layer = TypeVar("Layer", bound=nn.Module)
 PLAIN = (nn.Conv2d.forward, nn.BatchNorm2d.forward, nn.ReLU.forward, nn.Dropout.forward, nn.Identity.forward)
 
 
@@ -42,6 +43,11 @@ class Structure(fx.Tracer):
             return None
         module = self.root.get_submodule(module_path(node))
         return module if is_plain(module) and module not in self.hidden else None
+
+    def own_layer(self, node: fx.Node, kind: type[Layer]) -> Layer | None:
+        """The module of this class, without hooks, that this node calls, or None."""
+        module = self.root.get_submodule(module_path(node)) if node.op == "call_module" else None
+        return module if isinstance(module, kind) and not is_hooked(module) else None
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]

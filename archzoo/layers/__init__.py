@@ -6,6 +6,7 @@
 from archzoo.layers._auxiliary import Classifiers, Tapped
 from archzoo.layers._backbone import Backbone, Stage
 from archzoo.layers._bottlenecks import Aggregated, Bottleneck
+from archzoo.layers._channel_shuffle import ChannelShuffle
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
@@ -21,6 +22,7 @@ from archzoo.layers._initializers import (
     uniform_scale,
     xavier_fan_in,
 )
+from archzoo.layers._learned_groups import LearnedGroupConv, PrunableLinear, Select
 from archzoo.layers._modes import evaluation_mode
 from archzoo.layers._modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_stem, pooled_classifier, sequence
 from archzoo.layers._net import Net
@@ -35,16 +37,20 @@ __all__ = [
     "Basic",
     "Block",
     "Bottleneck",
+    "ChannelShuffle",
     "Classifiers",
     "Conv2d",
     "Initialize",
+    "LearnedGroupConv",
     "Linear",
     "Net",
     "Padded",
     "Padding",
+    "PrunableLinear",
     "Residual",
     "ResponseNorm",
     "SamePadding",
+    "Select",
     "Shortcut",
     "SqueezeExcitation",
     "Stage",

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.errors import BadOption
-from archzoo.layers import Conv2d, Linear, Net, gaussian_by_inputs, sequence
+from archzoo.layers import ChannelShuffle, Conv2d, Linear, Net, gaussian_by_inputs, sequence
 
 Groups = Literal[1, 2, 3, 4, 8]
 Shuffle = Literal["paper", "release", "none"]
@@ -25,20 +25,6 @@ UNITS = (4, 8, 4)
 STEM = {0.25: 12, 0.5: 12, 1.0: 24, 1.5: 24, 2.0: 48}
 # Twelve maps beside the others of a first unit cannot be divided into eight groups (authors' code for 0.5x).
 STEM_OF_8_GROUPS = {0.25: 8, 0.5: 16}
-
-
-class ChannelShuffle(nn.Module):
-    """Maps (g, n) become maps (n, g): each group gets maps of every group (Fig. 1c, Sec. 3.1)."""
-
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.channel_shuffle(maps, self.groups)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"
 
 
 @dataclass(frozen=True)

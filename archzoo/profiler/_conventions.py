@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from archzoo.errors import ProfileError
 from archzoo.profiler._work import Work
 
 PRIMITIVES = {
@@ -30,6 +31,9 @@ PRIMITIVES = {
     "pooling_modules": "operations of average pooling modules",
     "upsampling_modules": "operations of Upsample modules",
     "activation_modules": "operations of Softmax and PReLU modules",
+    "relu_inputs": "inputs of ReLUs",
+    "average_reads": "reads by average pooling",
+    "linear_biased": "outputs of linear layers that have a bias added",
 }
 
 
@@ -113,6 +117,23 @@ CONVENTIONS: Mapping[str, Convention] = MappingProxyType(
                 upsampling_modules=1,
                 activation_modules=1,
             ),
+            _convention(
+                "condensenet",
+                '"FLOPs"',
+                "the counter of CondenseNet's authors; a network with other layers it refuses",
+                macs=1,
+                relu_inputs=1,
+                average_reads=1,
+                adaptive_inputs=1,
+                linear_biased=1,
+            ),
         )
     }
 )
+
+
+def find_convention(name: str) -> Convention:
+    """The convention of this name. Raises ProfileError for another one."""
+    if name not in CONVENTIONS:
+        raise ProfileError(f"no convention is called {name!r}; there are {', '.join(CONVENTIONS)}")
+    return CONVENTIONS[name]

@@ -235,6 +235,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         counts["layers"] = counts.get("layers", 0) + 1
         if known.bias is not None and args[known.bias] is not None:
             counts["biased"] = counts.get("biased", 0) + outputs
+            if known.padding is None:  # no convolution
+                counts["linear_biased"] = counts.get("linear_biased", 0) + outputs
         return True
 
     def _origin(self, tensor: Tensor) -> Origin:

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from archzoo.profiler._conventions import find_convention
 from archzoo.profiler._intervals import ReceptiveField
 from archzoo.profiler._work import Work
 
@@ -107,6 +108,10 @@ class ModuleStats:
     def layers(self) -> int:
         """Calls of layers with weights."""
         return self.work.layers
+
+    def under(self, convention: str) -> int:
+        """The cost as another tool or paper counts it: see ``archzoo.profiler.CONVENTIONS``."""
+        return find_convention(convention).count(self.work)
 
     @property
     def level(self) -> int:

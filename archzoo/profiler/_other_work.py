@@ -38,7 +38,8 @@ def _max_pool(out: Any, x: Tensor, kernel: Any, *_: Any, **__: Any) -> Counts:
 
 def _avg_pool(out: Tensor, x: Tensor, kernel: Any, *_: Any, **__: Any) -> Counts:
     count = out.numel()
-    return {"avg_pooled": count, "pool_reads": count * _area(kernel, x.dim() - 2)}
+    reads = count * _area(kernel, x.dim() - 2)
+    return {"avg_pooled": count, "pool_reads": reads, "average_reads": reads}
 
 
 def _area(kernel: Any, sides: int) -> int:
@@ -68,6 +69,10 @@ def writes(out: Any, *_: Any, **__: Any) -> Counts:
     """One operation for each element of the (first) result."""
     first = out[0] if isinstance(out, list | tuple) and out else out
     return {"elementwise": first.numel() if isinstance(first, Tensor) else 0}
+
+
+def _relu(out: Tensor, *_: Any, **__: Any) -> Counts:
+    return {"elementwise": out.numel(), "relu_inputs": out.numel()}
 
 
 def _nearest(out: Tensor, *_: Any, **__: Any) -> Counts:
@@ -145,6 +150,7 @@ for _count, _names in (
         multilabel_margin_loss_forward _ctc_loss segment_reduce _cummax_helper
         _cummin_helper _logcumsumexp _is_all_true _is_any_true hash_tensor""",
     ),
+    (_relu, "relu relu_"),
     (_nearest, "upsample_nearest2d"),
     (_bilinear, "upsample_bilinear2d"),
     (_sampled, "grid_sampler_2d grid_sampler_3d cudnn_grid_sampler"),

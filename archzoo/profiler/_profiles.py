@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any
 
 from archzoo.errors import ProfileError
-from archzoo.profiler._conventions import CONVENTIONS, Convention
+from archzoo.profiler._conventions import find_convention
 from archzoo.profiler._coverage import Coverage
 from archzoo.profiler._intervals import Field, Interval, Phases, ReceptiveField
 from archzoo.profiler._module_stats import ModuleStats, Shape
@@ -79,11 +79,11 @@ class Profile:
 
     def under(self, convention: str) -> int:
         """The cost as another tool or paper counts it: see ``archzoo.profiler.CONVENTIONS``."""
-        return _convention(convention).count(self.modules[0].work)
+        return self.modules[0].under(convention)
 
     def explain(self, convention: str) -> str:
         """The cost under a convention, with every term of it."""
-        return _convention(convention).explain(self.modules[0].work)
+        return find_convention(convention).explain(self.modules[0].work)
 
     def at(self, name: str) -> ModuleStats:
         """The statistics of one module. Raises ProfileError that suggests the nearest names."""
@@ -145,12 +145,6 @@ class Profile:
 
     def _repr_html_(self) -> str:
         return as_html(self.model, self.modules, self.coverage)
-
-
-def _convention(name: str) -> Convention:
-    if name not in CONVENTIONS:
-        raise ProfileError(f"no convention is called {name!r}; there are {', '.join(CONVENTIONS)}")
-    return CONVENTIONS[name]
 
 
 def _module_stats(values: dict[str, Any]) -> ModuleStats:

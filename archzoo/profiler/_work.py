@@ -20,6 +20,7 @@ class Work:
     (``batch_norm_measured``), group norm among the other normalizations, outputs of interpolation and of
     ``grid_sample``, multiply-adds of transposed convolutions, and what they would be if each output read a kernel. The
     three behind them are operations of modules, by thop's formulas: average pooling, ``Upsample``, Softmax and PReLU.
+    The last three are inputs of ReLUs, reads by windows of average pooling, and outputs of linear layers with a bias.
     """
 
     macs: int = 0
@@ -49,6 +50,9 @@ class Work:
     upsampling_modules: int = 0
     activation_modules: int = 0
     padding_macs: int = 0
+    relu_inputs: int = 0
+    average_reads: int = 0
+    linear_biased: int = 0
 
     @property
     def flops(self) -> int:

@@ -29,7 +29,7 @@ from archzoo.recipes._presets import (
 )
 from archzoo.recipes._protocols import Dense, MultiCrop144, Protocol, SingleCrop, TenCrop
 from archzoo.recipes._recipe import TRAINING_IMAGES, Recipe
-from archzoo.recipes._regularizers import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
+from archzoo.recipes._regularizers import DropConnect, Dropout, DropPath, FractionalMaxPooling, GroupLasso, Regularizer
 from archzoo.recipes._schedules import (
     Constant,
     Cosine,
@@ -89,6 +89,7 @@ __all__ = [
     "Dropout",
     "Duration",
     "FractionalMaxPooling",
+    "GroupLasso",
     "Interpolation",
     "InverseTime",
     "Lambda",

@@ -39,4 +39,18 @@ class FractionalMaxPooling(Regularizer):
     """Pool over random regions (Graham 2014), to the size that each max pooling gives."""
 
 
-REGULARIZERS: tuple[type[Regularizer], ...] = (DropConnect, DropPath, Dropout, FractionalMaxPooling)
+@dataclass(frozen=True)
+class GroupLasso(Regularizer):
+    """Lasso of the weights between a group of filters and an input (CondenseNet, Sec. 3.1), until inputs are chosen.
+
+    ``factor`` is that of the sum of the norms. The loss that is logged is without it.
+    """
+
+    factor: float = 1e-5
+
+    def __post_init__(self) -> None:
+        valid = isinstance(self.factor, float) and 0 < self.factor < 1
+        require(valid, f"factor of GroupLasso must be more than 0 and less than 1, not {self.factor!r}")
+
+
+REGULARIZERS: tuple[type[Regularizer], ...] = (DropConnect, DropPath, Dropout, FractionalMaxPooling, GroupLasso)

@@ -27,6 +27,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"(?:wrn|wideresnet)d?(?P<depth>16|22|28|40)w?k?(?P<k>\d+)", "wide_resnet with depth={depth}, k={k}"),
     (r"(?:preresnet|preactresnet|resnetv2)(?P<depth>110|164|1001)(?:bn)?", "preact_resnet{depth}"),
     (r"(?:preresnet|resnetv2)200b?", "preact_resnet200"),
+    (r"condensenet74c(?P<c>[48])g(?P=c)", "condensenet74_c{c}"),
     (r"tvresnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"tvresnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
     (r"resnet(?P<depth>50|101|152)b", "resnet{depth}_v1_5"),

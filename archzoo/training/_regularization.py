@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from archzoo.errors import RecipeError
-from archzoo.layers import Net
-from archzoo.recipes import DropConnect, Dropout, DropPath, FractionalMaxPooling, Regularizer
+from archzoo.layers import LearnedGroupConv, Net
+from archzoo.recipes import DropConnect, Dropout, DropPath, FractionalMaxPooling, GroupLasso, Regularizer
 from archzoo.training._stochastic_layers import DropConnectLinear, FractionalMaxPool2d, PathDropout
 
 
@@ -88,11 +88,24 @@ def fractional_max_pooling(net: Net, regularizer: FractionalMaxPooling) -> list[
     return [name for name, _ in pools]
 
 
+def group_lasso(net: Net, regularizer: GroupLasso) -> list[str]:
+    """Have each learned group convolution add the gradient of a group lasso to that of its weights."""
+    layers = [(name, layer) for name, layer in net.named_modules() if isinstance(layer, LearnedGroupConv)]
+    if not layers:
+        raise RecipeError(
+            "GroupLasso is for networks that learn groups, and this one does not: build it with form='training'"
+        )
+    for _, layer in layers:
+        layer.lasso = regularizer.factor
+    return [name for name, _ in layers]
+
+
 APPLY: dict[type[Regularizer], Callable[[Net, Any], list[str]]] = {
     DropConnect: drop_connect,
     DropPath: drop_path,
     Dropout: dropout,
     FractionalMaxPooling: fractional_max_pooling,
+    GroupLasso: group_lasso,
 }
 
 

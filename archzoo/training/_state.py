@@ -15,6 +15,7 @@ from archzoo.recipes import Recipe
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._averaging import copy_to_cpu, moving_average
 from archzoo.training._checkpoint_content import check_content
+from archzoo.training._condensing import learned_groups
 from archzoo.training._config import RunConfig
 from archzoo.training._distributed import Distributed
 from archzoo.training._machines import describe_machine
@@ -48,6 +49,7 @@ class TrainState:
         self.optimizer = build_optimizer(self.net, recipe, parameter_groups)
         self.averaged = moving_average(self.net, recipe.ema) if recipe.ema else None
         self.scaler = torch.amp.GradScaler(distributed.device.type, enabled=config.precision == "float16")
+        self.learned_groups = learned_groups(self.net)
         self.progress = Progress()
         self.path_seed = 0  # of the paths that a sharded network draws in the next pass
         self.snapshots: list[dict[str, Tensor]] = []

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from archzoo.data import Batch, derive_seed
 from archzoo.recipes import Duration, Recipe
 from archzoo.training._averaging import snapshot_interval
+from archzoo.training._condensing import prune
 from archzoo.training._losses import main_and_total_loss, main_logits
 from archzoo.training._parallel import gradient_sync
 from archzoo.training._passes import GraphedPass
@@ -27,6 +28,7 @@ def train_step(
     config, distributed = state.config, state.distributed
     torch.manual_seed(derive_seed("forward", config.seed, state.progress.iteration, distributed.rank))
     _set_rates(state, recipe, duration)
+    prune(state.learned_groups, state.progress.iteration, duration.iterations)
     if not state.parallel.training:
         state.parallel.train()
     if graphed is not None:
@@ -109,8 +111,12 @@ def to_device(state: TrainState, images: Tensor) -> Tensor:
 
 
 def _update(state: TrainState, recipe: Recipe, *, keep_gradients: bool) -> None:
-    if recipe.grad_clip_norm:
+    lasso = [layer for layer in state.learned_groups if layer.lasso]
+    if recipe.grad_clip_norm or lasso:
         state.scaler.unscale_(state.optimizer)
+    for layer in lasso:
+        layer.add_lasso_gradient()
+    if recipe.grad_clip_norm:
         nn.utils.clip_grad_norm_(state.net.parameters(), recipe.grad_clip_norm)
     state.scaler.step(state.optimizer)
     state.scaler.update()

@@ -185,6 +185,54 @@ def _growth(shapes: Shapes) -> list[Options]:
     return [{"k": smallest}] if smallest else []
 
 
+def _condensed(shapes: Shapes, layers: int, others: int, growth: str) -> Iterable[Options]:
+    """With so many dense layers, and so many 1x1 convolutions elsewhere.
+
+    The training form has a mask beside each 1x1 convolution. Of all 3x3 kernels, those of the first block are fewest,
+    and read four times as many maps by group. Of the 1x1 kernels, the first one reads the fewest maps.
+    """
+    k = min((kernel[0] for kernel in shapes.kernels if kernel[2] == 3), default=0)
+    grouped = [kernel[1] for kernel in shapes.kernels if kernel[2] == 3 and kernel[0] == k]
+    read = min((kernel[1] for kernel in shapes.kernels if kernel[2] == 1), default=0)
+    if not (grouped and read and layers > 0):
+        return
+    named: Options = {growth: k, "g": 4 * k // grouped[0]}
+    if shapes.convs == 1 + 2 * layers + others:
+        yield {"form": "test", "c": 2 * k // read, **named}
+    elif shapes.convs == 1 + 3 * layers + 2 * others:
+        yield {"form": "training", **named}
+
+
+def _condensenet_cifar(shapes: Shapes) -> Iterable[Options]:
+    """The last layer reads 2 k0 maps, and of n layers in each block 7 k0 more, or a share of these."""
+    for per_layer in (2, 3):
+        n = (shapes.convs - 1) // (3 * per_layer)
+        for options in _condensed(shapes, 3 * n, 0, "k0"):
+            share = shapes.features / (options["k0"] * (2 + 7 * n))
+            reads_all = options["form"] == "training"
+            yield {"depth": 6 * n + 2, **options, **({} if reads_all else {"classifier_share": share})}
+
+
+def _condensenet_light(shapes: Shapes) -> Iterable[Options]:
+    """The share of the features is named where transitions keep half of the maps, up to a multiple of g."""
+    for per_layer, others in ((2, 2), (3, 4)):
+        n = (shapes.convs - 1 - others) // (3 * per_layer)
+        for options in _condensed(shapes, 3 * n, 2, "k"):
+            k, g = options["k"], options["g"]
+            width = (2 + n) * k
+            for _ in range(2):
+                width = -(-width // (2 * g)) * g + n * k
+            yield {"depth": 6 * n + 4, **options}
+            yield {"depth": 6 * n + 4, "classifier_share": shapes.features / width, **options}
+
+
+def _condensenet(shapes: Shapes) -> Iterable[Options]:
+    """36 layers, and 258 k0 features."""
+    for options in _condensed(shapes, 36, 0, "k0"):
+        share = shapes.features / (258 * options["k0"])
+        yield options if options["form"] == "training" else {**options, "classifier_share": share}
+
+
 def _bypass(_: Shapes) -> Iterable[Options]:
     return ({"bypass": bypass} for bypass in ("none", "simple", "complex"))
 
@@ -247,6 +295,9 @@ def _auxiliary(_: Shapes) -> Iterable[Options]:
 
 
 INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
+    "condensenet": _condensenet,
+    "condensenet_cifar": _condensenet_cifar,
+    "condensenet_light": _condensenet_light,
     "conv_mobilenet": _conv_mobilenet,
     "densenet": lambda shapes: _dense(shapes, 3),
     "densenet_b": lambda shapes: _dense(shapes, 6),

@@ -51,6 +51,8 @@ B = {"option": "B"}
 GITHUB = "https://github.com/"
 RAW_SHORTCUT = "its projections read the maps before their batch normalization and ReLU"
 STRIDE_IN_3X3 = "its bottlenecks stride in the 3x3"
+# As released code converts CondenseNets: of the classifier, half of the features remain.
+CONVERTED = {"form": "test", "classifier_share": 0.5}
 CEIL, PADDED = {"pool": "ceil"}, {"pool": "padded"}
 CAFFES_ALEXNET = (
     "its response normalization adds 1 and divides alpha by 5, and sizes are not rounded up: that is alexnet_caffe"
@@ -234,6 +236,9 @@ SOURCES: dict[str, Source] = {
             ),
             Counterpart("densenet_bc", sources.PYTORCHCV_DENSENET_CIFAR, "densenet100_k12_bc_cifar10, ..."),
             Counterpart("densenet_imagenet", sources.PYTORCHCV_DENSENET, "densenet121 to densenet201"),
+            Counterpart(
+                "condensenet", sources.PYTORCHCV_CONDENSENET, "condensenet74_c4_g4, condensenet74_c8_g8", CONVERTED
+            ),
             Counterpart("vgg", sources.PYTORCHCV_VGG, "vgg11 to vgg19, bn_vgg11b to bn_vgg19b", never=NEVER["vgg"]),
             Counterpart("squeezenet1_0", sources.PYTORCHCV_SQUEEZENET1_0, "squeezenet_v1_0, squeezeresnet_v1_0"),
             Counterpart("squeezenet1_1", sources.PYTORCHCV_SQUEEZENET1_1, "squeezenet_v1_1, squeezeresnet_v1_1"),
@@ -315,6 +320,18 @@ SOURCES: dict[str, Source] = {
             Counterpart("densenet_bc", sources.GPLEISS_DENSENET, "DenseNet with small_inputs"),
             Counterpart("densenet_imagenet", sources.GPLEISS_DENSENET, "DenseNet without small_inputs"),
         ),
+    ),
+    "shichenliu": Source(
+        GITHUB + "ShichenLiu/CondenseNet",
+        tuple(
+            Counterpart(constructor, sources.SHICHENLIU_CONDENSENET, theirs, CONVERTED)
+            for constructor, theirs in (
+                ("condensenet", "converted_condensenet_4, converted_condensenet_8"),
+                ("condensenet_cifar", "CondenseNet, converted"),
+                ("condensenet_light", "DenseNet_LGC, converted"),
+            )
+        ),
+        {"CondenseNet, DenseNet_LGC": "before their conversion: counters of stages beside the masks"},
     ),
     "dyhan0920": Source(
         GITHUB + "dyhan0920/PyramidNet-PyTorch",

@@ -184,6 +184,29 @@ DYHAN_PYRAMID = TensorNames(
         *ends("bn_final", "fc"),
     ]
 )
+PYTORCHCV_CONDENSENET = TensorNames(
+    rules=[
+        *stem("features.init_block.conv"),
+        numbered(DENSE + r"select\.index", "features.stage{}.unit{}.conv1.index"),
+        numbered(DENSE + CONV, "features.stage{}.unit{}.{}.conv.weight"),
+        numbered(DENSE + rf"bn(\d)\.{TENSOR}", "features.stage{}.unit{}.conv{}.bn.{}"),
+        (r"classifier\.select\.index", "output.index"),
+        *ends("features.post_activ.bn", "output.linear"),
+    ]
+)
+SHICHENLIU_CONDENSENET = TensorNames(
+    rules=[
+        *stem("features.init_conv"),
+        numbered(DENSE + r"select\.index", "features.denseblock_{}.denselayer_{}.conv_1.index"),
+        numbered(DENSE + r"conv(\d)\.weight", "features.denseblock_{}.denselayer_{}.conv_{}.conv.weight"),
+        numbered(DENSE + rf"bn(\d)\.{TENSOR}", "features.denseblock_{}.denselayer_{}.conv_{}.norm.{}"),
+        (r"features\.transition(\d)\.select\.index", r"features.transition_\1.conv.index"),
+        (r"features\.transition(\d)\.conv1\.weight", r"features.transition_\1.conv.conv.weight"),
+        (rf"features\.transition(\d)\.bn1\.{TENSOR}", r"features.transition_\1.conv.norm.\2"),
+        (r"classifier\.select\.index", "classifier.index"),
+        *ends("features.norm_last", "classifier.linear"),
+    ]
+)
 PYTORCHCV_VGG = TensorNames(
     rules=[
         (r"features\.(conv|bn)(\d)_(\d)\.(.+)", r"features.stage\2.unit\3.\1.\4"),

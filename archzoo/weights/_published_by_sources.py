@@ -85,6 +85,8 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("densenet161", "densenet161", {}, "0606", "da489277afe7f53048ec15bed7919486e22f1afa", 432),
     ("densenet169", "densenet169", {}, "0629", "44974a17309bb378e97c8f70f96f961ffbf9458d", 406),
     ("densenet201", "densenet201", {}, "0612", "6adc8625a4afa53e335272bab01b4908a0ca3f00", 426),
+    ("condensenet74_c4_g4", "condensenet74_c4", {}, "0828", "5ba550494cae7081d12c14b02b2a02365539d377", 4),
+    ("condensenet74_c8_g8", "condensenet74_c8", {}, "1006", "3574d874fefc3307f241690bad51f20e61be1542", 4),
     ("squeezenet_v1_0", "squeezenet1_0", {}, "1766", "afdbcf1aef39237300656d2c5a7dba19230e29fc", 128),
     ("squeezenet_v1_1", "squeezenet1_1", {}, "1772", "25b77bc39e35612abbe7c2344d2c3e1e6756c2f8", 88),
     ("shufflenetv2b_wd2", "shufflenet_v2_x0_5", SYMMETRIC, "1822", "01d18d6fa1a6136f605a4277f47c9a757f9ede3b", 157),

@@ -6,7 +6,8 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import BadOption
-from archzoo.models.shufflenet_v1 import Branch, ChannelShuffle, DownUnit, Unit, stage_width
+from archzoo.layers import ChannelShuffle
+from archzoo.models.shufflenet_v1 import Branch, DownUnit, Unit, stage_width
 from archzoo.recipes import RandomResizedCrop
 from archzoo.registry import find_recipe, results
 

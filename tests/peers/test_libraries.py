@@ -168,6 +168,7 @@ SAME: list[tuple[str, dict[str, Any], str]] = [
     ("se_resnet50", {"pool": "padded"}, "seresnet50"),
     ("densenet_bc", {"depth": 40}, "densenet40_k12_bc_cifar10"),
     ("densenet121", {}, "densenet121"),
+    ("condensenet74_c8", {}, "condensenet74_c8_g8"),
     ("squeezenet1_0", {}, "squeezenet_v1_0"),
     ("mobilenet_v1_x0_25", {"padding": "symmetric", "bn_eps": 1e-5}, "mobilenet_wd4"),
     ("shufflenet_v2_x0_5", {"down": "symmetric"}, "shufflenetv2b_wd2"),

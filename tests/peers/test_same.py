@@ -37,6 +37,7 @@ LONG: list[Pair] = [
     ("pytorchcv", "resnet20_cifar10", "resnet20", {"option": "B"}, ""),
     ("pytorchcv", "resnet50", "resnet50", {}, ""),
     ("pytorchcv", "densenet40_k12_bc_cifar10", "densenet_bc", {"depth": 40}, ""),
+    ("pytorchcv", "condensenet74_c8_g8", "condensenet74_c8", {}, ""),
     ("pytorchcv", "wrn16_10_cifar10", "wide_resnet", {"depth": 16, "k": 10}, ""),
     ("pytorchcv", "pyramidnet110_a48_cifar10", "pyramidnet110_a48", {}, ""),
     ("pytorchcv", "pyramidnet101_a360", "pyramidnet101_a360", {}, ""),

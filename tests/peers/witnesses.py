@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def installed(library: str) -> Any:
@@ -51,3 +51,6 @@ def randomize(net: nn.Module) -> None:
                 module.bias.normal_(0, 0.1)
                 module.running_mean.normal_(0, 0.1)
                 module.num_batches_tracked.zero_()
+            elif isinstance(index := module._buffers.get("index"), Tensor):
+                # Of a layer of pytorchcv's CondenseNet, which selects maps.
+                index.copy_(torch.randperm(len(index)))

@@ -14,7 +14,7 @@ import archzoo
 from archzoo.errors import WeightsError
 from archzoo.weights._libraries import SOURCES, Counterpart
 from tests.networks import EVERY_NET
-from tests.sources import dense, excited, feedforward, mobile, preactivated, pyramids, residual
+from tests.sources import condensed, dense, excited, feedforward, mobile, preactivated, pyramids, residual
 
 Built = Callable[[], nn.Module]
 # Source, our network, the options beyond those that the source's row has, and theirs.
@@ -49,6 +49,12 @@ EQUAL: list[Pair] = [
         *("dyhan0920", "pyramidnet", {"depth": 101, "widening": 16, "num_classes": 1000}),
         lambda: pyramids.DyhanPyramidNet101(16),
     ),
+    (
+        *("pytorchcv", "condensenet", {"g": 8, "c": 8, "num_classes": 1000}),
+        lambda: condensed.PytorchcvCondenseNet(8),
+    ),
+    ("shichenliu", "condensenet_cifar", {"depth": 14}, lambda: condensed.released_for_cifar(2)),
+    ("shichenliu", "condensenet_light", {"depth": 16, "k": 8}, lambda: condensed.released_light(2)),
     ("pytorchcv", "squeezenet1_0", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_0)),
     ("pytorchcv", "squeezenet1_1", {}, lambda: feedforward.SqueezeNet(*feedforward.SQUEEZENET1_1)),
     ("pytorchcv", "shufflenet_v2", {"width": 0.5}, feedforward.ShuffleNet),
@@ -62,6 +68,7 @@ LARGE: list[Pair] = [
     ("pytorchcv", "resnet", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3))),
     ("pytorchcv", "resnet_v1_5", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3), 1)),
     ("pytorchcv", "vgg", {"config": "A", "batch_norm": True}, lambda: feedforward.VGG(bn=True)),
+    ("shichenliu", "condensenet", {"num_classes": 1000}, condensed.ReleasedCondenseNet),
     ("cadene", "se_resnet", {"depth": 50, "num_classes": 1000}, excited.CadeneSENet50),
     ("cadene", "se_resnext", {"depth": 50, "num_classes": 1000}, lambda: excited.CadeneSENet50(32)),
     (
@@ -99,6 +106,8 @@ def randomized(net: nn.Module) -> nn.Module:
             part.running_mean.normal_(std=0.2)
             part.running_var.uniform_(0.5, 2)
             part.num_batches_tracked = torch.tensor(7)
+        elif isinstance(index := part._buffers.get("index"), Tensor):  # of a CondenseNet
+            index.copy_(torch.randperm(len(index)))
     return net
 
 

@@ -197,11 +197,14 @@ def test_statistics_fit_images_on_the_device(preprocessing: Preprocessing, tmp_p
 @pytest.mark.parametrize("kind", REGULARIZERS, ids=lambda kind: kind.__name__)
 def test_a_regularizer_trains(kind: type[Regularizer], tmp_path: Path) -> None:
     recipe = SHORT.with_changes(epochs=1, regularizers=(kind(),))
-    names = {"DropPath": "wide_resnet", "FractionalMaxPooling": "nin"}
+    networks: dict[str, tuple[str, dict[str, Any]]] = {
+        "DropPath": ("wide_resnet", {"depth": 10, "k": 1}),
+        "FractionalMaxPooling": ("nin", {}),
+        "GroupLasso": ("condensenet_cifar", {"depth": 8, "k0": 4, "form": "training"}),
+    }
 
     def path(machine: Machine) -> Any:
-        name = names.get(kind.__name__, "lenet5_textbook")
-        options = {"depth": 10, "k": 1} if name == "wide_resnet" else {}
+        name, options = networks.get(kind.__name__, ("lenet5_textbook", {}))
         return outcome(machine.train(recipe, machine.net(name, in_channels=1, **options)))
 
     same_on_both(path, tmp_path, tolerance=1e-3)

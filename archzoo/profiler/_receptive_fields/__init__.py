@@ -21,6 +21,7 @@ from archzoo.profiler._receptive_fields.arithmetic import (
 )
 from archzoo.profiler._receptive_fields.layout import (
     concatenation,
+    gathering,
     indexing,
     permutation,
     selecting,
@@ -92,6 +93,7 @@ _RULES: dict[Rule, str] = {
     slicing: "slice",
     splitting: "split split_with_sizes unsafe_split unsafe_split_with_sizes",
     indexing: "index",
+    gathering: "index_select",
     layer_norm: "native_layer_norm",
     batch_norm: "native_batch_norm _native_batch_norm_legit cudnn_batch_norm",
     padding: "constant_pad_nd",

@@ -95,3 +95,8 @@ def indexing(out: Tensor, inputs: Inputs, x: Tensor, indices: Sequence[Any]) -> 
     return tuple(
         axis if axis[0] is None or axis[0] > last else collapse(axis, x.shape[axis[0]]) for axis in inputs[0][1]
     )
+
+
+def gathering(out: Tensor, inputs: Inputs, x: Tensor, dim: int, index: Any) -> Field:
+    """Taking positions of one dimension in any order: the other dimensions keep their fields."""
+    return along(out, inputs, x, dim) if len(inputs) == 1 else mixed(out, inputs)
