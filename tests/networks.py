@@ -19,7 +19,18 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import alexnet, mobilenet_v2, pyramidnet, senet, shufflenet_v1, shufflenet_v2, vgg, zfnet
+from archzoo.models import (
+    alexnet,
+    inception_v4,
+    mobilenet_v2,
+    pyramidnet,
+    senet,
+    shufflenet_v1,
+    shufflenet_v2,
+    vgg,
+    xception,
+    zfnet,
+)
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -43,12 +54,14 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
+    (inception_v4, "BLOCKS", dict.fromkeys(inception_v4.BLOCKS, (1, 1, 2))),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
     (pyramidnet, "BLOCKS", BLOCKS),
     (senet, "BLOCKS", BLOCKS),
     (shufflenet_v1, "UNITS", (3, 1)),
     (shufflenet_v2, "UNITS", (3, 2, 2)),
     (vgg, "HIDDEN_UNITS", 64),
+    (xception, "MIDDLE", ((728, 728, 728),)),
     (zfnet, "HIDDEN_UNITS", 64),
 ]
 
@@ -116,6 +129,7 @@ CLASSES = [
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
     "se_resnet50",
+    "inception_resnet_v1",
     "shufflenet_v2_x0_5",
 ]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
@@ -151,6 +165,10 @@ COVER = [
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
     "se_resnet50",
+    "xception",
+    "inception_v4",
+    "inception_resnet_v1",
+    "inception_resnet_v2_released",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -181,6 +199,7 @@ CONSTRUCTORS = [
     "densenet121",
     "conv_mobilenet",
     "se_resnext50_32x4d",
+    "inception_resnet_v2",
 ]
 KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a", "senet154"]
 
@@ -201,6 +220,7 @@ every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "dsn_companions")
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
 LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
+LARGER_SIDES |= dict.fromkeys(inception_v4.BLOCKS, 75)  # five of them, and two 3x3 layers
 CACHE: dict[str, Net] = {}
 
 

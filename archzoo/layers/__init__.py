@@ -21,6 +21,7 @@ from archzoo.layers._initializers import (
     he_normal_fan_out,
     truncated_gaussian,
     uniform_scale,
+    variance_scaling,
     xavier_fan_in,
 )
 from archzoo.layers._modes import evaluation_mode
@@ -92,5 +93,6 @@ __all__ = [
     "stages",
     "truncated_gaussian",
     "uniform_scale",
+    "variance_scaling",
     "xavier_fan_in",
 ]

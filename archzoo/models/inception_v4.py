@@ -21,6 +21,7 @@ from archzoo.layers import (
     glorot_uniform,
     probability,
     sequence,
+    variance_scaling,
 )
 
 # What the figures call convolutions and poolings: V is without padding, and all others keep the size of the maps.
@@ -167,14 +168,10 @@ BLOCKS: dict[str, tuple[int, int, int]] = {
 Scales = tuple[float, float, float]
 
 
-def variance_scaling(layer: nn.Module) -> None:
-    """TensorFlow's: convolutions from a truncated normal distribution whose variance is about 2 / fan-in.
-
-    The linear layer has Glorot's uniform distribution.
-    """
+def initialize_v4(layer: nn.Module) -> None:
+    """Convolutions as in the authors' code, which leaves the linear layer to Glorot's uniform distribution."""
     if isinstance(layer, nn.Conv2d):
-        std = (1.3 * 2 / layer.weight[0].numel()) ** 0.5
-        nn.init.trunc_normal_(layer.weight, std=std, a=-2 * std, b=2 * std)
+        variance_scaling(layer)
     else:
         glorot_uniform(layer)
 
@@ -313,7 +310,7 @@ def inception_v4(
     """
     layers = conv_norm(bn_scale, bn_eps)
     parts, maps = layers.features(in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
-    return network(parts, maps, drop, num_classes, variance_scaling)
+    return network(parts, maps, drop, num_classes, initialize_v4)
 
 
 def inception_resnet_v1(
