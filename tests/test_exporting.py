@@ -14,7 +14,8 @@ from archzoo import exporting
 from archzoo.errors import ExportError, InputError, MissingDependency, OutputError
 from archzoo.exporting import export
 from archzoo.inference import optimize
-from archzoo.layers import Net
+from archzoo.layers import Net, he_normal_fan_in, pooled_classifier, sequence
+from archzoo.models.inception_v4 import AVERAGE, ConvNorm
 from tests.networks import EVERY_NET, build, image_size, ready
 
 # The deep constructors shallow, the wide ones thin.
@@ -48,6 +49,8 @@ CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - 
 # Together they call every operator that an exporter has to write, in every setting.
 CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "shufflenet_v2", "highway_mnist"]
 CONVERTED += ["mobilenet_v2", "shufflenet_v1", "pyramidnet_cifar"]
+# A module of inception_v4 that pools by averages, which no other network does with padding.
+AVERAGING = "average pooling"
 
 
 class Operators(TorchDispatchMode):
@@ -68,30 +71,38 @@ class Operators(TorchDispatchMode):
 
 
 def small(name: str, **options: Any) -> Net:
+    if name == AVERAGING:
+        with torch.device(options.get("device", "cpu")):
+            module, maps = ConvNorm(0.001, scale=False).module(3, {"pool": (AVERAGE, ("1x1", 4))})
+            return Net(sequence(module=module), pooled_classifier(maps, 5), he_normal_fan_in)
     return build(name, **SMALL.get(name, {}), **options)
+
+
+def size_for(name: str) -> tuple[int, int, int]:
+    return (3, 8, 8) if name == AVERAGING else image_size(name)
 
 
 def operators(name: str) -> set[str]:
     net = small(name, device="meta").eval()
     with Operators() as operators, torch.no_grad():
-        net(torch.empty(2, *image_size(name), device="meta"))
+        net(torch.empty(2, *size_for(name), device="meta"))
     return operators.called
 
 
 @pytest.mark.slow
 def test_what_is_converted_has_every_operator_of_every_constructor() -> None:
-    converted = set[str]().union(*map(operators, CONVERTED))
+    converted = set[str]().union(*map(operators, [*CONVERTED, AVERAGING]))
     missing = {name: operators(name) - converted for name in CONSTRUCTORS}
     assert not {name: lacking for name, lacking in missing.items() if lacking}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", CONSTRUCTORS if EVERY_NET else CONVERTED)
+@pytest.mark.parametrize("name", [*(CONSTRUCTORS if EVERY_NET else CONVERTED), AVERAGING])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_networks_of_every_kind_become_onnx_for_any_batch(name: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime", reason="the extra onnx is not installed")
     net = small(name)
-    assert export(net, tmp_path / "net.onnx", "onnx", image_size(name)) <= 1e-4
+    assert export(net, tmp_path / "net.onnx", "onnx", size_for(name)) <= 1e-4
     assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]
 
 

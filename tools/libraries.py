@@ -377,9 +377,7 @@ ELSEWHERE = (
     Elsewhere(
         "Inception-ResNet-v2 of the figures",
         ("inception_resnet_v2",),
-        r"^inception_?resnet_?v2$",
-        timm=Another(("inception_resnet_v2",), "the released network", ours=RELEASED),
-        pytorchcv=Another(("inceptionresnetv2",), "the released network", ours=RELEASED),
+        r"^inception_?resnet_?v2_(paper|5)",
     ),
     Elsewhere(
         "Inception-ResNet-v2, released",

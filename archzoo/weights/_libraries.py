@@ -203,13 +203,20 @@ SOURCES: dict[str, Source] = {
     ),
     "cadene": Source(
         GITHUB + "Cadene/pretrained-models.pytorch",
-        senets(
-            libraries.SENET,
-            {
-                "se_resnet": "se_resnet50, 101 and 152",
-                "se_resnext": "se_resnext50_32x4d and 101_32x4d",
-                "senet154": "senet154",
-            },
+        (
+            Counterpart("xception", inceptions.CADENE_XCEPTION, "xception", TORCH),
+            Counterpart("inception_v4", inceptions.TIMM_INCEPTION_V4, "inceptionv4", SCALED),
+            Counterpart(
+                "inception_resnet_v2_released", inceptions.CADENE_INCEPTION_RESNET_V2, "inceptionresnetv2", SCALED
+            ),
+            *senets(
+                libraries.SENET,
+                {
+                    "se_resnet": "se_resnet50, 101 and 152",
+                    "se_resnext": "se_resnext50_32x4d and 101_32x4d",
+                    "senet154": "senet154",
+                },
+            ),
         ),
     ),
     "chenyaofo": Source(

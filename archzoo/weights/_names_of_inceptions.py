@@ -102,6 +102,11 @@ TIMM_INCEPTION_RESNET_V2 = TensorNames(
 )
 
 
+# Cadene's networks, which timm took over, call the classifier otherwise.
+LAST_LINEAR = (rf"classifier\.fc\.{WEIGHT}", r"last_linear.\1")
+CADENE_INCEPTION_RESNET_V2 = TensorNames(rules=[*TIMM_INCEPTION_RESNET_V2.rules[:-1], LAST_LINEAR])
+
+
 def _timm_separable(match: re.Match[str]) -> str:
     """Layers of a module are numbered, ReLUs included. The first module begins without one."""
     block, number, part, tensor = int(match[1]) - 1, int(match[2]), match[3], match[4]
@@ -131,6 +136,9 @@ TIMM_XCEPTION = TensorNames(
         (rf"classifier\.fc\.{WEIGHT}", r"fc.\1"),
     ]
 )
+
+
+CADENE_XCEPTION = TensorNames(rules=[*TIMM_XCEPTION.rules[:-1], LAST_LINEAR], older=[(r"fc\.(.+)", r"last_linear.\1")])
 
 
 def _pytorchcv_branch(module: str, branch: str, number: str) -> str:

@@ -17,6 +17,9 @@ from archzoo.models.inception_v4 import AVERAGE, ConvNorm, ScaledResidual, initi
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 from archzoo.report.tables._worksheet import worksheet_rows
+from archzoo.weights._inference import of_state, possible_options
+from archzoo.weights._libraries import names_in
+from tests import networks
 
 RESIDUAL = ("inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released")
 EVERY = ("inception_v4", *RESIDUAL)
@@ -176,10 +179,10 @@ def test_with_scales_the_networks_have_the_parameters_of_other_libraries() -> No
         assert sum(p.numel() for p in build(name, bn_scale=True).parameters()) == expected
 
 
-@pytest.mark.slow
 def test_the_drawn_and_the_released_network_differ_first_in_their_stems() -> None:
     """One has a convolution beside the first pooling, the other the pooling alone."""
-    comparison = compare(build("inception_resnet_v2"), build("inception_resnet_v2_released"), (3, 299, 299))
+    nets = (networks.build(name, device="meta") for name in ("inception_resnet_v2", "inception_resnet_v2_released"))
+    comparison = compare(*nets, (3, 75, 75))
     assert not comparison.equal
     assert "mixed_3a" in str(comparison)
 
@@ -246,3 +249,22 @@ def test_every_branch_of_a_module_returns_what_its_figure_prints() -> None:
         part.kernel_size for part in net.features.inception_b.block1.modules() if isinstance(part, nn.Conv2d)
     )
     assert kernels == {(1, 1): 4, (1, 7): 3, (7, 1): 3}
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_a_checkpoint_shows_whether_its_batch_norms_have_scales(name: str) -> None:
+    for scale in (False, True):
+        state = build(name, bn_scale=scale).state_dict()
+        assert possible_options(name, of_state(state.values())) == [{"bn_scale": scale}]
+
+
+@pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2_released"])
+def test_cadenes_names_are_timms_but_for_the_classifier(name: str) -> None:
+    """Its networks are those that timm took over: pretrainedmodels/models/inceptionv4.py and inceptionresnetv2.py."""
+    net = build(name, bn_scale=True)
+    cadene, timm = (names_in(source, name).of(net) for source in ("cadene", "timm"))
+    assert {cadene[part] for part in ("classifier.fc.weight", "classifier.fc.bias")} == {
+        "last_linear.weight",
+        "last_linear.bias",
+    }
+    assert all(cadene[part] == timm[part] for part in cadene if not part.startswith("classifier."))

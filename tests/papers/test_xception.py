@@ -15,6 +15,7 @@ from archzoo.models.xception import ConvNorm
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 from archzoo.training._optimizer import build_optimizer
+from archzoo.weights._libraries import names_in
 
 MODULES = [f"block{number}" for number in range(2, 14)]
 
@@ -144,6 +145,15 @@ def test_a_separable_convolution_folds_into_two_convolutions() -> None:
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
     maps = torch.randn(1, 4, 5, 5, dtype=torch.double)
     torch.testing.assert_close(folded(maps), module(maps))
+
+
+def test_cadenes_names_are_timms_but_for_the_classifier() -> None:
+    """Its files of 2017 call it fc, and its network last_linear: pretrainedmodels/models/xception.py."""
+    net = build(padding="symmetric", bn_eps=1e-5)
+    cadene, timm = (names_in(source, "xception").of(net) for source in ("cadene", "timm"))
+    assert cadene["classifier.fc.weight"] == "last_linear.weight"
+    assert names_in("cadene", "xception").current("fc.bias") == "last_linear.bias"
+    assert all(cadene[part] == timm[part] for part in cadene if not part.startswith("classifier."))
 
 
 def test_the_rate_loses_six_percent_every_two_epochs_and_weights_decay_by_a_hundred_thousandth() -> None:
