@@ -258,6 +258,7 @@ class ConvNorm:
         for place, (letter, branches, reduction) in enumerate(stages):
             stage = nn.Sequential()
             for number in range(1, blocks[place] + 1):
+                block: nn.Module
                 if scales:
                     block, maps = self.residual(maps, branches, scales[place])
                 else:

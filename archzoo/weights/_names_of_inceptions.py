@@ -8,7 +8,7 @@ from archzoo.weights._tensor_names import Rule, TensorNames
 INNER = TENSOR.replace("(", "(?:")
 LAYER = rf"((?:conv|bn)\.{INNER})"  # a tensor of a convolution or of its batch normalization
 WEIGHT = r"(weight|bias)"
-# Places of the branches of a module, by the beginning of its name and by theirs.
+# Places of the branches of a module, by our names of both. Modules of all stages are alike in this.
 PLACES = {
     "mixed_4a": {"3x3": 0, "7x7": 1},
     "mixed_5b": {"1x1": 0, "5x5": 1, "double_3x3": 2, "pool": 3},
@@ -22,15 +22,11 @@ CONV = rf"(\w+)\.conv(\d)\.{LAYER}"  # a branch and its layer
 FORK = rf"(3x3|double_3x3)\.conv(\d)\.(1x3|3x1)\.{LAYER}"  # a branch and its last layers, side by side
 
 
-def _place(module: str, branch: str) -> int:
-    return PLACES[module.partition("_")[0] if module.startswith("inception") else module][branch]
-
-
 def _timm_branch(module: str, branch: str, number: str) -> str:
     """Layers of a branch are numbered, a pooling included, unless it has one alone."""
     alone = branch == "1x1" or (module, branch) == ("reduction_a", "3x3")
     layer = "" if alone else ".1" if branch == "pool" else f".{int(number) - 1}"
-    return f"branch{_place(module, branch)}{layer}"
+    return f"branch{PLACES[module][branch]}{layer}"
 
 
 def _timm_v4_module(match: re.Match[str]) -> str:
@@ -50,7 +46,7 @@ def _timm_v4_block(match: re.Match[str]) -> str:
 def _timm_v4_fork(match: re.Match[str]) -> str:
     _, block, branch, number, kernel, tensor = match.group(1, 2, 3, 4, 5, 6)
     letter = {"1x3": "a", "3x1": "b"}[kernel]
-    return f"features.{18 + int(block)}.branch{_place('inception', branch)}_{int(number) - 1}{letter}.{tensor}"
+    return f"features.{18 + int(block)}.branch{PLACES['inception'][branch]}_{int(number) - 1}{letter}.{tensor}"
 
 
 TIMM_INCEPTION_V4 = TensorNames(
@@ -144,7 +140,7 @@ CADENE_XCEPTION = TensorNames(rules=[*TIMM_XCEPTION.rules[:-1], LAST_LINEAR], ol
 def _pytorchcv_branch(module: str, branch: str, number: str) -> str:
     """A branch, and its convolution: alone where it is a 1x1 or follows a pooling, else one of a list."""
     layer = "conv" if branch in ("1x1", "pool") else f"conv_list.conv{number}"
-    return f"branches.branch{_place(module, branch) + 1}.{layer}"
+    return f"branches.branch{PLACES[module][branch] + 1}.{layer}"
 
 
 def _pytorchcv_module(match: re.Match[str]) -> str:
@@ -164,7 +160,7 @@ def _pytorchcv_block(match: re.Match[str]) -> str:
 
 
 def _pytorchcv_fork(match: re.Match[str]) -> str:
-    return f"{_pytorchcv_unit(match)}.branches.branch{_place('inception', match[3]) + 1}.conv{match[5]}.{match[6]}"
+    return f"{_pytorchcv_unit(match)}.branches.branch{PLACES['inception'][match[3]] + 1}.conv{match[5]}.{match[6]}"
 
 
 def _pytorchcv_linear(match: re.Match[str]) -> str:
