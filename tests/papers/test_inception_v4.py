@@ -132,10 +132,10 @@ def test_poolings_and_strides_are_without_padding_and_all_else_keeps_the_size() 
     """V in the figures: each stride, and three layers of the stems besides."""
     for name in EVERY:
         unpadded: set[str] = set()
-        part: Any
         for path, part in build(name).features.named_modules():
             if isinstance(part, nn.Conv2d):
-                kept = tuple(2 * padding + 1 for padding in part.padding) == part.kernel_size
+                sides: Any = part.padding
+                kept = tuple(2 * side + 1 for side in sides) == part.kernel_size
                 assert kept or part.padding == (0, 0)
                 assert kept != (part.stride == (2, 2)) or (not kept and part.stride == (1, 1))
                 if not kept and part.stride == (1, 1):
@@ -217,6 +217,8 @@ def test_dropout_keeps_four_fifths() -> None:
         build("inception_v4", drop=-1.0)
     with pytest.raises(BadOption, match="bn_eps must be at least 0, not -1"):
         build("inception_resnet_v1", bn_eps=-1.0)
+    with pytest.raises(BadOption, match=r"residual_scales must be a tuple of 3 numbers, not \(0.1, 0.2\)"):
+        build("inception_resnet_v1", residual_scales=(0.1, 0.2))
 
 
 def test_the_recipe_is_what_section_4_prints() -> None:
