@@ -143,6 +143,9 @@ ELSEWHERE = {
 }
 
 
+# The libraries that have it, where they are not torchvision and timm.
+HAVE_IT = {"inception_resnet_v2": ("timm", "pytorchcv")}
+
 # Options that leave the weights valid: they change no tensor, or only tensors that are replaced or left out.
 FREE_OPTIONS = {"num_classes", "in_channels", "drop", "init", "auxiliary"}
 
@@ -155,7 +158,7 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
     library, _, tag = weights.partition(":")
     of_network = [published for published in PUBLISHED if is_for(published, entry)]
     candidates = [published for published in of_network if published.library == library]
-    if not candidates and entry.name in ELSEWHERE and library in ("torchvision", "timm"):
+    if not candidates and entry.name in ELSEWHERE and library in HAVE_IT.get(entry.name, ("torchvision", "timm")):
         network, difference = ELSEWHERE[entry.name]
         raise BadOption(f"{entry.name}: {library}'s {entry.name} {difference}: that is {network}")
     tagged = [candidate for candidate in candidates if tag in ("", candidate.tag)]

@@ -19,6 +19,7 @@ from archzoo.registry import find_recipe
 from archzoo.report.tables._worksheet import worksheet_rows
 from archzoo.weights._inference import of_state, possible_options
 from archzoo.weights._libraries import names_in
+from archzoo.weights._published import choose
 from tests import networks
 
 RESIDUAL = ("inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released")
@@ -153,7 +154,7 @@ def test_average_pooling_leaves_the_padding_out_of_the_mean() -> None:
 
 
 def test_inception_c_ends_in_two_convolutions_of_the_same_maps() -> None:
-    """Fig. 8: 1x3 and 3x1, side by side."""
+    """Fig. 6: 1x3 and 3x1, side by side."""
     fork, maps = CONV_NORM.layer(4, ("1x3 | 3x1", 3))
     assert maps == 6
     drawn(fork)
@@ -259,6 +260,18 @@ def test_a_checkpoint_shows_whether_its_batch_norms_have_scales(name: str) -> No
     for scale in (False, True):
         state = build(name, bn_scale=scale).state_dict()
         assert possible_options(name, of_state(state.values())) == [{"bn_scale": scale}]
+
+
+def test_weights_of_the_released_network_are_not_of_the_drawn_one() -> None:
+    """timm's and pytorchcv's are the released one; torchvision has neither."""
+    for library in ("timm", "pytorchcv"):
+        with pytest.raises(BadOption, match="has another stem, .*: that is inception_resnet_v2_released"):
+            choose(archzoo.find("inception_resnet_v2"), library, {})
+    for name in ("inception_resnet_v2", "xception"):
+        with pytest.raises(BadOption, match=f"{name} has no weights 'torchvision'"):
+            choose(archzoo.find(name), "torchvision", {})
+    released = choose(archzoo.find("inception_resnet_v2_released"), "timm", {})
+    assert (released.tag, released.input_size) == ("inception_resnet_v2.tf_in1k", (3, 299, 299))
 
 
 @pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2_released"])
