@@ -196,7 +196,7 @@ class ScaledResidual(nn.Module):
 
 @dataclass(frozen=True)
 class ConvNorm:
-    """Convolutions with batch normalization and ReLU, and the modules that they make."""
+    """Convolutions, batch normalization of this epsilon with or without a scale, and the modules that they make."""
 
     eps: float
     scale: bool

@@ -59,23 +59,26 @@ class ConvNorm:
             return {"pool": nn.MaxPool2d(3, stride=2, padding=1)}
         return {"pad": SamePadding(3, 2, -inf), "pool": nn.MaxPool2d(3, stride=2)}
 
-    def module(self, inputs: int, widths: tuple[int, ...], first: int = 1) -> ResidualSum:
-        """ReLU and separable convolution as often as there are widths; then, where the maps change, max pooling.
+    def relu_separable(self, inputs: int, widths: tuple[int, ...]) -> nn.Sequential:
+        """ReLU and a separable convolution, for each of these widths.
 
-        The shortcut of a module that pools is a 1x1/2 convolution. It reads the maps before the ReLU, which is not in
-        place therefore. The ReLUs begin with number ``first``.
+        The first ReLU is not in place: a shortcut reads the maps before it.
         """
-        layers, maps = sequence(), inputs
+        layers = nn.Sequential()
         for number, outputs in enumerate(widths, 1):
-            if number >= first:
-                layers.add_module(f"relu{number}", nn.ReLU(inplace=number > 1))
-            layers.add_module(f"sep{number}", sequence(**self.separable(maps, outputs)))
-            maps = outputs
-        if maps == inputs:
+            layers.add_module(f"relu{number}", nn.ReLU(inplace=number > 1))
+            layers.add_module(f"sep{number}", sequence(**self.separable(inputs, outputs)))
+            inputs = outputs
+        return layers
+
+    def residual(self, inputs: int, layers: nn.Sequential, outputs: int) -> ResidualSum:
+        """A module of these layers. Where the maps change, max pooling follows, and the shortcut is a 1x1/2 one."""
+        if inputs == outputs:
             return ResidualSum(layers, nn.Identity())
         for name, layer in self.pool().items():
             layers.add_module(name, layer)
-        return ResidualSum(layers, sequence(conv=conv1x1(inputs, maps, 2), bn=nn.BatchNorm2d(maps, eps=self.eps)))
+        shortcut = sequence(conv=conv1x1(inputs, outputs, 2), bn=nn.BatchNorm2d(outputs, eps=self.eps))
+        return ResidualSum(layers, shortcut)
 
 
 def xception(
@@ -105,7 +108,8 @@ def xception(
     }
     maps = 64
     for number, widths in enumerate((*ENTRY, *MIDDLE, *EXIT), 2):
-        parts[f"block{number}"] = conv_norm.module(maps, widths, first=2 if number == 2 else 1)
+        layers = conv_norm.relu_separable(maps, widths)
+        parts[f"block{number}"] = conv_norm.residual(maps, layers[1:] if number == 2 else layers, widths[-1])
         maps = widths[-1]
     for number, outputs in enumerate(LAST, 1):
         parts[f"sep{number}"] = sequence(**conv_norm.separable(maps, outputs), relu=nn.ReLU(inplace=True))

@@ -55,7 +55,7 @@ PAPER.network(
     params("22,855,952", "Table 3"),
     depth("36", "Sec. 3", at=" + ".join((*FIRST, *SEPARABLE))),
     *figure_5(),
-    params("22,910,480", KERAS, **STORED),
+    params("22,910,480", KERAS, **STORED, **FROM_MEMORY),
     megabytes(
         "88MB",
         KERAS,

@@ -64,7 +64,8 @@ def test_nothing_is_between_the_two_steps_of_a_separable_convolution() -> None:
 
 
 def test_a_shortcut_reads_the_maps_before_the_relu_and_nothing_follows_the_sum() -> None:
-    module = drawn(ConvNorm("same", 1e-3).module(6, (6, 6, 6)))
+    conv_norm = ConvNorm("same", 1e-3)
+    module = drawn(conv_norm.residual(6, conv_norm.relu_separable(6, (6, 6, 6)), 6))
     maps = torch.randn(2, 6, 7, 7, dtype=torch.double)
     before = maps.clone()
     out = module(maps)
@@ -72,7 +73,7 @@ def test_a_shortcut_reads_the_maps_before_the_relu_and_nothing_follows_the_sum()
     assert torch.equal(out, module.layers(maps) + maps)
     assert torch.equal(module.layers(maps), module.layers(maps.relu()))
     assert out.min() < 0
-    halving = drawn(ConvNorm("same", 1e-3).module(6, (8, 8)))
+    halving = drawn(conv_norm.residual(6, conv_norm.relu_separable(6, (8, 8)), 8))
     assert torch.equal(halving(maps), halving.layers(maps) + halving.shortcut(maps))
     assert not torch.allclose(halving.shortcut(maps), halving.shortcut(maps.relu()))
 
