@@ -4,6 +4,7 @@ F. Chollet, "Xception: Deep Learning with Depthwise Separable Convolutions", CVP
 """
 
 from dataclasses import dataclass
+from itertools import islice
 from math import inf
 
 from torch import nn
@@ -109,7 +110,9 @@ def xception(
     maps = 64
     for number, widths in enumerate((*ENTRY, *MIDDLE, *EXIT), 2):
         layers = conv_norm.relu_separable(maps, widths)
-        parts[f"block{number}"] = conv_norm.residual(maps, layers[1:] if number == 2 else layers, widths[-1])
+        if number == 2:
+            layers = sequence(**dict(islice(layers.named_children(), 1, None)))
+        parts[f"block{number}"] = conv_norm.residual(maps, layers, widths[-1])
         maps = widths[-1]
     for number, outputs in enumerate(LAST, 1):
         parts[f"sep{number}"] = sequence(**conv_norm.separable(maps, outputs), relu=nn.ReLU(inplace=True))
