@@ -235,7 +235,7 @@ def _shufflenet_v1(shapes: Shapes) -> Iterable[Options]:
 
 
 def _inception(shapes: Shapes) -> Iterable[Options]:
-    """A convolution has the four vectors of a batch norm, three without a scale, or in a fifth of them a bias alone."""
+    """A convolution has the four vectors of a batch norm, or three without a scale; a linear one has a bias alone."""
     vectors = sum(len(shape) == 1 for shape in shapes.shapes)
     return [{"bn_scale": vectors > 3 * shapes.convs + 1}] if shapes.convs else []
 

@@ -1,4 +1,4 @@
-"""The names that timm and pytorchcv give to the tensors of Xception, Inception-v4 and Inception-ResNet-v2."""
+"""What timm, Cadene and pytorchcv call the tensors of Xception, Inception-v4 and the released Inception-ResNet-v2."""
 
 import re
 
@@ -8,7 +8,7 @@ from archzoo.weights._tensor_names import Rule, TensorNames
 INNER = TENSOR.replace("(", "(?:")
 LAYER = rf"((?:conv|bn)\.{INNER})"  # a tensor of a convolution or of its batch normalization
 WEIGHT = r"(weight|bias)"
-# Places of the branches of a module, by our names of both. Modules of all stages are alike in this.
+# The number of each branch of a module, by our names of both; it is the same in all stages.
 PLACES = {
     "mixed_4a": {"3x3": 0, "7x7": 1},
     "mixed_5b": {"1x1": 0, "5x5": 1, "double_3x3": 2, "pool": 3},
@@ -96,8 +96,6 @@ TIMM_INCEPTION_RESNET_V2 = TensorNames(
         (rf"classifier\.fc\.{WEIGHT}", r"classif.\1"),
     ]
 )
-
-
 # Cadene's networks, which timm took over, call the classifier otherwise.
 LAST_LINEAR = (rf"classifier\.fc\.{WEIGHT}", r"last_linear.\1")
 CADENE_INCEPTION_RESNET_V2 = TensorNames(rules=[*TIMM_INCEPTION_RESNET_V2.rules[:-1], LAST_LINEAR])

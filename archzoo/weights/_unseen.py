@@ -33,7 +33,7 @@ UNSEEN = {
     "squeezenet1_1": "simple bypasses",
     "vgg": "the order of the image's channels, which is BGR in the released models, and response normalization",
     "wide_resnet": "whether a projection reads the maps before the activation",
-    "xception": "whether ReLUs come before or after shortcuts, how poolings pad, and epsilon of batch normalization",
+    "xception": "whether shortcuts read rectified maps, how poolings pad, and epsilon of batch normalization",
     "zfnet": "the constants of response normalization, and whether it comes before the pooling",
 }
 
