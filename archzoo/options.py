@@ -114,6 +114,7 @@ def describe_type(kind: Any) -> str:
     if origin in (typing.Union, types.UnionType):
         return " or ".join(map(describe_type, inner))
     if origin is tuple:
-        return f"a tuple of {describe_type(inner[0]).removeprefix('an ').removeprefix('a ')}s"
+        count = "" if inner[-1] is ... else f"{len(inner)} "
+        return f"a tuple of {count}{describe_type(inner[0]).removeprefix('an ').removeprefix('a ')}s"
     plain = {int: "an integer", float: "a number", bool: "True or False", str: "a string", type(None): "None"}
     return plain.get(kind, str(kind))

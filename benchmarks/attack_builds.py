@@ -36,6 +36,8 @@ DEPTHS = {
     "preact_resnet": (9, 2),
     "stochastic_depth": (6, 2),
     "wide_resnet": (6, 4),
+    "resnext_cifar": (9, 2),
+    "pyramidnet_cifar": (18, 2),  # both 6n + 2 and 9n + 2, of basic units and of bottlenecks
     "densenet": (3, 4),
     "densenet_b": (6, 4),
     "densenet_c": (3, 4),
@@ -77,6 +79,8 @@ def valid_value(draw: random.Random, family: str, option: str, kind: Any, defaul
         return rest + unit * draw.choice((1, 1, 2, 3, 5, 16))
     if option == "widths":
         return tuple(draw.randint(1, 64) for _ in range(3 if family == "zfnet" else draw.randint(1, 6)))
+    if option == "residual_scales":
+        return tuple(draw.choice((0.1, 0.2, 0.3, 1.0)) for _ in range(3))
     if option == "drop" and family.startswith("fractalnet"):
         return draw.choice((None, 0.0, 0.3, tuple([0.1] * draw.randint(1, 6))))
     if kind is int:

@@ -7,7 +7,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -22,12 +22,14 @@ from archzoo.layers import Net
 from archzoo.models import (
     alexnet,
     condensenet,
+    inception_v4,
     mobilenet_v2,
     pyramidnet,
     senet,
     shufflenet_v1,
     shufflenet_v2,
     vgg,
+    xception,
     zfnet,
 )
 
@@ -52,15 +54,34 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 # Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four. Nearly all
 # parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
 BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
+RELEASED = "inception_resnet_v2_released"  # its last module is another
+INCEPTIONS = ("INCEPTION_V4", "INCEPTION_RESNET_V1", "INCEPTION_RESNET_V2", "RELEASED_STEM")
+
+
+def thin(part: Any) -> Any:
+    """A table with an eighth of the maps, at whatever depth its numbers stand."""
+    if isinstance(part, int):
+        return part // 8
+    if isinstance(part, tuple):
+        return tuple(map(thin, part))
+    if isinstance(part, Mapping):
+        return {name: thin(value) for name, value in part.items()}
+    return part if isinstance(part, str) else type(part)(**thin(vars(part)))
+
+
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
     (condensenet, "LAYERS", (2, 1)),
+    (inception_v4, "BLOCKS", {**dict.fromkeys(inception_v4.BLOCKS, (1, 1, 1)), RELEASED: (1, 1, 2)}),
+    *((inception_v4, table, thin(getattr(inception_v4, table))) for table in INCEPTIONS),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
     (pyramidnet, "BLOCKS", BLOCKS),
     (senet, "BLOCKS", BLOCKS),
     (shufflenet_v1, "UNITS", (3, 1)),
     (shufflenet_v2, "UNITS", (3, 2, 2)),
     (vgg, "HIDDEN_UNITS", 64),
+    *((xception, table, thin(getattr(xception, table))) for table in ("ENTRY", "EXIT", "LAST")),
+    (xception, "MIDDLE", thin(xception.MIDDLE[:1])),
     (zfnet, "HIDDEN_UNITS", 64),
 ]
 
@@ -129,6 +150,7 @@ CLASSES = [
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
     "se_resnet50",
+    "inception_resnet_v1",
     "shufflenet_v2_x0_5",
 ]
 # Their forwards choose, draw, collect or return several: what may break a graph. The others call layer after layer.
@@ -177,6 +199,9 @@ COVER = [
     "shufflenet_v1_g3_x0_25",
     "mobilenet_v2_x0_35",
     "se_resnet50",
+    "xception",
+    "inception_v4",
+    "inception_resnet_v2_released",
     "shufflenet_v2_x0_5",
 ]
 # ResNet's stem for ImageNet before blocks that shallower networks have too, and many columns at the size of ImageNet.
@@ -208,6 +233,8 @@ CONSTRUCTORS = [
     "condensenet50",
     "conv_mobilenet",
     "se_resnext50_32x4d",
+    "inception_resnet_v1",
+    "inception_resnet_v2",
 ]
 KINDS = [*COVER, *CONSTRUCTORS, *LONG, "vgg_a", "senet154"]
 
@@ -228,6 +255,7 @@ every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "dsn_companions")
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
 LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
+LARGER_SIDES |= dict.fromkeys(inception_v4.BLOCKS, 75)  # five of them, and two 3x3 layers
 CACHE: dict[str, Net] = {}
 
 

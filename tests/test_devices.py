@@ -268,6 +268,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.layers.sequence": lambda machine: logits(layers.sequence(relu=nn.ReLU().to(machine.device)), machine),
     "archzoo.layers.uniform_scale": initialized(layers.uniform_scale, nn.BatchNorm2d(4)),
     "archzoo.wrappers.unwrapped": lambda machine: devices_of(wrappers.unwrapped(machine.net())) == {machine.device},
+    "archzoo.layers.variance_scaling": initialized(layers.variance_scaling),
     "archzoo.layers.xavier_fan_in": initialized(layers.xavier_fan_in),
     "archzoo.models.fractalnet.plain_column": lambda machine: logits(
         fractalnet.plain_column(machine.net("fractalnet", columns=2, widths=(4, 4)), 2), machine, 2, 3, 4, 4

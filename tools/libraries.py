@@ -105,6 +105,8 @@ RESNET_V1_5 = Another(
 RESNEXT = Exact(("resnext50_32x4d", "resnext101_64x4d"))
 DENSENET = Exact(("densenet121", "densenet201"))
 TORCH: Mapping[str, Any] = {"padding": "symmetric", "bn_eps": 1e-5}
+SCALED: Mapping[str, Any] = {"bn_scale": True}
+RELEASED = (("inception_resnet_v2_released", SCALED),)
 RELU6: Mapping[str, Any] = {"activation": "relu6", **TORCH}
 PADDED = r"padding=\(1, 1\)"
 EPSILON = r"eps=1e-05"
@@ -342,6 +344,53 @@ ELSEWHERE = (
             ours=(("mobilenet_v1_x1_0", TORCH),),
             layers=(("features.init_block.conv", PADDED), ("features.init_block.bn", EPSILON)),
         ),
+    ),
+    Elsewhere(
+        "Xception",
+        ("xception",),
+        r"^(legacy_)?xception$",
+        timm=Another(
+            ("legacy_xception",),
+            "padding and epsilon of torch",
+            ours=(("xception", TORCH),),
+            layers=(("block2.rep.6", r"padding=1"), ("bn1", EPSILON)),
+        ),
+        pytorchcv=Another(
+            ("xception",),
+            "padding and epsilon of torch",
+            ours=(("xception", TORCH),),
+            layers=(("features.stage2.unit1.body.pool", r"padding=1"), ("features.init_block.conv1.bn", EPSILON)),
+        ),
+    ),
+    Elsewhere(
+        "Inception-v4",
+        ("inception_v4",),
+        r"^inception_?v4$",
+        timm=Another(("inception_v4",), "batch norm with scale", ours=(("inception_v4", SCALED),)),
+        pytorchcv=Another(("inceptionv4",), "batch norm with scale", ours=(("inception_v4", SCALED),)),
+    ),
+    Elsewhere(
+        "Inception-ResNet-v1",
+        ("inception_resnet_v1",),
+        r"^inception_?resnet_?v1$",
+        pytorchcv=Another(
+            ("inceptionresnetv1",),
+            "512 units before the last layer",
+            params=(23_995_624,),
+            layers=(("output.fc1", r"out_features=512"),),
+        ),
+    ),
+    Elsewhere(
+        "Inception-ResNet-v2 of the figures",
+        ("inception_resnet_v2",),
+        r"^inception_?resnet_?v2_(paper|5)",
+    ),
+    Elsewhere(
+        "Inception-ResNet-v2, released",
+        ("inception_resnet_v2_released",),
+        r"^inception_?resnet_?v2$",
+        timm=Another(("inception_resnet_v2",), "batch norm with scale", ours=RELEASED),
+        pytorchcv=Another(("inceptionresnetv2",), "batch norm with scale", ours=RELEASED),
     ),
     Elsewhere("Conv MobileNet", ("conv_mobilenet",), r"conv_?mobile"),
     Elsewhere(

@@ -23,6 +23,7 @@ REPRESENTATIVES = (
     *("pyramidnet200_a300", "pyramidnet110_a270"),
     *("condensenet74_c4", "condensenet86"),
     *("fractalnet34", "fractalnet20", "densenet121", "densenet_bc", "mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0"),
+    *("xception", "inception_v4", "inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released"),
     *("mobilenet_v2_x1_0", "se_resnet50", "shufflenet_v2_x1_0"),
 )
 

@@ -5,12 +5,14 @@
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
 from archzoo.layers._backbone import Backbone, Stage
+from archzoo.layers._batch_norm import batch_norm
 from archzoo.layers._bottlenecks import Aggregated, Bottleneck
 from archzoo.layers._channel_shuffle import ChannelShuffle
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._graphs import is_scripting, refuse_one_draw
+from archzoo.layers._inception import Inception
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -20,13 +22,25 @@ from archzoo.layers._initializers import (
     he_normal_fan_out,
     truncated_gaussian,
     uniform_scale,
+    variance_scaling,
     xavier_fan_in,
 )
 from archzoo.layers._learned_groups import LearnedGroupConv, PrunableLinear, Select
 from archzoo.layers._modes import evaluation_mode
 from archzoo.layers._modules import Conv2d, Linear, conv1x1, conv3x3, imagenet_stem, pooled_classifier, sequence
 from archzoo.layers._net import Net
-from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, padded, projected, projection, stages
+from archzoo.layers._residual import (
+    Basic,
+    Block,
+    Padded,
+    Residual,
+    ResidualSum,
+    Shortcut,
+    padded,
+    projected,
+    projection,
+    stages,
+)
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
@@ -40,6 +54,7 @@ __all__ = [
     "ChannelShuffle",
     "Classifiers",
     "Conv2d",
+    "Inception",
     "Initialize",
     "LearnedGroupConv",
     "Linear",
@@ -48,6 +63,7 @@ __all__ = [
     "Padding",
     "PrunableLinear",
     "Residual",
+    "ResidualSum",
     "ResponseNorm",
     "SamePadding",
     "Select",
@@ -56,6 +72,7 @@ __all__ = [
     "Stage",
     "Tapped",
     "at_least",
+    "batch_norm",
     "checked_device",
     "conv1x1",
     "conv3x3",
@@ -82,5 +99,6 @@ __all__ = [
     "stages",
     "truncated_gaussian",
     "uniform_scale",
+    "variance_scaling",
     "xavier_fan_in",
 ]

@@ -85,6 +85,20 @@ class Residual(nn.Module):
         return F.relu(out, inplace=True)
 
 
+class ResidualSum(nn.Module):
+    """F(x) + x, from the layers F and a shortcut: no activation follows the sum (PyramidNet, Fig. 6d)."""
+
+    def __init__(self, layers: nn.Sequential, shortcut: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.shortcut = shortcut
+
+    def forward(self, maps: Tensor) -> Tensor:
+        residual: Tensor = self.layers(maps)
+        shortcut: Tensor = self.shortcut(maps)
+        return residual + shortcut
+
+
 @dataclass(frozen=True)
 class Basic:
     """The basic block (ResNet, Fig. 5 left): two 3x3 convolutions, the stride in the first."""

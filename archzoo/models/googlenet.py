@@ -5,18 +5,18 @@ Convolutions", CVPR 2015 (arXiv 2014).
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
 
-import torch
 from torch import Tensor, fx, nn
 
 from archzoo.errors import InputError
 from archzoo.layers import (
     Classifiers,
     Conv2d,
+    Inception,
     Initialize,
     Linear,
     Net,
@@ -129,16 +129,6 @@ BATCH_NORMALIZED = Spec(
     auxiliary_pool=partial(nn.AdaptiveAvgPool2d, 4),
     initialize=gaussian(0.01),
 )
-
-
-class Inception(nn.Sequential):
-    """Parallel branches on the same maps, with concatenated outputs (Fig. 2)."""
-
-    def __init__(self, branches: Mapping[str, nn.Module]) -> None:
-        super().__init__(OrderedDict(branches))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat([branch(maps) for branch in self], dim=1)
 
 
 def reducing(inputs: int, columns: Columns, spec: Spec) -> Inception:

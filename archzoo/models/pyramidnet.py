@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, nn
+from torch import nn
 
 from archzoo.layers import (
     Linear,
     Net,
     Padded,
+    ResidualSum,
     at_least,
     conv1x1,
     conv3x3,
@@ -42,20 +43,6 @@ def widths(start: int, alpha: float, units: int, growth: Growth) -> Iterator[int
         yield round(width)
 
 
-class Unit(nn.Module):
-    """x + F(x): no activation follows the sum."""
-
-    def __init__(self, layers: nn.Sequential, shortcut: nn.Module) -> None:
-        super().__init__()
-        self.layers = layers
-        self.shortcut = shortcut
-
-    def forward(self, maps: Tensor) -> Tensor:
-        residual: Tensor = self.layers(maps)
-        shortcut: Tensor = self.shortcut(maps)
-        return residual + shortcut
-
-
 def zero_padded(inputs: int, outputs: int, stride: int) -> nn.Module:
     """The identity, followed by zeros for the added maps; where the unit strides, of 2x2 means (released code)."""
     parts: dict[str, nn.Module] = {"pool": nn.AvgPool2d(2, ceil_mode=True)} if stride > 1 else {}
@@ -70,7 +57,7 @@ class Basic:
 
     expansion: int = 1
 
-    def __call__(self, inputs: int, width: int, stride: int) -> Unit:
+    def __call__(self, inputs: int, width: int, stride: int) -> ResidualSum:
         layers = sequence(
             bn1=nn.BatchNorm2d(inputs),
             conv1=conv3x3(inputs, width, stride),
@@ -79,7 +66,7 @@ class Basic:
             conv2=conv3x3(width, width),
             bn=nn.BatchNorm2d(width),
         )
-        return Unit(layers, zero_padded(inputs, width, stride))
+        return ResidualSum(layers, zero_padded(inputs, width, stride))
 
 
 @dataclass(frozen=True)
@@ -88,7 +75,7 @@ class Bottleneck:
 
     expansion: int = 4
 
-    def __call__(self, inputs: int, width: int, stride: int) -> Unit:
+    def __call__(self, inputs: int, width: int, stride: int) -> ResidualSum:
         outputs = self.expansion * width
         layers = sequence(
             bn1=nn.BatchNorm2d(inputs),
@@ -101,7 +88,7 @@ class Bottleneck:
             conv3=conv1x1(width, outputs),
             bn=nn.BatchNorm2d(outputs),
         )
-        return Unit(layers, zero_padded(inputs, outputs, stride))
+        return ResidualSum(layers, zero_padded(inputs, outputs, stride))
 
 
 UNITS: dict[BlockType, tuple[Basic | Bottleneck, int]] = {"basic": (Basic(), 6), "bottleneck": (Bottleneck(), 9)}

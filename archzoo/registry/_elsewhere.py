@@ -8,6 +8,7 @@ MOBILENET = {"w1": "x1_0", "w3d4": "x0_75", "wd2": "x0_5", "wd4": "x0_25"}  # of
 HUNDREDTHS = {"035": "x0_35", "050": "x0_5", "05": "x0_5", "075": "x0_75", "100": "x1_0", "10": "x1_0"}
 HUNDREDTHS |= {"025": "x0_25", "13": "x1_3", "14": "x1_4", "140": "x1_4"}
 TORCH = "padding='symmetric', bn_eps=1e-05"
+SCALED = "bn_scale=True"
 SHUFFLENET = {"wd2": "x0_5", "w1": "x1_0", "w3d2": "x1_5", "w2": "x2_0"}
 # What follows a name that is ours: the data, in pytorchcv's names.
 DATA = r"(?:cifar10|cifar100|svhn|cub|imagenet|in1k|in22k)"
@@ -44,6 +45,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"legacyseresnet(?P<depth>50|101|152)", "se_resnet{depth}"),
     (r"legacyseresnext(?P<depth>50|101)32x4d", "se_resnext{depth}_32x4d"),
     (r"legacysenet154", "senet154"),
+    (r"legacyxception", f"xception with {TORCH}"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
     (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
     (r"inception|googlelenet", "googlenet"),
@@ -54,6 +56,8 @@ RENAMED: tuple[tuple[str, str], ...] = (
 QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"alexnet", "alexnet_one_tower"),
     (r"googlenet", "googlenet_bn"),
+    (r"inceptionv4", f"inception_v4 with {SCALED}"),
+    (r"(ensadv)?inceptionresnetv2", f"inception_resnet_v2_released with {SCALED}"),
     (r"mobilenetv2", f"mobilenet_v2 with {TORCH}"),
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
@@ -89,7 +93,11 @@ ABSENT: tuple[tuple[str, str], ...] = (
     ),
     (r"wideresnet\d+.*|wrn\d+.*", "of the wide ResNets on ImageNet, there are wide_resnet18, 34 and 50_2"),
     (r"densenetblur.*", "the nearest is densenet121"),
-    (r"(bn)?inception.*|xception.*", "of the Inception networks, there are googlenet and googlenet_bn"),
+    (
+        r"(bn)?inception.*|xception.*",
+        "of the Inception networks, there are googlenet, googlenet_bn, xception, inception_v4, inception_resnet_v1, "
+        "inception_resnet_v2 and inception_resnet_v2_released",
+    ),
     (
         r"mobilenetv?2.*|mobilenetv?1.*|mobilenetb.*",
         "of the MobileNets, there are mobilenet_v1, conv_mobilenet and mobilenet_v2, with width and padding as options",

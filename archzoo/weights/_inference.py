@@ -282,6 +282,12 @@ def _shufflenet_v1(shapes: Shapes) -> Iterable[Options]:
                 )
 
 
+def _inception(shapes: Shapes) -> Iterable[Options]:
+    """A convolution has the four vectors of a batch norm, or three without a scale; a linear one has a bias alone."""
+    vectors = sum(len(shape) == 1 for shape in shapes.shapes)
+    return [{"bn_scale": vectors > 3 * shapes.convs + 1}] if shapes.convs else []
+
+
 def _zfnet(shapes: Shapes) -> Iterable[Options]:
     """Each of the three 3x3 convolutions reads the maps of the one before it, and the first of them 256."""
     threes = [kernel for kernel in shapes.kernels if kernel[2] == 3]
@@ -306,6 +312,10 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "densenet_imagenet": _densenet_imagenet,
     "googlenet": _auxiliary,
     "googlenet_bn": _auxiliary,
+    "inception_resnet_v1": _inception,
+    "inception_resnet_v2": _inception,
+    "inception_resnet_v2_released": _inception,
+    "inception_v4": _inception,
     "mobilenet_v1": _mobilenet_v1,
     "mobilenet_v2": _mobilenet_v2,
     "plain": _plain,
@@ -328,6 +338,7 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "stochastic_depth": _plain_cifar,
     "vgg": _vgg,
     "wide_resnet": _wide_resnet,
+    "xception": lambda _: PADDINGS,
     "zfnet": _zfnet,
 }
 

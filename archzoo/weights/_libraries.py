@@ -10,6 +10,7 @@ from typing import Any
 
 from archzoo.errors import BadOption, WeightsError
 from archzoo.registry import Entry
+from archzoo.weights import _names_of_inceptions as inceptions
 from archzoo.weights import _names_of_libraries as libraries
 from archzoo.weights import _names_of_sources as sources
 from archzoo.weights._tensor_names import TensorNames
@@ -72,6 +73,7 @@ NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 # MobileNets of torch: padded by one on every side, with torch's default epsilon.
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
+SCALED = {"bn_scale": True}  # Inceptions of torch: batch normalization with a scale
 TORCHVISION_LIKE = {
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,
@@ -85,6 +87,7 @@ TORCHVISION_LIKE = {
 THEIRS = {
     "alexnet_one_tower": "alexnet",
     "googlenet_bn": "googlenet",
+    "inception_resnet_v2_released": "inception_resnet_v2",
     "mobilenet_v1": "mobilenetv1_100, mobilenetv1_125",
     "mobilenet_v2": "mobilenet_v2; mobilenetv2_035 to mobilenetv2_140",
     "resnet": "resnet18, resnet34 (option B)",
@@ -92,11 +95,18 @@ THEIRS = {
     "densenet_imagenet": "densenet121 to densenet201",
     "shufflenet_v2": "shufflenet_v2_x0_5 to x2_0 (down='symmetric')",
     "vgg": "vgg11 to vgg19, with and without bn",
+    "xception": "legacy_xception",
     "resnext": "resnext50_32x4d, resnext101_64x4d",
 }
 
 
-OPTIONS: dict[str, dict[str, Any]] = {"mobilenet_v1": {"activation": "relu6", **TORCH}, "mobilenet_v2": TORCH}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mobilenet_v1": {"activation": "relu6", **TORCH},
+    "mobilenet_v2": TORCH,
+    "xception": TORCH,
+    "inception_v4": SCALED,
+    "inception_resnet_v2_released": SCALED,
+}
 
 
 def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
@@ -145,6 +155,9 @@ SOURCES: dict[str, Source] = {
                     "vgg": libraries.TIMM_VGG,
                     "mobilenet_v1": libraries.TIMM_MOBILENET_V1,
                     "mobilenet_v2": libraries.TIMM_MOBILENET_V2,
+                    "xception": inceptions.TIMM_XCEPTION,
+                    "inception_v4": inceptions.TIMM_INCEPTION_V4,
+                    "inception_resnet_v2_released": inceptions.TIMM_INCEPTION_RESNET_V2,
                     **TORCHVISION_LIKE,
                 }
             ),
@@ -160,6 +173,7 @@ SOURCES: dict[str, Source] = {
         {
             "mobilenetv1_100h": "a 1x1 convolution more before the pooling",
             "mobilenetv2_110d, mobilenetv2_120d": "deeper than the paper's networks",
+            "xception41, xception65, ...": "aligned Xceptions: strides in the place of poolings, and another depth",
             "seresnet50, 101 and 152": "stride in the 3x3, and a padded first pooling",
             "seresnext50_32x4d and 101_32x4d": "legacy's with a padded first pooling, under names that are not read",
             "legacy_seresnet18 and 34": "basic blocks with SE, which the paper has not",
@@ -191,13 +205,20 @@ SOURCES: dict[str, Source] = {
     ),
     "cadene": Source(
         GITHUB + "Cadene/pretrained-models.pytorch",
-        senets(
-            libraries.SENET,
-            {
-                "se_resnet": "se_resnet50, 101 and 152",
-                "se_resnext": "se_resnext50_32x4d and 101_32x4d",
-                "senet154": "senet154",
-            },
+        (
+            Counterpart("xception", inceptions.CADENE_XCEPTION, "xception", TORCH),
+            Counterpart("inception_v4", inceptions.TIMM_INCEPTION_V4, "inceptionv4", SCALED),
+            Counterpart(
+                "inception_resnet_v2_released", inceptions.CADENE_INCEPTION_RESNET_V2, "inceptionresnetv2", SCALED
+            ),
+            *senets(
+                libraries.SENET,
+                {
+                    "se_resnet": "se_resnet50, 101 and 152",
+                    "se_resnext": "se_resnext50_32x4d and 101_32x4d",
+                    "senet154": "senet154",
+                },
+            ),
         ),
     ),
     "chenyaofo": Source(
@@ -226,6 +247,14 @@ SOURCES: dict[str, Source] = {
             ),
             Counterpart("se_resnext", sources.PYTORCHCV_RESNET, "seresnext50_32x4d, ...", PADDED),
             Counterpart("senet154", sources.PYTORCHCV_SENET154, "senet154", PADDED),
+            Counterpart("xception", inceptions.PYTORCHCV_XCEPTION, "xception", TORCH),
+            Counterpart("inception_v4", inceptions.PYTORCHCV_INCEPTION_V4, "inceptionv4", SCALED),
+            Counterpart(
+                "inception_resnet_v2_released",
+                inceptions.PYTORCHCV_INCEPTION_RESNET_V2,
+                "inceptionresnetv2",
+                SCALED,
+            ),
             Counterpart("wide_resnet", sources.PYTORCHCV_WRN, "wrn28_10_cifar10, ..."),
             *(
                 Counterpart(constructor, sources.PYTORCHCV_PYRAMID, theirs, never=NEVER["pyramidnet"])
@@ -256,6 +285,7 @@ SOURCES: dict[str, Source] = {
             "shufflenet_g3_w1": "pooled maps behind those of the branch, and a bias in the last layer",
             "nin_cifar10": "an average pooling in the place of the second max pooling",
             "wrn50_2": "biases and no batch normalization",
+            "inceptionresnetv1": "512 units before the last layer, and no ReLU after the last module",
             "seresnet50b, ...": "SE-ResNets with the stride in the 3x3",
             "senet16, ..., sepreresnet50, seresnet20_cifar10, ...": "networks with SE blocks that the paper has not",
         },

@@ -25,10 +25,10 @@ def _timm(network: str, tag: str, **needs: Any) -> PublishedWeights:
     return PublishedWeights("timm", network, tag, HUB.format(tag), _digests.TIMM.get(tag, ""), **needs)
 
 
-def _timm_release(network: str, tag: str, file: str) -> PublishedWeights:
+def _timm_release(network: str, tag: str, file: str, **needs: Any) -> PublishedWeights:
     """A file that timm has on GitHub alone; its name ends in the first digits of its hash."""
     digits = file.rpartition("-")[2].removesuffix(".pth")
-    return PublishedWeights("timm", network, tag, RELEASES + file, digits, options=CEIL)
+    return PublishedWeights("timm", network, tag, RELEASES + file, digits, **{"options": CEIL, **needs})
 
 
 B = {"option": "B"}
@@ -38,6 +38,8 @@ TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
 RA4 = "ra4_e3600_r224_in1k"
 CEIL = {"pool": "ceil"}
+INCEPTION = {"mean": HALF[0], "std": HALF[1], "input_size": (3, 299, 299)}
+SCALED = {"bn_scale": True}
 
 PUBLISHED = (
     _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
@@ -117,6 +119,12 @@ PUBLISHED = (
         "se_resnext101_32x4d", "legacy_seresnext101_32x4d.in1k", "v0.1-weights/legacy_se_resnext101_32x4d-37725eac.pth"
     ),
     _timm_release("senet154", "legacy_senet154.in1k", "v0.1-weights/legacy_senet154-e9eb9fe6.pth"),
+    _timm_release(
+        "xception", "legacy_xception.tf_in1k", "v0.1-cadene/xception-43020ad28.pth", options=TORCH, **INCEPTION
+    ),
+    _timm("inception_v4", "inception_v4.tf_in1k", options=SCALED, **INCEPTION),
+    _timm("inception_resnet_v2_released", "inception_resnet_v2.tf_in1k", options=SCALED, **INCEPTION),
+    _timm("inception_resnet_v2_released", "inception_resnet_v2.tf_ens_adv_in1k", options=SCALED, **INCEPTION),
     _timm("densenet121", "densenet121.tv_in1k"),
     _timm("densenet161", "densenet161.tv_in1k"),
     _timm("densenet169", "densenet169.tv_in1k"),
@@ -128,11 +136,15 @@ PUBLISHED = (
 ELSEWHERE = {
     "alexnet": ("alexnet_one_tower", "has one tower and no response normalization"),
     "googlenet": ("googlenet_bn", "has batch normalization, and 3x3 for 5x5"),
+    "inception_resnet_v2": ("inception_resnet_v2_released", "has another stem, and 10, 20 and 10 modules"),
     "resnet50": ("resnet50_v1_5", "strides in the 3x3"),
     "resnet101": ("resnet101_v1_5", "strides in the 3x3"),
     "resnet152": ("resnet152_v1_5", "strides in the 3x3"),
 }
 
+
+# The libraries that have it, where they are not torchvision and timm.
+HAVE_IT = {"inception_resnet_v2": ("timm", "pytorchcv")}
 
 # Options that leave the weights valid: they change no tensor, or only tensors that are replaced or left out.
 FREE_OPTIONS = {"num_classes", "in_channels", "drop", "init", "auxiliary"}
@@ -146,7 +158,7 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
     library, _, tag = weights.partition(":")
     of_network = [published for published in PUBLISHED if is_for(published, entry)]
     candidates = [published for published in of_network if published.library == library]
-    if not candidates and entry.name in ELSEWHERE and library in ("torchvision", "timm"):
+    if not candidates and entry.name in ELSEWHERE and library in HAVE_IT.get(entry.name, ("torchvision", "timm")):
         network, difference = ELSEWHERE[entry.name]
         raise BadOption(f"{entry.name}: {library}'s {entry.name} {difference}: that is {network}")
     tagged = [candidate for candidate in candidates if tag in ("", candidate.tag)]

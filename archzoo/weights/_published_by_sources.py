@@ -13,6 +13,7 @@ BN: Options = {"batch_norm": True}
 SYMMETRIC: Options = {"down": "symmetric"}
 TORCH: Options = {"padding": "symmetric", "bn_eps": 1e-5}
 PADDED: Options = {"pool": "padded"}
+SCALED: Options = {"bn_scale": True}
 SE_64X4D: Options = {"depth": 101, "cardinality": 64, "pool": "padded"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
@@ -81,6 +82,12 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("seresnext101_32x4d", "se_resnext101_32x4d", PADDED, "0467", "c738e758c535fac87027fc4b9271a7cb95442505", 529),
     ("seresnext101_64x4d", "se_resnext", SE_64X4D, "0428", "ea9d98df431d53251011099f317cd20fa2307d1b", 561),
     ("senet154", "senet154", PADDED, "0455", "95dbccbe56dc93c4544e6d1c6673f09425a4cee2", 522),
+    ("xception", "xception", TORCH, "0516", "a75b50eceb5fdfb1e1bfaada6820a448ce40e593", 544),
+    ("inceptionv4", "inception_v4", SCALED, "0488", "4ae4f331a5ff649e39626fc49cd5c24b8159cd8c", 543),
+    (
+        *("inceptionresnetv2", "inception_resnet_v2_released", SCALED),
+        *("0474", "19f51781f8a454803207e319289f404d50e252cb", 547),
+    ),
     ("densenet121", "densenet121", {}, "0704", "cf90d1394d197fde953f57576403950345bd0a66", 314),
     ("densenet161", "densenet161", {}, "0606", "da489277afe7f53048ec15bed7919486e22f1afa", 432),
     ("densenet169", "densenet169", {}, "0629", "44974a17309bb378e97c8f70f96f961ffbf9458d", 406),
@@ -91,6 +98,8 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("squeezenet_v1_1", "squeezenet1_1", {}, "1772", "25b77bc39e35612abbe7c2344d2c3e1e6756c2f8", 88),
     ("shufflenetv2b_wd2", "shufflenet_v2_x0_5", SYMMETRIC, "1822", "01d18d6fa1a6136f605a4277f47c9a757f9ede3b", 157),
 )
+# Sides of the images of those that take no 224x224.
+PYTORCHCV_SIDES = {"xception": 299, "inceptionv4": 299, "inceptionresnetv2": 299}
 # CIFAR and SVHN: its network, data, error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_SMALL = (
     ("resnet20", "cifar10", "0597", "9b0024ac4c2f374cde2c5052e0d0344a75871cdb", 163),
@@ -252,6 +261,7 @@ BY_SOURCES = (
             *("pytorchcv", network, name, _pytorchcv_url(name, error, sha1, release)),
             options=options,
             sha1=sha1,
+            input_size=(3, *(PYTORCHCV_SIDES.get(name, 224),) * 2),
             printed=f"top-5 error {_percent(error)}",
         )
         for name, network, options, error, sha1, release in PYTORCHCV_IMAGENET

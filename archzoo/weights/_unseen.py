@@ -12,6 +12,10 @@ UNSEEN = {
     "densenet": "where dropout was",
     "densenet_bc": "where dropout was",
     "googlenet": "the constants of response normalization, and how poolings round sizes",
+    "inception_resnet_v1": "the factors of the residuals",
+    "inception_resnet_v2": "the factors of the residuals",
+    "inception_resnet_v2_released": "the factors of the residuals, and whether a ReLU follows the last module",
+    "inception_v4": "whether average poolings count their padding",
     "lenet5_textbook": "ReLU or tanh, max or average pooling",
     "mobilenet_v1": "ReLU or ReLU6, how convolutions of stride 2 pad, and epsilon of batch normalization",
     "mobilenet_v2": "how convolutions of stride 2 pad, and epsilon of batch normalization",
@@ -32,6 +36,7 @@ UNSEEN = {
     "squeezenet1_1": "simple bypasses",
     "vgg": "the order of the image's channels, which is BGR in the released models, and response normalization",
     "wide_resnet": "whether a projection reads the maps before the activation",
+    "xception": "whether shortcuts read rectified maps, how poolings pad, and epsilon of batch normalization",
     "zfnet": "the constants of response normalization, and whether it comes before the pooling",
 }
 

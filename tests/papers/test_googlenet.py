@@ -6,11 +6,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import Net, ResponseNorm
+from archzoo.layers import Inception, Net, ResponseNorm
 from archzoo.models.googlenet import (
     TABLE_1,
     Columns,
-    Inception,
     Logits,
     inception,
     naive_inception,

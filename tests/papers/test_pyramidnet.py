@@ -6,13 +6,14 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import BadOption
-from archzoo.models.pyramidnet import Basic, Bottleneck, Unit, widths
+from archzoo.layers import ResidualSum
+from archzoo.models.pyramidnet import Basic, Bottleneck, widths
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 
 
-def units(net: nn.Module) -> list[Unit]:
-    return [module for module in net.modules() if isinstance(module, Unit)]
+def units(net: nn.Module) -> list[ResidualSum]:
+    return [module for module in net.modules() if isinstance(module, ResidualSum)]
 
 
 def test_widths_are_those_of_the_release() -> None:

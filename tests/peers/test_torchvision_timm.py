@@ -26,6 +26,7 @@ Pair = tuple[str, dict[str, Any], str]
 B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
+SCALED = {"bn_scale": True}
 TORCHVISION: list[Pair] = [
     ("alexnet_one_tower", {}, "alexnet"),
     *(
@@ -51,6 +52,9 @@ TIMM: list[Pair] = [
     *((f"se_resnet{depth}", {}, f"legacy_seresnet{depth}") for depth in (50, 101, 152)),
     *((f"se_resnext{depth}_32x4d", {}, f"legacy_seresnext{depth}_32x4d") for depth in (50, 101)),
     ("senet154", {}, "legacy_senet154"),
+    ("xception", TORCH, "legacy_xception"),
+    ("inception_v4", SCALED, "inception_v4"),
+    ("inception_resnet_v2_released", SCALED, "inception_resnet_v2"),
     ("mobilenet_v1_x1_0", RELU6, "mobilenetv1_100"),
     ("mobilenet_v1", {"width": 1.25, **RELU6}, "mobilenetv1_125"),
     *(
@@ -102,7 +106,7 @@ def test_with_their_weights_we_compute_the_same(library: str, ours: str, options
     names = names_in(library, archzoo.find(ours).family)
     # Every name of ours once, and none beyond; both nets read the same numbers.
     net.load_state_dict(names.to_ours(net, other.state_dict()), assign=True)
-    side = 224 if name.startswith(ONE_SIZE) else 64
+    side = 224 if name.startswith(ONE_SIZE) else 75 if name.startswith("inception") else 64
     images = torch.randn(1, 3, side, side)
     seen = images
     if name == "googlenet" and getattr(other, "transform_input", False):

@@ -187,3 +187,20 @@ def test_half_a_file_is_no_candidate(tmp_path: Path) -> None:
     some = dict(list(state.items())[:-20])
     assert identify(write(tmp_path / "file", some)).candidates == ()
     assert identify(write(tmp_path / "file", {**state, "more.weight": torch.empty(3)})).candidates == ()
+
+
+@pytest.mark.parametrize(
+    ("source", "network", "options"),
+    [
+        ("timm", "xception", {"padding": "symmetric", "bn_eps": 1e-5}),
+        ("pytorchcv", "inception_v4", {"bn_scale": True}),
+    ],
+)
+def test_a_batch_norm_shows_whose_inception_a_file_is(
+    source: str, network: str, options: dict[str, Any], tmp_path: Path
+) -> None:
+    net = archzoo.build(network, device="meta", **options)
+    theirs = row_of(source, network).names.to_theirs(net, net.state_dict())
+    [candidate] = identify(write(tmp_path / "file", theirs)).candidates
+    assert (candidate.network, dict(candidate.options), candidate.differs) == (network, options, "")
+    assert source in candidate.sources

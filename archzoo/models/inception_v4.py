@@ -1,0 +1,387 @@
+"""Inception-v4 and Inception-ResNet: Inception modules of one kind at each resolution, and sums around smaller ones.
+
+C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi, "Inception-v4, Inception-ResNet and the Impact of Residual Connections on
+Learning", AAAI 2017 (arXiv 2016). Figures and sections are those on arXiv.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+
+from torch import Tensor, nn
+
+from archzoo.layers import (
+    Conv2d,
+    Inception,
+    Initialize,
+    Linear,
+    Net,
+    at_least,
+    batch_norm,
+    glorot_uniform,
+    probability,
+    sequence,
+    variance_scaling,
+)
+
+# What the figures call convolutions and poolings: V is without padding, and all others keep the size of the maps.
+KERNELS: Mapping[str, tuple[tuple[int, int], int, tuple[int, int]]] = {  # kernel size, stride, padding
+    "1x1": ((1, 1), 1, (0, 0)),
+    "3x3": ((3, 3), 1, (1, 1)),
+    "5x5": ((5, 5), 1, (2, 2)),
+    "1x3": ((1, 3), 1, (0, 1)),
+    "3x1": ((3, 1), 1, (1, 0)),
+    "1x7": ((1, 7), 1, (0, 3)),
+    "7x1": ((7, 1), 1, (3, 0)),
+    "3x3 V": ((3, 3), 1, (0, 0)),
+    "3x3/2 V": ((3, 3), 2, (0, 0)),
+}
+POOLS: Mapping[str, Callable[[], nn.Module]] = {
+    "average": partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False),
+    "max/2 V": partial(nn.MaxPool2d, 3, stride=2),
+}
+
+Layer = tuple[str, int]  # what it is, and the maps that it returns: 0 for a pooling, which returns those that it reads
+Branches = Mapping[str, tuple[Layer, ...]]
+AVERAGE, MAX = ("average", 0), ("max/2 V", 0)
+
+
+def reduction_a(k: int, l: int, m: int, n: int) -> Branches:  # noqa: E741 (the letters of the figure)
+    """Reduction-A (Fig. 7)."""
+    return {"3x3": (("3x3/2 V", n),), "double_3x3": (("1x1", k), ("3x3", l), ("3x3/2 V", m)), "pool": (MAX,)}
+
+
+@dataclass(frozen=True)
+class Table:
+    """The stem of a network, the modules that its three stages repeat, and the two that reduce between the stages."""
+
+    stem: Mapping[str, Layer | Branches]
+    a: Branches
+    reduction_a: Branches
+    b: Branches
+    reduction_b: Branches
+    c: Branches
+
+
+FIRST: Mapping[str, Layer] = {"conv1": ("3x3/2 V", 32), "conv2": ("3x3 V", 32), "conv3": ("3x3", 64)}
+# Fig. 3. Where the figures and the authors' code have the pairs of 1xn and nx1 in another order, it is the code's.
+STEM: Mapping[str, Layer | Branches] = {
+    **FIRST,
+    "mixed_3a": {"pool": (MAX,), "3x3": (("3x3/2 V", 96),)},
+    "mixed_4a": {
+        "3x3": (("1x1", 64), ("3x3 V", 96)),
+        "7x7": (("1x1", 64), ("1x7", 64), ("7x1", 64), ("3x3 V", 96)),
+    },
+    "mixed_5a": {"3x3": (("3x3/2 V", 192),), "pool": (MAX,)},
+}
+# Fig. 4 to 8.
+INCEPTION_V4 = Table(
+    stem=STEM,
+    a={
+        "1x1": (("1x1", 96),),
+        "3x3": (("1x1", 64), ("3x3", 96)),
+        "double_3x3": (("1x1", 64), ("3x3", 96), ("3x3", 96)),
+        "pool": (AVERAGE, ("1x1", 96)),
+    },
+    reduction_a=reduction_a(192, 224, 256, 384),
+    b={
+        "1x1": (("1x1", 384),),
+        "7x7": (("1x1", 192), ("1x7", 224), ("7x1", 256)),
+        "double_7x7": (("1x1", 192), ("7x1", 192), ("1x7", 224), ("7x1", 224), ("1x7", 256)),
+        "pool": (AVERAGE, ("1x1", 128)),
+    },
+    reduction_b={
+        "3x3": (("1x1", 192), ("3x3/2 V", 192)),
+        "7x7": (("1x1", 256), ("1x7", 256), ("7x1", 320), ("3x3/2 V", 320)),
+        "pool": (MAX,),
+    },
+    c={
+        "1x1": (("1x1", 256),),
+        "3x3": (("1x1", 384), ("1x3 | 3x1", 256)),
+        "double_3x3": (("1x1", 384), ("3x1", 448), ("1x3", 512), ("1x3 | 3x1", 256)),
+        "pool": (AVERAGE, ("1x1", 256)),
+    },
+)
+# Fig. 10 to 14, with the numbers of Table 1.
+INCEPTION_RESNET_V1 = Table(
+    stem={
+        **FIRST,
+        "pool": MAX,
+        "conv4": ("1x1", 80),
+        "conv5": ("3x3 V", 192),
+        "conv6": ("3x3/2 V", 256),
+    },
+    a={
+        "1x1": (("1x1", 32),),
+        "3x3": (("1x1", 32), ("3x3", 32)),
+        "double_3x3": (("1x1", 32), ("3x3", 32), ("3x3", 32)),
+    },
+    reduction_a=reduction_a(192, 192, 256, 384),
+    b={"1x1": (("1x1", 128),), "7x7": (("1x1", 128), ("1x7", 128), ("7x1", 128))},
+    reduction_b={
+        "3x3": (("1x1", 256), ("3x3/2 V", 384)),
+        "narrow_3x3": (("1x1", 256), ("3x3/2 V", 256)),
+        "double_3x3": (("1x1", 256), ("3x3", 256), ("3x3/2 V", 256)),
+        "pool": (MAX,),
+    },
+    c={"1x1": (("1x1", 192),), "3x3": (("1x1", 192), ("1x3", 192), ("3x1", 192))},
+)
+# Fig. 3 and 16 to 19.
+INCEPTION_RESNET_V2 = Table(
+    stem=STEM,
+    a={
+        "1x1": (("1x1", 32),),
+        "3x3": (("1x1", 32), ("3x3", 32)),
+        "double_3x3": (("1x1", 32), ("3x3", 48), ("3x3", 64)),
+    },
+    reduction_a=reduction_a(256, 256, 384, 384),
+    b={"1x1": (("1x1", 192),), "7x7": (("1x1", 128), ("1x7", 160), ("7x1", 192))},
+    reduction_b={
+        "3x3": (("1x1", 256), ("3x3/2 V", 384)),
+        "narrow_3x3": (("1x1", 256), ("3x3/2 V", 288)),
+        "double_3x3": (("1x1", 256), ("3x3", 288), ("3x3/2 V", 320)),
+        "pool": (MAX,),
+    },
+    c={"1x1": (("1x1", 192),), "3x3": (("1x1", 192), ("1x3", 224), ("3x1", 256))},
+)
+# The authors' inception_resnet_v2.py: the stem of Inception-v3, and a module before the first stage.
+RELEASED_STEM: Mapping[str, Layer | Branches] = {
+    **FIRST,
+    "pool1": MAX,
+    "conv4": ("1x1", 80),
+    "conv5": ("3x3 V", 192),
+    "pool2": MAX,
+    "mixed_5b": {
+        "1x1": (("1x1", 96),),
+        "5x5": (("1x1", 48), ("5x5", 64)),
+        "double_3x3": (("1x1", 64), ("3x3", 96), ("3x3", 96)),
+        "pool": (AVERAGE, ("1x1", 64)),
+    },
+}
+# Modules of each stage: Fig. 9 and 15, and the authors' code.
+BLOCKS: dict[str, tuple[int, int, int]] = {
+    "inception_v4": (4, 7, 3),
+    "inception_resnet_v1": (5, 10, 5),
+    "inception_resnet_v2": (5, 10, 5),
+    "inception_resnet_v2_released": (10, 20, 10),
+}
+Scales = tuple[float, float, float]
+
+
+def initialize_v4(layer: nn.Module) -> None:
+    """Convolutions as in the authors' code, which leaves the linear layer to Glorot's uniform distribution."""
+    if isinstance(layer, nn.Conv2d):
+        variance_scaling(layer)
+    else:
+        glorot_uniform(layer)
+
+
+class ScaledResidual(nn.Module):
+    """x + scale * F(x), then an activation (Fig. 20)."""
+
+    def __init__(self, layers: nn.Sequential, scale: float, activation: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+        self.scale = scale
+        self.activation = activation
+
+    def forward(self, maps: Tensor) -> Tensor:
+        residual: Tensor = self.layers(maps)
+        out: Tensor = self.activation(maps + self.scale * residual)
+        return out
+
+    def extra_repr(self) -> str:
+        return f"scale={self.scale:g}"
+
+
+@dataclass(frozen=True)
+class ConvNorm:
+    """Convolutions, batch normalization of this epsilon with or without a scale, and the modules that they make."""
+
+    eps: float
+    scale: bool
+
+    def conv(self, inputs: int, kernel: str, maps: int) -> nn.Sequential:
+        """A convolution without bias, batch normalization and ReLU."""
+        size, stride, padding = KERNELS[kernel]
+        conv = Conv2d(inputs, maps, size, stride, padding, bias=False)
+        return sequence(conv=conv, bn=batch_norm(maps, self.eps, scale=self.scale), relu=nn.ReLU(inplace=True))
+
+    def layer(self, inputs: int, layer: Layer) -> tuple[nn.Module, int]:
+        """A pooling, a convolution, or two of them side by side, and the maps that it returns."""
+        kernel, maps = layer
+        if kernel in POOLS:
+            return POOLS[kernel](), inputs
+        if kernel in KERNELS:
+            return self.conv(inputs, kernel, maps), maps
+        kernels = kernel.split(" | ")
+        return Inception({name: self.conv(inputs, name, maps) for name in kernels}), len(kernels) * maps
+
+    def branch(self, inputs: int, layers: tuple[Layer, ...]) -> tuple[nn.Sequential, int]:
+        """Layers one after another, and the maps that the last one returns."""
+        parts: dict[str, nn.Module] = {}
+        for layer in layers:
+            number = len(parts.keys() - {"pool"}) + 1
+            parts["pool" if layer[0] in POOLS else f"conv{number}"], inputs = self.layer(inputs, layer)
+        return sequence(**parts), inputs
+
+    def module(self, inputs: int, branches: Branches) -> tuple[Inception, int]:
+        """Branches side by side, and the maps that they return together."""
+        made = {name: self.branch(inputs, layers) for name, layers in branches.items()}
+        return Inception({name: branch for name, (branch, _) in made.items()}), sum(maps for _, maps in made.values())
+
+    def residual(
+        self, inputs: int, branches: Branches, scale: float, activation: nn.Module | None = None
+    ) -> tuple[ScaledResidual, int]:
+        """Branches, and a 1x1 convolution to the maps that they read, with a bias and nothing after it (Fig. 10)."""
+        module, maps = self.module(inputs, branches)
+        layers = sequence(branches=module, linear=Conv2d(maps, inputs, 1))
+        return ScaledResidual(layers, scale, nn.ReLU(inplace=True) if activation is None else activation), inputs
+
+    def stem(self, inputs: int, stem: Mapping[str, Layer | Branches]) -> tuple[dict[str, nn.Module], int]:
+        """The layers and modules before the first stage, and the maps that they return."""
+        parts: dict[str, nn.Module] = {}
+        for name, part in stem.items():
+            made = self.layer(inputs, part) if isinstance(part, tuple) else self.module(inputs, part)
+            parts[name], inputs = made
+        return parts, inputs
+
+    def features(
+        self, inputs: int, table: Table, blocks: tuple[int, int, int], scales: Scales | None = None
+    ) -> tuple[dict[str, nn.Module], int]:
+        """The stem, three stages of so many modules, and the reductions between them; and the maps that they return.
+
+        With ``scales``, one for each stage, the modules are residual.
+        """
+        parts, maps = self.stem(inputs, table.stem)
+        stages = (("a", table.a, table.reduction_a), ("b", table.b, table.reduction_b), ("c", table.c, None))
+        for place, (letter, branches, reduction) in enumerate(stages):
+            stage = nn.Sequential()
+            for number in range(1, blocks[place] + 1):
+                block: nn.Module
+                if scales:
+                    block, maps = self.residual(maps, branches, scales[place])
+                else:
+                    block, maps = self.module(maps, branches)
+                stage.add_module(f"block{number}", block)
+            parts[f"inception_{letter}"] = stage
+            if reduction:
+                parts[f"reduction_{letter}"], maps = self.module(maps, reduction)
+        return parts, maps
+
+
+def conv_norm(bn_scale: bool, bn_eps: float) -> ConvNorm:
+    """The convolutions of a network. Raises BadOption for an epsilon below 0."""
+    at_least("bn_eps", bn_eps, 0)
+    return ConvNorm(bn_eps, bn_scale)
+
+
+def network(
+    parts: dict[str, nn.Module], maps: int, drop: float, num_classes: int, initialize: Initialize = glorot_uniform
+) -> Net:
+    """The features, global average pooling, dropout and a linear layer (Fig. 9 and 15).
+
+    Convolutions and the linear layer of residual networks have Glorot's uniform distribution, as in the code.
+    """
+    probability("drop", drop)
+    classifier = sequence(
+        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
+    )
+    return Net(sequence(**parts), classifier, initialize)
+
+
+def inception_v4(
+    *,
+    bn_scale: bool = False,
+    bn_eps: float = 0.001,
+    drop: float = 0.2,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Inception-v4: four, seven and three modules without shortcuts (Fig. 9).
+
+    Batch normalization has no scale, as in the released code. ``bn_scale=True`` makes the network of timm and
+    pytorchcv. ``drop`` is the dropout before the linear layer, in training.
+
+    Differs from the release:
+        - The released code trains with an auxiliary classifier after the second stage. The paper has none.
+        - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.0003, which takes ten thousand
+          steps.
+        - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
+    """
+    layers = conv_norm(bn_scale, bn_eps)
+    parts, maps = layers.features(in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
+    return network(parts, maps, drop, num_classes, initialize_v4)
+
+
+def inception_resnet_v1(
+    *,
+    residual_scales: Scales = (0.17, 0.1, 0.2),
+    bn_scale: bool = False,
+    bn_eps: float = 0.001,
+    drop: float = 0.2,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Inception-ResNet-v1, about as costly as Inception-v3 (Fig. 10 to 15). Its authors released no code of it.
+
+    ``residual_scales`` are the factors of the residuals, stage by stage. The paper has some from 0.1 to 0.3 (Sec. 3.3);
+    these are those of the code of Inception-ResNet-v2.
+    """
+    layers = conv_norm(bn_scale, bn_eps)
+    blocks = BLOCKS["inception_resnet_v1"]
+    parts, maps = layers.features(in_channels, INCEPTION_RESNET_V1, blocks, residual_scales)
+    return network(parts, maps, drop, num_classes)
+
+
+def inception_resnet_v2(
+    *,
+    residual_scales: Scales = (0.17, 0.1, 0.2),
+    bn_scale: bool = False,
+    bn_eps: float = 0.001,
+    drop: float = 0.2,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Inception-ResNet-v2 as the paper draws it, with the stem of Inception-v4 (Fig. 3, 15 to 19).
+
+    Of the released network, ``inception_resnet_v2_released``, it has the modules, and neither their number nor the
+    stem. A sum needs as many maps on both sides: 1152 and 2144, where Fig. 17 and 19 print 1154 and 2048.
+    ``residual_scales`` are the factors of the residuals, stage by stage: those of the code, where the paper has some
+    from 0.1 to 0.3 (Sec. 3.3).
+    """
+    layers = conv_norm(bn_scale, bn_eps)
+    blocks = BLOCKS["inception_resnet_v2"]
+    parts, maps = layers.features(in_channels, INCEPTION_RESNET_V2, blocks, residual_scales)
+    return network(parts, maps, drop, num_classes)
+
+
+def inception_resnet_v2_released(
+    *,
+    residual_scales: Scales = (0.17, 0.1, 0.2),
+    bn_scale: bool = False,
+    bn_eps: float = 0.001,
+    drop: float = 0.2,
+    in_channels: int = 3,
+    num_classes: int = 1000,
+) -> Net:
+    """Inception-ResNet-v2 as its authors released it: another stem than the paper's, and twice as many modules.
+
+    The last module has a factor of 1 and no ReLU after the sum. A 1x1 convolution to 1536 maps follows.
+    ``bn_scale=True`` makes the network of timm and pytorchcv. ``residual_scales`` are the factors of all other
+    residuals, stage by stage.
+
+    Differs from the release:
+        - The released code trains with an auxiliary classifier after the second stage. The paper has none.
+        - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.0003, which takes ten thousand
+          steps.
+        - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
+    """
+    layers = conv_norm(bn_scale, bn_eps)
+    table = replace(INCEPTION_RESNET_V2, stem=RELEASED_STEM)
+    a, b, c = BLOCKS["inception_resnet_v2_released"]
+    parts, maps = layers.features(in_channels, table, (a, b, c - 1), residual_scales)
+    last, maps = layers.residual(maps, table.c, 1.0, nn.Identity())
+    parts["inception_c"].add_module(f"block{c}", last)
+    parts["conv"] = layers.conv(maps, "1x1", 1536)
+    return network(parts, 1536, drop, num_classes)
