@@ -27,8 +27,8 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.comparison import compare
-from archzoo.layers import Padded, Residual, ResponseNorm
-from archzoo.models import alexnet, densenet, fractalnet, googlenet, lenet, preact_resnet, shufflenet_v2, squeezenet
+from archzoo.layers import Inception, Padded, Residual, ResponseNorm
+from archzoo.models import alexnet, densenet, fractalnet, lenet, preact_resnet, shufflenet_v2, squeezenet
 from archzoo.models import stochastic_depth as stochastic
 
 EQUAL, PERMUTED, DIFFERENT = "equal", "equal up to a permutation of channels", "different"
@@ -634,7 +634,7 @@ class NewFirst(densenet.DenseLayer):
         return torch.cat([new, maps], dim=1)
 
 
-class Reversed(googlenet.Inception):
+class Reversed(Inception):
     """The branches in reverse."""
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -652,7 +652,7 @@ class LargeFirst(squeezenet.Fire):
 @kind(verdict=PERMUTED)
 def swapped_concatenation(net: nn.Module) -> Sites:
     """What is concatenated in another order."""
-    for old, new in ((densenet.DenseLayer, NewFirst), (googlenet.Inception, Reversed), (squeezenet.Fire, LargeFirst)):
+    for old, new in ((densenet.DenseLayer, NewFirst), (Inception, Reversed), (squeezenet.Fire, LargeFirst)):
         for name, _ in modules(net, old):
             yield of_class(name, new)
 

@@ -31,9 +31,10 @@ def with_any_statistics(net: nn.Module) -> nn.Module:
                 spread = norm.running_var.sqrt()
                 norm.running_mean.add_(0.2 * spread * torch.randn(count, generator=generator))
                 norm.running_var.mul_(0.5 + torch.rand(count, generator=generator))
-                if norm.affine:
+                if norm.weight is not None:
                     norm.weight.mul_(1 - 2 * (torch.rand(count, generator=generator) < 0.2).float())
                     norm.weight.mul_(0.5 + torch.rand(count, generator=generator))
+                if norm.bias is not None:
                     norm.bias.add_(0.2 * torch.randn(count, generator=generator))
     return other
 

@@ -76,9 +76,10 @@ def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:
     """Scale and shift of each channel in eval mode, both (C,)."""
     mean, variance = cast(Tensor, norm.running_mean), cast(Tensor, norm.running_var)
     scale = torch.rsqrt(variance + norm.eps)
-    if norm.affine:
-        return scale * norm.weight, norm.bias - scale * norm.weight * mean
-    return scale, -scale * mean
+    if isinstance(norm.weight, Tensor):  # of a batch norm with a shift alone, it is None
+        scale = scale * norm.weight
+    shift = -scale * mean
+    return scale, shift + norm.bias if isinstance(norm.bias, Tensor) else shift
 
 
 def absorbs_affine(layer: nn.Module | None) -> bool:

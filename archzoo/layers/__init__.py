@@ -5,11 +5,13 @@
 
 from archzoo.layers._auxiliary import Classifiers, Tapped
 from archzoo.layers._backbone import Backbone, Stage
+from archzoo.layers._batch_norm import batch_norm
 from archzoo.layers._bottlenecks import Aggregated, Bottleneck
 from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._graphs import is_scripting, refuse_one_draw
+from archzoo.layers._inception import Inception
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -19,6 +21,7 @@ from archzoo.layers._initializers import (
     he_normal_fan_out,
     truncated_gaussian,
     uniform_scale,
+    variance_scaling,
     xavier_fan_in,
 )
 from archzoo.layers._modes import evaluation_mode
@@ -28,6 +31,7 @@ from archzoo.layers._residual import Basic, Block, Padded, Residual, Shortcut, p
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
+from archzoo.layers._without_auxiliary import without_auxiliary
 
 __all__ = [
     "Aggregated",
@@ -37,6 +41,7 @@ __all__ = [
     "Bottleneck",
     "Classifiers",
     "Conv2d",
+    "Inception",
     "Initialize",
     "Linear",
     "Net",
@@ -50,6 +55,7 @@ __all__ = [
     "Stage",
     "Tapped",
     "at_least",
+    "batch_norm",
     "checked_device",
     "conv1x1",
     "conv3x3",
@@ -76,5 +82,7 @@ __all__ = [
     "stages",
     "truncated_gaussian",
     "uniform_scale",
+    "variance_scaling",
+    "without_auxiliary",
     "xavier_fan_in",
 ]

@@ -162,6 +162,7 @@ PAPER.prints(
 )
 for name in ("resnet101", "resnet152", "resnext50_32x4d", "resnext101_32x4d"):
     PAPER.prints(name, gflops(name))
+PAPER.prints("bn_inception_caffe", macs("2.03G", "Table 2"))
 PAPER.prints("vgg_d", macs("15.47G", "Table 2", options={"batch_norm": True}))
 
 CROP = "single crop"
@@ -187,6 +188,7 @@ PAPER.results(
         "resnet152": (22.42, 6.34),
         "resnext50_32x4d": (22.11, 5.90),
         "resnext101_32x4d": (21.18, 5.57),
+        "bn_inception_caffe": (25.38, 7.89),
     },
 )
 PAPER.results("Table 2 of SENet, re-implementation", TOP_1_AND_5, CROP, {"vgg_d": (27.02, 8.81)}, batch_norm=True)
@@ -311,7 +313,7 @@ PAPER.recipe(
 )
 
 ABSENT = "not among the networks here"
-PAPER.not_countable("2.03, 2.04, 11.75 and 11.76 GFLOPs", "Table 2", f"BN-Inception and Inception-ResNet-v2: {ABSENT}")
+PAPER.not_countable("2.04, 11.75 and 11.76 GFLOPs", "Table 2", f"SE-BN-Inception and Inception-ResNet-v2: {ABSENT}")
 PAPER.not_countable("15.48 GFLOPs", "Table 2", "SE-VGG-16: the paper does not say where its SE blocks are")
 PAPER.not_countable("569, 572, 140 and 142 MFLOPs", "Table 3", f"MobileNet and ShuffleNet: {ABSENT}")
 PAPER.not_countable("4.2M, 4.7M, 1.8M and 2.4M parameters", "Table 3", f"MobileNet and ShuffleNet: {ABSENT}")

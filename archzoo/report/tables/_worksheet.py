@@ -86,7 +86,8 @@ def describe(layer: Any) -> str:
     if isinstance(layer, nn.Linear):
         return f"linear layer, {layer.out_features} units{'' if layer.bias is not None else ', no bias'}"
     if isinstance(layer, nn.BatchNorm2d):
-        return "batch normalization" + ("" if layer.affine else " without scale and shift")
+        missing = [word for word, tensor in (("scale", layer.weight), ("shift", layer.bias)) if tensor is None]
+        return "batch normalization" + (f" without {' and '.join(missing)}" if missing else "")
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", type(layer).__name__).lower()
     return ", ".join(filter(None, (words, layer.extra_repr())))
 
@@ -135,7 +136,8 @@ def _how(layer: Any, stats: ModuleStats) -> tuple[str, str]:
         product = f"{layer.in_features}x{layer.out_features}"
         return f"{product}{_bias(layer, layer.out_features)}", product
     if isinstance(layer, nn.BatchNorm2d) and stats.params:
-        return f"2x{layer.num_features}", ""
+        vectors = sum(tensor is not None for tensor in (layer.weight, layer.bias))
+        return f"{vectors}x{layer.num_features}", ""
     return "", ""
 
 
