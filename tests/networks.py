@@ -7,7 +7,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import cache
 from typing import Any
@@ -19,7 +19,18 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.layers import Net
-from archzoo.models import alexnet, mobilenet_v2, pyramidnet, senet, shufflenet_v1, shufflenet_v2, vgg, zfnet
+from archzoo.models import (
+    alexnet,
+    bn_inception,
+    inception_v3,
+    mobilenet_v2,
+    pyramidnet,
+    senet,
+    shufflenet_v1,
+    shufflenet_v2,
+    vgg,
+    zfnet,
+)
 
 HEAVY = 100_000_000  # parameters: gigabytes, with gradients and copies
 EVERY_NET = bool(os.environ.get("EVERY_NET"))
@@ -41,8 +52,23 @@ SHALLOWER: dict[str, tuple[str, dict[str, Any]]] = {
 # Those without an option for their units or blocks in a stage: the ShuffleNets have four, eight and four. Nearly all
 # parameters of the first networks for ImageNet are in their fully connected layers of 4096 units.
 BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
+
+
+def narrow(part: Any) -> Any:
+    """A layer of a table of Inception-v3, or a module, with an eighth of the maps."""
+    if isinstance(part, int):
+        return part // 8
+    if isinstance(part, Mapping):
+        return {name: narrow(inner) for name, inner in part.items()}
+    return tuple(map(narrow, part)) if isinstance(part, tuple) else part
+
+
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
+    (bn_inception, "FIG_5", {name: bn_inception.FIG_5[name] for name in ("3a", "3c", "5b")}),
+    (bn_inception, "SLIM", {name: bn_inception.SLIM[name] for name in ("3a", "3c", "5b")}),
+    (inception_v3, "TABLE_1", narrow(inception_v3.TABLE_1)),
+    (inception_v3, "RELEASED", narrow(inception_v3.RELEASED)),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
     (pyramidnet, "BLOCKS", BLOCKS),
     (senet, "BLOCKS", BLOCKS),
@@ -128,6 +154,10 @@ COVER = [
     "alexnet_one_tower",
     "googlenet",
     "googlenet_bn",
+    "bn_inception",
+    "bn_inception_slim",
+    "bn_inception_caffe",
+    "inception_v3",
     "dsn",
     "dsn_companions",
     "all_cnn_c",
@@ -172,6 +202,8 @@ CONSTRUCTORS = [
     "resnet18",
     "wide_resnet34",
     "wide_resnet50_2",
+    "inception_v2",
+    "inception_v3_slim",
     "resnext50_32x4d",
     "pyramidnet101_a250",
     "fractalnet_5_16",
@@ -201,6 +233,7 @@ every_covering_net = parametrize(EVERY if EVERY_NET else COVER)
 ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "dsn_companions")
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
 LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
+LARGER_SIDES |= dict.fromkeys(("inception_v2", "inception_v3", "inception_v3_slim"), 75)  # five, and two 3x3 layers
 CACHE: dict[str, Net] = {}
 
 

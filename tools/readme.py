@@ -21,6 +21,7 @@ REPRESENTATIVES = (
     *("resnet50", "resnet110", "squeezenet1_0", "preact_resnet200", "preact_resnet164", "stochastic_depth_152"),
     *("stochastic_depth_110", "wide_resnet50_2", "wide_resnet_28_10", "resnext50_32x4d", "resnext29_8x64d"),
     *("pyramidnet200_a300", "pyramidnet110_a270"),
+    *("bn_inception", "inception_v2", "inception_v3"),
     *("fractalnet34", "fractalnet20", "densenet121", "densenet_bc", "mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0"),
     *("mobilenet_v2_x1_0", "se_resnet50", "shufflenet_v2_x1_0"),
 )

@@ -45,6 +45,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"legacysenet154", "senet154"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
     (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
+    (r"bninception", "bn_inception_caffe"),
     (r"inception|googlelenet", "googlenet"),
     (r"lenet", "lenet5"),
 )
@@ -53,6 +54,7 @@ RENAMED: tuple[tuple[str, str], ...] = (
 QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"alexnet", "alexnet_one_tower"),
     (r"googlenet", "googlenet_bn"),
+    (r"inceptionv3", "inception_v3 with count_include_pad=True"),
     (r"mobilenetv2", f"mobilenet_v2 with {TORCH}"),
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
@@ -88,7 +90,10 @@ ABSENT: tuple[tuple[str, str], ...] = (
     ),
     (r"wideresnet\d+.*|wrn\d+.*", "of the wide ResNets on ImageNet, there are wide_resnet18, 34 and 50_2"),
     (r"densenetblur.*", "the nearest is densenet121"),
-    (r"(bn)?inception.*|xception.*", "of the Inception networks, there are googlenet and googlenet_bn"),
+    (
+        r"(bn)?inception.*|xception.*",
+        "of the Inception networks, there are googlenet, googlenet_bn, bn_inception, inception_v2 and inception_v3",
+    ),
     (
         r"mobilenetv?2.*|mobilenetv?1.*|mobilenetb.*",
         "of the MobileNets, there are mobilenet_v1, conv_mobilenet and mobilenet_v2, with width and padding as options",

@@ -242,11 +242,26 @@ def _zfnet(shapes: Shapes) -> Iterable[Options]:
     return ({"widths": widths} for widths in chained)
 
 
+def _bn_inception(shapes: Shapes) -> Iterable[Options]:
+    """69 convolutions, and one more where the first one is in two."""
+    stem = {69: "full", 70: "separable"}.get(shapes.convs)
+    return [{"stem": stem}] if stem else []
+
+
+def _inception_v3(_: Shapes) -> Iterable[Options]:
+    """Neither poolings nor an epsilon are among the tensors, and no stride."""
+    counted: Options = {"count_include_pad": True}
+    for auxiliary in (False, True):
+        for options in ({}, counted, {**counted, "bn_eps": 1e-5}):
+            yield {"auxiliary": auxiliary, **options}
+
+
 def _auxiliary(_: Shapes) -> Iterable[Options]:
     return ({"auxiliary": auxiliary} for auxiliary in (False, True))
 
 
 INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
+    "bn_inception": _bn_inception,
     "conv_mobilenet": _conv_mobilenet,
     "densenet": lambda shapes: _dense(shapes, 3),
     "densenet_b": lambda shapes: _dense(shapes, 6),
@@ -255,6 +270,9 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "densenet_imagenet": _densenet_imagenet,
     "googlenet": _auxiliary,
     "googlenet_bn": _auxiliary,
+    "inception_v2": _auxiliary,
+    "inception_v3": _inception_v3,
+    "inception_v3_slim": _auxiliary,
     "mobilenet_v1": _mobilenet_v1,
     "mobilenet_v2": _mobilenet_v2,
     "plain": _plain,

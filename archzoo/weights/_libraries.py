@@ -10,6 +10,7 @@ from typing import Any
 
 from archzoo.errors import BadOption, WeightsError
 from archzoo.registry import Entry
+from archzoo.weights import _names_of_inception_v3 as inception_v3
 from archzoo.weights import _names_of_libraries as libraries
 from archzoo.weights import _names_of_sources as sources
 from archzoo.weights._tensor_names import TensorNames
@@ -70,7 +71,9 @@ NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 # MobileNets of torch: padded by one on every side, with torch's default epsilon.
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
+COUNTED = {"count_include_pad": True}  # Inception-v3 of torch: the mean of a pooling counts its padding
 TORCHVISION_LIKE = {
+    "inception_v3": inception_v3.INCEPTION_V3,
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,
     "wide_resnet50_2": libraries.RESNET,
@@ -94,7 +97,11 @@ THEIRS = {
 }
 
 
-OPTIONS: dict[str, dict[str, Any]] = {"mobilenet_v1": {"activation": "relu6", **TORCH}, "mobilenet_v2": TORCH}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "inception_v3": COUNTED,
+    "mobilenet_v1": {"activation": "relu6", **TORCH},
+    "mobilenet_v2": TORCH,
+}
 
 
 def counterparts(names: Mapping[str, TensorNames]) -> tuple[Counterpart, ...]:
@@ -189,13 +196,16 @@ SOURCES: dict[str, Source] = {
     ),
     "cadene": Source(
         GITHUB + "Cadene/pretrained-models.pytorch",
-        senets(
-            libraries.SENET,
-            {
-                "se_resnet": "se_resnet50, 101 and 152",
-                "se_resnext": "se_resnext50_32x4d and 101_32x4d",
-                "senet154": "senet154",
-            },
+        (
+            Counterpart("bn_inception_caffe", inception_v3.CADENE_BN_INCEPTION, "bninception"),
+            *senets(
+                libraries.SENET,
+                {
+                    "se_resnet": "se_resnet50, 101 and 152",
+                    "se_resnext": "se_resnext50_32x4d and 101_32x4d",
+                    "senet154": "senet154",
+                },
+            ),
         ),
     ),
     "chenyaofo": Source(
@@ -210,6 +220,10 @@ SOURCES: dict[str, Source] = {
     "pytorchcv": Source(
         GITHUB + "osmr/imgclsmob",
         (
+            Counterpart("bn_inception_caffe", inception_v3.PYTORCHCV_BN_INCEPTION, "bninception"),
+            Counterpart(
+                *("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", {**COUNTED, "bn_eps": 1e-5})
+            ),
             Counterpart("mobilenet_v1", sources.PYTORCHCV_MOBILENET_V1, "mobilenet_w1 to mobilenet_wd4", TORCH),
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
             Counterpart(

@@ -13,6 +13,7 @@ BN: Options = {"batch_norm": True}
 SYMMETRIC: Options = {"down": "symmetric"}
 TORCH: Options = {"padding": "symmetric", "bn_eps": 1e-5}
 PADDED: Options = {"pool": "padded"}
+COUNTED: Options = {"count_include_pad": True, "bn_eps": 1e-5}
 SE_64X4D: Options = {"depth": 101, "cardinality": 64, "pool": "padded"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
@@ -81,6 +82,8 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("seresnext101_32x4d", "se_resnext101_32x4d", PADDED, "0467", "c738e758c535fac87027fc4b9271a7cb95442505", 529),
     ("seresnext101_64x4d", "se_resnext", SE_64X4D, "0428", "ea9d98df431d53251011099f317cd20fa2307d1b", 561),
     ("senet154", "senet154", PADDED, "0455", "95dbccbe56dc93c4544e6d1c6673f09425a4cee2", 522),
+    ("bninception", "bn_inception_caffe", {}, "0774", "d79ba5f573ba2da5fea5e4c9a7f67ddd526e234b", 405),
+    ("inceptionv3", "inception_v3", COUNTED, "0533", "025fb71c673f8e325f4c24f25cbd4185540cca72", 552),
     ("densenet121", "densenet121", {}, "0704", "cf90d1394d197fde953f57576403950345bd0a66", 314),
     ("densenet161", "densenet161", {}, "0606", "da489277afe7f53048ec15bed7919486e22f1afa", 432),
     ("densenet169", "densenet169", {}, "0629", "44974a17309bb378e97c8f70f96f961ffbf9458d", 406),
@@ -89,6 +92,8 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("squeezenet_v1_1", "squeezenet1_1", {}, "1772", "25b77bc39e35612abbe7c2344d2c3e1e6756c2f8", 88),
     ("shufflenetv2b_wd2", "shufflenet_v2_x0_5", SYMMETRIC, "1822", "01d18d6fa1a6136f605a4277f47c9a757f9ede3b", 157),
 )
+# Sides of the images of those that take no 224x224.
+PYTORCHCV_SIDES = {"inceptionv3": 299}
 # CIFAR and SVHN: its network, data, error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_SMALL = (
     ("resnet20", "cifar10", "0597", "9b0024ac4c2f374cde2c5052e0d0344a75871cdb", 163),
@@ -250,6 +255,7 @@ BY_SOURCES = (
             *("pytorchcv", network, name, _pytorchcv_url(name, error, sha1, release)),
             options=options,
             sha1=sha1,
+            input_size=(3, *(PYTORCHCV_SIDES.get(name, 224),) * 2),
             printed=f"top-5 error {_percent(error)}",
         )
         for name, network, options, error, sha1, release in PYTORCHCV_IMAGENET

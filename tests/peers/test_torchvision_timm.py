@@ -26,6 +26,7 @@ Pair = tuple[str, dict[str, Any], str]
 B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
+COUNTED = {"count_include_pad": True}
 TORCHVISION: list[Pair] = [
     ("alexnet_one_tower", {}, "alexnet"),
     *(
@@ -34,6 +35,7 @@ TORCHVISION: list[Pair] = [
         for options, norm in (({}, ""), (BN, "_bn"))
     ),
     ("googlenet_bn", {"auxiliary": True}, "googlenet"),
+    ("inception_v3", {"auxiliary": True, **COUNTED}, "inception_v3"),
     ("resnet18", B, "resnet18"),
     ("resnet34", B, "resnet34"),
     *((f"resnet{depth}_v1_5", {}, f"resnet{depth}") for depth in (50, 101, 152)),
@@ -51,6 +53,7 @@ TIMM: list[Pair] = [
     *((f"se_resnet{depth}", {}, f"legacy_seresnet{depth}") for depth in (50, 101, 152)),
     *((f"se_resnext{depth}_32x4d", {}, f"legacy_seresnext{depth}_32x4d") for depth in (50, 101)),
     ("senet154", {}, "legacy_senet154"),
+    ("inception_v3", COUNTED, "inception_v3"),
     ("mobilenet_v1_x1_0", RELU6, "mobilenetv1_100"),
     ("mobilenet_v1", {"width": 1.25, **RELU6}, "mobilenetv1_125"),
     *(
@@ -78,7 +81,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # test_our_weights_load_into_theirs holds for all. VGG has 133M parameters at least: with EVERY_NET=1.
 SMALLEST = {
     *("alexnet_one_tower", "googlenet_bn", "resnet18", "resnet50_v1_5", "resnext50_32x4d", "densenet121"),
-    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "se_resnet50"),
+    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "se_resnet50", "inception_v3"),
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 COMPUTED = [pair for pair in PAIRS if EVERY_NET or pair[1] in SMALLEST]
@@ -93,7 +96,7 @@ def test_with_their_weights_we_compute_the_same(library: str, ours: str, options
     names = names_in(library, archzoo.find(ours).family)
     # Every name of ours once, and none beyond; both nets read the same numbers.
     net.load_state_dict(names.to_ours(net, other.state_dict()), assign=True)
-    side = 224 if name.startswith(ONE_SIZE) else 64
+    side = 224 if name.startswith(ONE_SIZE) else 75 if name.startswith("inception") else 64
     images = torch.randn(1, 3, side, side)
     seen = images
     if name == "googlenet" and getattr(other, "transform_input", False):
@@ -137,7 +140,7 @@ def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Publi
     assert len(weights.meta["categories"]) == chosen.num_classes
     transform = weights.transforms()
     assert transform.crop_size == [chosen.input_size[1]]
-    if chosen.network != "googlenet_bn":  # it normalizes again inside
+    if chosen.network not in ("googlenet_bn", "inception_v3"):  # they normalize again inside
         assert (tuple(transform.mean), tuple(transform.std)) == (chosen.mean, chosen.std)
 
 
