@@ -21,7 +21,6 @@ PUBLISHED = {
     "tv_resnet34": 21_797_672,
     "timm/resnet50.a1_in1k": 25_557_032,
     "squeezenet_v1_1": 1_235_496,
-    "bninception": 11_295_240,
     "timm/inception_v3.tf_in1k": 23_834_568,
     "mobilenet_wd2": 1_331_592,
     "mobilenetv1_100": 4_231_976,

@@ -191,12 +191,9 @@ ELSEWHERE = (
         ),
         pytorchcv=Another(
             ("inceptionv3",),
-            "mean of padded poolings, epsilon of torch",
-            ours=(("inception_v3", {**COUNTED, "bn_eps": 1e-5}),),
-            layers=(
-                ("features.stage1.unit1.branches.branch4.pool", r"(?!.*count_include_pad=False)"),
-                ("features.init_block.conv1.bn", EPSILON),
-            ),
+            "mean of padded poolings",
+            ours=(("inception_v3", COUNTED),),
+            layers=(("features.stage1.unit1.branches.branch4.pool", r"\AAvgPool2d(?!.*count_include_pad=False)"),),
         ),
     ),
     Elsewhere("DSN", ("dsn", "dsn_companions"), r"^dsn|deeply"),

@@ -21,7 +21,6 @@ from archzoo.layers import (
     Linear,
     Net,
     Tapped,
-    at_least,
     batch_norm,
     probability,
     sequence,
@@ -119,7 +118,6 @@ class ConvNorm:
     """Convolutions with batch normalization and ReLU, average poolings, and the modules that they make."""
 
     scale: bool = True
-    eps: float = 0.001
     count_include_pad: bool = False
 
     def conv(self, inputs: int, text: str, maps: int, *, norm: bool = True) -> nn.Sequential:
@@ -127,7 +125,7 @@ class ConvNorm:
         size, stride, padded = read(text)
         padding = (size[0] // 2, size[1] // 2) if padded else 0
         conv = Conv2d(inputs, maps, size, stride, padding, bias=not norm)
-        bn = {"bn": batch_norm(maps, self.eps, scale=self.scale)} if norm else {}
+        bn = {"bn": batch_norm(maps, 0.001, scale=self.scale)} if norm else {}
         return sequence(conv=conv, **bn, relu=nn.ReLU(inplace=True))
 
     def layer(self, inputs: int, layer: Layer) -> tuple[nn.Module, int]:
@@ -236,7 +234,6 @@ class Head:
 def build(layers: ConvNorm, table: Table, head: Head, in_channels: int) -> Net:
     """The layers of a table, global average pooling, dropout and a linear layer (Table 1)."""
     probability("drop", head.drop)
-    at_least("bn_eps", layers.eps, 0)
     parts: dict[str, nn.Module] = {}
     maps, tapped, tap = in_channels, 0, ""
     for name, part in table.items():
@@ -287,7 +284,6 @@ def inception_v3(
     resolution: Resolution = 299,
     auxiliary: bool = False,
     count_include_pad: bool = False,
-    bn_eps: float = 0.001,
     drop: float = 0.2,
     in_channels: int = 3,
     num_classes: int = 1000,
@@ -299,14 +295,13 @@ def inception_v3(
     ``archzoo.layers.without_auxiliary`` removes the auxiliary classifier.
 
     ``resolution`` is the side of images that the first layers are made for (Sec. 9). ``count_include_pad=True`` makes
-    the network of torchvision and timm, and with ``bn_eps=1e-5`` that of pytorchcv: the mean of a pooling counts its
-    padding.
+    the network of torchvision, timm and pytorchcv, whose average poolings count their padding.
 
     Differs from the release:
         - Batch normalization of the released code has no scale. ``inception_v3_slim`` is the released network.
         - Table 1 of the paper lists another network. ``inception_v2`` is that one.
     """
-    layers = ConvNorm(True, bn_eps, count_include_pad)
+    layers = ConvNorm(count_include_pad=count_include_pad)
     return build(layers, smaller(resolution), Head(drop, auxiliary, num_classes), in_channels)
 
 

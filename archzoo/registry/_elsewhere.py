@@ -45,7 +45,6 @@ RENAMED: tuple[tuple[str, str], ...] = (
     (r"legacysenet154", "senet154"),
     (r"squeezenetv(?P<minor>10|11)", "squeezenet{minor}"),
     (r"shufflenetv2(?P<width>wd2|w1|w3d2|w2)", "shufflenet_v2_{width} with down='symmetric'"),
-    (r"bninception", "bn_inception_caffe"),
     (r"inception|googlelenet", "googlenet"),
     (r"lenet", "lenet5"),
 )

@@ -249,11 +249,9 @@ def _bn_inception(shapes: Shapes) -> Iterable[Options]:
 
 
 def _inception_v3(_: Shapes) -> Iterable[Options]:
-    """Neither poolings nor an epsilon are among the tensors, and no stride."""
-    counted: Options = {"count_include_pad": True}
+    """Poolings are not among the tensors."""
     for auxiliary in (False, True):
-        for options in ({}, counted, {**counted, "bn_eps": 1e-5}):
-            yield {"auxiliary": auxiliary, **options}
+        yield from ({"auxiliary": auxiliary, "count_include_pad": counted} for counted in (False, True))
 
 
 def _auxiliary(_: Shapes) -> Iterable[Options]:

@@ -221,9 +221,7 @@ SOURCES: dict[str, Source] = {
         GITHUB + "osmr/imgclsmob",
         (
             Counterpart("bn_inception_caffe", inception_v3.PYTORCHCV_BN_INCEPTION, "bninception"),
-            Counterpart(
-                *("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", {**COUNTED, "bn_eps": 1e-5})
-            ),
+            Counterpart("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", COUNTED),
             Counterpart("mobilenet_v1", sources.PYTORCHCV_MOBILENET_V1, "mobilenet_w1 to mobilenet_wd4", TORCH),
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
             Counterpart(

@@ -12,7 +12,7 @@ UNSEEN = {
     "densenet": "where dropout was",
     "densenet_bc": "where dropout was",
     "googlenet": "the constants of response normalization, and how poolings round sizes",
-    "inception_v3": "whether average poolings count their padding, and the epsilon of batch normalization",
+    "inception_v3": "whether average poolings count their padding",
     "inception_v3_slim": "whether average poolings count their padding",
     "lenet5_textbook": "ReLU or tanh, max or average pooling",
     "mobilenet_v1": "ReLU or ReLU6, how convolutions of stride 2 pad, and epsilon of batch normalization",
