@@ -9,6 +9,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import astuple, is_dataclass
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -55,9 +56,11 @@ BLOCKS = dict.fromkeys((50, 101, 152, 200), (2, 1, 1, 1))
 
 
 def narrow(part: Any) -> Any:
-    """A layer of a table of Inception-v3, or a module, with an eighth of the maps."""
+    """A layer of a table of an Inception network, or a module, with an eighth of the maps."""
     if isinstance(part, int):
         return part // 8
+    if is_dataclass(part) and not isinstance(part, type):
+        return type(part)(*map(narrow, astuple(part)))
     if isinstance(part, Mapping):
         return {name: narrow(inner) for name, inner in part.items()}
     return tuple(map(narrow, part)) if isinstance(part, tuple) else part
@@ -65,8 +68,8 @@ def narrow(part: Any) -> Any:
 
 FEWER: list[tuple[Any, str, Any]] = [
     (alexnet, "HIDDEN_UNITS", 64),
-    (bn_inception, "FIG_5", {name: bn_inception.FIG_5[name] for name in ("3a", "3c", "5b")}),
-    (bn_inception, "SLIM", {name: bn_inception.SLIM[name] for name in ("3a", "3c", "5b")}),
+    (bn_inception, "FIG_5", {name: narrow(bn_inception.FIG_5[name]) for name in ("3a", "3c", "5b")}),
+    (bn_inception, "SLIM", {name: narrow(bn_inception.SLIM[name]) for name in ("3a", "3c", "5b")}),
     (inception_v3, "TABLE_1", narrow(inception_v3.TABLE_1)),
     (inception_v3, "RELEASED", narrow(inception_v3.RELEASED)),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),

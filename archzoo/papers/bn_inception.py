@@ -26,7 +26,7 @@ PAPER = Paper(
 
 SLIM = "inception_v2.py of TF-slim, comments"
 README = "README of TF-slim"
-Explained = dict[str, str]
+Explained = dict[str, Any]
 
 # Fig. 5: the output size, the depth, and the maps of each convolution of a module in the order of CONVOLUTIONS. Those
 # that a module lacks are printed as 0, or as "pass through".

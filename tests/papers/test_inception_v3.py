@@ -9,7 +9,7 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.comparison import compare
 from archzoo.errors import BadOption, InputError
-from archzoo.layers import Inception, Net, variance_scaling, without_auxiliary
+from archzoo.layers import Inception, variance_scaling, without_auxiliary
 from archzoo.models.inception_v3 import MODULE_8, ConvNorm, Logits
 from archzoo.recipes import StepDecay
 from archzoo.registry import find_recipe
@@ -108,7 +108,8 @@ def test_two_convolutions_side_by_side_read_the_same_maps() -> None:
     """Fig. 7: outputs of 1x3 and 3x1, in this order."""
     module, maps = ConvNorm().module(8, {"3x3": MODULE_8["3x3"]})
     assert maps == 768
-    first, pair = module.apply(variance_scaling).eval()[0]
+    branch: Any = module.apply(variance_scaling).eval().get_submodule("3x3")
+    first, pair = branch
     images = torch.rand(1, 8, 4, 4)
     left, right = module(images).split(384, dim=1)
     assert torch.equal(left, pair.get_submodule("1x3")(first(images)))
@@ -242,8 +243,8 @@ def test_a_field_of_the_released_network_by_hand() -> None:
     ],
 )
 def test_a_comparison_names_what_differs(first: Any, second: Any, text: str) -> None:
-    nets: list[Net] = [narrow(name, **options).to("meta") for name, options in (first, second)]
-    comparison = compare(*nets, (3, 75, 75))
+    ours, other = (narrow(name, device="meta", **options) for name, options in (first, second))
+    comparison = compare(ours, other, (3, 75, 75))
     assert not comparison.equal
     assert text in str(comparison.difference)
 

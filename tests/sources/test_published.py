@@ -28,7 +28,10 @@ from tests.sources import residual
 from tests.sources.test_sources import empty, randomized, row_of
 
 SETS = [weights for weights in PUBLISHED if weights.library not in ("torchvision", "timm")]
-DEEP = ("110", "1202", "101", "152", "164", "154", "vgg", "densenet1", "densenet2", "depth100", "pyramidnet2")
+DEEP = (
+    *("110", "1202", "101", "152", "164", "154", "vgg"),
+    *("densenet1", "densenet2", "depth100", "pyramidnet2", "ception"),
+)
 # Of those for one network with the same options and classes the first, and no deep ones: all with EVERY_NET=1.
 FIRST = {(w.library, w.network, str(w.options)): w for w in reversed(SETS) if not any(deep in w.tag for deep in DEEP)}
 DIFFERENT = SETS if EVERY_NET else list(FIRST.values())
