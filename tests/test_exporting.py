@@ -47,7 +47,7 @@ SLOW = {"preact_resnet200", "stochastic_depth_152", "densenet_imagenet", "fracta
 CONSTRUCTORS = sorted({archzoo.find(name).family for name in archzoo.names()} - SLOW)
 # Together they call every operator that an exporter has to write, in every setting.
 CONVERTED = ["lenet5", "alexnet_one_tower", "zfnet", "resnet_cifar", "shufflenet_v2", "highway_mnist"]
-CONVERTED += ["mobilenet_v2", "shufflenet_v1", "pyramidnet_cifar"]
+CONVERTED += ["mobilenet_v2", "shufflenet_v1", "pyramidnet_cifar", "bn_inception_slim"]
 
 
 class Operators(TorchDispatchMode):
