@@ -74,8 +74,8 @@ SLIM = {**FIG_5, "4c": replace(FIG_5["4c"], proj=96), "4d": replace(FIG_5["4d"],
 
 
 @dataclass(frozen=True)
-class Padded:
-    """A convolution and a pooling that halve the resolution, and the average pooling of a module."""
+class Framework:
+    """A convolution and a pooling that halve the resolution, and the average pooling of a module, as it pads them."""
 
     conv: Callable[[int, int, int], dict[str, nn.Module]]  # of so many maps to so many, with this kernel
     max_pool: Callable[[], nn.Module]
@@ -98,8 +98,8 @@ def same_max_pool() -> nn.Sequential:
     return sequence(pad=SamePadding(3, 2, value=float("-inf")), max=nn.MaxPool2d(3, stride=2))
 
 
-TENSORFLOW = Padded(same_conv, same_max_pool, partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False))
-CAFFE = Padded(
+TENSORFLOW = Framework(same_conv, same_max_pool, partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False))
+CAFFE = Framework(
     symmetric_conv,
     partial(nn.MaxPool2d, 3, stride=2, ceil_mode=True),
     partial(nn.AvgPool2d, 3, stride=1, padding=1),
@@ -110,7 +110,7 @@ CAFFE = Padded(
 class ConvNormActivation:
     """Convolutions with batch normalization and an activation, and the modules that they make."""
 
-    padded: Padded
+    framework: Framework
     norm: Callable[[int], nn.BatchNorm2d]
     activation: Activation = "relu"
     bias: bool = False
@@ -122,7 +122,7 @@ class ConvNormActivation:
     def conv(self, inputs: int, outputs: int, kernel: int, stride: int = 1) -> nn.Sequential:
         """A convolution that keeps the size of the maps, or with stride 2 halves it."""
         if stride == 2:
-            return self.after(self.padded.conv(inputs, outputs, kernel), outputs)
+            return self.after(self.framework.conv(inputs, outputs, kernel), outputs)
         conv = Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=self.bias)
         return self.after({"conv": conv}, outputs)
 
@@ -156,19 +156,19 @@ class ConvNormActivation:
     def pooling(self, inputs: int, c: Columns) -> nn.Module:
         """The pooling of a module, and its projection where it has one."""
         if not c.proj:
-            return self.padded.max_pool()
+            return self.framework.max_pool()
         average = c.pool == "average"
-        pool = self.padded.average_pool() if average else nn.MaxPool2d(3, stride=1, padding=1)
+        pool = self.framework.average_pool() if average else nn.MaxPool2d(3, stride=1, padding=1)
         return sequence(**{c.pool: pool}, proj=self.conv(inputs, c.proj, 1))
 
     def features(self, conv1: nn.Sequential, table: Mapping[str, Columns]) -> tuple[nn.Sequential, int]:
         """The layers of Fig. 5 up to the last module, and the maps that it returns."""
         parts: dict[str, nn.Module] = {
             "conv1": conv1,
-            "pool1": self.padded.max_pool(),
+            "pool1": self.framework.max_pool(),
             "conv2_reduce": self.conv(64, 64, 1),
             "conv2": self.conv(64, 192, 3),
-            "pool2": self.padded.max_pool(),
+            "pool2": self.framework.max_pool(),
         }
         maps = 192
         for name, columns in table.items():

@@ -180,9 +180,7 @@ for variant, lr, printed in (
     )
 PAPER.no_recipe("bn_inception_caffe", why="not in the paper; nothing is published on how its weights were trained")
 
-PAPER.not_countable(
-    "6, 5, 4, 3, 2, 1", "Sec. 4.1", "a network for MNIST of three fully connected layers of 100 sigmoids"
-)
+PAPER.not_countable("3 layers of 100 activations", "Sec. 4.1", "a fully connected network for MNIST, to show shifts")
 PAPER.not_countable(
     "31.0, 13.3, 2.1 and 2.7 million steps", "Fig. 3", "of training, until the accuracy is that without normalization"
 )
