@@ -120,10 +120,12 @@ CROP = "single crop"
 TOP_1 = ("imagenet top-1",)
 PAPER.results("Fig. 4", TOP_1_AND_5, CROP, {"bn_inception": (25.2, 7.82)}, recipe="bn_inception_x30")
 PAPER.results("Fig. 4", TOP_1_AND_5, "144 crops", {"bn_inception": (21.99, 5.82)}, recipe="bn_inception_x30")
-for variant, accuracy in {"baseline": 72.7, "x5": 73.0, "x30": 74.8}.items():
+for variant, accuracy in {"Baseline": 72.7, "x5": 73.0, "x30": 74.8}.items():
     errors = {"bn_inception": (round(100 - accuracy, 1),)}
-    PAPER.results("Fig. 3", TOP_1, CROP, errors, digits=1, recipe=f"bn_inception_{variant}")
-PAPER.results("Fig. 3", TOP_1, CROP, {"bn_inception": (30.2,)}, recipe="bn_inception_x5", activation="sigmoid")
+    PAPER.results(f"Fig. 3, BN-{variant}", TOP_1, CROP, errors, digits=1, recipe=f"bn_inception_{variant.lower()}")
+PAPER.results(
+    "Fig. 3, BN-x5-Sigmoid", TOP_1, CROP, {"bn_inception": (30.2,)}, recipe="bn_inception_x5", activation="sigmoid"
+)
 PAPER.results(README, TOP_1_AND_5, CROP, {"bn_inception_slim": (26.1, 8.2)})
 
 # Eight epochs of 40,036 steps, at the end of which GoogLeNet's rate drops by 4%; later a sixth of that (Sec. 4.2.1).

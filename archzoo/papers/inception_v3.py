@@ -154,10 +154,10 @@ for name, errors in TABLE_3.items():
 for crops, errors in {"12 crops": (19.47, 4.48), "144 crops": (18.77, 4.2)}.items():
     PAPER.results("Table 4", TOP_1_AND_5, crops, {"inception_v3": errors}, note=NOTE)
 for side, accuracy in {299: 76.6, 151: 76.4, 79: 75.2}.items():
-    errors = (round(100 - accuracy, 1),)
+    top_1 = (round(100 - accuracy, 1),)
     crop = CROP if side == 299 else f"{CROP}, {side}x{side}"
     options: dict[str, Any] = {} if side == 299 else {"resolution": side}
-    PAPER.results("Table 2", ("imagenet top-1",), crop, {"inception_v3": errors}, confirmed=False, **options)
+    PAPER.results("Table 2", ("imagenet top-1",), crop, {"inception_v3": top_1}, confirmed=False, **options)
 PAPER.results(README, TOP_1_AND_5, CROP, {"inception_v3_slim": (22.0, 6.1)}, digits=1)
 
 COMMON: dict[str, Any] = {

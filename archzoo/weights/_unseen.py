@@ -5,7 +5,7 @@ UNSEEN = {
     "alexnet": "the constants of response normalization, its place, and how sizes are rounded",
     "alexnet_caffe": "the constants of response normalization, its place, and how sizes are rounded",
     "alexnet_one_tower": "whether response normalization follows the first two convolutions",
-    "bn_inception": "ReLU or sigmoid, how convolutions and poolings pad, and whether average poolings count their padding",
+    "bn_inception": "ReLU or sigmoid, how convolutions and poolings pad, and whether averages count the padding",
     "bn_inception_caffe": "the epsilon of batch normalization, and whether average poolings count their padding",
     "bn_inception_slim": "how convolutions and poolings pad, and whether average poolings count their padding",
     "conv_mobilenet": "ReLU or ReLU6, how convolutions of stride 2 pad, and epsilon of batch normalization",
