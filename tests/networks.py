@@ -9,6 +9,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import is_dataclass
 from functools import cache
 from typing import Any
 from unittest.mock import patch
@@ -21,7 +22,9 @@ import archzoo
 from archzoo.layers import Net
 from archzoo.models import (
     alexnet,
+    bn_inception,
     condensenet,
+    inception_v3,
     inception_v4,
     mobilenet_v2,
     pyramidnet,
@@ -66,7 +69,7 @@ def thin(part: Any) -> Any:
         return tuple(map(thin, part))
     if isinstance(part, Mapping):
         return {name: thin(value) for name, value in part.items()}
-    return part if isinstance(part, str) else type(part)(**thin(vars(part)))
+    return type(part)(**thin(vars(part))) if is_dataclass(part) else part
 
 
 FEWER: list[tuple[Any, str, Any]] = [
@@ -74,6 +77,10 @@ FEWER: list[tuple[Any, str, Any]] = [
     (condensenet, "LAYERS", (2, 1)),
     (inception_v4, "BLOCKS", {**dict.fromkeys(inception_v4.BLOCKS, (1, 1, 1)), RELEASED: (1, 1, 2)}),
     *((inception_v4, table, thin(getattr(inception_v4, table))) for table in INCEPTIONS),
+    (bn_inception, "FIG_5", {name: thin(bn_inception.FIG_5[name]) for name in ("3a", "3c", "5b")}),
+    (bn_inception, "SLIM", {name: thin(bn_inception.SLIM[name]) for name in ("3a", "3c", "5b")}),
+    (inception_v3, "TABLE_1", thin(inception_v3.TABLE_1)),
+    (inception_v3, "RELEASED", thin(inception_v3.RELEASED)),
     (mobilenet_v2, "TABLE_2", ((1, 16, 1, 1), (6, 24, 2, 2))),
     (pyramidnet, "BLOCKS", BLOCKS),
     (senet, "BLOCKS", BLOCKS),
@@ -174,6 +181,10 @@ COVER = [
     "alexnet_one_tower",
     "googlenet",
     "googlenet_bn",
+    "bn_inception",
+    "bn_inception_slim",
+    "bn_inception_caffe",
+    "inception_v3",
     "dsn",
     "dsn_companions",
     "all_cnn_c",
@@ -223,6 +234,8 @@ CONSTRUCTORS = [
     "resnet18",
     "wide_resnet34",
     "wide_resnet50_2",
+    "inception_v2",
+    "inception_v3_slim",
     "resnext50_32x4d",
     "pyramidnet101_a250",
     "fractalnet_5_16",
@@ -256,6 +269,7 @@ ONE_SIZE = ("lenet", "vgg", "alexnet", "zfnet", "fractalnet", "highway_mnist", "
 ANY_SIZE = ("fractalnet34",)  # it ends in global pooling
 LARGER_SIDES = {"all_cnn_imagenet": 67}  # three 3x3/2 layers that are not padded, behind an 11x11/4 one
 LARGER_SIDES |= dict.fromkeys(inception_v4.BLOCKS, 75)  # five of them, and two 3x3 layers
+LARGER_SIDES |= dict.fromkeys(("inception_v2", "inception_v3", "inception_v3_slim"), 75)  # five, and two 3x3 layers
 CACHE: dict[str, Net] = {}
 
 

@@ -32,7 +32,7 @@ from archzoo import (
     weights,
     wrappers,
 )
-from archzoo.models import dsn, fractalnet, googlenet, vgg
+from archzoo.models import dsn, fractalnet, vgg
 from archzoo.report import diagram, figures, tables
 from archzoo.training._logs import no_log
 from tests.fake_cuda import CPU
@@ -276,8 +276,8 @@ PATHS: dict[str, Computes] = {
     "archzoo.models.dsn.without_companions": lambda machine: (
         devices_of(dsn.without_companions(machine.net("dsn_companions"))) == {machine.device}
     ),
-    "archzoo.models.googlenet.without_auxiliary": lambda machine: (
-        devices_of(googlenet.without_auxiliary(machine.net("googlenet", auxiliary=True))) == {machine.device}
+    "archzoo.layers.without_auxiliary": lambda machine: (
+        devices_of(layers.without_auxiliary(machine.net("googlenet", auxiliary=True))) == {machine.device}
     ),
     "archzoo.models.vgg.init_from": lambda machine: vgg.init_from(vgg_layers(machine), vgg_layers(machine)),
     "archzoo.profiler.compare": lambda machine: str(profiler.compare(machine.net(), machine.net(), (1, 32, 32))),

@@ -109,6 +109,7 @@ def test_the_original_is_not_touched() -> None:
     [
         ("resnet50", 0),
         ("googlenet_bn", 0),
+        ("bn_inception_slim", 0),
         ("mobilenet_v1_x0_25", 0),
         ("mobilenet_v2_x0_35", 0),
         ("shufflenet_v1_g3_x0_25", 0),

@@ -13,7 +13,7 @@ from torch.jit import optimized_execution  # type: ignore[attr-defined]
 
 import archzoo
 from archzoo.errors import InputError
-from archzoo.layers import Net, ResponseNorm
+from archzoo.layers import Net, ResponseNorm, SamePadding, batch_norm
 from archzoo.models import alexnet, googlenet
 from tests.networks import CLASSES, EVERY, build, images, parametrize, ready
 
@@ -23,6 +23,9 @@ DEPRECATED = pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning",
 PARTS: dict[str, Callable[[], nn.Module]] = {
     "alexnet": lambda: nn.Sequential(alexnet.RoundUp(11, stride=4), ResponseNorm()),
     "googlenet": lambda: googlenet.naive_inception(4, 2, 2, 2),
+    "bn_inception_slim": lambda: nn.Sequential(
+        batch_norm(4, scale=False), SamePadding(3, 2, value=float("-inf")), nn.MaxPool2d(3, 2)
+    ),
 }
 
 

@@ -107,6 +107,7 @@ DENSENET = Exact(("densenet121", "densenet201"))
 TORCH: Mapping[str, Any] = {"padding": "symmetric", "bn_eps": 1e-5}
 SCALED: Mapping[str, Any] = {"bn_scale": True}
 RELEASED = (("inception_resnet_v2_released", SCALED),)
+COUNTED: Mapping[str, Any] = {"count_include_pad": True}
 RELU6: Mapping[str, Any] = {"activation": "relu6", **TORCH}
 PADDED = r"padding=\(1, 1\)"
 EPSILON = r"eps=1e-05"
@@ -165,6 +166,37 @@ ELSEWHERE = (
         ("googlenet",),
         r"googlenet|inception_?v1$",
         torchvision=Another(("googlenet",), "batch norm, 3x3 for 5x5", ours=(("googlenet_bn", {"auxiliary": True}),)),
+    ),
+    Elsewhere(
+        "BN-Inception",
+        ("bn_inception",),
+        r"^bn_?inception$|^inception_?v2$",
+        pytorchcv=Another(
+            ("bninception",),
+            "full first layer, biases, poolings of Caffe",
+            ours=(("bn_inception_caffe", {}),),
+            layers=(("features.init_block.conv1.conv", r"^Conv2d\(3, 64, kernel_size=\(7, 7\)"),),
+        ),
+    ),
+    Elsewhere(
+        "Inception-v3",
+        ("inception_v3",),
+        r"^inception_?v3$",
+        torchvision=Another(
+            ("inception_v3",), "mean of padded poolings", ours=(("inception_v3", {"auxiliary": True, **COUNTED}),)
+        ),
+        timm=Another(
+            ("inception_v3",),
+            "mean of padded poolings",
+            ours=(("inception_v3", COUNTED),),
+            layers=(("Mixed_5b", r"(?s)\A(?!.*Pool)"),),  # a function, whose default counts the padding
+        ),
+        pytorchcv=Another(
+            ("inceptionv3",),
+            "mean of padded poolings",
+            ours=(("inception_v3", COUNTED),),
+            layers=(("features.stage1.unit1.branches.branch4.pool", r"\AAvgPool2d(?!.*count_include_pad=False)"),),
+        ),
     ),
     Elsewhere("DSN", ("dsn", "dsn_companions"), r"^dsn|deeply"),
     Elsewhere("All-CNN A, B, C", ("all_cnn_a", "all_cnn_b", "all_cnn_c"), r"all_?cnn"),

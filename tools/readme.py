@@ -22,6 +22,7 @@ REPRESENTATIVES = (
     *("stochastic_depth_110", "wide_resnet50_2", "wide_resnet_28_10", "resnext50_32x4d", "resnext29_8x64d"),
     *("pyramidnet200_a300", "pyramidnet110_a270"),
     *("condensenet74_c4", "condensenet86"),
+    *("bn_inception", "inception_v2", "inception_v3"),
     *("fractalnet34", "fractalnet20", "densenet121", "densenet_bc", "mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0"),
     *("xception", "inception_v4", "inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released"),
     *("mobilenet_v2_x1_0", "se_resnet50", "shufflenet_v2_x1_0"),

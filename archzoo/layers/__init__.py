@@ -44,6 +44,7 @@ from archzoo.layers._residual import (
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
+from archzoo.layers._without_auxiliary import without_auxiliary
 
 __all__ = [
     "Aggregated",
@@ -100,5 +101,6 @@ __all__ = [
     "truncated_gaussian",
     "uniform_scale",
     "variance_scaling",
+    "without_auxiliary",
     "xavier_fan_in",
 ]

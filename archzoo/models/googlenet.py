@@ -26,6 +26,7 @@ from archzoo.layers import (
     sequence,
     xavier_fan_in,
 )
+from archzoo.layers import without_auxiliary as without_auxiliary
 
 
 @dataclass(frozen=True)
@@ -254,13 +255,6 @@ class Logits(NamedTuple):
         return 0.3
 
 
-def without_auxiliary(net: Net) -> Net:
-    """The network without its auxiliary classifiers, which only help to train it; shares its parameters (Sec. 5)."""
-    kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
-    cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
-    return cut.named(net.name, {k: v for k, v in net.options.items() if k != "auxiliary"}, net.input_size)
-
-
 def inception_net(spec: Spec, auxiliary: bool, in_channels: int, num_classes: int) -> Net:
     """The layers of Table 1, with or without auxiliary classifiers on (4a) and (4d) (Fig. 3)."""
     body, head = features(spec, in_channels), classifier(spec, num_classes)
@@ -278,7 +272,7 @@ def googlenet(*, auxiliary: bool = False, in_channels: int = 3, num_classes: int
 
     With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training._losses.training_loss``,
     and raises InputError for images whose sizes are far from 224x224. In eval mode it returns plain logits, as it does
-    without. ``without_auxiliary`` removes the auxiliary classifiers.
+    without. ``archzoo.layers.without_auxiliary`` removes the auxiliary classifiers.
 
     The authors released no code. Where the paper is silent, layers are those of Caffe's replication, bvlc_googlenet:
     the constants of local response normalization, the initialization, and poolings that keep incomplete windows.

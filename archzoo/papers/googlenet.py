@@ -1,7 +1,7 @@
 """GoogLeNet: the rows of Table 1, totals in the text, errors, and training.
 
-Three others stand here too: the replication that Caffe released, what torchvision prints of its batch-normalized
-network, and what the paper on Inception-v3 prints about earlier networks.
+Two others stand here too: the replication that Caffe released, and what torchvision prints of its batch-normalized
+network.
 """
 
 from archzoo.claims import Claim, depth, macs, params, ratio, size, sizes, weights
@@ -42,14 +42,6 @@ CAFFE = Paper(
     "Y. Jia, E. Shelhamer, J. Donahue, S. Karayev, J. Long, R. Girshick, S. Guadarrama, T. Darrell",
     2014,
     "https://github.com/BVLC/caffe/tree/master/models/bvlc_googlenet",
-    models="archzoo.models.googlenet",
-)
-
-INCEPTION_V3 = Paper(
-    "Rethinking the Inception Architecture for Computer Vision",
-    "C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna",
-    2015,
-    "https://arxiv.org/abs/1512.00567",
     models="archzoo.models.googlenet",
 )
 
@@ -134,43 +126,8 @@ TORCHVISION.prints(
     macs("1.498G", "GoogLeNet_Weights, GFLOPS"),
 )
 
-INCEPTION_V3.prints(
-    "googlenet",
-    params(
-        "5 million",
-        "Sec. 1",
-        ours="7 million",
-        why="Table 1 of GoogLeNet adds up to 7.0M, or 6.0M without the linear layer",
-    ),
-)
-INCEPTION_V3.prints("googlenet", macs("1.5B", "Table 3", ours="1.58B", why=FIRST_LAYER))
-INCEPTION_V3.prints(
-    "alexnet",
-    params("60 million", "Sec. 1", ours="61 million", why="cut off, not rounded: 60,965,224"),
-    ratio(
-        "12x",
-        "Sec. 1",
-        of="params",
-        to="googlenet",
-        ours="8.7x",
-        why="60 million to 5 million, and GoogLeNet has 7.0 million",
-    ),
-)
-INCEPTION_V3.prints(
-    "vgg_d",
-    ratio(
-        "about 3x more",
-        "Sec. 1",
-        of="params",
-        to="alexnet",
-        ours="2.3x more",
-        why="138.4M to AlexNet's 61.0M; net E has 2.36 times as many",
-    ),
-)
-
 for protocol, error in {"single crop": 10.07, "ten crops": 9.15, "144 crops": 7.89}.items():
     PAPER.results("Table 3", ("imagenet top-5",), protocol, {"googlenet": (error,)})
-INCEPTION_V3.results("Table 3 of Inception-v3", TOP_1_AND_5, "single crop", {"googlenet": (29.0, 9.2)})
 CAFFE.results("bvlc_googlenet, readme.md", TOP_1_AND_5, "single crop", {"googlenet": (31.3, 11.1)})
 
 PAPER.recipe(

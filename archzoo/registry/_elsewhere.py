@@ -58,6 +58,7 @@ QUALIFIED: tuple[tuple[str, str], ...] = (
     (r"googlenet", "googlenet_bn"),
     (r"inceptionv4", f"inception_v4 with {SCALED}"),
     (r"(ensadv)?inceptionresnetv2", f"inception_resnet_v2_released with {SCALED}"),
+    (r"inceptionv3", "inception_v3 with count_include_pad=True"),
     (r"mobilenetv2", f"mobilenet_v2 with {TORCH}"),
     (r"resnet(?P<depth>18|34)", "resnet{depth} with option='B'"),
     (r"resnet(?P<depth>50|101|152)", "resnet{depth}_v1_5"),
@@ -95,8 +96,8 @@ ABSENT: tuple[tuple[str, str], ...] = (
     (r"densenetblur.*", "the nearest is densenet121"),
     (
         r"(bn)?inception.*|xception.*",
-        "of the Inception networks, there are googlenet, googlenet_bn, xception, inception_v4, inception_resnet_v1, "
-        "inception_resnet_v2 and inception_resnet_v2_released",
+        "of the Inception networks, there are googlenet, googlenet_bn, bn_inception, inception_v2, inception_v3, "
+        "inception_v4, inception_resnet_v1, inception_resnet_v2, inception_resnet_v2_released and xception",
     ),
     (
         r"mobilenetv?2.*|mobilenetv?1.*|mobilenetb.*",

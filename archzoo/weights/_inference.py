@@ -296,6 +296,18 @@ def _zfnet(shapes: Shapes) -> Iterable[Options]:
     return ({"widths": widths} for widths in chained)
 
 
+def _bn_inception(shapes: Shapes) -> Iterable[Options]:
+    """69 convolutions, and one more where the first one is in two."""
+    stem = {69: "full", 70: "separable"}.get(shapes.convs)
+    return [{"stem": stem}] if stem else []
+
+
+def _inception_v3(_: Shapes) -> Iterable[Options]:
+    """Poolings are not among the tensors."""
+    for auxiliary in (False, True):
+        yield from ({"auxiliary": auxiliary, "count_include_pad": counted} for counted in (False, True))
+
+
 def _auxiliary(_: Shapes) -> Iterable[Options]:
     return ({"auxiliary": auxiliary} for auxiliary in (False, True))
 
@@ -304,6 +316,7 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "condensenet": _condensenet,
     "condensenet_cifar": _condensenet_cifar,
     "condensenet_light": _condensenet_light,
+    "bn_inception": _bn_inception,
     "conv_mobilenet": _conv_mobilenet,
     "densenet": lambda shapes: _dense(shapes, 3),
     "densenet_b": lambda shapes: _dense(shapes, 6),
@@ -316,6 +329,9 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "inception_resnet_v2": _inception,
     "inception_resnet_v2_released": _inception,
     "inception_v4": _inception,
+    "inception_v2": _auxiliary,
+    "inception_v3": _inception_v3,
+    "inception_v3_slim": _auxiliary,
     "mobilenet_v1": _mobilenet_v1,
     "mobilenet_v2": _mobilenet_v2,
     "plain": _plain,

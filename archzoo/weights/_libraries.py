@@ -10,6 +10,7 @@ from typing import Any
 
 from archzoo.errors import BadOption, WeightsError
 from archzoo.registry import Entry
+from archzoo.weights import _names_of_inception_v3 as inception_v3
 from archzoo.weights import _names_of_inceptions as inceptions
 from archzoo.weights import _names_of_libraries as libraries
 from archzoo.weights import _names_of_sources as sources
@@ -74,7 +75,9 @@ NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
 # MobileNets of torch: padded by one on every side, with torch's default epsilon.
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 SCALED = {"bn_scale": True}  # Inceptions of torch: batch normalization with a scale
+COUNTED = {"count_include_pad": True}  # Inception-v3 of torch: the mean of a pooling counts its padding
 TORCHVISION_LIKE = {
+    "inception_v3": inception_v3.INCEPTION_V3,
     "resnet": libraries.RESNET,
     "resnet_v1_5": libraries.RESNET,
     "wide_resnet50_2": libraries.RESNET,
@@ -106,6 +109,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "xception": TORCH,
     "inception_v4": SCALED,
     "inception_resnet_v2_released": SCALED,
+    "inception_v3": COUNTED,
 }
 
 
@@ -211,6 +215,7 @@ SOURCES: dict[str, Source] = {
             Counterpart(
                 "inception_resnet_v2_released", inceptions.CADENE_INCEPTION_RESNET_V2, "inceptionresnetv2", SCALED
             ),
+            Counterpart("bn_inception_caffe", inception_v3.CADENE_BN_INCEPTION, "bninception"),
             *senets(
                 libraries.SENET,
                 {
@@ -233,6 +238,8 @@ SOURCES: dict[str, Source] = {
     "pytorchcv": Source(
         GITHUB + "osmr/imgclsmob",
         (
+            Counterpart("bn_inception_caffe", inception_v3.PYTORCHCV_BN_INCEPTION, "bninception"),
+            Counterpart("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", COUNTED),
             Counterpart("mobilenet_v1", sources.PYTORCHCV_MOBILENET_V1, "mobilenet_w1 to mobilenet_wd4", TORCH),
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
             Counterpart(

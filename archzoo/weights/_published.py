@@ -40,6 +40,9 @@ RA4 = "ra4_e3600_r224_in1k"
 CEIL = {"pool": "ceil"}
 INCEPTION = {"mean": HALF[0], "std": HALF[1], "input_size": (3, 299, 299)}
 SCALED = {"bn_scale": True}
+COUNTED = {"count_include_pad": True}
+AUX_LOGITS: dict[str, Any] = {"extra_prefixes": ("AuxLogits.",)}
+SIDE_299: dict[str, Any] = {"input_size": (3, 299, 299), "options": COUNTED}
 
 PUBLISHED = (
     _torchvision("alexnet_one_tower", "alexnet-owt-7be5be79.pth"),
@@ -54,6 +57,9 @@ PUBLISHED = (
     # Torchvision's network converts ImageNet's normalization to this one before its first layer.
     _torchvision(
         "googlenet_bn", "googlenet-1378be20.pth", mean=HALF[0], std=HALF[1], extra_prefixes=("aux1.", "aux2.")
+    ),
+    _torchvision(
+        "inception_v3", "inception_v3_google-0cc3c7bd.pth", mean=HALF[0], std=HALF[1], **AUX_LOGITS, **SIDE_299
     ),
     _torchvision("mobilenet_v2_x1_0", "mobilenet_v2-b0353104.pth", options=TORCH),
     _torchvision("mobilenet_v2_x1_0", "mobilenet_v2-7ebf99e0.pth", "IMAGENET1K_V2", options=TORCH),
@@ -88,6 +94,10 @@ PUBLISHED = (
     _timm("vgg_b", "vgg13_bn.tv_in1k", options=BN),
     _timm("vgg_d", "vgg16_bn.tv_in1k", options=BN),
     _timm("vgg_e", "vgg19_bn.tv_in1k", options=BN),
+    _timm("inception_v3", "inception_v3.tv_in1k", mean=HALF[0], std=HALF[1], **AUX_LOGITS, **SIDE_299),
+    _timm("inception_v3", "inception_v3.tf_in1k", mean=HALF[0], std=HALF[1], **SIDE_299),
+    _timm("inception_v3", "inception_v3.tf_adv_in1k", mean=HALF[0], std=HALF[1], **SIDE_299),
+    _timm("inception_v3", "inception_v3.gluon_in1k", **SIDE_299),
     _timm("mobilenet_v1_x1_0", f"mobilenetv1_100.{RA4}", mean=HALF[0], std=HALF[1], options=RELU6),
     _timm("mobilenet_v1", f"mobilenetv1_125.{RA4}", mean=HALF[0], std=HALF[1], options={"width": 1.25, **RELU6}),
     _timm("mobilenet_v2_x0_5", "mobilenetv2_050.lamb_in1k", options=TORCH),

@@ -14,6 +14,7 @@ SYMMETRIC: Options = {"down": "symmetric"}
 TORCH: Options = {"padding": "symmetric", "bn_eps": 1e-5}
 PADDED: Options = {"pool": "padded"}
 SCALED: Options = {"bn_scale": True}
+COUNTED: Options = {"count_include_pad": True}
 SE_64X4D: Options = {"depth": 101, "cardinality": 64, "pool": "padded"}
 CLASSES = {"cifar10": 10, "cifar100": 100, "svhn": 10}
 RELEASES = "https://github.com/{}/releases/download/"
@@ -88,6 +89,8 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
         *("inceptionresnetv2", "inception_resnet_v2_released", SCALED),
         *("0474", "19f51781f8a454803207e319289f404d50e252cb", 547),
     ),
+    ("bninception", "bn_inception_caffe", {}, "0774", "d79ba5f573ba2da5fea5e4c9a7f67ddd526e234b", 405),
+    ("inceptionv3", "inception_v3", COUNTED, "0533", "025fb71c673f8e325f4c24f25cbd4185540cca72", 552),
     ("densenet121", "densenet121", {}, "0704", "cf90d1394d197fde953f57576403950345bd0a66", 314),
     ("densenet161", "densenet161", {}, "0606", "da489277afe7f53048ec15bed7919486e22f1afa", 432),
     ("densenet169", "densenet169", {}, "0629", "44974a17309bb378e97c8f70f96f961ffbf9458d", 406),
@@ -100,6 +103,7 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
 )
 # Sides of the images of those that take no 224x224.
 PYTORCHCV_SIDES = {"xception": 299, "inceptionv4": 299, "inceptionresnetv2": 299}
+PYTORCHCV_SIDES = {"inceptionv3": 299}
 # CIFAR and SVHN: its network, data, error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_SMALL = (
     ("resnet20", "cifar10", "0597", "9b0024ac4c2f374cde2c5052e0d0344a75871cdb", 163),

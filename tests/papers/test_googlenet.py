@@ -6,14 +6,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import Inception, Net, ResponseNorm
+from archzoo.layers import Inception, Net, ResponseNorm, without_auxiliary
 from archzoo.models.googlenet import (
     TABLE_1,
     Columns,
     Logits,
     inception,
     naive_inception,
-    without_auxiliary,
 )
 from archzoo.recipes import ParameterGroup, RandomResizedCrop, StepDecay, SubtractMean
 from archzoo.registry import all_claims, find_recipe

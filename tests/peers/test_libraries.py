@@ -178,6 +178,8 @@ LARGE: list[tuple[str, dict[str, Any], str]] = [
     ("xception", {"padding": "symmetric", "bn_eps": 1e-5}, "xception"),
     ("inception_v4", {"bn_scale": True}, "inceptionv4"),
     ("inception_resnet_v2_released", {"bn_scale": True}, "inceptionresnetv2"),
+    ("bn_inception_caffe", {}, "bninception"),
+    ("inception_v3", {"count_include_pad": True}, "inceptionv3"),
 ]
 UNLIKE: list[tuple[str, dict[str, Any], str]] = [
     ("zfnet", {}, "zfnet"),

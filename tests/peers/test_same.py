@@ -23,6 +23,9 @@ LONG: list[Pair] = [
     ("torchvision", "resnet50", "resnet50_v1_5", {}, ""),
     ("torchvision", "resnet50", "resnet50", {}, "stride"),
     ("torchvision", "googlenet", "googlenet_bn", {}, ""),
+    ("torchvision", "inception_v3", "inception_v3", {"count_include_pad": True, "drop": 0.5}, ""),
+    ("torchvision", "inception_v3", "inception_v3", {"drop": 0.5}, "count include pad"),
+    ("pytorchcv", "bninception", "bn_inception_caffe", {}, ""),
     ("torchvision", "densenet121", "densenet121", {}, ""),
     ("torchvision", "wide_resnet50_2", "wide_resnet50_2", {}, ""),
     ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
@@ -60,6 +63,7 @@ def test_a_network_of_another_library_gets_the_right_verdict(
     library: str, name: str, ours: str, options: dict[str, Any], reason: str
 ) -> None:
     size = (3, 32, 32) if "cifar" in name else (3, 224, 224) if library == "pytorchcv" else (3, 64, 64)
+    size = (3, 75, 75) if name == "inception_v3" else size
     comparison = compare(theirs(library, name), archzoo.build(ours, device="meta", **options), size)
     assert comparison.equal == (not reason), comparison
     assert not reason or str(comparison.difference).startswith(reason), comparison

@@ -27,6 +27,7 @@ B, BN, SYMMETRIC = {"option": "B"}, {"batch_norm": True}, {"down": "symmetric"}
 TORCH = {"padding": "symmetric", "bn_eps": 1e-5}
 RELU6 = {"activation": "relu6", **TORCH}
 SCALED = {"bn_scale": True}
+COUNTED = {"count_include_pad": True}
 TORCHVISION: list[Pair] = [
     ("alexnet_one_tower", {}, "alexnet"),
     *(
@@ -35,6 +36,7 @@ TORCHVISION: list[Pair] = [
         for options, norm in (({}, ""), (BN, "_bn"))
     ),
     ("googlenet_bn", {"auxiliary": True}, "googlenet"),
+    ("inception_v3", {"auxiliary": True, **COUNTED}, "inception_v3"),
     ("resnet18", B, "resnet18"),
     ("resnet34", B, "resnet34"),
     *((f"resnet{depth}_v1_5", {}, f"resnet{depth}") for depth in (50, 101, 152)),
@@ -55,6 +57,7 @@ TIMM: list[Pair] = [
     ("xception", TORCH, "legacy_xception"),
     ("inception_v4", SCALED, "inception_v4"),
     ("inception_resnet_v2_released", SCALED, "inception_resnet_v2"),
+    ("inception_v3", COUNTED, "inception_v3"),
     ("mobilenet_v1_x1_0", RELU6, "mobilenetv1_100"),
     ("mobilenet_v1", {"width": 1.25, **RELU6}, "mobilenetv1_125"),
     *(
@@ -83,7 +86,7 @@ def near(ours: Tensor, other: Tensor) -> bool:
 # libraries have is compared with torchvision's, and only named as in timm.
 SMALLEST = {
     *("alexnet_one_tower", "googlenet_bn", "resnet18", "resnet50_v1_5", "resnext50_32x4d", "densenet121"),
-    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "se_resnet50"),
+    *("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "se_resnet50", "inception_v3"),
     *("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5"),
 }
 COMPUTED = (
@@ -150,7 +153,7 @@ def test_what_we_say_of_torchvisions_sets_is_what_torchvision_says(chosen: Publi
     assert len(weights.meta["categories"]) == chosen.num_classes
     transform = weights.transforms()
     assert transform.crop_size == [chosen.input_size[1]]
-    if chosen.network != "googlenet_bn":  # it normalizes again inside
+    if chosen.network not in ("googlenet_bn", "inception_v3"):  # they normalize again inside
         assert (tuple(transform.mean), tuple(transform.std)) == (chosen.mean, chosen.std)
 
 

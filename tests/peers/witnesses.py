@@ -29,7 +29,7 @@ def theirs(library: str, name: str) -> nn.Module:
             return module.create_model(name, pretrained=False)
         if library == "pytorchcv":
             return module.get_model(name)
-        options = {"init_weights": False} if name == "googlenet" else {}
+        options = {"init_weights": False} if name in ("googlenet", "inception_v3") else {}
         return module.models.get_model(name, weights=None, **options)
 
 

@@ -14,7 +14,17 @@ import archzoo
 from archzoo.errors import WeightsError
 from archzoo.weights._libraries import SOURCES, Counterpart
 from tests.networks import EVERY_NET
-from tests.sources import condensed, dense, excited, feedforward, mobile, preactivated, pyramids, residual
+from tests.sources import (
+    bn_inceptions,
+    condensed,
+    dense,
+    excited,
+    feedforward,
+    mobile,
+    preactivated,
+    pyramids,
+    residual,
+)
 
 Built = Callable[[], nn.Module]
 # Source, our network, the options beyond those that the source's row has, and theirs.
@@ -71,6 +81,7 @@ LARGE: list[Pair] = [
     ("shichenliu", "condensenet", {"num_classes": 1000}, condensed.ReleasedCondenseNet),
     ("cadene", "se_resnet", {"depth": 50, "num_classes": 1000}, excited.CadeneSENet50),
     ("cadene", "se_resnext", {"depth": 50, "num_classes": 1000}, lambda: excited.CadeneSENet50(32)),
+    ("cadene", "bn_inception_caffe", {}, bn_inceptions.CadeneBNInception),
     (
         *("pytorchcv", "se_resnet", {"depth": 50, "num_classes": 1000}),
         lambda: residual.PytorchcvResNet((3, 4, 6, 3), unit=excited.PytorchcvExcitedUnit),
