@@ -69,7 +69,7 @@ def thin(part: Any) -> Any:
         return tuple(map(thin, part))
     if isinstance(part, Mapping):
         return {name: thin(value) for name, value in part.items()}
-    return type(part)(**thin(vars(part))) if is_dataclass(part) else part
+    return type(part)(**thin(vars(part))) if is_dataclass(part) and not isinstance(part, type) else part
 
 
 FEWER: list[tuple[Any, str, Any]] = [

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.layers import ResponseNorm
 from archzoo.models.shufflenet_v1 import DownUnit
-from tests.networks import EVERY_NET
+from tests.peers.test_inceptions import LARGE
 from tests.peers.witnesses import installed, names_in, randomize, theirs
 from tools.libraries import ELSEWHERE, VERSIONS, Another, Elsewhere, Exact, Layer
 
@@ -173,14 +173,6 @@ SAME: list[tuple[str, dict[str, Any], str]] = [
     ("mobilenet_v1_x0_25", {"padding": "symmetric", "bn_eps": 1e-5}, "mobilenet_wd4"),
     ("shufflenet_v2_x0_5", {"down": "symmetric"}, "shufflenetv2b_wd2"),
 ]
-# Of 299x299 pixels and up to 56M parameters: with EVERY_NET=1.
-LARGE: list[tuple[str, dict[str, Any], str]] = [
-    ("xception", {"padding": "symmetric", "bn_eps": 1e-5}, "xception"),
-    ("inception_v4", {"bn_scale": True}, "inceptionv4"),
-    ("inception_resnet_v2_released", {"bn_scale": True}, "inceptionresnetv2"),
-    ("bn_inception_caffe", {}, "bninception"),
-    ("inception_v3", {"count_include_pad": True}, "inceptionv3"),
-]
 UNLIKE: list[tuple[str, dict[str, Any], str]] = [
     ("zfnet", {}, "zfnet"),
     ("nin", {}, "nin_cifar10"),
@@ -201,7 +193,7 @@ def relative_difference(ours: str, options: Mapping[str, Any], name: str) -> flo
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("ours", "options", "name"), SAME + (LARGE if EVERY_NET else []), ids=lambda value: str(value))
+@pytest.mark.parametrize(("ours", "options", "name"), SAME, ids=lambda value: str(value))
 def test_with_pytorchcvs_weights_we_compute_the_same(ours: str, options: dict[str, Any], name: str) -> None:
     assert relative_difference(ours, options, name) < 1e-5
 
