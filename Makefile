@@ -26,7 +26,7 @@ report: $(VENV)/installed  ## a page of HTML with every network, archzoo-report.
 lint: $(VENV)/installed-test  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers $(WORKERS)
 
 check: lint  ## style, types and the quick tests: before every commit
 	$(PYTEST) $(CHECK_TESTS)

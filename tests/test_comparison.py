@@ -206,6 +206,25 @@ def test_a_weight_that_is_computed_from_others_is_carried_with_them() -> None:
     assert compare(normalized(), of(conv(), nn.ReLU(), conv(4, 2)), SIZE).verdict == "different"
 
 
+class Selecting(nn.Module):
+    """Maps in another order, before a convolution."""
+
+    def __init__(self, order: list[int], *, detached: bool) -> None:
+        super().__init__()
+        self.register_buffer("index", torch.tensor(order))
+        self.detached = detached
+        self.conv = nn.Conv2d(4, 3, 1)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        index: Any = self.index
+        return self.conv(maps.index_select(1, index.detach() if self.detached else index))
+
+
+def test_an_index_may_be_detached_which_has_no_gradient() -> None:
+    plain, detached = (Selecting([2, 0, 3, 1], detached=detached) for detached in (False, True))
+    assert archzoo.same(plain, detached, (4, 2, 2)).equal
+
+
 def test_the_order_of_the_outputs_counts() -> None:
     class Outputs(Joined):
         def forward(self, maps: Tensor) -> Tensor:

@@ -153,6 +153,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         form = f"{weights[0].form}{name}{settings or ''}{sizes or ''};"
         if name == "t" and not weights[0].form:
             form = "t"
+        if name in ("alias", "detach") and isinstance(out, Tensor) and not out.is_floating_point():
+            form = weights[0].form  # an index, which has no gradient to keep back
         beside = {other.name: other for weight in weights for other in (weight, *weight.others)}
         del beside[weights[0].name]
         others = tuple(Weight(other.name, other.shape, form="in another") for other in beside.values())

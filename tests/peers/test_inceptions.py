@@ -38,7 +38,7 @@ def test_with_pytorchcvs_weights_we_compute_the_same(ours: str, options: dict[st
     net, other = archzoo.build(ours, device="meta", **options).eval(), theirs("pytorchcv", name).eval()
     randomize(other)
     net.load_state_dict(names_in("pytorchcv", ours).to_ours(net, other.state_dict()), assign=True)
-    images = torch.randn(1, 3, 299, 299)
+    images = torch.randn(1, *archzoo.find(ours).input_size)
     with torch.no_grad():
         logits, expected = net(images), other(images)
     assert (logits - expected).norm() <= 1e-5 * expected.norm()

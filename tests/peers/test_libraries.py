@@ -17,6 +17,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.layers import ResponseNorm
 from archzoo.models.shufflenet_v1 import DownUnit
+from tests.networks import EVERY_NET
 from tests.peers.test_inceptions import LARGE
 from tests.peers.witnesses import installed, names_in, randomize, theirs
 from tools.libraries import ELSEWHERE, VERSIONS, Another, Elsewhere, Exact, Layer

@@ -44,7 +44,6 @@ LONG: list[Pair] = [
     ("pytorchcv", "resnet20_cifar10", "resnet20", {"option": "B"}, ""),
     ("pytorchcv", "resnet50", "resnet50", {}, ""),
     ("pytorchcv", "densenet40_k12_bc_cifar10", "densenet_bc", {"depth": 40}, ""),
-    ("pytorchcv", "condensenet74_c8_g8", "condensenet74_c8", {}, ""),
     ("pytorchcv", "wrn16_10_cifar10", "wide_resnet", {"depth": 16, "k": 10}, ""),
     ("pytorchcv", "pyramidnet110_a48_cifar10", "pyramidnet110_a48", {}, ""),
     ("pytorchcv", "pyramidnet101_a360", "pyramidnet101_a360", {}, ""),
@@ -53,7 +52,8 @@ LONG: list[Pair] = [
     ("pytorchcv", "mobilenet_wd4", "mobilenet_v1_x0_25", TORCH, "dropout"),
     ("pytorchcv", "mobilenetv2_w1", "mobilenet_v2_x1_0", TORCH, "groups"),  # 1x1 before the depthwise one
     ("pytorchcv", "shufflenet_g3_w1", "shufflenet_v1_g3_x1_0", {}, "order"),  # of the concatenation
-    ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
+    ("pytorchcv", "shufflenetv2b_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, ""),
+    ("pytorchcv", "shufflenetv2_wd2", "shufflenet_v2_x0_5", {"down": "symmetric"}, "padding"),  # of the first pooling
 ]
 
 
