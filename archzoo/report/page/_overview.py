@@ -108,14 +108,13 @@ def data(networks: Sequence[Network]) -> str:
         }
         for network in networks
     }
-    errors = [
-        {"name": network.name, "data": best.data, "protocol": best.protocol, "error": best.error, "where": place(best)}
-        for network in networks
-        for best in _best(network.results)
-    ]
-    return json_text({"nets": nets, "papers": list(map(name_and_year, in_order)), "errors": errors}).replace(
-        "<", "\\u003c"
-    )
+    errors: dict[str, dict[str, list[tuple[str, float, str]]]] = {}
+    for network in networks:
+        for best in _best(network.results):
+            by_protocol = errors.setdefault(best.data, {})
+            by_protocol.setdefault(best.protocol, []).append((network.name, best.error, place(best)))
+    titles = [name_and_year(paper) for paper in in_order]
+    return json_text({"nets": nets, "papers": titles, "errors": errors}).replace("<", "\\u003c")
 
 
 def _best(results: Iterable[Result]) -> list[Result]:

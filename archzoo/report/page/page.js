@@ -55,13 +55,11 @@ const legend = document.getElementById("legend");
 
 // Errors by different protocols are not comparable: a chart has those of one, at first of single crops.
 function offerProtocols() {
-  const counts = new Map();
-  for (const result of data.errors)
-    if (result.data === errors.value) counts.set(result.protocol, (counts.get(result.protocol) ?? 0) + 1);
-  const wanted = [protocol.value, "single crop"].find((name) => counts.has(name));
-  const byCount = [...counts].sort((a, b) => b[1] - a[1]);
-  protocol.replaceChildren(...byCount.map(([name, count]) => new Option(`${name} (${count})`, name)));
-  protocol.value = wanted ?? byCount[0]?.[0] ?? "";
+  const offered = Object.entries(data.errors[errors.value] ?? {}).sort((a, b) => b[1].length - a[1].length);
+  const names = offered.map(([name]) => name);
+  const wanted = [protocol.value, "single crop"].find((name) => names.includes(name));
+  protocol.replaceChildren(...offered.map(([name, results]) => new Option(`${name} (${results.length})`, name)));
+  protocol.value = wanted ?? names[0] ?? "";
   draw();
 }
 
@@ -131,14 +129,10 @@ function along(end, x, y) {
 }
 function draw() {
   chart.replaceChildren();
-  const wanted = data.errors.filter(
-    (result) =>
-      result.data === errors.value && result.protocol === protocol.value && !byName.get(result.name)?.hidden,
-  );
-  const points = wanted.map((result) => {
-    const net = data.nets[result.name];
-    return { ...result, x: net[cost.value], y: result.error, paper: net.paper };
-  });
+  const results = data.errors[errors.value]?.[protocol.value] ?? [];
+  const points = results
+    .filter(([name]) => !byName.get(name)?.hidden)
+    .map(([name, y, where]) => ({ name, y, where, x: data.nets[name][cost.value], paper: data.nets[name].paper }));
   chart.classList.toggle("empty", !points.length);
   explain([...new Set(points.map((point) => point.paper))].sort((a, b) => a - b));
   if (!points.length) {
@@ -179,7 +173,7 @@ function draw() {
   points.sort((a, b) => a.y - b.y);
   for (const point of points) {
     const [x, y] = [px(point.x), py(point.y)];
-    const label = `${point.name}, ${data.papers[point.paper]}: ${point.error}% (${point.where}), ${short(point.x)}`;
+    const label = `${point.name}, ${data.papers[point.paper]}: ${point.y}% (${point.where}), ${short(point.x)}`;
     const group = addSvg("g", { tabindex: 0, role: "link", "aria-label": label, "data-name": point.name }, chart);
     addPoint(point.paper, x, y, group);
     const places = labelPlaces(x, y, 7.3 * point.name.length);
