@@ -2,12 +2,15 @@
 
 import re
 import xml.etree.ElementTree as ElementTree
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast, get_args
 
+import matplotlib
 import pytest
 import torch
+from PIL import ImageFont
 from torch import Tensor, nn
 
 import archzoo
@@ -25,13 +28,16 @@ from archzoo.report.diagram import (
     architecture,
     boxes_in,
     diagram,
+    draw,
 )
 from archzoo.report.diagram._architectures import Depth
+from archzoo.report.diagram._drawing import Direction
 from archzoo.report.diagram._style import COLORS
 from tests.networks import CONSTRUCTORS, COVER, EVERY_NET, NAMES, SHALLOW, on_meta, parametrize
 from tests.shell import Shell
 
 SVG = "{http://www.w3.org/2000/svg}"
+FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 
 
 def tree(name: str, depth: Depth, *, fold: bool = True, **options: Any) -> Series:
@@ -77,23 +83,147 @@ def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: st
     assert not [item for item in items_in(series) if isinstance(item, LayeredGraph)]
 
 
+class Drawing:
+    """The rectangles, texts and lines of an SVG, read back from it: (left, top, right, bottom) in pixels."""
+
+    def __init__(self, drawn: str) -> None:
+        root = ElementTree.fromstring(drawn)
+        _, _, self.width, self.height = map(float, root.attrib["viewBox"].split())
+        rects = [(rect.get("class"), rectangle(rect)) for rect in root.iter(f"{SVG}rect")]
+        self.boxes = [rect for kind, rect in rects if kind not in ("back", "f")]
+        self.frames = [rect for kind, rect in rects if kind == "f"]
+        paths = [path for path in root.iter(f"{SVG}path") if path.get("class") != "a"]
+        self.lines = [line for path in paths for line in lines(path.attrib["d"])]
+        texts = list(root.iter(f"{SVG}text"))
+        self.names = [beginning(text) for text in texts if text.get("class") in ("f", "r")]
+        self.in_boxes = [centered(text) for text in texts if text.get("class") not in ("f", "r")]
+
+
+Edges = tuple[float, float, float, float]
+
+
+def rectangle(rect: ElementTree.Element) -> Edges:
+    x, y, width, height = (float(rect.attrib[name]) for name in ("x", "y", "width", "height"))
+    return x, y, x + width, y + height
+
+
+def lines(path: str) -> Iterator[Edges]:
+    """The straight parts of a path; its corners are within five pixels of them."""
+    x = y = 0.0
+    for command, text in re.findall("([A-Za-z])([^A-Za-z]*)", path):
+        numbers = [float(number) for number in text.split()]
+        start = x, y
+        match command:
+            case "M":
+                x, y = numbers
+                continue
+            case "q":
+                x, y = x + numbers[2], y + numbers[3]
+                continue
+            case "H" | "V":
+                x, y = (numbers[0], y) if command == "H" else (x, numbers[0])
+            case "h":
+                x += numbers[0]
+            case _:
+                raise AssertionError(path)
+        yield min(start[0], x), min(start[1], y), max(start[0], x), max(start[1], y)
+
+
+def text_width(text: ElementTree.Element) -> float:
+    """In the font that a program without the system's fonts uses, one of the widest."""
+    font = f"DejaVuSans{'-Bold' if text.get('class') in ('t', 'r') else ''}.ttf"
+    return float(ImageFont.truetype(FONTS / font, 13 if text.get("class") == "r" else 12).getlength(text.text or ""))
+
+
+def beginning(text: ElementTree.Element) -> Edges:
+    x, baseline = float(text.attrib["x"]), float(text.attrib["y"])
+    return x, baseline - 9, x + text_width(text), baseline + 2
+
+
+def centered(text: ElementTree.Element) -> Edges:
+    left, top, right, bottom = beginning(text)
+    half = (right - left) / 2
+    return left - half, top, right - half, bottom
+
+
+def overlap(first: Edges, second: Edges, margin: float = 0.0) -> bool:
+    across = first[0] < second[2] - margin and second[0] < first[2] - margin
+    return across and first[1] < second[3] - margin and second[1] < first[3] - margin
+
+
+def within(inner: Edges, outer: Edges) -> bool:
+    return outer[0] <= inner[0] and outer[1] <= inner[1] and inner[2] <= outer[2] and inner[3] <= outer[3]
+
+
+def pairs(rects: Sequence[Edges]) -> Iterator[tuple[Edges, Edges]]:
+    """Those that can overlap, by their heights."""
+    ordered = sorted(rects, key=lambda rect: rect[1])
+    for i, first in enumerate(ordered):
+        for second in ordered[i + 1 :]:
+            if second[1] >= first[3]:
+                break
+            yield first, second
+
+
+def check(drawn: str) -> None:
+    """Nothing is on top of anything else, and what is in a frame is in it as a whole."""
+    drawing = Drawing(drawn)
+    page = (0.0, 0.0, drawing.width, drawing.height)
+    everything = (*drawing.boxes, *drawing.frames, *drawing.names, *drawing.lines)
+    assert drawing.boxes
+    assert [rect for rect in everything if not within(rect, page)] == []
+    assert [(a, b) for a, b in pairs(drawing.boxes) if overlap(a, b)] == []
+    assert [(a, b) for a in drawing.boxes for b in drawing.frames if overlap(a, b) and not within(a, b)] == []
+    crossed = [(a, b) for a, b in pairs(drawing.frames) if overlap(a, b) and not within(a, b) and not within(b, a)]
+    assert crossed == []
+    for name in drawing.names:
+        assert [other for other in (*drawing.lines, *drawing.boxes) if overlap(name, other)] == []
+        assert [frame for frame in drawing.frames if overlap(name, frame) and not within(name, frame)] == []
+    assert [text for text in drawing.in_boxes if not any(within(text, box) for box in drawing.boxes)] == []
+    assert [(a, b) for a in drawing.lines for b in drawing.boxes if overlap(a, b, margin=0.5)] == []
+
+
 @pytest.mark.slow
 @parametrize(NAMES if EVERY_NET else COVER)
-def test_no_two_boxes_overlap_and_all_are_in_the_drawing(name: str) -> None:
-    size = archzoo.find(name).input_size
-    drawn = diagram(archzoo.build(name, device="meta"), size, depth=3, title=name, counted=profiled(name))
-    root = ElementTree.fromstring(drawn)
-    _, _, width, height = map(float, root.attrib["viewBox"].split())
-    rectangles = [rect for rect in root.iter(f"{SVG}rect") if rect.get("class") not in ("back", "f")]
-    edges = sorted(tuple(float(rect.attrib[edge]) for edge in ("y", "x", "height", "width")) for rect in rectangles)
-    assert edges
-    for number, (y, x, high, wide) in enumerate(edges):
-        assert 0 <= x <= x + wide <= width
-        assert 0 <= y <= y + high <= height
-        for other_y, other_x, _, other_wide in edges[number + 1 :]:
-            if other_y >= y + high:
-                break
-            assert other_x >= x + wide or x >= other_x + other_wide
+def test_nothing_in_a_drawing_is_on_top_of_anything_else(name: str) -> None:
+    series = tree(name, 3)
+    for layout in get_args(Direction):
+        check(draw(series, name, layout=layout))
+
+
+def test_a_box_behind_a_frame_moves_behind_it_and_a_frame_around_other_boxes_is_left_out() -> None:
+    """FractalNet's pooling is behind its fractal. The box b is before a layer of a part, and beside another."""
+
+    def box(name: str, *frames: str) -> Box:
+        return Box(name, name, "conv", ("1x1 conv, 8",), (8, 4, 4), frames=frames)
+
+    short = Series((box("part.a", "part"), box("pool")))
+    long = Series((box("part.b", "part"), box("part.c", "part"), box("part.d", "part"), box("pool")))
+    around = Parallel(
+        (Series((box("part.a", "part"), box("part.b", "part"))), Series((box("b"), box("part.c", "part"))))
+    )
+    for layout in get_args(Direction):
+        behind = draw(Series((box("first"), Parallel((short, long)), box("last"))), layout=layout)
+        check(behind)
+        assert ">part<" in behind
+        drawing = Drawing(behind)
+        edge = 2 if layout == "horizontal" else 3
+        assert sum(rect[edge - 2] > drawing.frames[0][edge] for rect in drawing.boxes) == 3  # the pools, and the last
+        without = draw(Series((box("first"), around, box("last"))), layout=layout)
+        check(without)
+        assert ">part<" not in without
+
+
+def test_a_horizontal_layout_goes_to_the_right_with_the_same_boxes() -> None:
+    series = tree("vgg_a", "auto")
+    down, right = (Drawing(draw(series, layout=layout)) for layout in get_args(Direction))
+    sizes = [[size for x0, y0, x1, y1 in drawing.boxes for size in (x1 - x0, y1 - y0)] for drawing in (down, right)]
+    assert sizes[0] == pytest.approx(sizes[1], abs=0.11)
+    assert all(after[0] > before[2] for before, after in pairwise(right.boxes))
+    assert all(after[1] > before[3] for before, after in pairwise(down.boxes))
+    assert len({(y0 + y1) / 2 for _, y0, _, y1 in right.boxes}) == 1
+    with pytest.raises(ReportError, match="a diagram's layout is vertical or horizontal, not 'sideways'"):
+        draw(series, layout=cast(Any, "sideways"))
 
 
 def test_an_inception_module_has_its_four_branches() -> None:
@@ -253,6 +383,10 @@ def test_the_command_writes_png_and_pdf_and_refuses_what_it_cannot(shell: Shell,
         assert drawn.width == pytest.approx(2 * width, abs=2)
     assert {(0xDC, 0xEB, 0xFB), (255, 255, 255)} <= colors  # of convolutions, and the background
     assert (tmp_path / "net.pdf").read_bytes().startswith(b"%PDF")
+    wide = tmp_path / "wide.png"
+    assert shell("diagram", "lenet5", "--layout", "horizontal", "--output", str(wide))[0] == 0
+    with pillow.open(wide) as drawn:
+        assert drawn.width > 4 * drawn.height
     code, _, err = shell("diagram", "lenet5", "--output", str(tmp_path / "net.jpg"))
     assert (code, "written as .svg, .png or .pdf, not .jpg" in err) == (2, True)
     assert not (tmp_path / "net.jpg").exists()

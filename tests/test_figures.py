@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import Rectangle
 from PIL import Image
 from torch import nn
@@ -16,6 +17,7 @@ from archzoo.data import ImageSet, augmented_views
 from archzoo.profiler import memory
 from archzoo.registry import find_recipe, results
 from archzoo.report import figures
+from archzoo.report.figures._costs import _labels
 from tests.shell import Shell
 
 
@@ -25,8 +27,10 @@ def points(axis: Any) -> set[tuple[float, float]]:
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("profiles")  # in the process that has the profiles
 def test_points_are_our_counts_and_the_papers_errors() -> None:
-    params, macs = figures.cost_against_error("imagenet top-1", "single crop").axes
+    figure = figures.cost_against_error("imagenet top-1", "single crop")
+    params, macs = figure.axes
     error: dict[str, float] = {}
     for result in results("densenet*", "imagenet top-1"):
         if result.protocol == "single crop" and not result.options:
@@ -36,6 +40,47 @@ def test_points_are_our_counts_and_the_papers_errors() -> None:
         cost = archzoo.profile(archzoo.build(name, device="meta"), (3, 224, 224))
         assert (cost.params, value) in points(params)
         assert (cost.macs, value) in points(macs)
+    assert {name: value for name, value in error.items() if name.startswith("densenet1")} == {
+        "densenet121": 25.0,
+        "densenet161": 22.2,
+        "densenet169": 23.6,  # none of a single crop of 320x320
+    }
+    legend = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert {"ResNet (2015)", "SENet (2017)", "ShuffleNet V2 (2018)"} <= set(legend)
+    for axis in (params, macs):
+        check_labels(figure, axis)
+
+
+def check_labels(figure: Any, axis: Any) -> None:
+    """Each point that is not small has a label, which covers no point and no other label, and is on the axis."""
+    drawing = FigureCanvasAgg(figure)
+    drawing.draw()
+    boxes = [text.get_window_extent(drawing.get_renderer()) for text in axis.texts if text.get_text()]
+    large = [line for line in axis.lines if line.get_markersize() > 3]
+    assert len(boxes) == sum(len(line.get_xdata()) for line in large)
+    assert [(a, b) for i, a in enumerate(boxes) for b in boxes[i + 1 :] if a.overlaps(b)] == []
+    covered = [
+        (box, point) for box in boxes for point in axis.transData.transform(list(points(axis))) if box.contains(*point)
+    ]
+    assert covered == []
+    assert all(axis.get_window_extent().contains(*corner) for box in boxes for corner in box.corners())
+
+
+@pytest.mark.parametrize(
+    ("names", "labels"),
+    [
+        (["resnet50", "resnet101", "resnet101_v1_5"], ["50", "101", "101-v1.5"]),
+        (["preact_resnet110", "preact_resnet164"], ["110", "164"]),
+        (["mobilenet_v2_x1_0", "mobilenet_v2_x0_35"], ["x1.0", "x0.35"]),
+        (["mobilenet_v1", "mobilenet_v1_x0_5", "conv_mobilenet"], ["mobilenet-v1", "x0.5", "conv-mobilenet"]),
+        (["shufflenet_v1_g1_x1_0", "shufflenet_v1_g8_x1_0"], ["g1-x1.0", "g8-x1.0"]),
+        (["se_resnet50", "se_resnext50_32x4d", "senet154"], ["resnet50", "resnext50-32x4d", "senet154"]),
+        (["densenet", "densenet_bc", "densenet_100_12"], ["densenet", "bc", "100-12"]),
+        (["squeezenet1_0"], ["SqueezeNet"]),
+    ],
+)
+def test_a_label_is_what_sets_a_network_apart(names: list[str], labels: list[str]) -> None:
+    assert [_labels("SqueezeNet (2016)", names)[name] for name in names] == labels
 
 
 def test_the_timeline_has_each_network_with_its_counts() -> None:

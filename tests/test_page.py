@@ -13,7 +13,10 @@ import pytest
 
 import archzoo
 from archzoo.auditor import profiled
+from archzoo.paper import DATA
 from archzoo.profiler import profile
+from archzoo.registry import results
+from archzoo.report._papers import name_and_year, short_name
 from archzoo.report.page import page
 from archzoo.report.page._network import Network
 from archzoo.report.page._overview import row
@@ -162,6 +165,67 @@ def test_points_and_rows_are_linked(opened: Any) -> None:
     assert opened.locator("#net-densenet121").evaluate("details => details.open")
     opened.hover("#networks tr[data-name=resnet50] td:first-child")
     assert opened.locator("#chart g.on").first.get_attribute("data-name") == "resnet50"
+
+
+def errors_by_name(data: str, protocol: str) -> dict[str, float]:
+    """The lowest published error of each network with its default options."""
+    errors: dict[str, float] = {}
+    for result in results(data=data):
+        if result.protocol == protocol and not result.options and result.name in NAMES:
+            errors[result.name] = min(result.error, errors.get(result.name, 100.0))
+    return errors
+
+
+def test_a_chart_has_the_errors_of_one_test_protocol(opened: Any) -> None:
+    def points() -> dict[str, float]:
+        labels = opened.eval_on_selector_all("#chart g", "points => points.map(point => point.ariaLabel)")
+        return {
+            name: float(error) for name, error in (re.findall(r"^(\w+),.*\): (\S+)%", label)[0] for label in labels)
+        }
+
+    for data in DATA:
+        opened.select_option("#errors", data)
+        published = {result.protocol for result in results(data=data) if result.name in NAMES and not result.options}
+        offered = opened.eval_on_selector_all("#protocol option", "options => options.map(option => option.value)")
+        assert set(offered) == published
+        for protocol in offered:
+            opened.select_option("#protocol", protocol)
+            assert points() == errors_by_name(data, protocol)
+    opened.select_option("#errors", "imagenet top-1")
+    opened.select_option("#protocol", "single crop")
+    assert points()["resnet50"] == 23.3  # the best of Table 2 and Tables 10 to 16 of SENet, and of the release
+    opened.select_option("#protocol", "dense, several scales")
+    assert points()["resnet50"] == 20.74  # Table 4 of ResNet
+
+
+def test_colors_and_shapes_are_those_of_papers_in_the_legend(opened: Any) -> None:
+    def drawn(selector: str) -> set[tuple[str, ...]]:
+        marks = opened.eval_on_selector_all(
+            selector,
+            "all => all.map(mark => [mark.className.baseVal, mark.getAttribute('d').replace(/[-0-9. ]/g, '')])",
+        )
+        return {tuple(mark) for mark in marks}
+
+    assert drawn("#chart path") == drawn("#legend path")
+    texts = opened.eval_on_selector_all("#legend li:has(svg)", "all => all.map(item => item.textContent)")
+    networks = errors_by_name("imagenet top-1", "single crop")
+    assert set(texts) == {name_and_year(archzoo.find(name).paper) for name in networks}
+    assert {"VGG (2014)", "ResNet (2015)", "DenseNet (2017)"} <= set(texts)
+
+
+def test_every_paper_has_a_short_name() -> None:
+    papers = {archzoo.find(name).paper.title: archzoo.find(name).paper for name in archzoo.names()}
+    names = {title: short_name(paper) for title, paper in papers.items()}
+    assert not [name for name in names.values() if name in names]
+    assert names["Deep Residual Learning for Image Recognition"] == "ResNet"
+
+
+@pytest.mark.parametrize("width", [390, 800, 1280])
+def test_no_table_is_cut_at_the_right_edge(opened: Any, width: int) -> None:
+    opened.set_viewport_size({"width": width, "height": 800})
+    opened.evaluate("document.querySelectorAll('details').forEach(details => details.open = true)")
+    cut = """all => all.filter(table => table.scrollWidth > table.clientWidth + 1).map(table => table.innerText)"""
+    assert opened.eval_on_selector_all(".wide", cut) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

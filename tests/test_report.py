@@ -1,6 +1,7 @@
 """What is generated, in README and the documentation, is what the project prints today."""
 
 import json
+from itertools import islice
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import archzoo
 from archzoo.auditor import Differences
 from archzoo.errors import ReportError
 from tools.generate import FILLED
-from tools.paper_pages import _differences
+from tools.paper_pages import _differences, _page
 from tools.readme import fill, tables
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +42,13 @@ def test_every_network_is_in_the_readme_under_its_full_name() -> None:
 def test_a_marker_that_is_wrong_is_refused(text: str, message: str) -> None:
     with pytest.raises(ReportError, match=message):
         fill(text, {"a": "| |"})
+
+
+def test_a_papers_page_is_titled_by_the_network_and_its_year() -> None:
+    entry = archzoo.find("resnet50")
+    title, about = list(islice(_page(entry.paper, [entry], [], [], "resnet.svg"), 2))
+    assert title == "# ResNet (2015)"
+    assert about.startswith("\n**Deep Residual Learning for Image Recognition**, K. He, ")
 
 
 def test_a_papers_page_lists_the_differences_from_the_release() -> None:

@@ -11,6 +11,7 @@ from archzoo.files import write_text
 from archzoo.paper import Paper
 from archzoo.recipes import describe
 from archzoo.registry import Entry, recipes_of
+from archzoo.report._papers import name_and_year
 from archzoo.report.diagram import diagram
 from archzoo.report.tables import markdown_table, place, quantity, summary
 
@@ -55,8 +56,8 @@ def _page(
     differing: Sequence[Differences],
     drawing: str,
 ) -> Iterator[str]:
-    yield f"# {paper.title}"
-    yield f"\n{paper.authors}, {paper.year}. [{paper.link}]({paper.link})\n"
+    yield f"# {name_and_year(paper)}"
+    yield f"\n**{_plain(paper.title)}**, {paper.authors}, {paper.year}. [{paper.link}]({paper.link})\n"
     yield f"The networks are in {{py:mod}}`{module(entries[0])}`, to be read beside the paper.\n"
     yield "## Networks\n"
     yield from _table(["network", "input", "parameters", "multiply-adds", "depth", ""], map(_counted, entries))

@@ -22,6 +22,13 @@ SCHEDULES = ("resnet110_cifar10", "densenet_cifar", "wide_resnet_cifar", "google
 AUGMENTATIONS = ("alexnet_imagenet", "densenet_imagenet", "wide_resnet_cifar")
 
 
+class Layout(str, Enum):
+    """Directions of diagrams."""
+
+    vertical = "vertical"
+    horizontal = "horizontal"
+
+
 def diagram(
     target: Target,
     options: Options = None,
@@ -32,6 +39,7 @@ def diagram(
         typer.Option(min=0, help="Levels of nested modules to open, 0 for all; by default down to the first branches."),
     ] = None,
     fold: Annotated[bool, typer.Option("--fold/--no-fold", help="Draw equal parts in a row once.")] = True,
+    layout: Annotated[Layout, typer.Option(help="From the image downwards, or to the right.")] = Layout.vertical,
     output: Annotated[
         Path | None,
         typer.Option(help="A file: .svg, or .png and .pdf with the extra diagrams; stdout by default."),
@@ -48,7 +56,7 @@ def diagram(
     suffix = output.suffix.lower() if output else ""
     check_format(suffix)
     levels: int | Literal["auto"] | None = "auto" if depth is None else depth or None
-    drawing = draw(architecture(net, input_size, levels, fold=fold), target)
+    drawing = draw(architecture(net, input_size, levels, fold=fold), target, layout=layout.value)
     if output is None or suffix in ("", ".svg"):
         write(drawing, output)
     else:

@@ -1,86 +1,103 @@
-"""The SVG elements of a diagram: boxes, edges, and frames around the boxes of a module."""
+"""The SVG elements of a planned diagram."""
 
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from archzoo.escaping import markup
 from archzoo.report.diagram._boxes import Box
-from archzoo.report.diagram._measuring import JOIN, LABEL, LINE, PAD, extent, is_sum, text_lines
+from archzoo.report.diagram._measuring import JOIN, LINE, is_sum, text_lines, text_width
+from archzoo.report.diagram._plan import Edge, Plan, Point, Rect
 
 ROUND = 5.0
-Port = tuple[float, float, bool]  # the end of an edge, and whether it has an arrow
 
 
-@dataclass
-class Canvas:
-    """SVG elements by layer, and the extent of every frame so far."""
+def elements(drawn: Plan) -> Iterator[str]:
+    """The elements, those behind others first: frames, lines, names of frames, boxes."""
+    frames = drawn.frames()
+    for rect in frames.values():
+        yield f'<rect class="f" {attributes(rect)} rx="7"/>'
+    for edge in drawn.edges:
+        yield from _line(edge, drawn.layout.horizontal)
+    for corners, _ in drawn.brackets:
+        yield f'<path class="r" d="{_through(corners, 0)}"/>'
+    for frame, rect in frames.items():
+        x, y = drawn.label_place(frame, rect)
+        yield f'<text class="f" x="{px(x)}" y="{px(y)}">{markup(drawn.label(frame))}</text>'
+    for box, rect in drawn.boxes:
+        yield from _box(box, rect)
+    for corners, label in drawn.brackets:
+        x, y = _beside(corners, label, drawn.layout.horizontal)
+        yield f'<text class="r" x="{px(x)}" y="{px(y)}">{label}</text>'
 
-    frames: list[str] = field(default_factory=list)
-    labels: list[str] = field(default_factory=list)
-    paths: list[str] = field(default_factory=list)
-    boxes: list[str] = field(default_factory=list)
-    frame_edges: dict[str, list[float]] = field(default_factory=dict)
-    names: dict[str, str] = field(default_factory=dict)
-    right: float = 0.0
 
-    def box(self, box: Box, x: float, y: float) -> None:
-        """Draw a box, its axis at x and its top at y."""
-        left, right, height = extent(box)
-        for frame in box.frames:
-            self.reach(frame, x - left, y, x + right, y + height)
-        self.right = max(self.right, x + right)
-        if is_sum(box):
-            radius = JOIN / 2
-            self.boxes.append(f'<rect class="join" {rectangle(x - radius, y, JOIN, JOIN)} rx="{px(radius)}"/>')
-            self.boxes.append(f'<text x="{px(x)}" y="{px(y + 14.5)}">+</text>')
-            return
-        tooltip = f"<title>{markup(_tooltip(box))}</title>" if box.params or box.macs else ""
-        self.boxes.append(
-            f'<g>{tooltip}<rect class="{box.kind}" {rectangle(x - left, y, left + right, height)} rx="5"/>'
-        )
-        for line, (text, kind) in enumerate(text_lines(box)):
-            baseline = y + 5 + LINE * (line + 0.75)
-            self.boxes.append(f'<text class="{kind}" x="{px(x)}" y="{px(baseline)}">{markup(text)}</text>')
-        self.boxes.append("</g>")
+def extent(drawn: Plan) -> tuple[float, float]:
+    """The right and the bottom edge of everything that is drawn."""
+    rects = [rect for _, rect in drawn.boxes] + list(drawn.frames().values())
+    for corners, label in drawn.brackets:
+        x, y = _beside(corners, label, drawn.layout.horizontal)
+        rects.append(Rect(x, y, x + text_width(label, bold=True), y + 2))
+    ends = [point for edge in drawn.edges for point in edge.points]
+    right = max([rect.right for rect in rects] + [x for x, _ in ends])
+    return right, max([rect.bottom for rect in rects] + [y for _, y in ends])
 
-    def reach(self, frame: str, left: float, top: float, right: float, bottom: float) -> None:
-        """Extend a frame to include this rectangle."""
-        edges = self.frame_edges.setdefault(frame, [left, top, right, bottom])
-        edges[:] = min(edges[0], left), min(edges[1], top), max(edges[2], right), max(edges[3], bottom)
 
-    def edge(self, start: Port, end: Port, turn: float) -> None:
-        """A line down, across at the height ``turn``, and down; with an arrow where it ends at a box."""
-        (x0, y0, _), (x1, y1, arrow) = start, end
-        if abs(x0 - x1) < 0.5:
-            line = f"M{px(x0)} {px(y0)}V{px(y1)}"
+def _box(box: Box, rect: Rect) -> Iterator[str]:
+    middle = (rect.left + rect.right) / 2
+    if is_sum(box):
+        yield f'<rect class="join" {attributes(rect)} rx="{px(JOIN / 2)}"/>'
+        yield f'<text x="{px(middle)}" y="{px(rect.top + 14.5)}">+</text>'
+        return
+    yield f"<g><title>{markup(_tooltip(box))}</title>" if box.params or box.macs else "<g>"
+    yield f'<rect class="{box.kind}" {attributes(rect)} rx="5"/>'
+    for line, (text, kind) in enumerate(text_lines(box)):
+        baseline = rect.top + 5 + LINE * (line + 0.75)
+        yield f'<text class="{kind}" x="{px(middle)}" y="{px(baseline)}">{markup(text)}</text>'
+    yield "</g>"
+
+
+def _line(edge: Edge, horizontal: bool) -> Iterator[str]:
+    """A line with rounded corners, and its arrow."""
+    yield f'<path d="{_through(edge.points, ROUND)}"/>'
+    if edge.arrow:
+        x, y = edge.points[-1]
+        yield f'<path class="a" d="M{px(x)} {px(y)}{"l-6 -3.5v7z" if horizontal else "l-3.5 -6h7z"}"/>'
+
+
+def _through(corners: Sequence[Point], radius: float) -> str:
+    """A path of right angles through these points, its corners rounded as far as the lines between them allow."""
+    (x, y), *_ = corners
+    path = [f"M{px(x)} {px(y)}"]
+    for i, (start, end) in enumerate(pairwise(corners), 1):
+        ahead = _unit(start, end)
+        if i + 1 == len(corners):
+            bend = 0.0
         else:
-            bend = max(min(ROUND, abs(x1 - x0) / 2, turn - y0, y1 - turn), 0)
-            away = bend if x1 > x0 else -bend
-            line = (
-                f"M{px(x0)} {px(y0)}V{px(turn - bend)}q0 {px(bend)} {px(away)} {px(bend)}"
-                f"H{px(x1 - away)}q{px(away)} 0 {px(away)} {px(bend)}V{px(y1)}"
-            )
-        self.paths.append(f'<path d="{line}"/>')
-        if arrow:
-            self.paths.append(f'<path class="a" d="M{px(x1)} {px(y1)}l-3.5 -6h7z"/>')
+            bend = min(radius, _length(start, end) / (2 if i > 1 else 1), _length(end, corners[i + 1]) / 2)
+        x, y = end[0] - bend * ahead[0], end[1] - bend * ahead[1]
+        path.append(f"H{px(x)}" if ahead[0] else f"V{px(y)}")
+        if bend:
+            turn = _unit(end, corners[i + 1])
+            control = f"{px(bend * ahead[0])} {px(bend * ahead[1])}"
+            path.append(f"q{control} {px(bend * (ahead[0] + turn[0]))} {px(bend * (ahead[1] + turn[1]))}")
+    return "".join(path)
 
-    def draw_frames(self) -> None:
-        """Draw the frames around their contents, outer frames first and larger."""
-        for frame in sorted(self.frame_edges, key=lambda path: path.count(".")):
-            left, top, right, bottom = self.frame_edges[frame]
-            paths = [path for path in self.frame_edges if path.startswith(f"{frame}.")]
-            inside = [self.frame_edges[path] for path in paths]
-            sides = PAD * (1 + max((path.count(".") for path in paths), default=0))
-            sides -= PAD * frame.count(".") if inside else 0
-            above = LABEL * (1 + sum(edges[1] == top for edges in inside))
-            below = PAD * (1 + sum(edges[3] == bottom for edges in inside))
-            rect = rectangle(left - sides, top - above, right - left + 2 * sides, bottom - top + above + below)
-            name = self.names.get(frame, frame.rpartition(".")[2])
-            self.frames.append(f'<rect class="f" {rect} rx="7"/>')
-            label = f'x="{px(left - sides + 6)}" y="{px(top - above + 12)}"'
-            # Twice: its outline covers the line behind it. Not all programs draw an outline below its own text.
-            self.labels.append(f'<text class="f h" aria-hidden="true" {label}>{markup(name)}</text>')
-            self.labels.append(f'<text class="f" {label}>{markup(name)}</text>')
-            self.right = max(self.right, right + sides)
+
+def _length(start: Point, end: Point) -> float:
+    return abs(end[0] - start[0]) + abs(end[1] - start[1])
+
+
+def _unit(start: Point, end: Point) -> tuple[int, int]:
+    """The direction of a line along an axis."""
+    x, y = end[0] - start[0], end[1] - start[1]
+    return (x > 0) - (x < 0), 0 if x else (y > 0) - (y < 0)
+
+
+def _beside(corners: Sequence[Point], label: str, horizontal: bool) -> Point:
+    """Where the label of a bracket begins: at its side, or below it."""
+    _, (x0, y0), (x1, y1), _ = corners
+    if horizontal:
+        return (x0 + x1 - text_width(label, bold=True)) / 2, y0 + LINE
+    return x0 + 6, (y0 + y1) / 2 + 4
 
 
 def _tooltip(box: Box) -> str:
@@ -92,6 +109,7 @@ def px(value: float) -> str:
     return f"{value:.1f}".rstrip("0").rstrip(".")
 
 
-def rectangle(x: float, y: float, width: float, height: float) -> str:
-    """The attributes of a rectangle."""
-    return f'x="{px(x)}" y="{px(y)}" width="{px(width)}" height="{px(height)}"'
+def attributes(rect: Rect) -> str:
+    """A rectangle as attributes of its element."""
+    left, top, right, bottom = rect
+    return f'x="{px(left)}" y="{px(top)}" width="{px(right - left)}" height="{px(bottom - top)}"'

@@ -1,17 +1,19 @@
-"""An architecture as SVG, as its paper would draw it: from the image down to the classes."""
+"""An architecture as SVG, as its paper would draw it: from the image to the classes, downwards or to the right."""
+
+from typing import Literal, get_args
 
 from torch import nn
 
+from archzoo.errors import ReportError
 from archzoo.escaping import markup
 from archzoo.profiler import Profile
 from archzoo.report.diagram._architectures import Depth, architecture
-from archzoo.report.diagram._boxes import Series, boxes_in
-from archzoo.report.diagram._canvas import Canvas, px
-from archzoo.report.diagram._measuring import PAD, extent
-from archzoo.report.diagram._placing import place
+from archzoo.report.diagram._boxes import Series
+from archzoo.report.diagram._canvas import elements, extent, px
+from archzoo.report.diagram._placing import MARGIN, plan
 from archzoo.report.diagram._style import LIGHT_AND_DARK
 
-MARGIN = 14.0
+Direction = Literal["vertical", "horizontal"]
 
 
 def diagram(
@@ -23,6 +25,7 @@ def diagram(
     fold: bool = True,
     style: bool = True,
     counted: Profile | None = None,
+    layout: Direction = "vertical",
 ) -> str:
     """Draw a network as SVG: parts by their names, what they compute, and the sizes of their outputs.
 
@@ -35,25 +38,28 @@ def diagram(
         fold: Draw equal parts in a row once, with their number.
         style: Include the style sheet. Without it, the page must contain STYLE.
         counted: The network's profile at this input size, if there is one.
+        layout: From the image downwards ("vertical") or to the right ("horizontal").
 
     Raises:
-        ReportError: The graph cannot be traced.
+        ReportError: The graph cannot be traced, or the layout is neither.
     """
-    return draw(architecture(net, input_size, depth, fold=fold, counted=counted), title, style=style)
+    _check(layout)
+    return draw(architecture(net, input_size, depth, fold=fold, counted=counted), title, style=style, layout=layout)
 
 
-def draw(series: Series, title: str = "", *, style: bool = True) -> str:
-    """Draw an architecture as SVG."""
-    canvas = Canvas()
-    left, right, height = extent(series)
-    margin = MARGIN + PAD * max(len(box.frames) for box in boxes_in(series))
-    place(canvas, series, margin + left, MARGIN)
-    canvas.draw_frames()
-    width, full_height = max(left + right + 2 * margin, canvas.right + MARGIN), height + 2 * MARGIN
-    size = f'viewBox="0 0 {px(width)} {px(full_height)}" width="{px(width)}" height="{px(full_height)}"'
+def draw(series: Series, title: str = "", *, style: bool = True, layout: Direction = "vertical") -> str:
+    """Draw an architecture as SVG. Raises ReportError if ``layout`` is neither "vertical" nor "horizontal"."""
+    _check(layout)
+    drawn = plan(series, horizontal=layout == "horizontal")
+    width, height = (px(edge + MARGIN) for edge in extent(drawn))
     title_tag = f"<title>{markup(title)}</title>" if title else ""
     css = f"<style>{LIGHT_AND_DARK}</style>" if style else ""
-    back = f'<rect class="back" x="0" y="0" width="{px(width)}" height="{px(full_height)}"/>' if style else ""
-    body = "".join((*canvas.frames, *canvas.paths, *canvas.labels, *canvas.boxes))
+    back = f'<rect class="back" x="0" y="0" width="{width}" height="{height}"/>' if style else ""
+    size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
     root = f'<svg xmlns="http://www.w3.org/2000/svg" class="az" role="img" {size}>'
-    return f"{root}{title_tag}{css}{back}{body}</svg>\n"
+    return f"{root}{title_tag}{css}{back}{''.join(elements(drawn))}</svg>\n"
+
+
+def _check(layout: str) -> None:
+    if layout not in get_args(Direction):
+        raise ReportError(f"a diagram's layout is vertical or horizontal, not {layout!r}")

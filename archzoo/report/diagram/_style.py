@@ -22,7 +22,6 @@ FONT = ".az{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-se
 RULES = """
 .az text{fill:$ink}.az .t{font-weight:600}.az .s{fill:$soft}
 .az text.f,.az text.r{text-anchor:start;fill:$soft}.az text.r{font-weight:600;font-size:13px}
-.az text.h{fill:none;stroke:$back;stroke-width:4px;stroke-linejoin:round}
 .az rect{stroke:$line;fill:$box}.az rect.f{fill:$ink;fill-opacity:.04;stroke:none}
 .az .conv{fill:$conv;stroke:$conv-line}
 .az .pool{fill:$pool;stroke:$pool-line}

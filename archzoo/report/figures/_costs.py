@@ -1,11 +1,14 @@
 """Costs of networks: against their published errors, over the years, and part by part."""
 
 import re
-from collections.abc import Sequence
-from itertools import cycle
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from itertools import takewhile
 from typing import Any
 
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator
 
 import archzoo
@@ -14,6 +17,8 @@ from archzoo.errors import ReportError
 from archzoo.paper import DATA, Result
 from archzoo.profiler import Profile
 from archzoo.registry import results
+from archzoo.report._papers import name_and_year
+from archzoo.report.figures._labels import Label, label_points
 from archzoo.report.figures._style import COLORS, INK, canvas, count_ticks, format_count, plot_text
 
 # The largest or most cited network of each paper.
@@ -22,75 +27,125 @@ LANDMARKS = (
     *("preact_resnet1001", "stochastic_depth_1202", "wide_resnet_28_10", "fractalnet20", "densenet201"),
     *("mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0", "mobilenet_v2_x1_0", "shufflenet_v2_x1_0"),
 )
-FAMILIES = {
-    "VGG": "vgg_*",
-    "ResNet": "resnet*",
-    "pre-activation": "preact_*",
-    "stochastic depth": "stochastic_*",
-    "Wide ResNet": "wide_*",
-    "DenseNet": "densenet*",
-    "SqueezeNet": "squeezenet*",
-    "MobileNet": "mobilenet*",
-    "ShuffleNet": "shufflenet*",
-    "FractalNet": "fractalnet*",
-}
 MARKERS = "osD^vPXh<>*p"
-MOST_LABELED = 30  # a figure with more points has no labels
+Costs = tuple[str, Profile, float]  # a network, its costs and its error
 
 
 def cost_against_error(data: str = "imagenet top-1", protocol: str = "single crop") -> Figure:
     """Parameters and multiply-adds against the published error (DenseNet, Figs. 3 and 4).
 
-    Each family has its marker, and a line along its Pareto front. ``data`` is a key of archzoo.paper.DATA,
-    ``protocol`` the beginning of a protocol's name. A network with several such results is drawn with the lowest error.
-    Raises ReportError if there are none.
+    Each paper has its marker, and a line through those of its networks that no other of them beats at the same cost
+    or less; the others are small. Costs within five percent are the same. A network with several results is drawn
+    with the lowest error. ``data`` is a key of archzoo.paper.DATA, ``protocol`` how the networks are evaluated.
+    Raises ReportError if there are no such results.
     """
-    families = {name: _points(pattern, data, protocol) for name, pattern in FAMILIES.items()}
-    if not any(families.values()):
+    papers = _points(data, protocol)
+    if not papers:
         raise ReportError(f"nothing is published on {data!r} for {protocol!r}")
-    # A family's labels are the sizes of its networks; they alternate between above and below the points.
-    several = [family for family, points in families.items() if len(points) > 1]
-    label_offsets = (
-        dict(zip(several, cycle((4, -9)), strict=False)) if sum(map(len, families.values())) <= MOST_LABELED else {}
-    )
-    with canvas(10, 4.6, columns=2, sharey=True) as (figure, axes):
-        for number, (family, points) in enumerate(families.items()):
-            style: Any = {"color": COLORS[number % len(COLORS)], "marker": MARKERS[number], "label": family}
-            for axis, quantity in zip(axes, ("params", "macs"), strict=True):
-                costs = sorted((getattr(cost, quantity), error, name) for name, cost, error in points)
-                if costs:
-                    _plot_family(axis, costs, style, label_offset=label_offsets.get(family))
+    with canvas(10, 11, rows=2) as (figure, axes):
         for axis, label in zip(axes, ("parameters", "multiply-adds of one image"), strict=True):
             axis.set_xscale("log")
+            axis.set_yscale("log")
             axis.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
+            axis.yaxis.set_major_locator(LogLocator(subs=(1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 8.0)))
             count_ticks(axis.xaxis)
+            count_ticks(axis.yaxis)
             axis.set_xlabel(label)
-        axes[0].set_ylabel("error, %")
+            axis.set_ylabel("error, %")
         axes[0].set_title(f"Published error against cost: {DATA[data]}, {protocol}")
-        axes[1].legend()
+        lines = [_plot_papers(axis, papers, quantity) for axis, quantity in zip(axes, ("params", "macs"), strict=True)]
+        beaten = Line2D([], [], linestyle="", marker="o", color=INK, markersize=2.5, label=BEATEN)
+        figure.legend(handles=[*lines[0], beaten], loc="outside lower center", ncols=4, fontsize=8)
+        for axis, quantity in zip(axes, ("params", "macs"), strict=True):
+            _label_papers(figure, axis, papers, quantity)
     return figure
 
 
-def _plot_family(axis: Any, costs: Sequence[tuple[int, float, str]], style: Any, label_offset: int | None) -> None:
-    """Plot the (cost, error, name) of a family's networks, in order of cost."""
-    pairs = [(cost, error) for cost, error, _ in costs]
-    front = [pair for i, pair in enumerate(pairs) if all(pair[1] < error for _, error in pairs[:i])]
-    axis.plot(*zip(*pairs, strict=True), linestyle="", markersize=5, **style)
-    axis.plot(*zip(*front, strict=True), linewidth=1.1, color=style["color"], alpha=0.7)
-    if label_offset is None:
-        return
-    for cost, error, name in costs:
-        size = re.search(r"x?\d+(_\d+)*$", name)
-        text = size[0].replace("_", ".") if size else ""
-        axis.annotate(text, (cost, error), (4, label_offset), textcoords="offset points", fontsize=7.5)
+BEATEN = "small: another is better at its cost"
+SAME_COST = 1.05
+Point = tuple[int, float, str]  # cost, error and name of a network
 
 
-def _points(pattern: str, data: str, protocol: str) -> list[tuple[str, Profile, float]]:
+def _plot_papers(axis: Any, papers: Mapping[str, Sequence[Costs]], quantity: str) -> list[Any]:
+    """Plot the networks of each paper, and return its line."""
+    lines = []
+    for number, (paper, networks) in enumerate(papers.items()):
+        front, beaten = _front(networks, quantity)
+        color, marker = _style(number)
+        costs, errors = zip(*((cost, error) for cost, error, _ in front), strict=True)
+        (line,) = axis.plot(costs, errors, color=color, marker=marker, markersize=5, linewidth=0.9, label=paper)
+        lines.append(line)
+        if beaten:
+            costs, errors = zip(*((cost, error) for cost, error, _ in beaten), strict=True)
+            axis.plot(costs, errors, color=color, marker=marker, markersize=2.5, linestyle="", alpha=0.7)
+    return lines
+
+
+def _style(number: int) -> tuple[str, str]:
+    """The color and the marker of a paper."""
+    return COLORS[number % len(COLORS)], MARKERS[(number + number // len(COLORS)) % len(MARKERS)]
+
+
+def _front(networks: Sequence[Costs], quantity: str) -> tuple[list[Point], list[Point]]:
+    """The networks that no other beats at the same cost or less, and the others, in order of cost."""
+    points = sorted((getattr(cost, quantity), error, name) for name, cost, error in networks)
+    front = [
+        (cost, error, name)
+        for cost, error, name in points
+        if not any(other < error and price <= SAME_COST * cost for price, other, _ in points)
+    ]
+    return front, [point for point in points if point not in front]
+
+
+def _label_papers(figure: Figure, axis: Any, papers: Mapping[str, Sequence[Costs]], quantity: str) -> None:
+    labels: list[Label] = []
+    curves, others = [], []
+    for number, (paper, networks) in enumerate(papers.items()):
+        front, beaten = _front(networks, quantity)
+        texts = _labels(paper, [name for name, _, _ in networks])
+        labels += [Label(cost, error, texts[name], _dark(_style(number)[0])) for cost, error, name in front]
+        curves.append([(cost, error) for cost, error, _ in front])
+        others += [(cost, error) for cost, error, _ in beaten]
+    label_points(figure, axis, labels, others, curves)
+
+
+def _dark(color: str) -> tuple[float, ...]:
+    """A color in which text can be read on white."""
+    return tuple(0.6 * part for part in to_rgb(color))
+
+
+def _labels(paper: str, names: Sequence[str]) -> dict[str, str]:
+    """What sets each network of a paper apart, such as 50 or x1.0. One alone has the paper's name."""
+    if len(names) == 1:
+        return {names[0]: paper.partition(" (")[0]}
+    prefix = _prefix(names)
+    short = {name: name.removeprefix(prefix).strip("_") or name for name in names}
+    return {name: re.sub(r"([xv]\d)_(\d)", r"\1.\2", text).replace("_", "-") for name, text in short.items()}
+
+
+def _prefix(names: Sequence[str]) -> str:
+    """What most names begin with, up to an underscore or a number."""
+    ((start, _),) = Counter(name[:3] for name in names).most_common(1)
+    alike = [name for name in names if name.startswith(start)]
+    same = takewhile(lambda letters: len(set(letters)) == 1, zip(*alike, strict=False))
+    common = "".join(letters[0] for letters in same)
+    if any(name[len(common) :][:1].isdigit() for name in alike):
+        common = re.sub(r"\d+$|(?<=_)[a-z]$", "", common)
+    ends = all(not name[len(common) :][:1].isalpha() for name in alike)
+    return common if ends or common.endswith("_") else common[: common.rfind("_") + 1]
+
+
+def _points(data: str, protocol: str) -> dict[str, list[Costs]]:
+    """The networks of each paper, papers in order of their years."""
     best: dict[str, Result] = {}
-    for result in results(pattern, data):
-        if result.protocol.startswith(protocol) and not result.options:
+    for result in results(data=data):
+        if result.protocol == protocol and not result.options:
             best[result.name] = min(best.get(result.name, result), result, key=lambda result: result.error)
-    return [(name, profiled(name), result.error) for name, result in best.items()]
+    papers: dict[str, list[Costs]] = {}
+    for name in sorted(best, key=lambda name: archzoo.find(name).paper.year):
+        paper = name_and_year(archzoo.find(name).paper)
+        papers.setdefault(paper, []).append((name, profiled(name), best[name].error))
+    return papers
 
 
 def timeline(names: Sequence[str] = LANDMARKS) -> Figure:
@@ -117,7 +172,7 @@ def timeline(names: Sequence[str] = LANDMARKS) -> Figure:
 
 
 def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resnet50", "densenet121")) -> Figure:
-    """The shares of a network's parts in its parameters and multiply-adds, in percent."""
+    """The shares of a network's parts in its parameters and multiply-adds, in percent, darker from first to last."""
     with canvas(9.5, 1.2 + 0.75 * len(names), columns=2, sharey=True) as (figure, axes):
         for axis, quantity, title in zip(axes, ("params", "macs"), ("parameters", "multiply-adds"), strict=True):
             for bar, name in enumerate(names):
@@ -126,15 +181,17 @@ def stage_shares(names: Sequence[str] = ("alexnet", "vgg_d", "googlenet", "resne
                 total = sum(getattr(stats, quantity) for stats in parts)
                 for number, stats in enumerate(parts):
                     share = 100 * getattr(stats, quantity) / total
-                    axis.barh(bar, share, left=left, color=COLORS[number % 6], edgecolor="white", height=0.62)
+                    depth = (number + 1) / len(parts)
+                    color = [1 - (1 - part) * (0.2 + 0.8 * depth) for part in to_rgb(COLORS[0])]
+                    axis.barh(bar, share, left=left, color=color, edgecolor="white", height=0.62)
                     label = plot_text(stats.name.rpartition(".")[2])
                     if share > 1.7 * len(label):  # wide enough for its label
-                        ink = "white" if number % 6 < 3 else INK
+                        ink = "white" if depth > 0.55 else INK
                         axis.text(left + share / 2, bar, label, ha="center", va="center", fontsize=7, color=ink)
                     left += share
             axis.set_title(title)
             axis.set_xlim(0, 100)
-            axis.set_xlabel("%")
+            axis.set_xlabel("%, darker from the first part to the last")
             axis.grid(False, axis="y")
         axes[0].set_yticks(range(len(names)), names)
         axes[0].invert_yaxis()

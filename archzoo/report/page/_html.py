@@ -23,8 +23,8 @@ def anchor(url: str, text: str) -> str:
     return f'<a href="{markup(url)}">{markup(text)}</a>' if link(url) else markup(text)
 
 
-def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of cells of HTML. A head that ends in " n" belongs to a column of numbers.
+def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]], kind: str = "") -> str:
+    """A table of cells of HTML, of a class of its own. A head that ends in " n" belongs to a column of numbers.
 
     The class of such a column stands at the table, once: at every cell it would be a twentieth of the page.
     """
@@ -33,5 +33,5 @@ def html_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
         f"<th{attribute('class', 'n' if head.endswith(' n') else '')}>{head.removesuffix(' n')}</th>" for head in heads
     )
     body = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    opened = f"<table{attribute('class', numbers)}>"
+    opened = f"<table{attribute('class', f'{kind} {numbers}'.strip())}>"
     return f'<div class="wide">{opened}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>\n'

@@ -7,6 +7,7 @@ from archzoo.auditor import AuditResult
 from archzoo.claims import UNCONFIRMED
 from archzoo.escaping import json_text, markup
 from archzoo.paper import DATA, Result
+from archzoo.report._papers import name_and_year
 from archzoo.report.page._html import attribute
 from archzoo.report.page._network import Network, place
 from archzoo.report.tables import short, summary
@@ -47,8 +48,10 @@ def chart() -> str:
         '<h2>Cost against published error</h2>\n<div class="controls">\n'
         '<label>Cost <select id="cost"><option value="params">parameters</option>'
         '<option value="macs">multiply-adds</option></select></label>\n'
-        f'<label>Error on <select id="errors">{options}</select></label></div>\n'
+        f'<label>Error on <select id="errors">{options}</select></label>\n'
+        '<label>Test protocol <select id="protocol"></select></label></div>\n'
         '<svg id="chart" viewBox="0 0 900 460" role="group" aria-label="Cost against published error"></svg>\n'
+        '<ul id="legend" class="soft" aria-label="Papers"></ul>\n'
     )
 
 
@@ -94,19 +97,31 @@ def row(network: Network) -> str:
 
 def data(networks: Sequence[Network]) -> str:
     """The data of the chart, as JSON that no tag can end."""
-    nets = {network.name: {"params": network.cost.params, "macs": network.cost.macs} for network in networks}
-    errors = [
-        {"name": network.name, "data": best.data, "error": best.error, "where": place(best), "label": network.name}
+    papers = {network.entry.paper.title: network.entry.paper for network in networks}
+    in_order = sorted(papers.values(), key=lambda paper: (paper.year, paper.title))
+    numbers = {paper.title: number for number, paper in enumerate(in_order)}
+    nets = {
+        network.name: {
+            "params": network.cost.params,
+            "macs": network.cost.macs,
+            "paper": numbers[network.entry.paper.title],
+        }
         for network in networks
-        for best in _best(network.results)
-    ]
-    return json_text({"nets": nets, "errors": errors}).replace("<", "\\u003c")
+    }
+    errors: dict[str, dict[str, list[tuple[str, float, str]]]] = {}
+    for network in networks:
+        for best in _best(network.results):
+            by_protocol = errors.setdefault(best.data, {})
+            by_protocol.setdefault(best.protocol, []).append((network.name, best.error, place(best)))
+    titles = [name_and_year(paper) for paper in in_order]
+    return json_text({"nets": nets, "papers": titles, "errors": errors}).replace("<", "\\u003c")
 
 
 def _best(results: Iterable[Result]) -> list[Result]:
-    """The lowest error on each dataset, of the network with its default options."""
-    best: dict[str, Result] = {}
+    """The lowest error on each dataset by each test protocol, of the network with its default options."""
+    best: dict[tuple[str, str], Result] = {}
     for result in results:
-        if not result.options and (result.data not in best or result.error < best[result.data].error):
-            best[result.data] = result
+        test = result.data, result.protocol
+        if not result.options and (test not in best or result.error < best[test].error):
+            best[test] = result
     return list(best.values())

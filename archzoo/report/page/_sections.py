@@ -22,7 +22,8 @@ def section(network: Network) -> str:
         [repr(network.name), *(f"{key}={value!r}" for key, value in fixed.items() if key not in entry.fixed)]
     )
     return (
-        f'<details class="net" id="net-{name}"><summary>{name} <span>{markup(entry.summary)}</span></summary>\n'
+        f'<details class="net" id="net-{name}"><summary>{name} '
+        f"<span>{paper.year}. {markup(entry.summary)}</span></summary>\n"
         f"<p>{anchor(paper.link, paper.title)}, {markup(f'{paper.authors}, {paper.year}')}. "
         f'<code>archzoo.build({markup(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
         f"{_claims(network)}{_differences(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
@@ -44,7 +45,9 @@ def _claims(network: Network) -> str:
                 markup(f"{where}: {claim.why}" if claim.why else where),
             ]
         )
-    return "<h3>What is printed about it</h3>\n" + html_table(["", "of", "printed n", "ours n", "where"], rows)
+    return "<h3>What is printed about it</h3>\n" + html_table(
+        ["", "of", "printed n", "ours n", "where"], rows, "claims"
+    )
 
 
 def _differences(network: Network) -> str:

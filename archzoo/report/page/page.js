@@ -50,6 +50,46 @@ verdict.addEventListener("change", filter);
 const chart = document.getElementById("chart");
 const cost = document.getElementById("cost");
 const errors = document.getElementById("errors");
+const protocol = document.getElementById("protocol");
+const legend = document.getElementById("legend");
+
+// Errors by different protocols are not comparable: a chart has those of one, at first of single crops.
+function offerProtocols() {
+  const offered = Object.entries(data.errors[errors.value] ?? {}).sort((a, b) => b[1].length - a[1].length);
+  const names = offered.map(([name]) => name);
+  const wanted = [protocol.value, "single crop"].find((name) => names.includes(name));
+  protocol.replaceChildren(...offered.map(([name, results]) => new Option(`${name} (${results.length})`, name)));
+  protocol.value = wanted ?? names[0] ?? "";
+  draw();
+}
+
+// A paper has a color and a shape.
+const COLORS = 8;
+const SHAPES = [
+  (x, y) => `M${x - 5.5} ${y}a5.5 5.5 0 1 0 11 0a5.5 5.5 0 1 0 -11 0`,
+  (x, y) => `M${x - 5} ${y - 5}h10v10h-10z`,
+  (x, y) => `M${x} ${y - 6}l6.5 11h-13z`,
+  (x, y) => `M${x} ${y - 7}l6.5 7l-6.5 7l-6.5 -7z`,
+];
+function addPoint(paper, x, y, parent) {
+  const shape = SHAPES[Math.floor(paper / COLORS) % SHAPES.length];
+  addSvg("path", { class: `p c${paper % COLORS}`, d: shape(x, y) }, parent);
+}
+function explain(papers) {
+  legend.replaceChildren();
+  for (const paper of papers) {
+    const item = addTo(legend, data.papers[paper]);
+    const picture = addSvg("svg", { viewBox: "0 0 14 14", "aria-hidden": "true" }, item);
+    addPoint(paper, 7, 7, picture);
+    item.prepend(picture);
+  }
+}
+function addTo(list, text) {
+  const item = document.createElement("li");
+  item.textContent = text;
+  list.append(item);
+  return item;
+}
 function addSvg(name, attributes, parent, text) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
@@ -62,13 +102,41 @@ function short(value) {
     if (value >= size) return `${+(value / size).toPrecision(3)}${unit}`;
   return String(value);
 }
+// Where a label may stand: beside, above or below its point, or farther away at the end of a line.
+function labelPlaces(x, y, long) {
+  const at = (l, baseline, line) => ({ l, r: l + long, t: baseline - 12, b: baseline + 3, line });
+  const places = [at(x + 8, y + 4), at(x - 8 - long, y + 4), at(x - long / 2, y - 9), at(x - long / 2, y + 18)];
+  for (const away of [16, 28, 42, 60])
+    for (const up of [-1, 1])
+      for (const side of [1, -1, 0]) {
+        const [endX, endY] = [x + side * away * 0.7, y + up * away];
+        const l = side > 0 ? endX + 2 : side < 0 ? endX - 2 - long : x - long / 2;
+        places.push(at(l, side ? endY + 4 : up < 0 ? endY - 2 : endY + 12, [endX, endY]));
+      }
+  return places;
+}
+// The areas that a line from a point covers, but for those at the point itself.
+function along(end, x, y) {
+  if (!end) return [];
+  const [dx, dy] = [end[0] - x, end[1] - y];
+  const steps = Math.ceil(Math.hypot(dx, dy) / 3);
+  const areas = [];
+  for (let step = 0; step <= steps; step++) {
+    const [atX, atY] = [x + (dx * step) / steps, y + (dy * step) / steps];
+    if (Math.hypot(atX - x, atY - y) > 8.5) areas.push({ l: atX - 1, r: atX + 1, t: atY - 1, b: atY + 1 });
+  }
+  return areas;
+}
 function draw() {
   chart.replaceChildren();
-  const wanted = data.errors.filter((result) => result.data === errors.value && !byName.get(result.name)?.hidden);
-  const points = wanted.map((result) => ({ ...result, x: data.nets[result.name][cost.value], y: result.error }));
+  const results = data.errors[errors.value]?.[protocol.value] ?? [];
+  const points = results
+    .filter(([name]) => !byName.get(name)?.hidden)
+    .map(([name, y, where]) => ({ name, y, where, x: data.nets[name][cost.value], paper: data.nets[name].paper }));
   chart.classList.toggle("empty", !points.length);
+  explain([...new Set(points.map((point) => point.paper))].sort((a, b) => a - b));
   if (!points.length) {
-    addSvg("text", { x: 20, y: 40 }, chart, "No published error of these networks on these data.");
+    addSvg("text", { x: 20, y: 40 }, chart, "No published error of these networks on these data by this protocol.");
     return;
   }
   const narrow = chart.clientWidth < 600; // a phone: as many units wide as pixels, so that text stays readable
@@ -105,22 +173,18 @@ function draw() {
   points.sort((a, b) => a.y - b.y);
   for (const point of points) {
     const [x, y] = [px(point.x), py(point.y)];
-    const label = `${point.label}: ${point.error}% (${point.where}), ${short(point.x)}`;
+    const label = `${point.name}, ${data.papers[point.paper]}: ${point.y}% (${point.where}), ${short(point.x)}`;
     const group = addSvg("g", { tabindex: 0, role: "link", "aria-label": label, "data-name": point.name }, chart);
-    addSvg("circle", { cx: x, cy: y, r: 5.5 }, group);
-    const long = 7.3 * point.label.length;
-    const places = [
-      { l: x + 7, r: x + 9 + long, anchor: "start", at: x + 8, down: 4 },
-      { l: x - 9 - long, r: x - 7, anchor: "end", at: x - 8, down: 4 },
-      { l: x - long / 2, r: x + long / 2, anchor: "middle", at: x, down: -9 },
-      { l: x - long / 2, r: x + long / 2, anchor: "middle", at: x, down: 18 },
-    ].map((place) => ({ ...place, t: y + place.down - 12, b: y + place.down + 3 }));
-    const inside = (place) => place.l > left && place.r < width && place.b < height - bottom;
-    const fits = places.find((place) => inside(place) && !taken.some((other) => overlap(place, other)));
-    if (fits) taken.push(fits);
-    else group.classList.add("quiet"); // shown while it is pointed at
-    const place = fits ?? places[places[0].r < width ? 0 : 1];
-    addSvg("text", { x: place.at, y: y + place.down, "text-anchor": place.anchor }, group, point.label);
+    addPoint(point.paper, x, y, group);
+    const places = labelPlaces(x, y, 7.3 * point.name.length);
+    const inside = (place) => place.l > left && place.r < width && place.t > 0 && place.b < height - bottom;
+    const free = (place) => [place, ...along(place.line, x, y)].every((area) => !taken.some((other) => overlap(area, other)));
+    const fits = places.find((place) => inside(place) && free(place));
+    if (fits) taken.push(fits, ...along(fits.line, x, y));
+    else group.classList.add("quiet");
+    const place = fits ?? places.find(inside) ?? places[0];
+    if (fits?.line) addSvg("line", { class: "to", x1: x, y1: y, x2: place.line[0], y2: place.line[1] }, group);
+    addSvg("text", { x: place.l, y: place.b - 3 }, group, point.name);
     addSvg("title", {}, group, label);
     for (const event of ["mouseenter", "focus"]) group.addEventListener(event, () => mark(point.name));
     for (const event of ["mouseleave", "blur"]) group.addEventListener(event, () => mark(null));
@@ -131,9 +195,12 @@ function draw() {
       open(point.name);
     });
   }
+  const quiet = chart.querySelectorAll("g.quiet").length;
+  if (quiet) addTo(legend, `Without a name until pointed at: ${quiet} of ${points.length}.`);
 }
 cost.addEventListener("change", draw);
-errors.addEventListener("change", draw);
+errors.addEventListener("change", offerProtocols);
+protocol.addEventListener("change", draw);
 addEventListener("resize", draw);
 
 function mark(name) {
@@ -167,5 +234,6 @@ table.addEventListener("click", (event) => {
   const link = event.target.closest("a[href^='#net-']");
   if (link && link.hash === location.hash) openFromHash(); // the hash does not change a second time
 });
+offerProtocols();
 filter();
 openFromHash();
