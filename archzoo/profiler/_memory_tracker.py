@@ -15,10 +15,11 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archzoo.profiler._cpu_convolution import convolution_peaks
 from archzoo.profiler._cuda_allocator import CudaAllocator
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._operators import look_up
-from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace, onednn_workspace
+from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
 
@@ -129,14 +130,16 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _convolve(self, operator: Any, args: Any, out: Any) -> Any:
         """What a convolution returns, in cuDNN's memory format on CUDA; allocates its workspace for a moment."""
-        if operator is aten.convolution.default:
+        if self.device == "cpu":
+            for size, result in convolution_peaks(operator, args, out):
+                self._borrow(size)
+                if result is not None:
+                    self.track(result)
+        elif operator is aten.convolution.default:
             x, weight, *_ = args
-            out = cudnn_format(out, x, weight) if self.device == "cuda" else out
-            if self.device == "cuda":
-                self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
-            else:
-                self._borrow(onednn_workspace(out, *args))
-        elif operator is aten.convolution_backward.default and self.device == "cuda":
+            out = cudnn_format(out, x, weight)
+            self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
+        elif operator is aten.convolution_backward.default:
             grad, x, weight, *_, groups, _ = args
             x_grad, *others = out
             out = (x_grad if x_grad is None else cudnn_format(x_grad, x, weight), *others)
