@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 import archzoo
 from archzoo.errors import ProfileError
-from archzoo.profiler import MemoryProfile, memory
+from archzoo.profiler import OPTIMIZERS, MemoryProfile, memory
+from tests.allocations import recorded_peaks
 from tests.networks import build
 
 FLOAT = 4
@@ -105,6 +106,40 @@ def test_a_checkpoint_keeps_its_input_and_no_state_of_the_optimizer() -> None:
     width, batch = 8, 16
     net = nn.Sequential(*linear_stack(width, 1), Checkpointed(*linear_stack(width, 2)), *linear_stack(width, 1))
     assert memory(net, (width,), batch=batch).saved == 2 * batch * width * FLOAT  # what the last two read
+
+
+class Weighted(nn.Module):
+    """A layer with a tensor that is no parameter and no buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.scale = linear_stack(8, 1), torch.ones(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) * self.scale
+
+
+def test_plain_attributes_are_there_all_the_time() -> None:
+    net = Weighted()
+    maps = 16 * 8 * FLOAT
+    assert memory(net, (8,), batch=16).inference == 64 * FLOAT + 4 * maps  # the scale, the input, and two results
+
+
+def normed() -> nn.Module:
+    return nn.Sequential(*(nn.utils.weight_norm(nn.Linear(64, 64, bias=False)) for _ in range(3)))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weight_norm_keeps_the_weight_that_it_computed_until_the_next_one() -> None:
+    """Each layer has v, its gradient and momentum; the weight, and for a moment the one before."""
+    net, inputs = normed(), torch.randn(4, 64)
+    weight = 64 * 64 * FLOAT
+    usage = memory(net, inputs)
+    assert usage.training == recorded_peaks(normed, inputs, OPTIMIZERS["sgd"])["training"]
+    assert 3 * 4 * weight < usage.training < 3 * 5 * weight
+    assert 3 * 2 * weight + weight <= usage.inference < 3 * 2 * weight + 2 * weight
+    net(inputs).sum().backward()  # what it computed has a gradient, and is no leaf
+    assert memory(net, inputs).training == usage.training
 
 
 def test_in_place_operators_and_views_take_nothing() -> None:

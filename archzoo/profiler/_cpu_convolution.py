@@ -5,7 +5,7 @@ once the first copies are freed (aten/src/ATen/native/mkldnn/Conv.cpp). What has
 product of columns. So it is in PyTorch's own kernels, which run for few small images and in float64.
 
 The rules are those of oneDNN's kernels for AVX2, as PyTorch's allocator records them, and of AVX-512, where blocks are
-twice as large. Left out are buffers of a few KiB a thread, and partial sums of the gradients of larger windows.
+twice as large. Left out are buffers of a few KiB a thread.
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch._prims_common import suggest_memory_format
+
+from archzoo.profiler._thread_sums import pointwise_sums, window_sums
 
 aten = torch.ops.aten
 CHANNELS_LAST = (torch.channels_last, torch.channels_last_3d)
@@ -115,15 +117,14 @@ class CpuConvolution:
             columns = images * self.columns
             parts = (maps + grad) // self.groups if self.groups > 1 else 0
             return max(maps + parts + columns, maps * (1 + (self.groups > 1)))
-        image = self.threads * (grad // self.out.shape[0])
+        strided = 3 * BUFFER + self.threads * (grad // self.out.shape[0]) * self.is_strided  # an image for each thread
         if self.last:
-            return maps + self.of_weight(1) + self.buffers + image * self.is_strided
+            return maps + self.of_weight(1) + (strided if self.is_strided else self.buffers)
         if not self.is_blocked:
             return maps + max(self.threads * self.columns, maps)
         if (self.is_strided or self.is_transposed) and not self.is_depthwise and not self.avx512:
             # In channels_last: what PyTorch copies is not in its order yet, and is copied once more.
-            buffers = self.buffers + image * self.is_strided
-            return maps + max(grad + self.of_weight(1) + buffers, 2 * maps)
+            return maps + max(grad + self.of_weight(1) + strided, 2 * maps)
         return self.of_maps(self.maps) + max(self.of_maps(self.out) + self.of_weight(0, 1), maps)
 
     def weight_gradient(self) -> int:
@@ -133,8 +134,7 @@ class CpuConvolution:
             images = 1 if self.slow in OF_ONE_IMAGE else self.maps.shape[0]
             parts = (_bytes(self.maps) + _bytes(self.out)) // self.groups if self.groups > 1 else 0
             return weight + max(parts + images * self.columns, weight * (self.groups > 1))
-        has_sums = self.is_pointwise and self.groups == 1 and self.threads > 1  # of each thread
-        sums = self.threads * self.of_weight(0, 1) + 2 * BUFFER if has_sums else 0
+        sums = self.sums()
         if self.last:  # a copy in order, and another one in channels_last
             return self.of_weight(0, 1) + max(self.gathered + sums, 2 * weight)
         unblocked = (self.is_dilated or self.maps.dim() == 5) and not self.avx512
@@ -146,8 +146,19 @@ class CpuConvolution:
         read = self.of_maps(self.out) + (0 if is_plain else self.of_maps(self.maps))
         return result + max(read + self.gathered + sums, weight)
 
+    def sums(self) -> int:
+        """Partial sums of the gradient of the weight, where threads share the batch."""
+        if self.groups > 1 or self.threads == 1 or self.avx512 or (self.last and not self.is_pointwise):
+            return 0
+        out, maps = (-(-tensor.shape[1] // self.block) for tensor in (self.out, self.maps))
+        block = self.of_weight(0) // out if self.maps.shape[1] == 3 else self.of_weight(0, 1) // (out * maps)
+        images = self.out.shape[0]
+        if self.is_pointwise:
+            return pointwise_sums((out, maps), block, images * prod(self.out.shape[2:]), self.threads, BUFFER)
+        return window_sums((out, maps), block, images, self.threads, BUFFER)
 
-def convolution_peaks(operator: Any, args: Any, out: Any) -> Iterator[tuple[int, Tensor | None]]:
+
+def convolution_peaks(operator: Any, args: Any, out: Any) -> Iterator[tuple[int, Tensor]]:
     """What a convolution, or its backward pass, allocates on the CPU, step by step: the peak, and what stays of it.
 
     ``out`` is what the operator returns. Nothing for other operators.

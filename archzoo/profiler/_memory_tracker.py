@@ -62,7 +62,7 @@ class ModuleMemory:
 
 @dataclass(frozen=True)
 class MemorySample:
-    """Bytes allocated after one operator.
+    """Bytes allocated after one operator, or with the workspace of a convolution.
 
     ``phase`` is "inference", "forward", "backward" or "step"; ``module`` names the module that was running.
     """
@@ -129,20 +129,23 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _convolve(self, operator: Any, args: Any, out: Any) -> Any:
-        """What a convolution returns, in cuDNN's memory format on CUDA; allocates its workspace for a moment."""
-        if self.device == "cpu":
-            for size, result in convolution_peaks(operator, args, out):
-                self._borrow(size)
-                if result is not None:
-                    self.track(result)
-        elif operator is aten.convolution.default:
+        """What a convolution returns, in its library's memory format; allocates its workspace for a moment."""
+        if operator is aten.convolution.default:
             x, weight, *_ = args
-            out = cudnn_format(out, x, weight)
-            self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
+            out = library_format(out, x, weight)
         elif operator is aten.convolution_backward.default:
             grad, x, weight, *_, groups, _ = args
             x_grad, *others = out
-            out = (x_grad if x_grad is None else cudnn_format(x_grad, x, weight), *others)
+            out = (x_grad if x_grad is None else library_format(x_grad, x, weight), *others)
+        else:
+            return out
+        if self.device == "cpu":
+            for size, result in convolution_peaks(operator, args, out):
+                self._borrow(size)
+                self.track(result)
+        elif operator is aten.convolution.default:
+            self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
+        else:
             passes = [(x, weight, grad)] if others[0] is not None else []
             passes += [(grad, weight, x)] if x_grad is not None else []
             workspace = cudnn_workspace(x, weight, groups, *passes) if passes else 0
@@ -154,7 +157,9 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in results:
             self.track(tensor)
         if size:
-            self.allocator.release(self.allocator.allocate(size))
+            block = self.allocator.allocate(size)
+            self.timeline.append(MemorySample(self.phase, self.path(), self.allocated))
+            self.allocator.release(block)
 
     def track(self, tensor: Tensor) -> None:
         """Add a tensor's storage, unless it is tracked already."""
@@ -218,8 +223,8 @@ def storage_bytes(tensors: Iterable[Tensor]) -> int:
     return sum(storage.nbytes() for storage in storages.values())
 
 
-def cudnn_format(out: Tensor, *operands: Tensor) -> Tensor:
-    """``out`` in channels_last if any operand of the convolution is, as cuDNN returns it."""
+def library_format(out: Tensor, *operands: Tensor) -> Tensor:
+    """``out`` in channels_last if any operand of the convolution is, as cuDNN and oneDNN return it."""
     last = [tensor.dim() == 4 and tensor.is_contiguous(memory_format=CHANNELS_LAST) for tensor in operands]
     plain = [tensor.is_contiguous() for tensor in operands]
     if any(is_last and not is_plain for is_last, is_plain in zip(last, plain, strict=True)):
