@@ -3,9 +3,9 @@
     python benchmarks/fits.py [--threads N] [NAME ...]
 
 For each network and batch, the peaks of inference and of a training step are measured, as in ``benchmarks/memory.py``.
-A memory of DOUBT more than a peak must fit, and one of DOUBT less must not. ``fits`` is asked once for each batch, about
-the first memory of the training step; a CPU's allocator takes what is asked for, so that the other verdicts follow from
-the bytes that it tells. Exits with 1 if a verdict is wrong.
+A memory of DOUBT more than a peak must fit, and one of DOUBT less must not. ``fits`` is asked once for each batch, with
+DOUBT more than the training step takes. A CPU's allocator takes exactly what is asked for, so that the other verdicts
+follow from the bytes that it tells. Exits with 1 if a verdict is wrong.
 """
 
 import argparse
@@ -28,9 +28,8 @@ NETWORKS = (
 def main(names: list[str]) -> int:
     """Print a line for each network, batch and phase; how many verdicts are wrong."""
     wrong = count = 0
-    print(
-        f"{'':22}{'batch':>6}{'phase':>11}{'measured MiB':>14}{'predicted':>11}{'off':>8}{'2% more':>9}{'2% less':>9}"
-    )
+    head = f"{'':22}{'batch':>6}{'phase':>11}{'measured MiB':>14}{'predicted':>11}{'off':>8}"
+    print(f"{head}{'2% more':>9}{'2% less':>9}")
     for name in names:
         size = archzoo.find(name).input_size
         for batch in BATCHES:

@@ -67,7 +67,7 @@ def passes(
                 net = materialize_lazy(net, args, kwargs)
                 tracker = make_tracker(net)
             if conditions.channels_last:
-                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                net._apply(_channels_last)  # type: ignore[no-untyped-call]
                 args, kwargs = tree_map(_channels_last, (args, kwargs))
             cuda = conditions.device == "cuda"
             mode = CudaTensors(conditions.autocast, cache=not conditions.cuda_graph) if cuda else None
@@ -87,4 +87,6 @@ def passes(
 
 
 def _channels_last(leaf: Any) -> Any:
-    return leaf.to(memory_format=torch.channels_last) if isinstance(leaf, Tensor) and leaf.dim() == 4 else leaf
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    ordered = isinstance(leaf, Tensor) and leaf.dim() in formats
+    return leaf.to(memory_format=formats[leaf.dim()]) if ordered else leaf
