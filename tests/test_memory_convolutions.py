@@ -151,6 +151,10 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: stack(*(nn.Conv2d(16, 16, 3, padding=1) for _ in range(3))).to(memory_format=torch.channels_last),
         (2, 16, 16, 16),
     ),
+    "channels_last of three dimensions": (
+        lambda: stack(nn.Conv3d(8, 8, 3), nn.Conv3d(8, 8, 3)).to(memory_format=torch.channels_last_3d),
+        (2, 8, 10, 10, 10),
+    ),
 }
 
 

@@ -16,6 +16,7 @@ from archzoo.profiler._inputs import sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
 from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
+from archzoo.profiler._sparse import sparse_constructors
 from archzoo.wrappers import unwrapped
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments on the meta device
@@ -75,7 +76,7 @@ def passes(
             running = Passes(net, (args, kwargs), tracker, mode, graph=conditions.cuda_graph)
             if change is not None:
                 change(running)
-            with fused, running:
+            with fused, sparse_constructors(net), running:
                 yield running
         except (ProfileError, MemoryError):
             raise

@@ -19,6 +19,7 @@ from archzoo.profiler._cpu_convolution import convolution_peaks
 from archzoo.profiler._cuda_allocator import CudaAllocator
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._operators import look_up
+from archzoo.profiler._sparse import parts_of, sparse_call
 from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
@@ -111,6 +112,11 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._dispatch(operator, args, kwargs or {})
 
     def _dispatch(self, operator: Any, args: Any, kwargs: Any) -> Any:
+        sparse = sparse_call(operator, args)
+        if sparse is not None:
+            out, workspace = sparse
+            self._borrow(workspace, [out])
+            return out
         shape = look_up(operator).shape
         out = shape(*args, **kwargs) if shape is not None else NotImplemented
         if out is NotImplemented:
@@ -162,13 +168,14 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.allocator.release(block)
 
     def track(self, tensor: Tensor) -> None:
-        """Add a tensor's storage, unless it is tracked already."""
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._storages or size == 0 or (self.device == "cuda" and not tensor.is_meta):
-            return
-        block = self.allocator.allocate(size)
-        self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
+        """Add the storages of a tensor, unless they are tracked already."""
+        for part in parts_of(tensor):
+            storage = part.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key in self._storages or size == 0 or (self.device == "cuda" and not part.is_meta):
+                continue
+            block = self.allocator.allocate(size)
+            self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
 
     def _release(self, key: int, _: Any) -> None:
         self.allocator.release(self._storages.pop(key)[1])
@@ -219,8 +226,8 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def storage_bytes(tensors: Iterable[Tensor]) -> int:
     """Bytes of the storages behind tensors, shared ones once."""
-    storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage() for tensor in tensors}
-    return sum(storage.nbytes() for storage in storages.values())
+    parts = [part.untyped_storage() for tensor in tensors for part in parts_of(tensor)]
+    return sum(storage.nbytes() for storage in {storage._cdata: storage for storage in parts}.values())
 
 
 def library_format(out: Tensor, *operands: Tensor) -> Tensor:
