@@ -53,9 +53,9 @@ def parameters_on_meta() -> Iterator[None]:
     """
     register = nn.Module.register_parameter
 
-    def register_on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
-        moved = None if parameter is None else nn.Parameter(parameter.to("meta"), parameter.requires_grad)
-        register(module, name, moved)
+    def register_on_meta(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        moved = None if param is None else nn.Parameter(param.to("meta"), param.requires_grad)
+        register(self, name, moved)
 
     nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign]
     try:

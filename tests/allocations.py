@@ -18,13 +18,13 @@ def recorded_peaks(
     before = inputs.untyped_storage().nbytes()
     with record(activities=[ProfilerActivity.CPU], profile_memory=True) as recorded:
         net = make().eval()
-        with torch.no_grad(), record_function("inference"):  # type: ignore[no-untyped-call]
+        with torch.no_grad(), record_function("inference"):
             net(inputs)
         optimizer = make_optimizer(net.train().parameters())
         for name in ("first step", "training"):
-            with record_function(name):  # type: ignore[no-untyped-call]
+            with record_function(name):
                 optimizer.zero_grad()
-                scalar_loss(net(inputs)).backward()  # type: ignore[no-untyped-call]
+                scalar_loss(net(inputs)).backward()
                 optimizer.step()
     events = recorded.profiler.kineto_results.events()
     spans = {event.name(): (event.start_ns(), event.start_ns() + event.duration_ns()) for event in events}

@@ -148,11 +148,15 @@ NETS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         (2, 8, 12, 12),
     ),
     "channels_last": (
-        lambda: stack(*(nn.Conv2d(16, 16, 3, padding=1) for _ in range(3))).to(memory_format=torch.channels_last),
+        lambda: stack(*(nn.Conv2d(16, 16, 3, padding=1) for _ in range(3))).to(
+            memory_format=torch.channels_last  # type: ignore[call-overload]
+        ),
         (2, 16, 16, 16),
     ),
     "channels_last of three dimensions": (
-        lambda: stack(nn.Conv3d(8, 8, 3), nn.Conv3d(8, 8, 3)).to(memory_format=torch.channels_last_3d),
+        lambda: stack(nn.Conv3d(8, 8, 3), nn.Conv3d(8, 8, 3)).to(
+            memory_format=torch.channels_last_3d  # type: ignore[call-overload]
+        ),
         (2, 8, 10, 10, 10),
     ),
 }

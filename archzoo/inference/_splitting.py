@@ -60,7 +60,7 @@ def split_norm(module: nn.Module) -> NormThen | None:
     if is_modified(module) or NORM in module._modules or not module.track_running_stats:
         return None
     order = modules_behind(module)
-    return None if order is None else cast(NormThen, NormThen(plain_norm(module), module._modules, order).eval())
+    return None if order is None else NormThen(plain_norm(module), module._modules, order).eval()
 
 
 def plain_norm(module: nn.BatchNorm2d) -> nn.BatchNorm2d:

@@ -26,7 +26,7 @@ Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and i
 
 aten = torch.ops.aten
 MATRIX_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
-CHANNELS_LAST = torch.channels_last
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the dimensions of maps
 
 
 class ByteCounter:
@@ -232,8 +232,11 @@ def storage_bytes(tensors: Iterable[Tensor]) -> int:
 
 def library_format(out: Tensor, *operands: Tensor) -> Tensor:
     """``out`` in channels_last if any operand of the convolution is, as cuDNN and oneDNN return it."""
-    last = [tensor.dim() == 4 and tensor.is_contiguous(memory_format=CHANNELS_LAST) for tensor in operands]
+    form = FORMATS.get(out.dim())
+    if form is None:
+        return out
+    last = [tensor.is_contiguous(memory_format=form) for tensor in operands]
     plain = [tensor.is_contiguous() for tensor in operands]
     if any(is_last and not is_plain for is_last, is_plain in zip(last, plain, strict=True)):
-        return out.contiguous(memory_format=CHANNELS_LAST)
+        return out.contiguous(memory_format=form)
     return out
