@@ -16,12 +16,11 @@ import torch
 from torch import Tensor
 from torch._prims_common import suggest_memory_format
 
+from archzoo.profiler._slow_kernels import OF_ONE_IMAGE, slow_kernel
 from archzoo.profiler._thread_sums import pointwise_sums, window_sums
 
 aten = torch.ops.aten
 CHANNELS_LAST = (torch.channels_last, torch.channels_last_3d)
-SLOW = ("Slow2d", "Slow3d", "SlowDilated2d", "SlowDilated3d", "SlowTranspose2d", "SlowTranspose3d")
-OF_ONE_IMAGE = ("SlowDilated2d", "SlowDilated3d", "SlowTranspose2d", "SlowTranspose3d")  # others unfold the batch
 BUFFER = 4096  # bytes, of kernels that multiply blocks of matrices: one, and one more for each thread
 
 
@@ -178,30 +177,6 @@ def convolution_peaks(operator: Any, args: Any, out: Any) -> Iterator[tuple[int,
                 yield copies + (conv.forward() if transposed else conv.gradient()), out[0]
             if out[1] is not None:
                 yield copies + conv.weight_gradient(), out[1]
-
-
-def slow_kernel(
-    x: Tensor,
-    weight: Tensor,
-    stride: Sequence[int],
-    padding: Sequence[int],
-    dilation: Sequence[int],
-    transposed: bool,
-    output_padding: Sequence[int],
-    groups: int,
-) -> str | None:
-    """PyTorch's own kernel that a convolution takes on the CPU, None for oneDNN's."""
-    row = [1] * (x.dim() == 3), [0] * (x.dim() == 3)  # one dimension is computed as one row of two
-    sides = [*row[0], *stride], [*row[1], *padding], [*row[0], *dilation]
-    geometry = (*sides, transposed, [*row[1], *output_padding], groups, None)
-    backend = torch._C._select_conv_backend(_stand_in(x), _stand_in(weight), None, *geometry)
-    return next((name for name in SLOW if str(backend).endswith(f".{name}")), None)
-
-
-def _stand_in(tensor: Tensor) -> Tensor:
-    """A tensor of the CPU with this shape, that of a row for one dimension, and a single element."""
-    shape = tensor.shape if tensor.dim() != 3 else (*tensor.shape[:2], 1, tensor.shape[2])
-    return torch.empty((), dtype=tensor.dtype, device="cpu").expand(shape)
 
 
 def _rounded(tensor: Tensor, block: int, *dims: int) -> int:
