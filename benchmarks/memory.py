@@ -58,7 +58,9 @@ def measured(net: nn.Module, images: Tensor) -> tuple[int, int]:
     """Peaks of inference and of a training step."""
 
     def exist() -> Iterator[Tensor]:
-        yield from (*net.parameters(), *net.buffers(), images)
+        attributes = (value for module in net.modules() for value in vars(module).values())
+        kept = (value for value in attributes if isinstance(value, Tensor))  # such as what weight_norm computes
+        yield from (*net.parameters(), *net.buffers(), *kept, images)
 
     net.eval()
     with torch.no_grad(), peak_of(exist()) as inference:

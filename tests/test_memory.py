@@ -11,7 +11,8 @@ from torch.utils.checkpoint import checkpoint
 
 import archzoo
 from archzoo.errors import ProfileError
-from archzoo.profiler import MemoryProfile, memory
+from archzoo.profiler import OPTIMIZERS, MemoryProfile, memory
+from tests.allocations import recorded_peaks
 from tests.networks import build
 
 FLOAT = 4
@@ -107,6 +108,92 @@ def test_a_checkpoint_keeps_its_input_and_no_state_of_the_optimizer() -> None:
     assert memory(net, (width,), batch=batch).saved == 2 * batch * width * FLOAT  # what the last two read
 
 
+class Weighted(nn.Module):
+    """A layer with a tensor that is no parameter and no buffer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.scale = linear_stack(8, 1), torch.ones(16, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear(x) * self.scale
+
+
+def test_plain_attributes_are_there_all_the_time() -> None:
+    net = Weighted()
+    maps = 16 * 8 * FLOAT
+    assert memory(net, (8,), batch=16).inference == 64 * FLOAT + 4 * maps  # the scale, the input, and two results
+
+
+def normed() -> nn.Module:
+    return nn.Sequential(*(nn.utils.weight_norm(nn.Linear(64, 64, bias=False)) for _ in range(3)))
+
+
+@pytest.mark.filterwarnings("ignore:.*weight_norm.*:FutureWarning")
+def test_weight_norm_keeps_the_weight_that_it_computed_until_the_next_one() -> None:
+    """Each layer has v, its gradient and momentum; the weight, and for a moment the one before."""
+    net, inputs = normed(), torch.randn(4, 64)
+    weight = 64 * 64 * FLOAT
+    usage = memory(net, inputs)
+    assert usage.training == recorded_peaks(normed, inputs, OPTIMIZERS["sgd"])["training"]
+    assert 3 * 4 * weight < usage.training < 3 * 5 * weight
+    assert 3 * 2 * weight + weight <= usage.inference < 3 * 2 * weight + 2 * weight
+    net(inputs).sum().backward()  # what it computed has a gradient, and is no leaf
+    assert memory(net, inputs).training == usage.training
+
+
+class Words(nn.Module):
+    """A linear layer of embedded words, whose gradients are sparse."""
+
+    def __init__(self, bag: bool = False) -> None:
+        super().__init__()
+        kind = nn.EmbeddingBag if bag else nn.Embedding
+        self.words, self.linear = kind(1000, 16, sparse=True), nn.Linear(16, 4)
+
+    def forward(self, words: Tensor) -> Tensor:
+        out: Tensor = self.linear(self.words(words))
+        return out
+
+
+def plain_sgd(parameters: Any) -> torch.optim.Optimizer:
+    return torch.optim.SGD(parameters, lr=0.1)
+
+
+def test_a_sparse_gradient_has_a_row_and_an_index_for_each_word() -> None:
+    words = torch.zeros(4, 7, dtype=torch.int64)
+    usage = memory(Words(), words, optimizer=plain_sgd)
+    rows, linear = 4 * 7 * 16 * FLOAT, (16 * 4 + 4) * FLOAT
+    assert usage.gradients == rows + 28 * 8 + linear  # the indices are the words themselves
+    assert usage.training < usage.parameters + 6 * rows  # and nothing of the size of the 1000 rows
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize("bag", [False, True])
+@pytest.mark.parametrize("optimizer", [plain_sgd, torch.optim.Adagrad])
+def test_a_real_run_with_sparse_gradients_takes_what_is_computed(bag: bool, optimizer: Any) -> None:
+    words = torch.arange(28).view(4, 7)  # all of them different
+    recorded = recorded_peaks(lambda: Words(bag), words, optimizer)
+    assert memory(Words(bag), words, optimizer=optimizer).training == pytest.approx(recorded["training"], rel=0.01)
+
+
+@pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+def test_sparse_adam_has_dense_state() -> None:
+    words = torch.arange(28).view(4, 7)
+
+    def alone() -> nn.Module:
+        return nn.Sequential(nn.Embedding(1000, 16, sparse=True), nn.Flatten())
+
+    usage = memory(alone(), words, optimizer=torch.optim.SparseAdam)
+    assert usage.optimizer_state == 2 * 1000 * 16 * FLOAT
+    recorded = recorded_peaks(alone, words, torch.optim.SparseAdam)
+    assert usage.training == pytest.approx(recorded["training"], rel=0.01)
+
+
+def test_the_momentum_of_sparse_gradients_is_refused() -> None:
+    with pytest.raises(ProfileError, match="momentum of sparse gradients grows with every step"):
+        memory(Words(), torch.zeros(4, 7, dtype=torch.int64))
+
+
 def test_in_place_operators_and_views_take_nothing() -> None:
     maps = 16 * 8 * FLOAT
     in_place = nn.Sequential(nn.Linear(8, 8), nn.ReLU(inplace=True), nn.Unflatten(1, (2, 4)), nn.Flatten())
@@ -114,6 +201,12 @@ def test_in_place_operators_and_views_take_nothing() -> None:
     first, second = (memory(net, (8,), batch=16) for net in (in_place, out_of_place))
     assert first.inference == first.parameters + 2 * maps
     assert second.inference == second.parameters + 3 * maps
+
+
+def test_channels_last_of_three_dimensions_is_a_format_of_its_own() -> None:
+    net = nn.Sequential(nn.Conv3d(8, 8, 3), nn.Flatten())
+    usage = memory(net, (8, 4, 4, 4), batch=2, channels_last=True)
+    assert usage.parameters == (8 * 8 * 27 + 8) * FLOAT
 
 
 def test_shared_parameters_count_once() -> None:

@@ -1,7 +1,8 @@
 """Folding batch norms into convolutions, by the structure of a symbolic trace.
 
 Which layer reads whose output decides; the order of execution does not. Three folds are exact: conv-BN, and BN-conv and
-BN-ReLU-conv without padding, for networks that normalize before they convolve.
+BN-ReLU-conv without padding, for networks that normalize before they convolve. A batch norm that runs an activation
+itself is taken apart first.
 """
 
 import copy
@@ -9,9 +10,10 @@ from collections.abc import Iterator, Sequence
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from archzoo.inference._splitting import join_norms, split_norms
 from archzoo.inference._structure import Structure, replace_modules
 from archzoo.layers import ChannelShuffle, device_of
 
@@ -21,9 +23,11 @@ Replacement = tuple[nn.Module, nn.Module]  # (module of the network, its replace
 def fold_batch_norms(model: nn.Module) -> nn.Module:
     """A copy in eval mode, with every batch norm folded that a convolution before or after it can absorb."""
     folded = copy.deepcopy(model).eval()
+    splits = split_norms(folded)
     with torch.no_grad():
         for fold in (fold_into_conv_before, fold_into_conv_after, fold_beyond_relu):
             replace_modules(folded, dict(fold(Structure(folded))))
+    join_norms(folded, splits)
     return folded
 
 
@@ -67,7 +71,7 @@ def before_shuffles(norm: nn.BatchNorm2d, shuffles: Sequence[ChannelShuffle]) ->
 def fold_into_conv_after(net: Structure) -> Iterator[Replacement]:
     """BN-conv becomes a convolution, where only convolutions without padding read the batch norm's output."""
     for node in net.nodes:
-        norm, convs = net.layer(node), [net.layer(user) for user in node.users]
+        norm, convs = net.layer(node), [net.layer(user) for user in behind_identities(net, node).users]
         if isinstance(norm, nn.BatchNorm2d) and convs and all(map(absorbs_affine, convs)):
             yield norm, nn.Identity().eval()
             for conv in convs:
@@ -81,16 +85,24 @@ def fold_beyond_relu(net: Structure) -> Iterator[Replacement]:
     minimum, and the convolution absorbs s and b.
     """
     for node in net.nodes:
-        norm, relu = net.layer(node), next(iter(node.users), node)
-        if not isinstance(norm, nn.BatchNorm2d) or len(node.users) > 1 or not isinstance(net.layer(relu), nn.ReLU):
+        norm, readers = net.layer(node), list(behind_identities(net, node).users)
+        if not isinstance(norm, nn.BatchNorm2d) or len(readers) != 1 or not isinstance(net.layer(readers[0]), nn.ReLU):
             continue
-        convs = [net.layer(user) for user in relu.users]
+        relu = readers[0]
+        convs = [net.layer(user) for user in behind_identities(net, relu).users]
         scale, shift = scale_and_shift(norm)
         if all(map(absorbs_affine, convs)) and (shift / scale).isfinite().all():
             yield norm, Clamp(scale, shift).eval()
             yield cast(nn.ReLU, net.layer(relu)), nn.Identity().eval()
             for conv in convs:
                 yield cast(nn.Conv2d, conv), absorb_affine(cast(nn.Conv2d, conv), scale, shift)
+
+
+def behind_identities(net: Structure, node: fx.Node) -> fx.Node:
+    """The last of the layers that return what they read in eval mode, where each alone reads the one before."""
+    while len(node.users) == 1 and isinstance(net.layer(next(iter(node.users))), nn.Dropout | nn.Identity):
+        node = next(iter(node.users))
+    return node
 
 
 def scale_and_shift(norm: nn.BatchNorm2d) -> tuple[Tensor, Tensor]:

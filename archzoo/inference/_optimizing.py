@@ -6,7 +6,7 @@ from typing import Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map_only
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_map_only, tree_unflatten
 
 from archzoo.errors import BadOption, DeviceError
 from archzoo.inference._accelerated import accelerated
@@ -66,7 +66,7 @@ def optimize(
     optimized = folded(model, sample)
     norms = [module for module in optimized.modules() if isinstance(module, ResponseNorm)]
     replace_modules(optimized, {norm: BandedNorm(norm).eval() for norm in norms})
-    optimized.to(memory_format=memory_format)  # type: ignore[call-overload]
+    order_weights(optimized, memory_format)
     where = device_of(optimized).type
     if compile is None and where == "cuda" and device is not None:
         if dtype is not None:
@@ -137,6 +137,18 @@ def fuse(optimized: nn.Module, sample: Sample | None) -> None:
         warnings.warn(f"fusing changes what the network computes by {error:.0e}: nothing is fused", stacklevel=3)
 
 
+def order_weights(net: nn.Module, memory_format: torch.memory_format) -> None:
+    """Put the weights of convolutions in a memory format; channels_last of three dimensions is a format of its own."""
+    formats = {4: memory_format, 5: memory_format}
+    if memory_format is torch.channels_last or memory_format is torch.channels_last_3d:
+        formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+
+    def order(tensor: Tensor) -> Tensor:
+        return tensor.to(memory_format=formats[tensor.dim()]) if tensor.dim() in formats else tensor
+
+    net._apply(order)  # type: ignore[no-untyped-call]
+
+
 def with_dtype(net: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     """The network in another type. A hook, because a wrapping module would change the names of the parts."""
     if dtype is not None:
@@ -159,19 +171,52 @@ class Cast:
 
 
 class Frozen(nn.Module):
-    """A network that runs frozen graphs, traced at the first inputs of each shape, dtype and device."""
+    """A network that runs frozen graphs, traced at the first inputs of each shape, dtype and device.
+
+    Inputs are tensors, by position or by keyword. Other values beside them are part of the graph.
+    """
 
     def __init__(self, net: nn.Module) -> None:
         super().__init__()
         self.net = net
         self.graphs: dict[Any, torch.jit.ScriptModule] = {}
 
-    def forward(self, *inputs: Tensor) -> Any:
-        key = tuple((tensor.shape, tensor.dtype, tensor.device) for tensor in inputs)
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        leaves, spec = tree_flatten((args, kwargs))
+        tensors = tuple(leaf for leaf in leaves if isinstance(leaf, Tensor))
+        described = [_described(leaf) for leaf in leaves]
+        if not tensors or None in described:
+            return self.net(*args, **kwargs)
+        key = (str(spec), *described)
         if key not in self.graphs:
-            self.net(*inputs)  # raises InputError for images that do not fit, which tracing would not
+            self.net(*args, **kwargs)  # raises InputError for images that do not fit, which tracing would not
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # deprecated, but the only way to freeze without a C++ compiler
-                traced = torch.jit.trace(self.net, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+                call = Call(self.net, leaves, spec).eval()
+                traced = torch.jit.trace(call, tensors, check_trace=False)  # type: ignore[no-untyped-call]
                 self.graphs[key] = torch.jit.freeze(traced)
-        return self.graphs[key](*inputs)
+        return self.graphs[key](*tensors)
+
+
+class Call(nn.Module):
+    """One way to call a network: its tensors in order, all other values as they were."""
+
+    def __init__(self, net: nn.Module, leaves: list[Any], spec: TreeSpec) -> None:
+        super().__init__()
+        self.net, self.spec = net, spec
+        self.values = [None if isinstance(leaf, Tensor) else leaf for leaf in leaves]
+        self.places = [place for place, leaf in enumerate(leaves) if isinstance(leaf, Tensor)]
+
+    def forward(self, *tensors: Tensor) -> Any:
+        leaves = list(self.values)
+        for place, tensor in zip(self.places, tensors, strict=True):
+            leaves[place] = tensor
+        args, kwargs = tree_unflatten(leaves, self.spec)
+        return self.net(*args, **kwargs)
+
+
+def _described(leaf: Any) -> tuple[Any, ...] | None:
+    """What a graph depends on: the shape, type and device of a tensor, a plain value; None for anything else."""
+    if isinstance(leaf, Tensor):
+        return leaf.shape, leaf.dtype, leaf.device
+    return (type(leaf), leaf) if leaf is None or isinstance(leaf, bool | int | float | str) else None

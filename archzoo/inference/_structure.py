@@ -71,8 +71,13 @@ def module_path(node: fx.Node) -> str:
 
 def is_plain(module: nn.Module) -> bool:
     """Whether a module computes what torch's class does: without hooks, with running statistics."""
-    modified = is_hooked(module) or is_parametrized(module)
-    return type(module).forward in PLAIN and not modified and getattr(module, "track_running_stats", True)
+    is_tracking = getattr(module, "track_running_stats", True)
+    return type(module).forward in PLAIN and not is_modified(module) and is_tracking
+
+
+def is_modified(module: nn.Module) -> bool:
+    """Whether hooks or parametrizations change what a module computes."""
+    return is_hooked(module) or is_parametrized(module)
 
 
 def is_hooked(module: nn.Module) -> bool:

@@ -16,7 +16,7 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._draws import largest, smallest
 from archzoo.profiler._memory_tracker import Draw, MemorySample, MemoryTracker, ModuleMemory, storage_bytes
-from archzoo.profiler._meta import module_hooks
+from archzoo.profiler._meta import attributes_of, module_hooks, modules_of
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 DrawName = Literal["worst", "expected", "sample"]
@@ -54,7 +54,7 @@ class Passes:
         self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
         self.optimizer: Optimizer | None = None
         self.static = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)] if graph else []
-        for tensor in (*net.parameters(), *net.buffers(), *tree_leaves(inputs)):
+        for tensor in (*net.parameters(), *net.buffers(), *attributes_of(modules_of(net)), *tree_leaves(inputs)):
             if isinstance(tensor, Tensor):
                 tracker.track(tensor)
 

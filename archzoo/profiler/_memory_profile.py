@@ -33,7 +33,7 @@ class MemoryProfile:
     ``inference`` is the peak of a forward pass in eval mode, ``training`` the peak of forward, backward and optimizer
     step in train mode, from the second step on, when the optimizer's state exists. Both include parameters, buffers
     and the input. ``saved`` is what the forward pass keeps for the backward pass. ``timeline`` has the allocated bytes
-    after each operator of both.
+    after each operator of both, and with the workspaces of convolutions.
 
     On CUDA, both are what ``torch.cuda.max_memory_allocated`` counts, ``workspace`` is the part that cuBLAS keeps, and
     ``reserved`` is what the allocator takes from the device for them, ``torch.cuda.max_memory_reserved``. On the CPU
@@ -94,10 +94,12 @@ def memory(
         input_size: As for ``archzoo.profile``.
         batch: How many inputs run together.
         optimizer: A name ("sgd" has a momentum of 0.9), or a function from parameters to an optimizer.
-        device: Whose allocator and libraries to model. "cpu" includes the blocked copies that oneDNN's convolutions
-            make. "cuda" simulates the caching allocator, and includes cuBLAS's workspace, and the copies that cuDNN
-            makes for tensor cores where maps are not in channels_last. cuDNN's other workspaces are left out: what it
-            tries out with ``torch.backends.cudnn.benchmark`` in the first steps, and partial sums of weight gradients.
+        device: Whose allocator and libraries to model. "cpu" includes the copies that oneDNN's convolutions make, in
+            blocks of channels for the processor at hand, and the columns of PyTorch's own, for as many threads as
+            torch has. "cuda" simulates the caching allocator, and includes cuBLAS's workspace, and the copies that
+            cuDNN makes for tensor cores where maps are not in channels_last. cuDNN's other workspaces are left out:
+            what it tries out with ``torch.backends.cudnn.benchmark`` in the first steps, and partial sums of weight
+            gradients.
         autocast: ``torch.bfloat16`` or ``torch.float16`` for a forward pass and a loss under ``torch.autocast``. Each
             parameter is cast once per step, and the copies live until the backward pass has used them.
         channels_last: Convert the model and its 4-dimensional inputs to channels_last.

@@ -16,6 +16,7 @@ from archzoo.profiler._inputs import sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
 from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
+from archzoo.profiler._sparse import sparse_constructors
 from archzoo.wrappers import unwrapped
 
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments on the meta device
@@ -67,7 +68,7 @@ def passes(
                 net = materialize_lazy(net, args, kwargs)
                 tracker = make_tracker(net)
             if conditions.channels_last:
-                net = net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+                net._apply(_channels_last)  # type: ignore[no-untyped-call]
                 args, kwargs = tree_map(_channels_last, (args, kwargs))
             cuda = conditions.device == "cuda"
             mode = CudaTensors(conditions.autocast, cache=not conditions.cuda_graph) if cuda else None
@@ -75,7 +76,7 @@ def passes(
             running = Passes(net, (args, kwargs), tracker, mode, graph=conditions.cuda_graph)
             if change is not None:
                 change(running)
-            with fused, running:
+            with fused, sparse_constructors(net), running:
                 yield running
         except (ProfileError, MemoryError):
             raise
@@ -87,4 +88,6 @@ def passes(
 
 
 def _channels_last(leaf: Any) -> Any:
-    return leaf.to(memory_format=torch.channels_last) if isinstance(leaf, Tensor) and leaf.dim() == 4 else leaf
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    ordered = isinstance(leaf, Tensor) and leaf.dim() in formats
+    return leaf.to(memory_format=formats[leaf.dim()]) if ordered else leaf

@@ -15,16 +15,18 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from archzoo.profiler._cpu_convolution import convolution_peaks
 from archzoo.profiler._cuda_allocator import CudaAllocator
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._operators import look_up
-from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace, onednn_workspace
+from archzoo.profiler._sparse import parts_of, sparse_call
+from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
 
 aten = torch.ops.aten
 MATRIX_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
-CHANNELS_LAST = torch.channels_last
+FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the dimensions of maps
 
 
 class ByteCounter:
@@ -61,7 +63,7 @@ class ModuleMemory:
 
 @dataclass(frozen=True)
 class MemorySample:
-    """Bytes allocated after one operator.
+    """Bytes allocated after one operator, or with the workspace of a convolution.
 
     ``phase`` is "inference", "forward", "backward" or "step"; ``module`` names the module that was running.
     """
@@ -110,6 +112,11 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._dispatch(operator, args, kwargs or {})
 
     def _dispatch(self, operator: Any, args: Any, kwargs: Any) -> Any:
+        sparse = sparse_call(operator, args)
+        if sparse is not None:
+            out, workspace = sparse
+            self._borrow(workspace, [out])
+            return out
         shape = look_up(operator).shape
         out = shape(*args, **kwargs) if shape is not None else NotImplemented
         if out is NotImplemented:
@@ -128,18 +135,23 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _convolve(self, operator: Any, args: Any, out: Any) -> Any:
-        """What a convolution returns, in cuDNN's memory format on CUDA; allocates its workspace for a moment."""
+        """What a convolution returns, in its library's memory format; allocates its workspace for a moment."""
         if operator is aten.convolution.default:
             x, weight, *_ = args
-            out = cudnn_format(out, x, weight) if self.device == "cuda" else out
-            if self.device == "cuda":
-                self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
-            else:
-                self._borrow(onednn_workspace(out, *args))
-        elif operator is aten.convolution_backward.default and self.device == "cuda":
+            out = library_format(out, x, weight)
+        elif operator is aten.convolution_backward.default:
             grad, x, weight, *_, groups, _ = args
             x_grad, *others = out
-            out = (x_grad if x_grad is None else cudnn_format(x_grad, x, weight), *others)
+            out = (x_grad if x_grad is None else library_format(x_grad, x, weight), *others)
+        else:
+            return out
+        if self.device == "cpu":
+            for size, result in convolution_peaks(operator, args, out):
+                self._borrow(size)
+                self.track(result)
+        elif operator is aten.convolution.default:
+            self._borrow(cudnn_workspace(x, weight, args[-1], (x, weight, out)), (out,))
+        else:
             passes = [(x, weight, grad)] if others[0] is not None else []
             passes += [(grad, weight, x)] if x_grad is not None else []
             workspace = cudnn_workspace(x, weight, groups, *passes) if passes else 0
@@ -151,16 +163,19 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         for tensor in results:
             self.track(tensor)
         if size:
-            self.allocator.release(self.allocator.allocate(size))
+            block = self.allocator.allocate(size)
+            self.timeline.append(MemorySample(self.phase, self.path(), self.allocated))
+            self.allocator.release(block)
 
     def track(self, tensor: Tensor) -> None:
-        """Add a tensor's storage, unless it is tracked already."""
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._storages or size == 0 or (self.device == "cuda" and not tensor.is_meta):
-            return
-        block = self.allocator.allocate(size)
-        self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
+        """Add the storages of a tensor, unless they are tracked already."""
+        for part in parts_of(tensor):
+            storage = part.untyped_storage()
+            key, size = storage._cdata, storage.nbytes()
+            if key in self._storages or size == 0 or (self.device == "cuda" and not part.is_meta):
+                continue
+            block = self.allocator.allocate(size)
+            self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
 
     def _release(self, key: int, _: Any) -> None:
         self.allocator.release(self._storages.pop(key)[1])
@@ -211,14 +226,17 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def storage_bytes(tensors: Iterable[Tensor]) -> int:
     """Bytes of the storages behind tensors, shared ones once."""
-    storages = {tensor.untyped_storage()._cdata: tensor.untyped_storage() for tensor in tensors}
-    return sum(storage.nbytes() for storage in storages.values())
+    parts = [part.untyped_storage() for tensor in tensors for part in parts_of(tensor)]
+    return sum(storage.nbytes() for storage in {storage._cdata: storage for storage in parts}.values())
 
 
-def cudnn_format(out: Tensor, *operands: Tensor) -> Tensor:
-    """``out`` in channels_last if any operand of the convolution is, as cuDNN returns it."""
-    last = [tensor.dim() == 4 and tensor.is_contiguous(memory_format=CHANNELS_LAST) for tensor in operands]
+def library_format(out: Tensor, *operands: Tensor) -> Tensor:
+    """``out`` in channels_last if any operand of the convolution is, as cuDNN and oneDNN return it."""
+    form = FORMATS.get(out.dim())
+    if form is None:
+        return out
+    last = [tensor.is_contiguous(memory_format=form) for tensor in operands]
     plain = [tensor.is_contiguous() for tensor in operands]
     if any(is_last and not is_plain for is_last, is_plain in zip(last, plain, strict=True)):
-        return out.contiguous(memory_format=CHANNELS_LAST)
+        return out.contiguous(memory_format=form)
     return out

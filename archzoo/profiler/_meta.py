@@ -117,9 +117,21 @@ def module_hooks(enter: Enter, leave: Leave) -> Iterator[None]:
             handle.remove()
 
 
+def attributes_of(modules: Iterable[nn.Module]) -> list[Tensor]:
+    """The tensors that modules keep as plain attributes, such as the weight that ``weight_norm`` computes."""
+    return [value for module in modules for value in vars(module).values() if isinstance(value, Tensor)]
+
+
 def meta_copy(model: nn.Module) -> nn.Module:
-    """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy."""
-    tensors = tensors_of(modules_of(model))
+    """A copy of the model on the meta device that shares nothing with it. Lazy parameters stay lazy.
+
+    Plain attributes stay where they are if they may be read as values: integers, and single numbers.
+    """
+    modules = modules_of(model)
+    computed = [
+        value for value in attributes_of(modules) if not value.is_leaf or (value.dim() and value.is_floating_point())
+    ]
+    tensors = [*tensors_of(modules), *computed]
     return copied_without_wrappers(model, {id(tensor): meta_tensor(tensor) for tensor in tensors})
 
 

@@ -11,6 +11,7 @@ from archzoo.profiler._bytes import spell_bytes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
 from archzoo.profiler._meta import modules_of, storage_of, tensors_of
+from archzoo.profiler._sparse import parts_of
 
 Storages = dict[int, tuple[Any, Any, int, str | None]]
 
@@ -113,7 +114,7 @@ def peak_of(running: Passes, tracker: PeakTracker, total: int) -> Peak:
 
 
 def _keys(tensors: Iterable[Any]) -> set[int]:
-    return {storage_of(tensor) for tensor in tensors if isinstance(tensor, Tensor)}
+    return {storage_of(part) for tensor in tensors if isinstance(tensor, Tensor) for part in parts_of(tensor)}
 
 
 def _dominant(by_maker: dict[str, int]) -> tuple[str, int]:

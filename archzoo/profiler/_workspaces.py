@@ -1,4 +1,4 @@
-"""Memory that libraries take besides the operands of an operator."""
+"""Memory that CUDA's libraries take besides the operands of an operator."""
 
 import os
 import re
@@ -9,27 +9,6 @@ from torch import Tensor
 
 MIB = 2**20
 FEW_CHANNELS = 4  # up to which cuDNN has kernels that read images as they are
-
-
-def onednn_workspace(out: Tensor, x: Tensor, weight: Tensor, *rest: object) -> int:
-    """Peak bytes that a convolution of oneDNN allocates besides its operands: copies in blocks of 16 channels.
-
-    It reads copies of maps and weights and writes a blocked result, which it copies back once the first two are freed.
-    Maps in channels_last need no copy, nor do fewer than 16 maps under windows larger than 1x1.
-    """
-    groups = rest[-1]
-    if x.dim() != 4 or not x.is_contiguous() or x.is_contiguous(memory_format=torch.channels_last):
-        return 0
-    plain = x.shape[1] < 16 and groups == 1 and weight.shape[2:].numel() > 1
-    result = _blocked(out, 1)
-    read = (0 if plain else _blocked(x, 1)) + (_blocked(weight, 0) if groups == 1 else _bytes(weight))
-    return result + max(read, _bytes(out))
-
-
-def _blocked(tensor: Tensor, dim: int) -> int:
-    """Bytes of a copy whose channels are rounded up to a multiple of 16."""
-    channels = tensor.shape[dim]
-    return tensor.numel() // channels * (-(-channels // 16) * 16) * tensor.itemsize
 
 
 def cudnn_workspace(x: Tensor, weight: Tensor, groups: int, *results: Sequence[Tensor]) -> int:

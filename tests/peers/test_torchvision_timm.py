@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import archzoo
+from archzoo.inference import fold_batch_norms
 from archzoo.weights import PUBLISHED, PublishedWeights
 from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
 from tests.peers.witnesses import randomize, theirs
+from tests.test_inference import norms, with_any_statistics
 
 torchvision = pytest.importorskip("torchvision", reason="torchvision is not installed")
 timm = pytest.importorskip("timm", reason="timm is not installed")
@@ -200,3 +202,15 @@ def test_networks_of_every_kind_count_as_torchs_counter_has_it(name: str) -> Non
     counted = archzoo.profile(net, size)
     assert counted.flops == counter.get_total_flops()
     assert not counted.uncounted_ops
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", ["test_efficientnet", "test_byobnet"])
+def test_batch_norms_with_an_activation_are_folded(name: str) -> None:
+    net = with_any_statistics(timm.create_model(name)).double()
+    folded = fold_batch_norms(net)
+    images = torch.randn(1, 3, 64, 64).double()
+    with torch.no_grad():
+        torch.testing.assert_close(folded(images), net(images), rtol=1e-8, atol=1e-8)
+    assert norms(folded) == 0 < norms(net)

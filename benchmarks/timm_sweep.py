@@ -1,0 +1,189 @@
+"""The profiler on timm's models, which nobody here wrote: its counts, its conventions and its memory against others'.
+
+    python benchmarks/timm_sweep.py counts [--limit N] [--shard I/N] [PATTERN ...]
+    python benchmarks/timm_sweep.py conventions --limit 300 [--tools fvcore,thop]
+    python benchmarks/timm_sweep.py memory --limit 100 [--batch 2]
+
+"counts" compares multiply-adds with torch's FlopCounterMode, both on the meta device. "conventions" compares each
+convention with its tool, on the CPU. Attention is computed as matrix products, which fvcore sees. thop goes by the
+exact class of a module: it sees no subclass and no function, and counts less in most of these models. "memory" compares
+the peaks of inference and of a training step with what the CPU's allocator hands out, as ``benchmarks/memory.py`` does.
+
+Models of more than ``--most`` parameters are left out. ``--limit`` takes so many models, evenly spaced by name, and
+``--shard 2/4`` the second quarter of them, for several processes. The last line is the summary. Exits with 1 if a count
+differs from FlopCounterMode's, or fails where that does not, or if a peak misses the bars of ``benchmarks/memory.py``.
+timm, fvcore and thop are in the extra "test".
+"""
+
+import argparse
+import importlib
+import sys
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import torch
+from memory import BARS, measured  # benchmarks/memory.py, beside this file
+from peers import torchvision
+from profile_speed import flop_counter_mode
+from torch import nn
+
+import archzoo
+from archzoo.profiler import memory
+
+Size = tuple[int, ...]
+Compare = Callable[[nn.Module, Size], tuple[str, str]]  # a verdict, and what to print about it
+OFF = ("different", "failed", "missed")  # verdicts with which the program exits with 1
+
+
+def timm() -> Any:
+    """The library, which imports torchvision's operators."""
+    torchvision("ops.misc")
+    return importlib.import_module("timm")
+
+
+@contextmanager
+def parameters_on_meta() -> Iterator[None]:
+    """Every parameter moves to the meta device as soon as it is made: no model is too large, and none is initialized.
+
+    Other tensors stay: models read schedules from them.
+    """
+    register = nn.Module.register_parameter
+
+    def register_on_meta(self: nn.Module, name: str, param: nn.Parameter | None) -> None:
+        moved = None if param is None else nn.Parameter(param.to("meta"), param.requires_grad)
+        register(self, name, moved)
+
+    nn.Module.register_parameter = register_on_meta  # type: ignore[method-assign]
+    try:
+        yield
+    finally:
+        nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+
+def build(name: str, most: int, *, real: bool) -> nn.Module | None:
+    """A model of timm in eval mode, on the meta device unless ``real``. None for one of too many parameters."""
+    with parameters_on_meta():
+        model: nn.Module = timm().create_model(name)
+    if sum(parameter.numel() for parameter in model.parameters()) > most:
+        return None
+    return (timm().create_model(name) if real else model.to("meta")).eval()
+
+
+def counts(model: nn.Module, size: Size) -> tuple[str, str]:
+    """Multiply-adds against FlopCounterMode, which needs parameters without gradients in some models."""
+    model.requires_grad_(False)
+    ours, theirs = attempt(lambda: archzoo.profile(model, size).under("torch")), attempt(lambda: flops(model, size))
+    if isinstance(theirs, Exception):
+        return ("fails in both", f"{ours}") if isinstance(ours, Exception) else ("counted by us alone", f"{theirs}")
+    if isinstance(ours, Exception):
+        return "failed", f"{ours}"
+    return ("equal", f"{ours:,}") if ours == theirs else ("different", f"{ours:,} for {theirs:,}")
+
+
+def flops(model: nn.Module, size: Size) -> Any:
+    """What FlopCounterMode counts."""
+    return flop_counter_mode(model, size)
+
+
+def conventions(tools: Sequence[str], model: nn.Module, size: Size) -> tuple[str, str]:
+    """Each convention against its tool."""
+    profile = archzoo.profile(model, size)
+    verdicts, remarks = [], []
+    for tool in tools:
+        theirs = attempt(partial(TOOLS[tool], model, size))
+        if isinstance(theirs, Exception):
+            verdicts.append(f"{tool} fails")
+        elif profile.under(tool) == theirs:
+            verdicts.append(f"{tool} equal")
+        else:
+            verdicts.append(f"{tool} not")
+            remarks.append(f"{tool} {profile.under(tool):,} for {theirs:,}")
+    return " and ".join(verdicts), ", ".join(remarks)
+
+
+def by_fvcore(model: nn.Module, size: Size) -> int:
+    """Fvcore's count, from a trace on the CPU."""
+    analysis = importlib.import_module("fvcore.nn").FlopCountAnalysis(model, torch.zeros(1, *size))
+    return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
+
+
+def by_thop(model: nn.Module, size: Size) -> int:
+    """Thop's count. It writes into the model: it comes last."""
+    return int(importlib.import_module("thop").profile(model, (torch.zeros(1, *size),), verbose=False)[0])
+
+
+TOOLS = {"fvcore": by_fvcore, "thop": by_thop}
+
+
+def peaks(batch: int, model: nn.Module, size: Size) -> tuple[str, str]:
+    """Predicted peaks against those of a real run."""
+    predicted = memory(model, size, batch=batch)
+    real = dict(zip(("inference", "training"), measured(model, torch.randn(batch, *size)), strict=True))
+    off = {phase: getattr(predicted, phase) / peak - 1 for phase, peak in real.items()}
+    spelled = ", ".join(f"{phase} {real[phase] / 2**20:.2f} MiB {share:+.2%}" for phase, share in off.items())
+    return "missed" if any(abs(share) > BARS[phase] for phase, share in off.items()) else "within the bars", spelled
+
+
+def attempt(work: Callable[[], Any]) -> Any:
+    """What a function returns, or the error that it raises."""
+    try:
+        return work()
+    except Exception as error:  # of anybody's code
+        return error
+
+
+def chosen(patterns: list[str], limit: int | None, shard: str) -> list[str]:
+    """The names of models that match any pattern: ``limit`` of them, and of these one shard."""
+    names = sorted({name for pattern in patterns for name in timm().list_models(pattern)})
+    if limit is not None and limit < len(names):
+        names = [names[number * len(names) // limit] for number in range(limit)]
+    which, count = map(int, shard.split("/"))
+    if not 1 <= which <= count:
+        raise SystemExit(f"--shard must be I/N with I from 1 to N, not {shard}")
+    return names[which - 1 :: count]
+
+
+def main(what: str, names: list[str], most: int, compare: Compare) -> int:
+    """Print a line for each model and the summary; how many are off."""
+    verdicts: Counter[str] = Counter()
+    for name in names:
+        model = attempt(partial(build, name, most, real=what != "counts"))
+        if model is None:
+            verdict, remark = "larger", ""
+        elif isinstance(model, Exception):
+            verdict, remark = "not built", f"{type(model).__name__}: {model}"
+        else:
+            outcome = attempt(partial(compare, model, tuple(model.pretrained_cfg["input_size"])))
+            is_error = isinstance(outcome, Exception)
+            verdict, remark = ("failed", f"{type(outcome).__name__}: {outcome}") if is_error else outcome
+        verdicts[verdict] += 1
+        print(f"{name:45} {verdict:25} {remark[:200]}", flush=True)
+    told = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.most_common())
+    print(f"{what} of {len(names):,} models: {told}")
+    return sum(verdicts[verdict] for verdict in OFF)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=("counts", "conventions", "memory"))
+    parser.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
+    parser.add_argument("--limit", type=int, help="so many models, evenly spaced")
+    parser.add_argument("--shard", default="1/1", metavar="I/N")
+    parser.add_argument("--most", type=int, default=60_000_000, help="parameters of the largest model")
+    parser.add_argument("--batch", type=int, default=2, help="images, for memory")
+    parser.add_argument("--tools", default="fvcore,thop", help="for conventions")
+    options = parser.parse_intermixed_args()
+    warnings.simplefilter("ignore")
+    if options.what == "conventions":
+        timm().layers.set_fused_attn(False)
+    COMPARISONS: dict[str, Compare] = {
+        "counts": counts,
+        "conventions": partial(conventions, options.tools.split(",")),
+        "memory": partial(peaks, options.batch),
+    }
+    selected = chosen(options.patterns, options.limit, options.shard)
+    sys.exit(1 if main(options.what, selected, options.most, COMPARISONS[options.what]) else 0)
