@@ -56,7 +56,7 @@ def label_points(
     must have been drawn already, on axes with their final limits. A label for which there is no room stands over what
     is there.
     """
-    drawing = FigureCanvasAgg(figure)
+    drawing: Any = FigureCanvasAgg(figure)
     drawing.draw()
     points = 72 / figure.dpi
     frame = axis.get_window_extent()
