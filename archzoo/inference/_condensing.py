@@ -84,7 +84,8 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
 def _grouped(conv: LearnedGroupConv) -> nn.Module:
     """The group convolution: filter k of group i was filter i + k g, which the shuffle behind it brings back."""
     inputs = conv.inputs_of_groups()
-    grouped = Conv2d(inputs.numel(), conv.out_channels, 1, groups=conv.g, bias=False).to(conv.weight)
+    grouped = Conv2d(inputs.numel(), conv.out_channels, 1, groups=conv.g, bias=False)
+    grouped.to(conv.weight.device, conv.weight.dtype)
     weight = conv.weight.view(-1, conv.g, conv.in_channels).transpose(0, 1)  # (g, filters, inputs)
     kept = weight.gather(2, inputs[:, None].expand(-1, weight.shape[1], -1))
     grouped.weight.copy_(kept.reshape(grouped.weight.shape))
@@ -118,7 +119,7 @@ def _pruned(name: str, layer: PrunableLinear) -> list[tuple[str, nn.Module]]:
     kept = layer.features_kept()
     share = len(kept) < layer.in_features
     weight = layer.weight[:, kept] if share else layer.weight
-    linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None).to(weight)
+    linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None).to(weight.device, weight.dtype)
     linear.load_state_dict({**layer.state_dict(), "weight": weight})
     linear.train(layer.training).requires_grad_(layer.weight.requires_grad)
     return [*([("select", Select(kept).train(layer.training))] if share else []), (name, linear)]

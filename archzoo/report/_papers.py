@@ -5,7 +5,7 @@ from importlib import import_module
 
 from archzoo.paper import Paper
 
-LONGEST = 30  # characters of a name; a docstring may also begin with a sentence
+LONGEST = 34  # characters of a name; a docstring may also begin with a sentence
 
 
 def short_name(paper: Paper) -> str:

@@ -58,7 +58,8 @@ class Row:
 
     def _is_default(self, name: str, value: Any) -> bool:
         """Whether ``archzoo reproduce`` chooses this option itself."""
-        return self.printed is not None and self.printed.options.get(name) == value
+        chosen = find_row(self.recipe.name, self.network).options
+        return name in chosen and chosen[name] == value
 
 
 def rows(pattern: str = "*", recipe: str = "*", measured: Sequence[Measured] | None = None) -> list[Row]:

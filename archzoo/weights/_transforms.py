@@ -21,8 +21,15 @@ LATER_TORCHVISION = 232
 LATER_NETWORKS = ("resnext101_64x4d", "shufflenet_v2_x1_5", "shufflenet_v2_x2_0")
 TIMM_A1 = 235
 TIMM_SIDES = {"mobilenetv1_125.ra4_e3600_r224_in1k": 248}
+# The same for a crop of 299, which timm rounds down, and of some networks takes a larger part.
+USUAL_SIDE_299 = 342
+TIMM_299 = 341
+TIMM_LARGER_PART = ("legacy_xception", "inception_resnet_v2"), 333
 # The ends of timm's tags, and the beginnings, of weights that it resizes by splines.
-BICUBIC = (".a1_in1k", ".gluon_in1k"), ("densenet", "mobilenetv1_", "mobilenetv2_")
+BICUBIC = (
+    (".a1_in1k", ".gluon_in1k"),
+    ("densenet", "mobilenetv1_", "mobilenetv2_", "inception_", "legacy_xception"),
+)
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,7 @@ def transform(name: str, weights: str) -> Transform:
 def transform_of(published: PublishedWeights) -> Transform:
     """The same for a set."""
     _, height, width = published.input_size
-    side = _shorter_side(published) if height == 224 else height
+    side = _shorter_side(published) if height in (224, 299) else height
     by = published.library == "timm" and (published.tag.endswith(BICUBIC[0]) or published.tag.startswith(BICUBIC[1]))
     return Transform(
         *(side, (height, width), "bicubic" if by else "bilinear"),
@@ -94,6 +101,10 @@ def transform_of(published: PublishedWeights) -> Transform:
 
 
 def _shorter_side(published: PublishedWeights) -> int:
+    if published.input_size[1] == 299:
+        networks, side = TIMM_LARGER_PART
+        of_timm = side if published.tag.startswith(networks) else TIMM_299
+        return of_timm if published.library == "timm" else USUAL_SIDE_299
     if published.library == "torchvision":
         later = published.tag == "IMAGENET1K_V2" or published.network in LATER_NETWORKS
         return LATER_TORCHVISION if later else USUAL_SIDE

@@ -54,6 +54,8 @@ def cost_against_error(data: str = "imagenet top-1", protocol: str = "single cro
             axis.set_ylabel("error, %")
         axes[0].set_title(f"Published error against cost: {DATA[data]}, {protocol}")
         lines = [_plot_papers(axis, papers, quantity) for axis, quantity in zip(axes, ("params", "macs"), strict=True)]
+        for axis in axes:
+            axis.set_ylim(bottom=0.9 * axis.get_ylim()[0])  # room for labels below the best networks, which are many
         beaten = Line2D([], [], linestyle="", marker="o", color=INK, markersize=2.5, label=BEATEN)
         figure.legend(handles=[*lines[0], beaten], loc="outside lower center", ncols=4, fontsize=8)
         for axis, quantity in zip(axes, ("params", "macs"), strict=True):

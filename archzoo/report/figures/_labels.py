@@ -10,7 +10,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 SIZE = 6.5  # of the font, in points
-NEAR, FAR = (4.0,), (10.0, 17.0, 25.0, 34.0, 44.0, 56.0, 70.0, 86.0, 104.0, 124.0)  # points from a point to its label
+NEAR, FAR = (
+    (4.0,),
+    (10.0, 17.0, 25.0, 34.0, 44.0, 56.0, 70.0, 86.0, 104.0, 124.0, 150.0, 180.0, 220.0),
+)  # points from a point to its label
 DIRECTIONS = [
     (cos(pi * turn / 8), sin(pi * turn / 8)) for turn in (0, 8, 4, 12, 2, 6, 10, 14, 1, 3, 5, 7, 9, 11, 13, 15)
 ]
@@ -40,11 +43,15 @@ class Space:
 
     def is_free(self, box: Box, line: Sequence[Box], *, off_curves: bool) -> bool:
         """Whether a label and the line to it cover nothing, and the label is on the axis."""
-        inside = self.whole[0] <= box[0] and self.whole[1] <= box[1] and box[2] <= self.whole[2]
-        if not (inside and box[3] <= self.whole[3]):
+        if not self.is_inside(box):
             return False
         obstacles = self.taken + (self.curves if off_curves else [])
         return not any(_overlap(part, other) for part in (box, *line) for other in obstacles)
+
+    def is_inside(self, box: Box) -> bool:
+        """Whether a label is on the axis."""
+        left, bottom, right, top = self.whole
+        return left <= box[0] and bottom <= box[1] and box[2] <= right and box[3] <= top
 
 
 def label_points(
@@ -96,9 +103,10 @@ def _best(space: Space, x: float, y: float, width: float, height: float) -> tupl
             if space.is_free(box, line if line_matters else (), off_curves=off_curves):
                 space.taken += [box, *line]
                 return box[0], box[1], end
-    (left, bottom, right, top), _ = candidates[0]
-    space.taken.append((left, bottom, right, top))
-    return left, bottom, ()
+    inside = [box for box, _ in candidates if space.is_inside(box)] or [candidates[0][0]]
+    least = min(inside, key=lambda box: sum(_overlap(box, other) for other in space.taken))
+    space.taken.append(least)
+    return least[0], least[1], ()
 
 
 def _candidates(x: float, y: float, width: float, height: float) -> Iterator[tuple[Box, tuple[float, ...]]]:
