@@ -33,7 +33,7 @@ from archzoo.report.diagram import (
 from archzoo.report.diagram._architectures import Depth
 from archzoo.report.diagram._drawing import Direction
 from archzoo.report.diagram._style import COLORS
-from tests.networks import CONSTRUCTORS, COVER, EVERY_NET, NAMES, SHALLOW, on_meta, parametrize
+from tests.networks import CLASSES, CONSTRUCTORS, EVERY_NET, NAMES, SHALLOW, on_meta, parametrize
 from tests.shell import Shell
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -74,7 +74,7 @@ def in_training_alone(net: Net) -> int:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("depth", [1, 2, None] if EVERY_NET else [2, None])
-@parametrize(SHALLOW if EVERY_NET else [*COVER, *CONSTRUCTORS])
+@parametrize(SHALLOW if EVERY_NET else sorted({*CLASSES, *CONSTRUCTORS}))
 def test_every_parameter_is_in_exactly_one_box_and_nothing_is_irregular(name: str, depth: int | None) -> None:
     series = tree(name, depth, fold=False)
     cost = profiled(name)
@@ -184,7 +184,7 @@ def check(drawn: str) -> None:
 
 
 @pytest.mark.slow
-@parametrize(NAMES if EVERY_NET else COVER)
+@parametrize(NAMES if EVERY_NET else CLASSES)
 def test_nothing_in_a_drawing_is_on_top_of_anything_else(name: str) -> None:
     series = tree(name, 3)
     for layout in get_args(Direction):

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.errors import ProfileError
 from archzoo.profiler import ReceptiveField
-from tests.networks import build, every_covering_net
+from tests.networks import build, every_class_of_layer
 
 PUBLISHED = {
     "alexnet": 195,
@@ -100,7 +100,7 @@ def narrowest(net: nn.Module, size: tuple[int, int, int]) -> tuple[int, int, int
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -> None:
     channels, height, width = archzoo.find(name).input_size
     net = build(name).eval()

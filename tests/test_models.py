@@ -35,10 +35,10 @@ def test_images_become_logits_for_any_batch_and_any_size_that_fits(name: str) ->
     net = build(name, device="meta").eval()
     channels, height, width = entry.input_size
     classes = entry.options["num_classes"]
-    for batch in (1, 3):
-        assert net(torch.empty(batch, channels, height, width, device="meta")).shape == (batch, classes)
+    assert net(torch.empty(1, channels, height, width, device="meta")).shape == (1, classes)
     if not has_one_size(name):
-        assert net(torch.empty(2, channels, height + 32, width + 64, device="meta")).shape == (2, classes)
+        height, width = height + 32, width + 64
+    assert net(torch.empty(3, channels, height, width, device="meta")).shape == (3, classes)
 
 
 @pytest.mark.slow

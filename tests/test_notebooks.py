@@ -13,8 +13,8 @@ InteractiveShell = pytest.importorskip("IPython.core.interactiveshell").Interact
 plt = pytest.importorskip("matplotlib.pyplot")
 
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
-# These train several networks, or take a thousand steps.
-TRAINING = {"3_block_by_block", "4_optimizers", "5_transfer", "6_regularization"}
+# These train several networks, or take many steps.
+TRAINING = {"2_twenty_years", "3_block_by_block", "4_optimizers", "5_transfer", "6_regularization"}
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
 
 

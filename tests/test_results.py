@@ -24,10 +24,8 @@ def test_every_result_is_of_a_network_that_can_be_built() -> None:
         archzoo.build(result.name, device="meta", **result.options)
 
 
-@pytest.mark.parametrize("result", results(), ids=describe)
-def test_a_result_is_an_error_in_percent_on_known_data(result: Result) -> None:
-    assert result.data in DATA
-    assert 0 < result.error < 100
+def test_every_result_is_an_error_in_percent_on_known_data() -> None:
+    assert not [describe(result) for result in results() if result.data not in DATA or not 0 < result.error < 100]
 
 
 def test_no_result_is_there_twice() -> None:

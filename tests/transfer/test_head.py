@@ -7,10 +7,10 @@ from torch import nn
 import archzoo
 from archzoo.errors import TransferError
 from archzoo.transfer import replace_classifier
-from tests.networks import COVER, EVERY_NET, SHALLOW, image_size, parametrize
+from tests.networks import CLASSES, EVERY_NET, SHALLOW, image_size, parametrize
 
 # LeNet-5 ends in fixed codes, which no layer can replace.
-HEADS = [name for name in (SHALLOW if EVERY_NET else COVER) if name != "lenet5"]
+HEADS = [name for name in (SHALLOW if EVERY_NET else CLASSES) if name != "lenet5"]
 
 
 @pytest.mark.slow
