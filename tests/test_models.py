@@ -17,6 +17,7 @@ from archzoo.layers import Classifiers, Net
 from tests.networks import (
     NAMES,
     build,
+    every_class_of_layer,
     every_covering_net,
     every_kind,
     every_kind_of_graph,
@@ -50,7 +51,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
     net = build(name, device="meta").eval()
     channels, height, width = archzoo.find(name).input_size
@@ -116,7 +117,7 @@ def test_single_precision_is_as_near_to_double_as_its_rounding_allows(name: str)
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_channels_last_gives_the_same_numbers(name: str) -> None:
     net, batch = copy.deepcopy(ready(name)).double(), images(name, 2).double()
     with torch.no_grad():
@@ -127,7 +128,7 @@ def test_channels_last_gives_the_same_numbers(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_bfloat16_runs(name: str) -> None:
     with torch.no_grad():
         out = copy.deepcopy(ready(name)).bfloat16()(images(name, 1).bfloat16())
@@ -147,7 +148,7 @@ def test_the_same_seed_builds_the_same_net(name: str) -> None:
 
 
 @pytest.mark.slow
-@every_covering_net
+@every_class_of_layer
 def test_copies_pickles_and_state_dicts_come_back_equal(name: str) -> None:
     net, batch = ready(name), images(name, 1)
     file = io.BytesIO()
