@@ -110,6 +110,7 @@ def trained(bench: Bench, name: str, images: ImageSet, batch: int, epochs: int, 
     recipe = find_recipe(name).with_changes(epochs=epochs, batch_size=batch, lr=1e-3)
     side = archzoo.find(name).input_size[1]
     lines: list[str] = []
+    torch.manual_seed(0)  # runs that are compared begin with the same weights
     with tempfile.TemporaryDirectory() as directory:
         result = train(
             archzoo.build(name, num_classes=len(images.classes)),
