@@ -45,6 +45,10 @@ def imagenet_stem(in_channels: int, width: int) -> dict[str, nn.Module]:
     }
 
 
-def pooled_classifier(width: int, num_classes: int) -> nn.Sequential:
-    """Global average pooling and a linear layer: maps (N, width, H, W) to logits (N, num_classes)."""
-    return sequence(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), fc=Linear(width, num_classes))
+def pooled_classifier(width: int, num_classes: int, drop: float | None = None) -> nn.Sequential:
+    """Global average pooling and a linear layer: maps (N, width, H, W) to logits (N, num_classes).
+
+    ``drop`` is the rate of dropout between them.
+    """
+    dropout: dict[str, nn.Module] = {} if drop is None else {"drop": nn.Dropout(drop)}
+    return sequence(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), **dropout, fc=Linear(width, num_classes))

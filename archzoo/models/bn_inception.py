@@ -15,11 +15,11 @@ from archzoo.layers import (
     Conv2d,
     Inception,
     Initialize,
-    Linear,
     Net,
     SamePadding,
     batch_norm,
     conv1x1,
+    pooled_classifier,
     probability,
     sequence,
     truncated_gaussian,
@@ -207,10 +207,7 @@ def build(
     """The features, global average pooling, dropout and a linear layer."""
     probability("drop", drop)
     features, maps = layers.features(conv1, table)
-    classifier = sequence(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
-    )
-    return Net(features, classifier, released_initialization(features))
+    return Net(features, pooled_classifier(maps, num_classes, drop), released_initialization(features))
 
 
 def bn_inception(

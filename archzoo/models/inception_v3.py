@@ -22,6 +22,7 @@ from archzoo.layers import (
     Net,
     Tapped,
     batch_norm,
+    pooled_classifier,
     probability,
     sequence,
     truncated_gaussian,
@@ -240,17 +241,16 @@ def build(layers: ConvNorm, table: Table, head: Head, in_channels: int) -> Net:
         if name == "mixed_7a":
             tapped, tap = maps, next(reversed(parts))
         parts[name], maps = layers.layer(maps, part) if isinstance(part, tuple) else layers.module(maps, part)
-    classifier: dict[str, nn.Module] = {
-        "pool": nn.AdaptiveAvgPool2d(1),
-        "flatten": nn.Flatten(),
-        "drop": nn.Dropout(head.drop),
-        "fc": Linear(maps, head.num_classes),
-    }
+    classifier = pooled_classifier(maps, head.num_classes, head.drop)
     if not head.auxiliary:
-        return Net(sequence(**parts), sequence(**classifier), released_initialization(None))
+        return Net(sequence(**parts), classifier, released_initialization(None))
     auxiliary = AuxiliaryClassifier(tapped, layers, head.num_classes, norm=head.norm)
     named = {f"aux_{tap.removeprefix('mixed_')}": auxiliary}
-    return Net(Tapped(parts, (tap,)), Classifiers(classifier, named, Logits), released_initialization(auxiliary))
+    return Net(
+        Tapped(parts, (tap,)),
+        Classifiers(dict(classifier.named_children()), named, Logits),
+        released_initialization(auxiliary),
+    )
 
 
 def smaller(resolution: Resolution) -> Table:

@@ -14,11 +14,11 @@ from archzoo.layers import (
     Conv2d,
     Inception,
     Initialize,
-    Linear,
     Net,
     at_least,
     batch_norm,
     glorot_uniform,
+    pooled_classifier,
     probability,
     sequence,
     variance_scaling,
@@ -284,10 +284,7 @@ def network(
     Convolutions and the linear layer of residual networks have Glorot's uniform distribution, as in the code.
     """
     probability("drop", drop)
-    classifier = sequence(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
-    )
-    return Net(sequence(**parts), classifier, initialize)
+    return Net(sequence(**parts), pooled_classifier(maps, num_classes, drop), initialize)
 
 
 def inception_v4(

@@ -12,12 +12,12 @@ from torch import nn
 
 from archzoo.errors import BadOption
 from archzoo.layers import (
-    Linear,
     Net,
     Padding,
     at_least,
     conv1x1,
     padded_conv3x3,
+    pooled_classifier,
     probability,
     sequence,
     truncated_gaussian,
@@ -80,10 +80,7 @@ def build(
         outputs = max(int(full_width * width), 8)
         parts[f"block{number}"] = block(maps, outputs, stride)
         maps = outputs
-    classifier = sequence(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
-    )
-    return Net(sequence(**parts), classifier, truncated_gaussian(0.09))
+    return Net(sequence(**parts), pooled_classifier(maps, num_classes, drop), truncated_gaussian(0.09))
 
 
 def mobilenet_v1(

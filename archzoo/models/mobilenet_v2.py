@@ -10,12 +10,12 @@ from torch import Tensor, nn
 
 from archzoo.errors import BadOption
 from archzoo.layers import (
-    Linear,
     Net,
     Padding,
     at_least,
     conv1x1,
     padded_conv3x3,
+    pooled_classifier,
     probability,
     sequence,
     truncated_gaussian,
@@ -113,7 +113,4 @@ def mobilenet_v2(
             parts[f"block{len(parts)}"] = conv_norm.block(maps, outputs, stride, expansion)
             maps = outputs
     parts["conv2"] = conv_norm.bn_relu6({"conv": conv1x1(maps, last)}, last)
-    classifier = sequence(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(last, num_classes)
-    )
-    return Net(sequence(**parts), classifier, truncated_gaussian(0.09))
+    return Net(sequence(**parts), pooled_classifier(last, num_classes, drop), truncated_gaussian(0.09))

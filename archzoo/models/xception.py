@@ -11,7 +11,6 @@ from torch import nn
 
 from archzoo.layers import (
     Conv2d,
-    Linear,
     Net,
     Padding,
     ResidualSum,
@@ -19,6 +18,7 @@ from archzoo.layers import (
     at_least,
     conv1x1,
     glorot_uniform,
+    pooled_classifier,
     probability,
     sequence,
 )
@@ -117,7 +117,4 @@ def xception(
     for number, outputs in enumerate(LAST, 1):
         parts[f"sep{number}"] = sequence(**conv_norm.separable(maps, outputs), relu=nn.ReLU(inplace=True))
         maps = outputs
-    classifier = sequence(
-        pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), drop=nn.Dropout(drop), fc=Linear(maps, num_classes)
-    )
-    return Net(sequence(**parts), classifier, glorot_uniform)
+    return Net(sequence(**parts), pooled_classifier(maps, num_classes, drop), glorot_uniform)
