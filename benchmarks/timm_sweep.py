@@ -162,8 +162,8 @@ def main(what: str, names: list[str], most: int, compare: Compare) -> int:
             verdict, remark = ("failed", f"{type(outcome).__name__}: {outcome}") if is_error else outcome
         verdicts[verdict] += 1
         print(f"{name:45} {verdict:25} {remark[:200]}", flush=True)
-    told = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.most_common())
-    print(f"{what} of {len(names):,} models: {told}")
+    counted = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.most_common())
+    print(f"{what} of {len(names):,} models: {counted}")
     return sum(verdicts[verdict] for verdict in OFF)
 
 

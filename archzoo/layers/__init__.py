@@ -12,7 +12,7 @@ from archzoo.layers._checks import at_least, doublings, probability, repeats
 from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._graphs import is_scripting, refuse_one_draw
-from archzoo.layers._inception import Inception
+from archzoo.layers._inception import Branches, Inception, InceptionLayers
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -52,10 +52,12 @@ __all__ = [
     "Basic",
     "Block",
     "Bottleneck",
+    "Branches",
     "ChannelShuffle",
     "Classifiers",
     "Conv2d",
     "Inception",
+    "InceptionLayers",
     "Initialize",
     "LearnedGroupConv",
     "Linear",

@@ -4,7 +4,6 @@ C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Incepti
 CVPR 2016 (arXiv 2015).
 """
 
-import re
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,14 +13,13 @@ from torch import Tensor, fx, nn
 
 from archzoo.errors import InputError
 from archzoo.layers import (
+    Branches,
     Classifiers,
-    Conv2d,
-    Inception,
+    InceptionLayers,
     Initialize,
     Linear,
     Net,
     Tapped,
-    batch_norm,
     pooled_classifier,
     probability,
     sequence,
@@ -29,12 +27,8 @@ from archzoo.layers import (
     variance_scaling,
 )
 
-# A convolution or pooling and the maps that it returns: "3x3/2 V" has stride 2 and no padding, as V says. All others
-# are padded to keep the size of the maps. "1x3 | 3x1" are two convolutions side by side.
-Layer = tuple[str, int]
-Branches = Mapping[str, tuple[Layer, ...]]
-AVERAGE: Layer = ("average", 0)  # a pooling returns as many maps as it reads
-MAX: Layer = ("max/2 V", 0)
+# V is without padding, and all others keep the size of the maps. A pooling returns as many maps as it reads.
+AVERAGE, MAX = ("average", 0), ("max/2 V", 0)
 Resolution = Literal[299, 151, 79]
 
 
@@ -78,13 +72,13 @@ MODULE_8: Branches = {
     "pool": (AVERAGE, ("1x1", 192)),
 }
 # Three 3x3 convolutions in the place of the first 7x7 one.
-FIRST: Mapping[str, Layer] = {
+FIRST: Mapping[str, tuple[str, int]] = {
     "conv_1a": ("3x3/2 V", 32),
     "conv_2a": ("3x3 V", 32),
     "conv_2b": ("3x3", 64),
     "pool_3a": MAX,
 }
-Table = Mapping[str, Layer | Branches]
+Table = Mapping[str, tuple[str, int] | Branches]
 # Table 1, with the reductions of Sec. 6 between its modules. Of its five modules of 17x17, the code has four.
 TABLE_1: Table = {
     **FIRST,
@@ -114,54 +108,6 @@ RELEASED: Table = {
 }
 
 
-@dataclass(frozen=True)
-class ConvNorm:
-    """Convolutions with batch normalization and ReLU, average poolings, and the modules that they make."""
-
-    scale: bool = True
-    count_include_pad: bool = False
-
-    def conv(self, inputs: int, text: str, maps: int, *, norm: bool = True) -> nn.Sequential:
-        """A convolution without bias, batch normalization and ReLU. Without ``norm`` it has a bias."""
-        size, stride, padded = read(text)
-        padding = (size[0] // 2, size[1] // 2) if padded else 0
-        conv = Conv2d(inputs, maps, size, stride, padding, bias=not norm)
-        bn = {"bn": batch_norm(maps, 0.001, scale=self.scale)} if norm else {}
-        return sequence(conv=conv, **bn, relu=nn.ReLU(inplace=True))
-
-    def layer(self, inputs: int, layer: Layer) -> tuple[nn.Module, int]:
-        """A pooling, a convolution, or two of them side by side, and the maps that it returns."""
-        text, maps = layer
-        if layer == MAX:
-            return nn.MaxPool2d(3, stride=2), inputs
-        if layer == AVERAGE:
-            return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=self.count_include_pad), inputs
-        pair = text.split(" | ")
-        if len(pair) > 1:
-            return Inception({part: self.conv(inputs, part, maps) for part in pair}), len(pair) * maps
-        return self.conv(inputs, text, maps), maps
-
-    def branch(self, inputs: int, layers: tuple[Layer, ...]) -> tuple[nn.Sequential, int]:
-        """Layers one after another, and the maps that the last one returns."""
-        parts: dict[str, nn.Module] = {}
-        for layer in layers:
-            name = "pool" if layer in (AVERAGE, MAX) else f"conv{len(parts.keys() - {'pool'}) + 1}"
-            parts[name], inputs = self.layer(inputs, layer)
-        return sequence(**parts), inputs
-
-    def module(self, inputs: int, branches: Branches) -> tuple[Inception, int]:
-        """Branches side by side, and the maps that they return together."""
-        made = {name: self.branch(inputs, layers) for name, layers in branches.items()}
-        return Inception({name: branch for name, (branch, _) in made.items()}), sum(maps for _, maps in made.values())
-
-
-def read(text: str) -> tuple[tuple[int, int], int, bool]:
-    """The kernel size and the stride of a convolution, and whether it is padded: "3x3/2 V"."""
-    match = re.fullmatch(r"(\d)x(\d)(?:/(\d))?( V)?", text)
-    assert match is not None
-    return (int(match[1]), int(match[2])), int(match[3] or 1), match[4] is None
-
-
 @fx.wrap
 def check_pooled(pooled: Tensor, maps: Tensor) -> None:
     """Raise InputError for maps that are not pooled to 5x5 or more, which the 5x5 convolution needs."""
@@ -178,7 +124,7 @@ class AuxiliaryClassifier(nn.Sequential):
     The 5x5 convolution reads all of 5x5 maps: it is the fully connected layer that Inception-v3 normalizes (Table 3).
     """
 
-    def __init__(self, inputs: int, layers: ConvNorm, num_classes: int, *, norm: bool) -> None:
+    def __init__(self, inputs: int, layers: InceptionLayers, num_classes: int, *, norm: bool) -> None:
         parts = {
             "pool": nn.AvgPool2d(5, stride=3),
             "conv1": layers.conv(inputs, "1x1", 128),
@@ -232,15 +178,15 @@ class Head:
     norm: bool = True  # of the fully connected layer of the auxiliary classifier
 
 
-def build(layers: ConvNorm, table: Table, head: Head, in_channels: int) -> Net:
+def build(layers: InceptionLayers, table: Table, head: Head, in_channels: int) -> Net:
     """The layers of a table, global average pooling, dropout and a linear layer (Table 1)."""
     probability("drop", head.drop)
-    parts: dict[str, nn.Module] = {}
-    maps, tapped, tap = in_channels, 0, ""
-    for name, part in table.items():
-        if name == "mixed_7a":
-            tapped, tap = maps, next(reversed(parts))
-        parts[name], maps = layers.layer(maps, part) if isinstance(part, tuple) else layers.module(maps, part)
+    names = list(table)
+    before, after = names[: names.index("mixed_7a")], names[names.index("mixed_7a") :]
+    parts, tapped = layers.parts(in_channels, {name: table[name] for name in before})
+    last, maps = layers.parts(tapped, {name: table[name] for name in after})
+    tap = before[-1]
+    parts |= last
     classifier = pooled_classifier(maps, head.num_classes, head.drop)
     if not head.auxiliary:
         return Net(sequence(**parts), classifier, released_initialization(None))
@@ -276,7 +222,7 @@ def inception_v2(*, auxiliary: bool = False, drop: float = 0.2, in_channels: int
         - Of the five modules of 17x17, the second, third and fourth are as wide as the released second.
     """
     head = Head(drop, auxiliary, num_classes, norm=False)
-    return build(ConvNorm(), TABLE_1, head, in_channels)
+    return build(InceptionLayers(), TABLE_1, head, in_channels)
 
 
 def inception_v3(
@@ -301,7 +247,7 @@ def inception_v3(
         - Batch normalization of the released code has no scale. ``inception_v3_slim`` is the released network.
         - Table 1 of the paper lists another network. ``inception_v2`` is that one.
     """
-    layers = ConvNorm(count_include_pad=count_include_pad)
+    layers = InceptionLayers(count_include_pad=count_include_pad)
     return build(layers, smaller(resolution), Head(drop, auxiliary, num_classes), in_channels)
 
 
@@ -317,4 +263,4 @@ def inception_v3_slim(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    return build(ConvNorm(scale=False), RELEASED, Head(drop, auxiliary, num_classes), in_channels)
+    return build(InceptionLayers(scale=False), RELEASED, Head(drop, auxiliary, num_classes), in_channels)

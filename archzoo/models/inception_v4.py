@@ -4,19 +4,18 @@ C. Szegedy, S. Ioffe, V. Vanhoucke, A. Alemi, "Inception-v4, Inception-ResNet an
 Learning", AAAI 2017 (arXiv 2016). Figures and sections are those on arXiv.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 
 from torch import Tensor, nn
 
 from archzoo.layers import (
+    Branches,
     Conv2d,
-    Inception,
+    InceptionLayers,
     Initialize,
     Net,
     at_least,
-    batch_norm,
     glorot_uniform,
     pooled_classifier,
     probability,
@@ -24,26 +23,9 @@ from archzoo.layers import (
     variance_scaling,
 )
 
-# What the figures call convolutions and poolings: V is without padding, and all others keep the size of the maps.
-KERNELS: Mapping[str, tuple[tuple[int, int], int, tuple[int, int]]] = {  # kernel size, stride, padding
-    "1x1": ((1, 1), 1, (0, 0)),
-    "3x3": ((3, 3), 1, (1, 1)),
-    "5x5": ((5, 5), 1, (2, 2)),
-    "1x3": ((1, 3), 1, (0, 1)),
-    "3x1": ((3, 1), 1, (1, 0)),
-    "1x7": ((1, 7), 1, (0, 3)),
-    "7x1": ((7, 1), 1, (3, 0)),
-    "3x3 V": ((3, 3), 1, (0, 0)),
-    "3x3/2 V": ((3, 3), 2, (0, 0)),
-}
-POOLS: Mapping[str, Callable[[], nn.Module]] = {
-    "average": partial(nn.AvgPool2d, 3, stride=1, padding=1, count_include_pad=False),
-    "max/2 V": partial(nn.MaxPool2d, 3, stride=2),
-}
-
-Layer = tuple[str, int]  # what it is, and the maps that it returns: 0 for a pooling, which returns those that it reads
-Branches = Mapping[str, tuple[Layer, ...]]
+# V is without padding, and all others keep the size of the maps. A pooling returns as many maps as it reads.
 AVERAGE, MAX = ("average", 0), ("max/2 V", 0)
+Parts = Mapping[str, tuple[str, int] | Branches]
 
 
 def reduction_a(k: int, l: int, m: int, n: int) -> Branches:  # noqa: E741 (the letters of the figure)
@@ -55,7 +37,7 @@ def reduction_a(k: int, l: int, m: int, n: int) -> Branches:  # noqa: E741 (the 
 class Table:
     """The stem of a network, the modules that its three stages repeat, and the two that reduce between the stages."""
 
-    stem: Mapping[str, Layer | Branches]
+    stem: Parts
     a: Branches
     reduction_a: Branches
     b: Branches
@@ -63,9 +45,9 @@ class Table:
     c: Branches
 
 
-FIRST: Mapping[str, Layer] = {"conv1": ("3x3/2 V", 32), "conv2": ("3x3 V", 32), "conv3": ("3x3", 64)}
+FIRST: Mapping[str, tuple[str, int]] = {"conv1": ("3x3/2 V", 32), "conv2": ("3x3 V", 32), "conv3": ("3x3", 64)}
 # Fig. 3. Where the figures and the authors' code have the pairs of 1xn and nx1 in another order, it is the code's.
-STEM: Mapping[str, Layer | Branches] = {
+STEM: Parts = {
     **FIRST,
     "mixed_3a": {"pool": (MAX,), "3x3": (("3x3/2 V", 96),)},
     "mixed_4a": {
@@ -145,7 +127,7 @@ INCEPTION_RESNET_V2 = Table(
     c={"1x1": (("1x1", 192),), "3x3": (("1x1", 192), ("1x3", 224), ("3x1", 256))},
 )
 # The authors' inception_resnet_v2.py: the stem of Inception-v3, and a module before the first stage.
-RELEASED_STEM: Mapping[str, Layer | Branches] = {
+RELEASED_STEM: Parts = {
     **FIRST,
     "pool1": MAX,
     "conv4": ("1x1", 80),
@@ -194,86 +176,43 @@ class ScaledResidual(nn.Module):
         return f"scale={self.scale:g}"
 
 
-@dataclass(frozen=True)
-class ConvNorm:
-    """Convolutions, batch normalization of this epsilon with or without a scale, and the modules that they make."""
-
-    eps: float
-    scale: bool
-
-    def conv(self, inputs: int, kernel: str, maps: int) -> nn.Sequential:
-        """A convolution without bias, batch normalization and ReLU."""
-        size, stride, padding = KERNELS[kernel]
-        conv = Conv2d(inputs, maps, size, stride, padding, bias=False)
-        return sequence(conv=conv, bn=batch_norm(maps, self.eps, scale=self.scale), relu=nn.ReLU(inplace=True))
-
-    def layer(self, inputs: int, layer: Layer) -> tuple[nn.Module, int]:
-        """A pooling, a convolution, or two of them side by side, and the maps that it returns."""
-        kernel, maps = layer
-        if kernel in POOLS:
-            return POOLS[kernel](), inputs
-        if kernel in KERNELS:
-            return self.conv(inputs, kernel, maps), maps
-        kernels = kernel.split(" | ")
-        return Inception({name: self.conv(inputs, name, maps) for name in kernels}), len(kernels) * maps
-
-    def branch(self, inputs: int, layers: tuple[Layer, ...]) -> tuple[nn.Sequential, int]:
-        """Layers one after another, and the maps that the last one returns."""
-        parts: dict[str, nn.Module] = {}
-        for layer in layers:
-            number = len(parts.keys() - {"pool"}) + 1
-            parts["pool" if layer[0] in POOLS else f"conv{number}"], inputs = self.layer(inputs, layer)
-        return sequence(**parts), inputs
-
-    def module(self, inputs: int, branches: Branches) -> tuple[Inception, int]:
-        """Branches side by side, and the maps that they return together."""
-        made = {name: self.branch(inputs, layers) for name, layers in branches.items()}
-        return Inception({name: branch for name, (branch, _) in made.items()}), sum(maps for _, maps in made.values())
-
-    def residual(
-        self, inputs: int, branches: Branches, scale: float, activation: nn.Module | None = None
-    ) -> tuple[ScaledResidual, int]:
-        """Branches, and a 1x1 convolution to the maps that they read, with a bias and nothing after it (Fig. 10)."""
-        module, maps = self.module(inputs, branches)
-        layers = sequence(branches=module, linear=Conv2d(maps, inputs, 1))
-        return ScaledResidual(layers, scale, nn.ReLU(inplace=True) if activation is None else activation), inputs
-
-    def stem(self, inputs: int, stem: Mapping[str, Layer | Branches]) -> tuple[dict[str, nn.Module], int]:
-        """The layers and modules before the first stage, and the maps that they return."""
-        parts: dict[str, nn.Module] = {}
-        for name, part in stem.items():
-            made = self.layer(inputs, part) if isinstance(part, tuple) else self.module(inputs, part)
-            parts[name], inputs = made
-        return parts, inputs
-
-    def features(
-        self, inputs: int, table: Table, blocks: tuple[int, int, int], scales: Scales | None = None
-    ) -> tuple[dict[str, nn.Module], int]:
-        """The stem, three stages of so many modules, and the reductions between them; and the maps that they return.
-
-        With ``scales``, one for each stage, the modules are residual.
-        """
-        parts, maps = self.stem(inputs, table.stem)
-        stages = (("a", table.a, table.reduction_a), ("b", table.b, table.reduction_b), ("c", table.c, None))
-        for place, (letter, branches, reduction) in enumerate(stages):
-            stage = nn.Sequential()
-            for number in range(1, blocks[place] + 1):
-                block: nn.Module
-                if scales:
-                    block, maps = self.residual(maps, branches, scales[place])
-                else:
-                    block, maps = self.module(maps, branches)
-                stage.add_module(f"block{number}", block)
-            parts[f"inception_{letter}"] = stage
-            if reduction:
-                parts[f"reduction_{letter}"], maps = self.module(maps, reduction)
-        return parts, maps
+def residual(
+    layers: InceptionLayers, inputs: int, branches: Branches, scale: float, activation: nn.Module | None = None
+) -> ScaledResidual:
+    """Branches, and a 1x1 convolution to the maps that they read, with a bias and nothing after it (Fig. 10)."""
+    module, maps = layers.module(inputs, branches)
+    linear = sequence(branches=module, linear=Conv2d(maps, inputs, 1))
+    return ScaledResidual(linear, scale, nn.ReLU(inplace=True) if activation is None else activation)
 
 
-def conv_norm(bn_scale: bool, bn_eps: float) -> ConvNorm:
-    """The convolutions of a network. Raises BadOption for an epsilon below 0."""
+def features(
+    layers: InceptionLayers, inputs: int, table: Table, blocks: tuple[int, int, int], scales: Scales | None = None
+) -> tuple[dict[str, nn.Module], int]:
+    """The stem, three stages of so many modules, and the reductions between them; and the maps that they return.
+
+    With ``scales``, one for each stage, the modules are residual.
+    """
+    parts, maps = layers.parts(inputs, table.stem)
+    stages = (("a", table.a, table.reduction_a), ("b", table.b, table.reduction_b), ("c", table.c, None))
+    for place, (letter, branches, reduction) in enumerate(stages):
+        stage = nn.Sequential()
+        for number in range(1, blocks[place] + 1):
+            block: nn.Module
+            if scales:
+                block = residual(layers, maps, branches, scales[place])
+            else:
+                block, maps = layers.module(maps, branches)
+            stage.add_module(f"block{number}", block)
+        parts[f"inception_{letter}"] = stage
+        if reduction:
+            parts[f"reduction_{letter}"], maps = layers.module(maps, reduction)
+    return parts, maps
+
+
+def inception_layers(bn_scale: bool, bn_eps: float) -> InceptionLayers:
+    """The layers of a network. Raises BadOption for an epsilon below 0."""
     at_least("bn_eps", bn_eps, 0)
-    return ConvNorm(bn_eps, bn_scale)
+    return InceptionLayers(bn_eps, bn_scale)
 
 
 def network(
@@ -306,8 +245,8 @@ def inception_v4(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    layers = conv_norm(bn_scale, bn_eps)
-    parts, maps = layers.features(in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
+    layers = inception_layers(bn_scale, bn_eps)
+    parts, maps = features(layers, in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
     return network(parts, maps, drop, num_classes, initialize_v4)
 
 
@@ -325,9 +264,9 @@ def inception_resnet_v1(
     ``residual_scales`` are the factors of the residuals, stage by stage. The paper has some from 0.1 to 0.3 (Sec. 3.3);
     these are those of the code of Inception-ResNet-v2.
     """
-    layers = conv_norm(bn_scale, bn_eps)
+    layers = inception_layers(bn_scale, bn_eps)
     blocks = BLOCKS["inception_resnet_v1"]
-    parts, maps = layers.features(in_channels, INCEPTION_RESNET_V1, blocks, residual_scales)
+    parts, maps = features(layers, in_channels, INCEPTION_RESNET_V1, blocks, residual_scales)
     return network(parts, maps, drop, num_classes)
 
 
@@ -347,9 +286,9 @@ def inception_resnet_v2(
     ``residual_scales`` are the factors of the residuals, stage by stage: those of the code, where the paper has some
     from 0.1 to 0.3 (Sec. 3.3).
     """
-    layers = conv_norm(bn_scale, bn_eps)
+    layers = inception_layers(bn_scale, bn_eps)
     blocks = BLOCKS["inception_resnet_v2"]
-    parts, maps = layers.features(in_channels, INCEPTION_RESNET_V2, blocks, residual_scales)
+    parts, maps = features(layers, in_channels, INCEPTION_RESNET_V2, blocks, residual_scales)
     return network(parts, maps, drop, num_classes)
 
 
@@ -374,11 +313,11 @@ def inception_resnet_v2_released(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    layers = conv_norm(bn_scale, bn_eps)
+    layers = inception_layers(bn_scale, bn_eps)
     table = replace(INCEPTION_RESNET_V2, stem=RELEASED_STEM)
     a, b, c = BLOCKS["inception_resnet_v2_released"]
-    parts, maps = layers.features(in_channels, table, (a, b, c - 1), residual_scales)
-    last, maps = layers.residual(maps, table.c, 1.0, nn.Identity())
+    parts, maps = features(layers, in_channels, table, (a, b, c - 1), residual_scales)
+    last = residual(layers, maps, table.c, 1.0, nn.Identity())
     parts["inception_c"].add_module(f"block{c}", last)
     parts["conv"] = layers.conv(maps, "1x1", 1536)
     return network(parts, 1536, drop, num_classes)

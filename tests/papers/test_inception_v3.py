@@ -9,8 +9,8 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.comparison import compare
 from archzoo.errors import BadOption, InputError
-from archzoo.layers import Inception, variance_scaling, without_auxiliary
-from archzoo.models.inception_v3 import MODULE_8, ConvNorm, Logits
+from archzoo.layers import Inception, InceptionLayers, variance_scaling, without_auxiliary
+from archzoo.models.inception_v3 import MODULE_8, Logits
 from archzoo.recipes import StepDecay
 from archzoo.registry import find_recipe
 from archzoo.training._losses import training_loss
@@ -106,7 +106,7 @@ def test_batch_normalization_and_a_relu_follow_every_convolution(name: str) -> N
 @torch.no_grad()
 def test_two_convolutions_side_by_side_read_the_same_maps() -> None:
     """Fig. 7: outputs of 1x3 and 3x1, in this order."""
-    module, maps = ConvNorm().module(8, {"3x3": MODULE_8["3x3"]})
+    module, maps = InceptionLayers().module(8, {"3x3": MODULE_8["3x3"]})
     assert maps == 768
     branch: Any = module.apply(variance_scaling).eval().get_submodule("3x3")
     first, pair = branch

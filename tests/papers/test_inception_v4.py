@@ -12,8 +12,8 @@ from archzoo.auditor import profiled
 from archzoo.comparison import compare
 from archzoo.errors import BadOption
 from archzoo.inference import fold_batch_norms
-from archzoo.layers import Inception, batch_norm, sequence
-from archzoo.models.inception_v4 import AVERAGE, ConvNorm, ScaledResidual, initialize_v4
+from archzoo.layers import Inception, InceptionLayers, batch_norm, sequence
+from archzoo.models.inception_v4 import AVERAGE, ScaledResidual, initialize_v4, residual
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
 from archzoo.report.tables._worksheet import worksheet_rows
@@ -24,7 +24,7 @@ from tests import networks
 
 RESIDUAL = ("inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released")
 EVERY = ("inception_v4", *RESIDUAL)
-CONV_NORM = ConvNorm(0.001, False)
+LAYERS = InceptionLayers(scale=False)
 
 
 @cache
@@ -61,8 +61,8 @@ def test_modules_of_three_stages(name: str, counts: tuple[int, int, int]) -> Non
 @pytest.mark.parametrize("scale", [0.1, 1.0])
 def test_a_residual_is_scaled_before_the_sum_and_a_relu_follows_it(scale: float) -> None:
     """Fig. 20: ReLU(x + scale * F(x)), where F ends in a 1x1 convolution with a bias."""
-    block, maps = CONV_NORM.residual(6, {"1x1": (("1x1", 4),), "3x3": (("1x1", 4), ("3x3", 5))}, scale)
-    assert maps == 6
+    block = residual(LAYERS, 6, {"1x1": (("1x1", 4),), "3x3": (("1x1", 4), ("3x3", 5))}, scale)
+    assert block.layers.get_submodule("linear").out_channels == 6
     assert list(block.layers._modules) == ["branches", "linear"]
     drawn(block)
     x = torch.randn(2, 6, 5, 5, dtype=torch.double)
@@ -120,7 +120,7 @@ def test_a_batch_norm_without_a_scale_normalizes_and_shifts() -> None:
 
 
 def test_a_batch_norm_without_a_scale_folds() -> None:
-    unit = drawn(CONV_NORM.conv(3, "1x7", 4))
+    unit = drawn(LAYERS.conv(3, "1x7", 4))
     folded = fold_batch_norms(unit)
     assert not any(isinstance(part, nn.BatchNorm2d) for part in folded.modules())
     maps = torch.randn(1, 3, 8, 8, dtype=torch.double)
@@ -148,14 +148,14 @@ def test_poolings_and_strides_are_without_padding_and_all_else_keeps_the_size() 
 
 
 def test_average_pooling_leaves_the_padding_out_of_the_mean() -> None:
-    pool, maps = CONV_NORM.layer(2, AVERAGE)
+    pool, maps = LAYERS.layer(2, AVERAGE)
     assert maps == 2
     assert torch.equal(pool(torch.ones(1, 2, 4, 4)), torch.ones(1, 2, 4, 4))
 
 
 def test_inception_c_ends_in_two_convolutions_of_the_same_maps() -> None:
     """Fig. 6: 1x3 and 3x1, side by side."""
-    fork, maps = CONV_NORM.layer(4, ("1x3 | 3x1", 3))
+    fork, maps = LAYERS.layer(4, ("1x3 | 3x1", 3))
     assert maps == 6
     drawn(fork)
     x = torch.randn(1, 4, 5, 5, dtype=torch.double)
@@ -203,7 +203,7 @@ def test_convolutions_of_inception_v4_start_with_a_variance_of_two_by_their_inpu
 
 
 def test_a_worksheet_counts_one_vector_of_a_batch_norm_without_a_scale() -> None:
-    net = sequence(features=CONV_NORM.conv(3, "3x3 V", 5), classifier=batch_norm(5))
+    net = sequence(features=LAYERS.conv(3, "3x3 V", 5), classifier=batch_norm(5))
     rows = {row.name: row for row in worksheet_rows(net, archzoo.profile(net, (3, 8, 8)))}
     assert rows["features.bn"].description == "batch normalization without scale"
     assert (rows["features.bn"].params, rows["features.bn"].how[0]) == (5, "1x5")
