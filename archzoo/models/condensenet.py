@@ -5,6 +5,7 @@ Convolutions", CVPR 2018.
 """
 
 import math
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -78,14 +79,12 @@ class DenseLayer(nn.Sequential):
     """1x1 to 4k maps with learned groups, then BN-ReLU-3x3 in groups; returns its input and k new maps (Sec. 3)."""
 
     def __init__(self, inputs: int, k: int, spec: Spec) -> None:
-        super().__init__()
         parts = bn_relu_conv1x1(inputs, 4 * k, spec, spec.drop)
         parts |= {"bn2": nn.BatchNorm2d(4 * k), "relu2": nn.ReLU(inplace=True)}
         if k % spec.g:
             raise BadOption(f"g = {spec.g} must divide the growth rate of every block, and one has {k}")
         parts["conv2"] = Conv2d(4 * k, k, 3, padding=1, groups=spec.g, bias=False)
-        for name, part in parts.items():
-            self.add_module(name, part)
+        super().__init__(OrderedDict(parts))
 
     def forward(self, maps: Tensor) -> Tensor:
         new = maps

@@ -2,12 +2,9 @@
 
 import re
 
-from archzoo.weights._names_of_libraries import TENSOR
+from archzoo.weights._names_of_libraries import CONV_OR_NORM, TENSOR, WEIGHT
 from archzoo.weights._tensor_names import TensorNames
 
-INNER = TENSOR.replace("(", "(?:")
-LAYER = rf"((?:conv|bn)\.{INNER})"  # a tensor of a convolution or of its batch normalization
-WEIGHT = r"(weight|bias)"
 MIXED = r"features\.mixed_(\d)(\w)\."
 SIDES = {"1x3": "a", "3x1": "b"}
 BRANCHES = {"double_3x3": "3x3dbl", "double_7x7": "7x7dbl", "pool": "_pool"}
@@ -27,10 +24,10 @@ def _mixed(match: re.Match[str]) -> str:
 # Of torchvision and timm.
 INCEPTION_V3 = TensorNames(
     rules=[
-        (rf"features\.conv_(\d\w)\.{LAYER}", lambda match: f"Conv2d_{match[1]}_{STEM[match[1]]}.{match[2]}"),
-        (rf"{MIXED}(\w+)\.conv(\d)(?:\.(1x3|3x1))?\.{LAYER}", _mixed),
-        (rf"classifier\.aux_6e\.conv1\.{LAYER}", r"AuxLogits.conv0.\1"),
-        (rf"classifier\.aux_6e\.conv2\.{LAYER}", r"AuxLogits.conv1.\1"),
+        (rf"features\.conv_(\d\w)\.{CONV_OR_NORM}", lambda match: f"Conv2d_{match[1]}_{STEM[match[1]]}.{match[2]}"),
+        (rf"{MIXED}(\w+)\.conv(\d)(?:\.(1x3|3x1))?\.{CONV_OR_NORM}", _mixed),
+        (rf"classifier\.aux_6e\.conv1\.{CONV_OR_NORM}", r"AuxLogits.conv0.\1"),
+        (rf"classifier\.aux_6e\.conv2\.{CONV_OR_NORM}", r"AuxLogits.conv1.\1"),
         (rf"classifier\.aux_6e\.fc\.{WEIGHT}", r"AuxLogits.fc.\1"),
         (rf"classifier\.fc\.{WEIGHT}", r"fc.\1"),
     ]
@@ -54,8 +51,8 @@ def _pytorchcv_stem(match: re.Match[str]) -> str:
 
 PYTORCHCV_INCEPTION_V3 = TensorNames(
     rules=[
-        (rf"features\.conv_(\d\w)\.{LAYER}", _pytorchcv_stem),
-        (rf"{MIXED}(\w+)\.conv(\d)(?:\.(1x3|3x1))?\.{LAYER}", _pytorchcv_mixed),
+        (rf"features\.conv_(\d\w)\.{CONV_OR_NORM}", _pytorchcv_stem),
+        (rf"{MIXED}(\w+)\.conv(\d)(?:\.(1x3|3x1))?\.{CONV_OR_NORM}", _pytorchcv_mixed),
         (rf"classifier\.fc\.{WEIGHT}", r"output.fc.\1"),
     ]
 )
@@ -99,9 +96,9 @@ def _pytorchcv_column(match: re.Match[str]) -> str:
 
 PYTORCHCV_BN_INCEPTION = TensorNames(
     rules=[
-        (rf"features\.conv1\.{LAYER}", r"features.init_block.conv1.\1"),
-        (rf"features\.conv2_reduce\.{LAYER}", r"features.init_block.conv2.conv1.\1"),
-        (rf"features\.conv2\.{LAYER}", r"features.init_block.conv2.conv2.\1"),
+        (rf"features\.conv1\.{CONV_OR_NORM}", r"features.init_block.conv1.\1"),
+        (rf"features\.conv2_reduce\.{CONV_OR_NORM}", r"features.init_block.conv2.conv1.\1"),
+        (rf"features\.conv2\.{CONV_OR_NORM}", r"features.init_block.conv2.conv2.\1"),
         (COLUMN, _pytorchcv_column),
         (rf"classifier\.fc\.{WEIGHT}", r"output.\1"),
     ]

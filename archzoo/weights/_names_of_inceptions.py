@@ -2,12 +2,9 @@
 
 import re
 
-from archzoo.weights._names_of_libraries import TENSOR, place_of
+from archzoo.weights._names_of_libraries import CONV_OR_NORM, TENSOR, WEIGHT, place_of
 from archzoo.weights._tensor_names import Rule, TensorNames
 
-INNER = TENSOR.replace("(", "(?:")
-LAYER = rf"((?:conv|bn)\.{INNER})"  # a tensor of a convolution or of its batch normalization
-WEIGHT = r"(weight|bias)"
 # The number of each branch of a module, by our names of both; it is the same in all stages.
 PLACES = {
     "mixed_4a": {"3x3": 0, "7x7": 1},
@@ -18,8 +15,9 @@ PLACES = {
 }
 MODULE = r"(mixed_4a|mixed_5b|reduction_[ab])"
 BLOCK = r"inception_([abc])\.block(\d+)\."
-CONV = rf"(\w+)\.conv(\d)\.{LAYER}"  # a branch and its layer
-FORK = rf"(3x3|double_3x3)\.conv(\d)\.(1x3|3x1)\.{LAYER}"  # a branch and its last layers, side by side
+LAST_LINEAR = (rf"classifier\.fc\.{WEIGHT}", r"last_linear.\1")
+CONV = rf"(\w+)\.conv(\d)\.{CONV_OR_NORM}"  # a branch and its layer
+FORK = rf"(3x3|double_3x3)\.conv(\d)\.(1x3|3x1)\.{CONV_OR_NORM}"  # a branch and its last layers, side by side
 
 
 def _timm_branch(module: str, branch: str, number: str) -> str:
@@ -51,13 +49,13 @@ def _timm_v4_fork(match: re.Match[str]) -> str:
 
 TIMM_INCEPTION_V4 = TensorNames(
     rules=[
-        *((rf"features\.conv{number}\.{LAYER}", rf"features.{number - 1}.\1") for number in (1, 2, 3)),
-        (rf"features\.mixed_3a\.3x3\.conv1\.{LAYER}", r"features.3.conv.\1"),
-        (rf"features\.mixed_5a\.3x3\.conv1\.{LAYER}", r"features.5.conv.\1"),
+        *((rf"features\.conv{number}\.{CONV_OR_NORM}", rf"features.{number - 1}.\1") for number in (1, 2, 3)),
+        (rf"features\.mixed_3a\.3x3\.conv1\.{CONV_OR_NORM}", r"features.3.conv.\1"),
+        (rf"features\.mixed_5a\.3x3\.conv1\.{CONV_OR_NORM}", r"features.5.conv.\1"),
         (rf"features\.{MODULE}\.{CONV}", _timm_v4_module),
         (rf"features\.{BLOCK}{CONV}", _timm_v4_block),
         (rf"features\.{BLOCK}{FORK}", _timm_v4_fork),
-        (rf"classifier\.fc\.{WEIGHT}", r"last_linear.\1"),
+        LAST_LINEAR,
     ]
 )
 
@@ -87,7 +85,7 @@ def _timm_resnet_module(match: re.Match[str]) -> str:
 TIMM_INCEPTION_RESNET_V2 = TensorNames(
     rules=[
         *(
-            (rf"features\.conv{ours}\.{LAYER}", rf"conv2d_{theirs}.\1")
+            (rf"features\.conv{ours}\.{CONV_OR_NORM}", rf"conv2d_{theirs}.\1")
             for ours, theirs in ((1, "1a"), (2, "2a"), (3, "2b"), (4, "3b"), (5, "4a"), ("", "7b"))
         ),
         (rf"features\.{MODULE}\.{CONV}", _timm_resnet_module),
@@ -97,7 +95,6 @@ TIMM_INCEPTION_RESNET_V2 = TensorNames(
     ]
 )
 # Cadene's networks, which timm took over, call the classifier otherwise.
-LAST_LINEAR = (rf"classifier\.fc\.{WEIGHT}", r"last_linear.\1")
 CADENE_INCEPTION_RESNET_V2 = TensorNames(rules=[*TIMM_INCEPTION_RESNET_V2.rules[:-1], LAST_LINEAR])
 
 
@@ -166,15 +163,15 @@ def _pytorchcv_linear(match: re.Match[str]) -> str:
 
 
 PYTORCHCV_MODULES: list[Rule] = [
-    (rf"features\.conv(\d)\.{LAYER}", r"features.init_block.conv\1.\2"),
+    (rf"features\.conv(\d)\.{CONV_OR_NORM}", r"features.init_block.conv\1.\2"),
     (rf"features\.{MODULE}\.{CONV}", _pytorchcv_module),
     (rf"classifier\.fc\.{WEIGHT}", r"output.fc.\1"),
 ]
 PYTORCHCV_INCEPTION_V4 = TensorNames(
     rules=[
         *PYTORCHCV_MODULES,
-        (rf"features\.mixed_3a\.3x3\.conv1\.{LAYER}", r"features.init_block.block1.branches.branch2.conv.\1"),
-        (rf"features\.mixed_5a\.3x3\.conv1\.{LAYER}", r"features.init_block.block3.branches.branch1.conv.\1"),
+        (rf"features\.mixed_3a\.3x3\.conv1\.{CONV_OR_NORM}", r"features.init_block.block1.branches.branch2.conv.\1"),
+        (rf"features\.mixed_5a\.3x3\.conv1\.{CONV_OR_NORM}", r"features.init_block.block3.branches.branch1.conv.\1"),
         (rf"features\.{BLOCK}{CONV}", _pytorchcv_block),
         (rf"features\.{BLOCK}{FORK}", _pytorchcv_fork),
     ]
@@ -184,7 +181,7 @@ PYTORCHCV_INCEPTION_RESNET_V2 = TensorNames(
         *PYTORCHCV_MODULES,
         (rf"features\.{BLOCK}layers\.branches\.{CONV}", _pytorchcv_block),
         (rf"features\.{BLOCK}layers\.linear\.{WEIGHT}", _pytorchcv_linear),
-        (rf"features\.conv\.{LAYER}", r"features.final_conv.\1"),
+        (rf"features\.conv\.{CONV_OR_NORM}", r"features.final_conv.\1"),
     ]
 )
 SEPARABLE = {"depthwise": "conv.dw_conv", "pointwise": "conv.pw_conv", "bn": "bn"}
@@ -202,9 +199,9 @@ def _pytorchcv_shortcut(match: re.Match[str]) -> str:
 
 PYTORCHCV_XCEPTION = TensorNames(
     rules=[
-        (rf"features\.conv(\d)\.{LAYER}", r"features.init_block.conv\1.\2"),
+        (rf"features\.conv(\d)\.{CONV_OR_NORM}", r"features.init_block.conv\1.\2"),
         (rf"features\.block(\d+)\.layers\.sep(\d)\.(\w+)\.{TENSOR}", _pytorchcv_separable),
-        (rf"features\.block(\d+)\.shortcut\.{LAYER}", _pytorchcv_shortcut),
+        (rf"features\.block(\d+)\.shortcut\.{CONV_OR_NORM}", _pytorchcv_shortcut),
         *(
             (rf"features\.sep(\d)\.{ours}\.{TENSOR}", rf"features.final_block.conv\1.{theirs}.\2")
             for ours, theirs in SEPARABLE.items()

@@ -7,6 +7,8 @@ from itertools import accumulate
 from archzoo.weights._tensor_names import TensorNames
 
 TENSOR = r"(weight|bias|running_mean|running_var|num_batches_tracked)"
+WEIGHT = r"(weight|bias)"
+CONV_OR_NORM = rf"((?:conv|bn)\.{TENSOR.replace('(', '(?:')})"  # a tensor of a convolution or of its batch norm
 # Blocks in each stage of those who divide the networks into stages.
 MOBILENET_V1_STAGES = (1, 2, 2, 6, 2)
 MOBILENET_V2_STAGES = (1, 2, 3, 4, 3, 3, 1)

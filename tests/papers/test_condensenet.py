@@ -232,12 +232,12 @@ def test_growth_rates_double_and_transitions_keep_all_maps_but_those_of_light(
     assert net.get_submodule("features.conv1").out_channels == first
     side = archzoo.find(name).input_size[1]
     maps = torch.empty(1, 3, side, side, device="meta")
-    found = []
+    widths_of_blocks = []
     for part, module in net.features.named_children():
         maps = module(maps)
         if part.startswith("denseblock"):
-            found.append(maps.shape[1])
-    assert found == after
+            widths_of_blocks.append(maps.shape[1])
+    assert widths_of_blocks == after
     in_transitions = [part for part in net.state_dict() if part.startswith("features.transition")]
     assert bool(in_transitions) == ("light" in name)
 
