@@ -70,7 +70,22 @@ PAPER.network(
 NOTE = "on the validation images of ILSVRC 2012 that are not blacklisted"
 CROP = "single crop"
 PAPER.results("Table 1", TOP_1_AND_5, CROP, {"xception": (21.0, 5.5)}, note=NOTE)
-PAPER.results("Table 1 of Xception", TOP_1_AND_5, CROP, {"vgg_d": (28.5, 9.9), "resnet152": (23.0, 6.7)}, note=NOTE)
+PAPER.results(
+    "Table 1 of Xception",
+    TOP_1_AND_5,
+    CROP,
+    {"vgg_d": (28.5, 9.9), "resnet152": (23.0, 6.7), "inception_v3": (21.8, 5.9)},
+    note=NOTE,
+)
+PAPER.prints(
+    "inception_v3",
+    params(
+        "23,626,728",
+        "Table 3",
+        ours="23,834,568",
+        why="no published Inception-v3: with scales of batch normalization it has 23,834,568, without 23,817,352",
+    ),
+)
 
 PAPER.recipe(
     "xception_imagenet",
@@ -97,11 +112,9 @@ PAPER.recipe(
     ),
 )
 
-PAPER.not_countable("23,626,728", "Table 3", "Inception-v3, which is not among the networks here")
 PAPER.not_countable("within 3.5%", "Sec. 4.5.2", "of the same Inception-v3: 3.4% from the two printed numbers")
 PAPER.not_countable("14 modules", "Sec. 3", "what a module is has no count; a test holds it, and which have shortcuts")
 PAPER.not_countable("28, 31", "Table 3", "steps in a second, of Xception and Inception-v3")
-PAPER.not_countable("0.782, 0.941", "Table 1", "accuracies of Inception-v3, which is not among the networks here")
 PAPER.not_countable("over 350 million images, 17,000 classes", "Sec. 4.1", "JFT, a set of images that is not public")
 PAPER.not_countable("6.36, 6.70, 6.50, 6.78", "Table 2", "mean average precisions after training on JFT")
 PAPER.not_countable("4.3%", "Sec. 4.5.1", "a quotient of two of these: 6.78 / 6.50, with fully connected layers")
