@@ -4,9 +4,10 @@ import copy
 from typing import cast
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from archzoo.errors import BadOption
+from archzoo.inference._norms import norm_of_maps
 from archzoo.layers import ChannelShuffle, Conv2d, LearnedGroupConv, Linear, Net, PrunableLinear, Select
 
 
@@ -72,7 +73,7 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
     converted = [
         *parts[: norms[-1]],
         ("select", Select(index).train(norm.training)),
-        (norm_name, _selected(cast(nn.BatchNorm2d, norm), index)),
+        (norm_name, norm_of_maps(cast(nn.BatchNorm2d, norm), index)),
         *parts[norms[-1] + 1 : place],
         (name, grouped),
         ("shuffle", ChannelShuffle(conv.g).train(conv.training)),
@@ -92,16 +93,6 @@ def _grouped(conv: LearnedGroupConv) -> nn.Module:
     return grouped.train(conv.training).requires_grad_(conv.weight.requires_grad)
 
 
-def _selected(norm: nn.BatchNorm2d, index: Tensor) -> nn.BatchNorm2d:
-    """A batch norm of the maps at ``index``, each with the values that it had."""
-    selected = copy.deepcopy(norm)
-    selected.num_features = len(index)
-    for name, tensor in norm.state_dict().items():
-        if tensor.dim():
-            getattr(selected, name).data = tensor[index]
-    return selected
-
-
 def _prune_classifier(classifier: nn.Module) -> bool:
     """Prune a linear layer that is built for it, in place; return whether there is one."""
     for parent in classifier.modules():
@@ -117,9 +108,9 @@ def _prune_classifier(classifier: nn.Module) -> bool:
 def _pruned(name: str, layer: PrunableLinear) -> list[tuple[str, nn.Module]]:
     """A linear layer that reads all features, or an index layer and one that reads those that are kept."""
     kept = layer.features_kept()
-    share = len(kept) < layer.in_features
-    weight = layer.weight[:, kept] if share else layer.weight
+    is_pruned = len(kept) < layer.in_features
+    weight = layer.weight[:, kept] if is_pruned else layer.weight
     linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None).to(weight.device, weight.dtype)
     linear.load_state_dict({**layer.state_dict(), "weight": weight})
     linear.train(layer.training).requires_grad_(layer.weight.requires_grad)
-    return [*([("select", Select(kept).train(layer.training))] if share else []), (name, linear)]
+    return [*([("select", Select(kept).train(layer.training))] if is_pruned else []), (name, linear)]

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from archzoo.inference._norms import norm_of_maps
 from archzoo.inference._splitting import join_norms, split_norms
 from archzoo.inference._structure import Structure, replace_modules
 from archzoo.layers import ChannelShuffle, device_of
@@ -61,11 +62,7 @@ def before_shuffles(norm: nn.BatchNorm2d, shuffles: Sequence[ChannelShuffle]) ->
     order = torch.arange(norm.num_features, dtype=torch.float, device=device_of(norm)).view(1, -1, 1, 1)
     for shuffle in reversed(shuffles):
         order = shuffle(order)
-    moved = copy.deepcopy(norm)
-    for name, values in norm.state_dict().items():
-        if values.dim():
-            getattr(moved, name).data = values[order.flatten().argsort()]
-    return moved
+    return norm_of_maps(norm, order.flatten().argsort())
 
 
 def fold_into_conv_after(net: Structure) -> Iterator[Replacement]:
