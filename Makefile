@@ -5,8 +5,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -q -c constraints.txt
 WORKERS ?= 2
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadgroup
-# What `make check` asks of pytest: the quick tests.
-CHECK_TESTS ?= -m "not slow"
+# What `make check` asks of pytest: the quick tests, and none that imports another library of networks.
+CHECK_TESTS ?= -m "not slow" --ignore tests/peers
 
 # The tests start some forty processes of Python: without its cache each would compile the package anew.
 export PYTHONDONTWRITEBYTECODE :=

@@ -7,7 +7,7 @@ for the heavy ones (over 100M parameters, see EVERY).
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import is_dataclass
 from functools import cache
@@ -257,7 +257,14 @@ def parametrize(names: list[str]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in names])
 
 
-every_net = parametrize(NETS)
+def slow_but(quick: list[str], names: Iterable[str], group: str | None = None) -> pytest.MarkDecorator:
+    """Ask a law of these networks, and in the quick tests of the first alone. A group runs in one process."""
+    marks = {name: () if name in quick else (pytest.mark.slow,) for name in names}
+    groups = {name: pytest.mark.xdist_group(group or name) for name in names}
+    return pytest.mark.parametrize("name", [pytest.param(name, marks=(groups[name], *marks[name])) for name in names])
+
+
+every_net = slow_but(CLASSES, NETS)
 every_kind = parametrize(NETS if EVERY_NET else KINDS)
 every_class_of_layer = parametrize(EVERY if EVERY_NET else CLASSES)
 every_kind_of_graph = parametrize(EVERY if EVERY_NET else GRAPHS)

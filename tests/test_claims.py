@@ -30,14 +30,14 @@ from archzoo.errors import ClaimError
 from archzoo.paper import Paper
 from archzoo.printed import read_number
 from archzoo.registry import Entry, all_claims
+from tests.networks import CLASSES, slow_but
 
 EVERY_CLAIM: dict[str, list[tuple[Paper, Entry, Claim]]] = {}
 for printed in all_claims():
     EVERY_CLAIM.setdefault(printed[1].name, []).append(printed)
 
 
-@pytest.mark.xdist_group("profiles")  # one process counts every network
-@pytest.mark.parametrize("name", EVERY_CLAIM)
+@slow_but(CLASSES, EVERY_CLAIM, group="profiles")  # one process counts every network
 def test_the_network_is_as_published(name: str) -> None:
     findings = [(claim, judge(paper, entry, claim)) for paper, entry, claim in EVERY_CLAIM[name]]
     wrong = [finding for claim, finding in findings if finding.verdict != ("explained" if claim.why else "match")]

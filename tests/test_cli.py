@@ -438,6 +438,7 @@ def test_differences_from_the_release_come_after_the_claims_in_every_format(shel
     assert f"differs from the release:\n  - {DIFFERENCE}\n" in shell("info", "resnet20")[1]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("unlike")
 def test_networks_that_share_a_constructor_share_a_line_on_differences(shell: Shell) -> None:
     lines = [line.strip() for line in shell("audit", "resnet[25]*")[1].splitlines() if DIFFERENCE in line]

@@ -425,6 +425,7 @@ def test_options_follow_a_name(shell: Shell) -> None:
     assert out.startswith("resnet20 and resnet20,option=B are different: ")
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_can_be_only_one_network_is_read_as_that(tmp_path: Path) -> None:
     """And one that may be several, or another function, is not."""
     net = archzoo.build("resnet20")
@@ -500,6 +501,7 @@ def test_the_command_says_the_same_of_what_is_no_network(shell: Shell, tmp_path:
         assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_networks_of_other_inputs_are_different_and_of_other_sizes_compared_on_one() -> None:
     comparison = archzoo.same("lenet5", "resnet20")
     assert comparison.difference is not None

@@ -167,6 +167,7 @@ def stacks(draw: st.DrawFn) -> nn.Sequential:
     return nn.Sequential(*made, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, 3, bias=draw(st.booleans())))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("tool", TOOLS)
 @settings(max_examples=15, deadline=None)

@@ -422,11 +422,8 @@ def test_every_layer_computes_forward_and_backward(name: str, tmp_path: Path) ->
     same_on_both(path, tmp_path, tolerance=1e-2)
 
 
-SLOW = ("exporting.export", "transfer.run", "transfer.fine_tune", "estimate.largest_batch")
-MARKED = [pytest.param(name, marks=[pytest.mark.slow] if name.endswith(SLOW) else []) for name in PATHS]
-
-
-@pytest.mark.parametrize("name", MARKED)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PATHS)
 def test_every_path_works_on_an_accelerator_and_computes_the_same(name: str, tmp_path: Path) -> None:
     same_on_both(PATHS[name], tmp_path)
 

@@ -56,6 +56,7 @@ def test_the_margin_is_what_is_left_or_missing() -> None:
     assert "does not fit" in str(fit)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("device", "optimizer"), [("cpu", "adam"), ("cuda", "sgd")])
 def test_the_largest_batch_was_tried_and_one_more_too(
     device: Any, optimizer: str, monkeypatch: pytest.MonkeyPatch
@@ -101,6 +102,7 @@ def saved(fit: Fit) -> dict[str, int]:
     return {saving.change.split(" ")[0]: saving.saved for saving in fit.savings}
 
 
+@pytest.mark.slow
 def test_what_would_save_is_tried() -> None:
     fit = fits(small_net(), (3, 32, 32), "1GiB", batch=32)
     assert saved(fit).keys() >= {"bfloat16", "accumulating", "checkpointing"}
@@ -271,6 +273,7 @@ def test_a_batch_without_end_stops_at_the_limit() -> None:
 LINEAR = ("torch.nn:Linear", "in_features=64", "out_features=64", "bias=False", "--input", "64")
 
 
+@pytest.mark.slow
 def test_the_command_tells_and_exits_for_a_pipeline(shell: Shell) -> None:
     code, out, _ = shell("fits", *LINEAR, "--memory", "1GiB", "--batch", "4", "--no-savings")
     assert code == 0

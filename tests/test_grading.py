@@ -126,6 +126,7 @@ def test_a_right_network_passes_in_any_style(deviation: str) -> None:
     assert {"params 0.27M, Table 6", "depth 20, Table 6"} <= {check.name for check in result.checks}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["lenet5", "resnet20", "shufflenet_v2_x0_5", "fractalnet_5_16", "densenet_c"])
 def test_there_is_no_false_alarm_on_ours(name: str) -> None:
     result = grade_module(archzoo.build(name, device="meta" if name != "lenet5" else None), name)

@@ -42,6 +42,7 @@ def read(name: str, path: Path, trained_as: str | None = None, **options: Any) -
     return read_for(archzoo.find(name), path, options, trained_as)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("theirs", "library", "ours", "options"),
     [

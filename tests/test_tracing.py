@@ -73,6 +73,7 @@ def test_a_scripted_network_is_saved_and_loaded_and_trains() -> None:
     assert all(parameter.grad is not None for parameter in loaded.parameters())
 
 
+@pytest.mark.slow
 @DEPRECATED
 @pytest.mark.parametrize(
     ("name", "options"),

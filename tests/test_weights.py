@@ -47,6 +47,7 @@ def test_a_library_names_every_tensor_once_and_renaming_can_be_undone(library: s
     assert {part: tensor.shape for part, tensor in back.items()} == {part: t.shape for part, t in state.items()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "chosen",
     [weights for weights in PUBLISHED if weights.library in ("torchvision", "timm")],
@@ -89,6 +90,7 @@ def original(path: Path) -> dict[str, Tensor]:
     return names_in("torchvision", "resnet").to_ours(net, torch.load(path, weights_only=True))
 
 
+@pytest.mark.slow
 def test_asking_for_a_librarys_weights_sets_what_they_need(small: Path) -> None:
     net = archzoo.build("ResNet-18", weights="torchvision")
     expected = original(small)
@@ -110,6 +112,7 @@ def test_options_that_contradict_the_weights_are_refused_with_the_reason(small: 
         archzoo.build("lenet5", weights="timm")
 
 
+@pytest.mark.slow
 def test_another_number_of_classes_keeps_all_but_the_last_layer_and_says_so(small: Path) -> None:
     with pytest.warns(UserWarning, match="has 1000 classes: the last layer is newly initialized"):
         net = archzoo.build("resnet18", weights="torchvision", num_classes=7)
@@ -119,6 +122,7 @@ def test_another_number_of_classes_keeps_all_but_the_last_layer_and_says_so(smal
     assert different == {"classifier.fc.weight", "classifier.fc.bias"}
 
 
+@pytest.mark.slow
 def test_another_number_of_channels_needs_adapt_input(small: Path) -> None:
     with pytest.raises(BadOption, match="has 3 input channels, not 1: give adapt_input='sum'"):
         archzoo.build("resnet18", weights="torchvision", in_channels=1)

@@ -233,6 +233,7 @@ def test_a_field_of_the_released_network_by_hand() -> None:
     assert field.size == (63, 63)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second", "text"),
     [

@@ -53,6 +53,7 @@ def has(candidate: Any, constructor: str, options: dict[str, Any]) -> bool:
     return entry.family == constructor and {**entry.options, **candidate.options} == options
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "constructor", "options", "theirs"), shown(EQUAL + (LARGE if EVERY_NET else LARGE[:1]))
 )
@@ -83,6 +84,7 @@ def test_a_trap_is_named_as_another_function_and_is_not_built(
         archzoo.build(constructor, weights=path, **options)
 
 
+@pytest.mark.slow
 def test_the_libraries_resnet50_is_not_the_papers(tmp_path: Path) -> None:
     net = archzoo.build("resnet50_v1_5", device="meta")
     state = row_of("torchvision", "resnet_v1_5").names.to_theirs(net, net.state_dict())
@@ -140,6 +142,7 @@ def plain_densenet() -> dict[str, Tensor]:
     return {**state, "fc.weight": torch.empty(10, width), "fc.bias": torch.empty(10)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "parameters", "other", "near", "first"),
     [
@@ -189,6 +192,7 @@ def test_half_a_file_is_no_candidate(tmp_path: Path) -> None:
     assert identify(write(tmp_path / "file", {**state, "more.weight": torch.empty(3)})).candidates == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "network", "options"),
     [

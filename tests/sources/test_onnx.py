@@ -69,6 +69,7 @@ def googlenet(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Any]:
     return write(tmp_path_factory.mktemp("onnx") / "googlenet-12.onnx", model), model
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_caffes_googlenet_is_ours_both_ways(googlenet: tuple[Path, Any], tmp_path: Path) -> None:
     """Its poolings are padded at their end, its response normalizations divide alpha, and a softmax ends it."""
@@ -86,6 +87,7 @@ def test_caffes_googlenet_is_ours_both_ways(googlenet: tuple[Path, Any], tmp_pat
     assert (again - net(images)).norm() > 1e-2 * again.norm()
 
 
+@pytest.mark.slow
 def test_names_are_converted_from_an_onnx_model_and_not_to_one(googlenet: tuple[Path, Any], tmp_path: Path) -> None:
     convert(googlenet[0], tmp_path / "ours.safetensors", "googlenet", "archzoo")
     net = archzoo.load(tmp_path / "ours.safetensors")
@@ -101,6 +103,7 @@ def test_another_number_of_classes_is_a_new_last_layer(googlenet: tuple[Path, An
     assert net.classifier.get_submodule("linear").out_features == 3
 
 
+@pytest.mark.slow
 def test_identify_runs_the_graph(googlenet: tuple[Path, Any]) -> None:
     identification = identify(googlenet[0])
     [candidate] = identification.candidates
@@ -120,6 +123,7 @@ TRAPS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trap", TRAPS)
 def test_a_graph_that_computes_something_else_is_refused(trap: str, tmp_path: Path) -> None:
     path = write(tmp_path / "model.onnx", zoo.googlenet(dtype=np.float32, **TRAPS[trap]))
@@ -134,6 +138,7 @@ def test_a_graph_that_computes_something_else_is_refused(trap: str, tmp_path: Pa
             archzoo.build("googlenet", weights=path, trained_as="googlenet")
 
 
+@pytest.mark.slow
 def test_same_says_where_a_graph_differs(googlenet: tuple[Path, Any], tmp_path: Path) -> None:
     equal = archzoo.same("googlenet", str(googlenet[0]))
     assert equal.verdict == "equal"
@@ -167,6 +172,7 @@ def maps_of(name: str, theirs: OnnxNetwork, images: Tensor) -> Tensor:
     return net.eval()(images)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("side", [224, 227])
 def test_caffes_alexnet_has_the_maps_of_alexnet_caffe_and_not_those_of_the_papers(side: int) -> None:
@@ -383,6 +389,7 @@ UNREADABLE: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", UNREADABLE)
 def test_a_file_that_is_not_read_says_why(kind: str, tmp_path: Path) -> None:
     content, message = UNREADABLE[kind]
@@ -432,6 +439,7 @@ NOT_FOLLOWED: dict[str, tuple[Any, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", NOT_FOLLOWED)
 def test_a_graph_that_cannot_be_followed_says_why(kind: str, tmp_path: Path) -> None:
     model, message = NOT_FOLLOWED[kind]

@@ -43,6 +43,7 @@ def find_set(name: str) -> PublishedWeights:
     return weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weights", DIFFERENT, ids=lambda weights: weights.name)
 def test_a_set_fits_the_network_that_it_is_for(weights: PublishedWeights) -> None:
     """The network has tensors that the source names, and as many classes as the data."""

@@ -159,6 +159,7 @@ def logits_both_ways(source: str, constructor: str, options: dict[str, Any], the
     return [*first, net(images), other(images)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("source", "constructor", "options", "theirs"), shown(EQUAL))
 def test_the_networks_of_a_source_are_ours(
     source: str, constructor: str, options: dict[str, Any], theirs: Built

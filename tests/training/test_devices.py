@@ -56,6 +56,7 @@ CONFIGS: dict[str, dict[str, Any]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains(name: str, tmp_path: Path) -> None:
     recipe = SHORT.with_changes(**RECIPES[name])
@@ -82,6 +83,7 @@ def test_a_step_does_not_wait_for_the_device(name: str, tmp_path: Path) -> None:
         assert not WAITS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_trains(name: str, tmp_path: Path) -> None:
     same_on_both(lambda machine: outcome(machine.train(**CONFIGS[name])), tmp_path, tolerance=2e-2)

@@ -204,6 +204,7 @@ FAILING = ("run.json", "log.csv", "log.jsonl", "result.json", "checkpoint-000000
 ADVICE = {errno.ENOSPC: "No space left on device: make room", errno.EROFS: "Read-only file system: make it writable"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "number"), [*((name, errno.ENOSPC) for name in FAILING), ("log.csv", errno.EROFS)])
 def test_a_disk_that_fails_at_any_file_is_one_line_and_loses_nothing(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, number: int

@@ -33,6 +33,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(launching, "GRACE", 0.3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("lines", "code", "error"),
     [
