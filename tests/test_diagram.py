@@ -371,6 +371,7 @@ def test_a_file_has_literal_colors_and_no_outline_that_some_programs_draw_over_t
     assert set(re.findall(r"--az-[a-z-]+", STYLE)) == {f"--az-{name}" for name in COLORS}
 
 
+@pytest.mark.slow
 def test_the_command_writes_png_and_pdf_and_refuses_what_it_cannot(shell: Shell, tmp_path: Path) -> None:
     pytest.importorskip("vl_convert")
     pillow = pytest.importorskip("PIL.Image")

@@ -126,6 +126,7 @@ def test_as_many_micro_batches_are_taken_as_it_takes() -> None:
     assert accumulating.change == "accumulating 8 micro-batches of 501"  # four of 1001 are too large
 
 
+@pytest.mark.slow
 def test_checkpointing_keeps_the_inputs_of_blocks() -> None:
     """What a real run keeps: the input of every block, and what is outside of them."""
     net, batch = small_net(), 64

@@ -213,6 +213,7 @@ ENDS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("code", ENDS)
 def test_a_process_without_an_answer_ends_in_a_message(
     code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

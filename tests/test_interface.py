@@ -208,6 +208,7 @@ STAGES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_the_stages_of_a_backbone_are_those_of_the_paper(name: str) -> None:
     backbone = on_meta(name).backbone()

@@ -265,6 +265,7 @@ def test_no_file_takes_the_name_of_a_public_function() -> None:
     assert not set(archzoo.__all__) & {part(path) for path in OURS}
 
 
+@pytest.mark.slow
 def test_every_error_has_one_base_and_one_home() -> None:
     kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, Exception)]
     assert kinds

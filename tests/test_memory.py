@@ -241,6 +241,7 @@ def test_a_real_run_keeps_what_is_counted() -> None:
     assert memory(net, (3, 32, 32), batch=4).saved == saved_by_autograd(net, torch.randn(4, 3, 32, 32))
 
 
+@pytest.mark.slow
 def test_the_model_is_not_touched_and_random_paths_are_drawn_elsewhere() -> None:
     net = archzoo.build("fractalnet", columns=3, widths=(4, 4, 4, 4, 4))
     before = {name: value.clone() for name, value in net.state_dict().items()}

@@ -179,6 +179,7 @@ def test_a_graph_keeps_its_input_and_no_casts() -> None:
     assert profile.inference == WORKSPACE + 3 * 4 * weight + 2 * 4 * maps + 2 * weight + 2 * 2 * maps
 
 
+@pytest.mark.slow
 def test_autocast_keeps_what_it_keeps_in_a_real_run() -> None:
     """The CPU's autocast is the witness: it lowers the same layers."""
     net = archzoo.build("resnet20")
@@ -233,6 +234,7 @@ def test_the_worst_draw_runs_every_layer(convention: str) -> None:
     assert worst.inference == full.inference
 
 
+@pytest.mark.slow
 def test_the_expected_draw_is_the_mean_over_all_of_them() -> None:
     """By hand: an output of 256x64 floats, kept for tanh and for the next layer, for each of 4 layers, at rate 0.5."""
     drawn = nn.Sequential(*(Drawn(CONVENTIONS["below"]) for _ in range(4)), nn.Linear(64, 10))

@@ -111,6 +111,7 @@ def test_networks_have_the_gradients_and_statistics_of_the_plain_ones(
         torch.testing.assert_close(results[key], value, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.slow
 def test_frozen_batch_norms_are_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_fused, "ROWS", 512)
     nets = pair("densenet")

@@ -72,6 +72,7 @@ def test_the_word_of_the_caller_is_the_name_of_the_network(tmp_path: Path) -> No
         archzoo.build("resnet50_v1_5", weights="torchvision", trained_as="resnet50_v1_5")
 
 
+@pytest.mark.slow
 def test_our_own_names_that_two_networks_share_are_read_with_a_warning(tmp_path: Path) -> None:
     path = write(tmp_path / "file.pth", "resnet50_v1_5")
     with pytest.warns(UserWarning, match="is read as resnet50; resnet50_v1_5 has the same tensors"):
@@ -85,6 +86,7 @@ def test_our_own_names_that_two_networks_share_are_read_with_a_warning(tmp_path:
         read("vgg_a", lrn)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "needed", "given"),
     [("resnet18", {"option": "B"}, {}), ("shufflenet_v2_x1_0", {"down": "symmetric"}, {})],
@@ -111,6 +113,7 @@ def test_a_network_of_no_library_takes_a_file_with_the_names_of_one(tmp_path: Pa
     assert read("resnet", path, depth=34, option="C")
 
 
+@pytest.mark.slow
 def test_weights_are_not_written_with_a_last_layer_of_random_numbers(tmp_path: Path) -> None:
     source, target = tmp_path / "five.pth", tmp_path / "out.safetensors"
     torch.save(archzoo.build("resnet20", num_classes=5).state_dict(), source)
@@ -158,6 +161,7 @@ def test_a_folder_of_the_name_of_a_library_hides_no_set(tmp_path: Path, monkeypa
         archzoo.build("resnet50", weights="torchvision")
 
 
+@pytest.mark.slow
 def test_a_run_takes_the_word_for_its_weights(tmp_path: Path) -> None:
     path = write(tmp_path / "file.pth", "resnet50_v1_5", "torchvision")
 

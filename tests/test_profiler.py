@@ -56,6 +56,7 @@ def macs_by_formula(net: nn.Module, size: tuple[int, ...]) -> int:
     return total
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(conv_nets())
 def test_random_nets_count_as_the_formula_and_as_torch_does(made: tuple[nn.Module, tuple[int, int, int]]) -> None:

@@ -69,6 +69,7 @@ def facts(counted: Profile) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_pt2_file_counts_as_its_module_part_by_part(exported: Path) -> None:
     program = read_program(exported)
     assert program.input_size == SIZE
@@ -142,6 +143,7 @@ class Words(nn.Module):
         return x.reshape(x.shape[0], -1)
 
 
+@pytest.mark.slow
 def test_several_inputs_and_shapes_that_are_computed(tmp_path: Path) -> None:
     inputs = (torch.zeros(3, 6, dtype=torch.int64), torch.ones(3))
     program = read_program(export(Words().eval(), tmp_path / "words.pt2", *inputs))
@@ -151,6 +153,7 @@ def test_several_inputs_and_shapes_that_are_computed(tmp_path: Path) -> None:
     assert (words.dtype, tuple(words.shape), tuple(scale.shape)) == (torch.int64, (3, 6), (3,))
 
 
+@pytest.mark.slow
 def test_the_command_profiles_a_graph(shell: Shell, exported: Path) -> None:
     arguments = ("--format", "json")
     code, out, _ = shell("profile", str(exported), *arguments)

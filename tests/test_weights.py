@@ -279,6 +279,7 @@ def server() -> Iterator[str]:
     running.server_close()
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_is_resumed(server: str, tmp_path: Path) -> None:
     Server.truncations = [30_000, 30_000]
     path = cached_file(server, "weights.pth", directory=tmp_path)
@@ -289,12 +290,14 @@ def test_an_interrupted_download_is_resumed(server: str, tmp_path: Path) -> None
     assert len(Server.ranges) == 3
 
 
+@pytest.mark.slow
 def test_another_file_than_the_published_one_is_refused_and_not_kept(server: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="is not the expected file: its SHA-256 begins with"):
         cached_file(server, "weights.pth", "0" * 64, tmp_path)
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_file_that_changed_in_the_cache_is_refused(server: str, tmp_path: Path) -> None:
     path = cached_file(server, "weights.pth", directory=tmp_path)
     path.write_bytes(Server.body[:-1] + bytes([Server.body[-1] ^ 1]))
@@ -302,6 +305,7 @@ def test_a_file_that_changed_in_the_cache_is_refused(server: str, tmp_path: Path
         cached_file(server, "weights.pth", directory=tmp_path)
 
 
+@pytest.mark.slow
 def test_without_a_network_one_line_says_what_to_get_and_where_to_put_it(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9/weights.pth"
     with pytest.raises(WeightsError) as error:

@@ -243,6 +243,7 @@ def test_half_of_the_mini_batches_are_global() -> None:
     assert globally == pytest.approx(500, abs=60)
 
 
+@pytest.mark.slow
 def test_a_step_of_four_columns_runs_little_more_than_half_of_the_convolutions() -> None:
     torch.manual_seed(0)
     drop_path = DropPath(0.15, 0.5)

@@ -204,6 +204,7 @@ def test_the_loss_of_an_auxiliary_classifier_counts_three_tenths() -> None:
     torch.testing.assert_close(training_loss(logits.main, labels), main)
 
 
+@pytest.mark.slow
 def test_one_step_of_training_reaches_every_parameter() -> None:
     net = archzoo.build("googlenet", auxiliary=True, num_classes=3)
     training_loss(net(torch.randn(2, 3, 224, 224)), torch.tensor([0, 2])).backward()

@@ -184,6 +184,7 @@ def test_the_auxiliary_classifier_is_that_of_the_release() -> None:
     assert head.pool(seen["read"]).shape == (2, 768, 5, 5)
 
 
+@pytest.mark.slow
 def test_the_auxiliary_classifier_runs_in_training_only() -> None:
     net, images = build(auxiliary=True, num_classes=7), torch.empty(2, 3, 299, 299, device="meta")
     logits = net(images)

@@ -80,6 +80,7 @@ def test_a_unit_adds_to_the_means_of_its_input_followed_by_zeros(side: int) -> N
     assert isinstance(same.shortcut, nn.Identity)
 
 
+@pytest.mark.slow
 def test_the_first_activation_of_cifar_is_inside_the_first_unit() -> None:
     """Release: no ReLU follows the stem's batch norm on CIFAR; on ImageNet a ReLU and a pooling do."""
     small = archzoo.build("pyramidnet110_a48", device="meta").get_submodule("features")

@@ -183,6 +183,7 @@ def test_the_command_prints_a_file_after_the_other_and_refuses_what_holds_no_wei
     assert isinstance(CliRunner().invoke(app, ["identify", str(tmp_path / "c")]).exception, WeightsError)
 
 
+@pytest.mark.slow
 def test_half_a_file_is_no_candidate(tmp_path: Path) -> None:
     """A file must have all tensors, and no others."""
     state = state_of(lambda: dense.DenseBC(dense.DENSENETS["bearpaw"], 4, 6))

@@ -97,6 +97,7 @@ def test_names_are_converted_from_an_onnx_model_and_not_to_one(googlenet: tuple[
         convert(googlenet[0], tmp_path / "theirs.onnx", "googlenet", "onnx")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.* has 1000 classes")
 def test_another_number_of_classes_is_a_new_last_layer(googlenet: tuple[Path, Any]) -> None:
     net = archzoo.build("googlenet", weights=googlenet[0], num_classes=3)
@@ -488,6 +489,7 @@ def test_names_of_nodes_are_no_names_of_modules() -> None:
     assert torch.equal(network(torch.tensor([[-1.0, 2.0]])), torch.tensor([[0.0, 2.0]]))
 
 
+@pytest.mark.slow
 def test_what_cannot_be_followed_is_taken_on_the_callers_word(
     googlenet: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -217,6 +217,7 @@ def test_bad_input_is_one_line_of_error_and_nothing_is_written(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_the_same_run_is_one_call_of_the_library(shell: Shell, tmp_path: Path) -> None:
     assert shell("train", "lenet5_textbook", *QUICK, "--device", "cpu")[0] == 0
     lines: list[str] = []

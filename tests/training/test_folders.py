@@ -132,6 +132,7 @@ def test_a_damaged_description_is_written_anew_where_the_checkpoints_are_of_the_
         run(seed=1)
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_not_resumed_from(run: Run, tmp_path: Path) -> None:
     whole = run("whole")
     run("other", seed=1)

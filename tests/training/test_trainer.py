@@ -97,6 +97,7 @@ def test_a_run_learns_and_writes_what_it_did(run: Runs, tmp_path: Path) -> None:
     assert written["versions"]["torch"] == torch.__version__
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_another_others(run: Runs) -> None:
     first, again, other = run(name="a"), run(name="b"), run(name="c", seed=5)
     assert same(first.state, again.state)
@@ -120,6 +121,7 @@ def test_one_iteration_of_momentum_is_what_torch_does(run: Runs, few: Splits, pr
         torch.testing.assert_close(value.detach(), expected, atol=1e-6, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_accumulation_is_the_same_batch_in_parts(run: Runs) -> None:
     whole, parts = run(name="whole"), run(name="parts", accumulate=5)
     for name, value in whole.state.items():
@@ -175,6 +177,7 @@ def test_averaged_weights_are_the_moving_average(run: Runs, few: Splits, prepare
     assert not torch.equal(averaged, nn.utils.parameters_to_vector(net.parameters()))
 
 
+@pytest.mark.slow
 def test_snapshots_at_the_end_of_each_cosine_are_an_ensemble(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=6, schedule=Cosine(restarts=3))
     result = run(recipe)
@@ -188,6 +191,7 @@ def test_snapshots_at_the_end_of_each_cosine_are_an_ensemble(run: Runs) -> None:
     assert rates[2] == pytest.approx(rates[0])
 
 
+@pytest.mark.slow
 def test_a_schedule_keeps_the_factors_of_groups(run: Runs) -> None:
     groups = (ParameterGroup("*.bias", lr_mult=2), ParameterGroup("classifier.*", lr_mult=0.1))
     recipe = SHORT.with_changes(schedule=StepDecay(1, gamma=0.1), groups=groups)
@@ -200,6 +204,7 @@ def test_a_schedule_keeps_the_factors_of_groups(run: Runs) -> None:
     assert same(result.state, run(recipe, name="whole").state)
 
 
+@pytest.mark.slow
 def test_a_plateau_lowers_the_rate_when_validation_stalls(run: Runs) -> None:
     recipe = SHORT.with_changes(epochs=6, lr=1e-9, schedule=ReduceOnPlateau(gamma=0.1, patience=2, drops=2))
     rates = [row["lr"] for row in run(recipe).history]
@@ -235,6 +240,7 @@ def stopped_at(iteration: int, run: Runs, recipe: Recipe, name: str = "run") -> 
         trainer.run()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("iteration", [1, 8, 13])
 def test_a_stopped_run_resumes_in_the_middle_of_an_epoch_to_bit_identical_weights(run: Runs, iteration: int) -> None:
     recipe = SHORT.with_changes(ema=0.9, schedule=MultiStepFraction((0.5,)), select="best")
@@ -246,6 +252,7 @@ def test_a_stopped_run_resumes_in_the_middle_of_an_epoch_to_bit_identical_weight
     assert timeless == [[row[name] for name in row if "second" not in name] for row in whole.history]
 
 
+@pytest.mark.slow
 def test_a_corrupt_checkpoint_falls_back_to_the_one_before_with_a_warning(run: Runs) -> None:
     whole = run(name="whole")
     stopped_at(20, run, SHORT)
@@ -262,6 +269,7 @@ def test_a_corrupt_checkpoint_falls_back_to_the_one_before_with_a_warning(run: R
         run()
 
 
+@pytest.mark.slow
 def test_a_half_written_checkpoint_is_no_checkpoint(run: Runs) -> None:
     stopped_at(10, run, SHORT)
     (run.directory / "run" / ".checkpoint-000000999.part").write_bytes(b"half")
