@@ -7,7 +7,7 @@ from archzoo.layers._net import Net
 def without_auxiliary(net: Net) -> Net:
     """The network without its auxiliary classifiers, which only help to train it; shares its parameters.
 
-    Auxiliary classifiers are the parts of the classifier whose names start with "aux_" (GoogLeNet, Sec. 5).
+    Auxiliary classifiers are the parts of the classifier whose names start with ``aux_`` (GoogLeNet, Sec. 5).
     """
     kept = {name: part for name, part in net.classifier.named_children() if not name.startswith("aux_")}
     cut = Net(sequence(**dict(net.features.named_children())), sequence(**kept)).train(net.training)
