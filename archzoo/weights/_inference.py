@@ -282,10 +282,16 @@ def _shufflenet_v1(shapes: Shapes) -> Iterable[Options]:
                 )
 
 
-def _inception(shapes: Shapes) -> Iterable[Options]:
+def _inception(shapes: Shapes) -> list[Options]:
     """A convolution has the four vectors of a batch norm, or three without a scale; a linear one has a bias alone."""
     vectors = sum(len(shape) == 1 for shape in shapes.shapes)
-    return [{"bn_scale": vectors > 3 * shapes.convs + 1}] if shapes.convs else []
+    return [{"bn_scale": vectors > 3 * shapes.convs + 2}] if shapes.convs else []
+
+
+def _released_inception(shapes: Shapes) -> Iterable[Options]:
+    """With an auxiliary classifier there are two linear layers."""
+    linear = sum(len(shape) == 2 for shape in shapes.shapes)
+    return [{**options, "auxiliary": linear > 1} for options in _inception(shapes)]
 
 
 def _zfnet(shapes: Shapes) -> Iterable[Options]:
@@ -327,8 +333,8 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "googlenet_bn": _auxiliary,
     "inception_resnet_v1": _inception,
     "inception_resnet_v2": _inception,
-    "inception_resnet_v2_released": _inception,
-    "inception_v4": _inception,
+    "inception_resnet_v2_released": _released_inception,
+    "inception_v4": _released_inception,
     "inception_v2": _auxiliary,
     "inception_v3": _inception_v3,
     "inception_v3_slim": _auxiliary,
