@@ -45,7 +45,10 @@ def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Ru
     net = archzoo.build(name).eval()
     if alone:
         return {"ours": net, "optimized": optimize(net)} | (with_engines(net) if engines else {})
-    library = peer(name)
+    try:
+        library = peer(name)
+    except ImportError:  # of timm or pytorchcv, which are optional
+        library = None
     theirs: dict[str, Run] = {} if library is None else {"theirs": library[1].eval()}
     return (
         theirs

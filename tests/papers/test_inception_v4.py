@@ -343,6 +343,21 @@ def test_weights_of_the_released_network_are_not_of_the_drawn_one() -> None:
     assert (released.tag, released.input_size) == ("inception_resnet_v2.tf_in1k", (3, 299, 299))
 
 
+@pytest.mark.parametrize(
+    ("name", "weights", "options"),
+    [
+        *((name, library, {"bn_scale": True}) for name in WITH_AUXILIARY for library in ("timm", "pytorchcv")),
+        ("inception_v3", "timm:inception_v3.tf_in1k", {"count_include_pad": True}),
+        ("inception_v3", "pytorchcv", {"count_include_pad": True}),
+    ],
+)
+def test_weights_without_an_auxiliary_classifier_are_refused_before_the_download(
+    name: str, weights: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(BadOption, match=f"{name}: .* has no auxiliary classifier: build it without auxiliary=True"):
+        archzoo.build(name, weights=weights, auxiliary=True, **options)
+
+
 @pytest.mark.parametrize("name", ["inception_v3", "inception_v4", "inception_resnet_v2_released", "xception"])
 def test_pytorchcvs_weights_are_for_images_of_299_pixels(name: str) -> None:
     """As its classes say: in_size=(299, 299)."""
