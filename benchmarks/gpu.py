@@ -27,7 +27,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from inference import peer
+from peers import peer
 from torch import Tensor
 
 import archzoo
@@ -275,9 +275,9 @@ def inference_rows(bench: Bench, name: str) -> Iterator[Measured]:
     """``optimize`` in bfloat16 beside torchvision's plain network, both channels_last: the rate and the latency."""
     dtype = torch.float32 if bench.small else torch.bfloat16
     ours = optimize(archzoo.build(name).eval(), device=bench.device, dtype=dtype)
-    theirs = peer(name)
-    assert theirs is not None
-    theirs = theirs.to(bench.device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    made = peer(name)
+    assert made is not None
+    theirs = made[1].eval().to(bench.device, dtype).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for batch in (2 if bench.small else 256, 1):
         side = 64 if bench.small else 224
         images = torch.randn(batch, 3, side, side, device=bench.device, dtype=dtype)

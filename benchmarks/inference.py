@@ -1,4 +1,4 @@
-"""Evaluation: ours, ours optimized in several ways, and torchvision's or timm's network as it comes.
+"""Evaluation: ours, ours optimized in several ways, and torchvision's, timm's or pytorchcv's network as it comes.
 
     python benchmarks/inference.py [--threads N] [--rounds N] [--ours] [--engines] [NAME ...]
 
@@ -11,7 +11,6 @@ network misses its bar, or is slower optimized than as it comes.
 """
 
 import argparse
-import importlib
 import importlib.util
 import statistics
 import time
@@ -20,7 +19,7 @@ from collections.abc import Callable, Mapping
 from math import nan
 
 import torch
-from peers import torchvision
+from peers import SEPARABLE, peer
 from torch import Tensor, nn
 
 import archzoo
@@ -37,47 +36,8 @@ BARS = {
     "squeezenet1_1": 0.38,
 }
 ENGINES: tuple[Engine, ...] = ("onnxruntime", "openvino")
-OTHERS = (
-    *("alexnet", "googlenet", "densenet_bc", "fractalnet20", "mobilenet_v1_x1_0", "shufflenet_v1_g3_x1_0"),
-    *("mobilenet_v2_x1_0", "shufflenet_v2_x1_0"),
-)
-# torchvision's resnet50 is our resnet50_v1_5; both of ours are compared with it. Its MobileNetV2, and timm's MobileNet,
-# pad as torch does, and ours as TensorFlow.
-TORCHVISION = {
-    "vgg_a": "vgg11",
-    "vgg_b": "vgg13",
-    "vgg_d": "vgg16",
-    "vgg_e": "vgg19",
-    "googlenet_bn": "googlenet",
-    "alexnet_one_tower": "alexnet",
-    "mobilenet_v2_x1_0": "mobilenet_v2",
-    "resnet50": "resnet50",
-    "resnet50_v1_5": "resnet50",
-} | {
-    name: name
-    for name in ("squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "densenet121", "densenet169", "densenet201")
-}
-TIMM = {
-    "resnet101_v1_5": "resnet101",
-    "resnet152_v1_5": "resnet152",
-    "wide_resnet50_2": "wide_resnet50_2",
-    "mobilenet_v1_x1_0": "mobilenetv1_100",
-}
-
+OTHERS = ("alexnet", "googlenet", "densenet_bc", "fractalnet20", *SEPARABLE)
 Run = Callable[[Tensor], object]
-
-
-def peer(name: str) -> nn.Module | None:
-    """The same network of another library, with random weights; None where neither has it."""
-    if name in TORCHVISION:
-        options = {"aux_logits": False, "init_weights": False} if name == "googlenet_bn" else {}
-        made = torchvision("models").get_model(TORCHVISION[name], weights=None, **options)
-    elif name in TIMM:
-        made = importlib.import_module("timm").create_model(TIMM[name])
-    else:
-        return None
-    net: nn.Module = made.eval()
-    return net
 
 
 def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Run]:
@@ -85,8 +45,11 @@ def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Ru
     net = archzoo.build(name).eval()
     if alone:
         return {"ours": net, "optimized": optimize(net)} | (with_engines(net) if engines else {})
-    library = peer(name)
-    theirs: dict[str, Run] = {} if library is None else {"theirs": library}
+    try:
+        library = peer(name)
+    except ImportError:  # of timm or pytorchcv, which are optional
+        library = None
+    theirs: dict[str, Run] = {} if library is None else {"theirs": library[1].eval()}
     return (
         theirs
         | {

@@ -1,29 +1,36 @@
-"""What a training step costs in memory and time, ours beside torchvision's and pytorchcv's in the same run.
+"""What a training step costs in memory and time, ours beside torchvision's, timm's and pytorchcv's in the same run.
 
-    python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth ...] [--rounds N]
+    python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth|peers ...] [--rounds N]
+        [--networks NAME ...]
 
 Peaks are of live bytes in PyTorch's own record of every allocation, times medians of interleaved steps, both as shares
 of the first row of each table. DenseNets are measured in both memory formats, and the better one counts; their bars are
-compared with the median share of each round, which a machine that slows down for a while does not move. Exits
-with 1 where a bar is missed. torchvision and pytorchcv are optional; a bar that needs them is then left out.
+compared with the median share of each round, which a machine that slows down for a while does not move. "peers" are
+networks as they come, ours and the library's, with bars of the same kind; --networks chooses some of them. Exits
+with 1 where a bar is missed. The libraries are optional; a bar that needs one is then left out.
 """
 
 import argparse
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from math import inf
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from memory import peak_of
-from peers import torchvision
+from peers import SEPARABLE, peer, torchvision
 from torch import Tensor, nn
 
 import archzoo
 from archzoo.profiler import storage_bytes
+
+NOISE = 1.05  # two measurements of one network differ by as much
+BATCHES = {16: 0.6e9, 8: 5e9, 4: inf}  # images of a step of a network beside a library's, up to so many multiply-adds
 
 
 @dataclass
@@ -242,11 +249,34 @@ def stochastic_depth(rounds: int) -> int:
     return bar("time against constant depth", pair[1].seconds / pair[0].seconds, 0.85)
 
 
+def peers(rounds: int, names: Sequence[str] = SEPARABLE) -> int:
+    """Networks with depthwise or grouped convolutions, and Inceptions, beside a library's, both as they come."""
+    return sum(beside(name, rounds) for name in names)
+
+
+def beside(name: str, rounds: int) -> int:
+    """One of them; 1 where it is slower than the library's by more than noise."""
+    try:
+        library, theirs = peer(name) or ("", None)
+    except ImportError:
+        return 0
+    if theirs is None:
+        return 0
+    size = archzoo.find(name).input_size
+    cost = archzoo.profile(archzoo.build(name, device="meta"), size).macs
+    images = torch.randn(next(batch for batch, limit in BATCHES.items() if cost <= limit), *size)
+    pair = [Candidate(library, theirs, images), Candidate("ours", archzoo.build(name), images)]
+    measure(pair, rounds)
+    table(f"{name}, batch {len(images)}", pair)
+    return bar(f"{name}, time against {library}", share(pair[1], pair[0]), NOISE)
+
+
 PARTS: dict[str, Callable[[int], int]] = {
     "densenet": densenet,
     "depth": depth,
     "fractalnet": fractalnet,
     "stochastic_depth": stochastic_depth,
+    "peers": peers,
 }
 
 
@@ -255,9 +285,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--networks", nargs="+", choices=SEPARABLE, default=SEPARABLE, help="those of peers")
     given = parser.parse_args()
     torch.set_num_threads(2)
-    return int(sum(PARTS[part](given.rounds) for part in given.parts or PARTS) > 0)
+    parts = PARTS | {"peers": partial(peers, names=given.networks)}
+    return int(sum(parts[part](given.rounds) for part in given.parts or parts) > 0)
 
 
 if __name__ == "__main__":

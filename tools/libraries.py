@@ -333,6 +333,11 @@ ELSEWHERE = (
         pytorchcv=Another(("seresnext50_32x4d",), "padded first pooling", layers=PADDED_POOL),
     ),
     Elsewhere(
+        "SE-BN-Inception, SE-MobileNet, SE-ShuffleNet",
+        ("se_bn_inception", "se_mobilenet", "se_shufflenet"),
+        r"^(legacy_)?se_?(bn_?inception|inception|mobilenet|shufflenet)",
+    ),
+    Elsewhere(
         "SENet-154",
         ("senet154",),
         r"^(legacy_)?senet154$",

@@ -13,6 +13,7 @@ from archzoo.layers._copying import copy_layers
 from archzoo.layers._devices import checked_device, device_of
 from archzoo.layers._graphs import is_scripting, refuse_one_draw
 from archzoo.layers._inception import Branches, Inception, InceptionLayers
+from archzoo.layers._inception_auxiliary import InceptionAuxiliary, InceptionLogits
 from archzoo.layers._initializers import (
     Initialize,
     gaussian,
@@ -43,6 +44,16 @@ from archzoo.layers._residual import (
 )
 from archzoo.layers._response_norm import ResponseNorm
 from archzoo.layers._same_padding import Padding, SamePadding, padded_conv3x3
+from archzoo.layers._separable import SeparableLayers
+from archzoo.layers._shuffle_units import (
+    Shuffle,
+    ShuffleBranch,
+    ShuffleDownUnit,
+    ShuffleUnit,
+    shufflenet_classifier,
+    shufflenet_stages,
+    shufflenet_stem,
+)
 from archzoo.layers._squeeze_excitation import SqueezeExcitation
 from archzoo.layers._without_auxiliary import without_auxiliary
 
@@ -57,7 +68,9 @@ __all__ = [
     "Classifiers",
     "Conv2d",
     "Inception",
+    "InceptionAuxiliary",
     "InceptionLayers",
+    "InceptionLogits",
     "Initialize",
     "LearnedGroupConv",
     "Linear",
@@ -70,7 +83,12 @@ __all__ = [
     "ResponseNorm",
     "SamePadding",
     "Select",
+    "SeparableLayers",
     "Shortcut",
+    "Shuffle",
+    "ShuffleBranch",
+    "ShuffleDownUnit",
+    "ShuffleUnit",
     "SqueezeExcitation",
     "Stage",
     "Tapped",
@@ -99,6 +117,9 @@ __all__ = [
     "refuse_one_draw",
     "repeats",
     "sequence",
+    "shufflenet_classifier",
+    "shufflenet_stages",
+    "shufflenet_stem",
     "stages",
     "truncated_gaussian",
     "uniform_scale",

@@ -2,8 +2,9 @@
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -12,11 +13,17 @@ from archzoo.layers._batch_norm import batch_norm
 from archzoo.layers._modules import Conv2d, sequence
 
 # A convolution or pooling and the maps that it returns: "3x3/2 V" has stride 2 and no padding, as V says. All others
-# are padded to keep the size of the maps. "1x3 | 3x1" are two convolutions side by side. The poolings, "average" and
-# "max/2 V", return as many maps as they read, and have 0.
+# are padded to keep the size of the maps, or to halve it. "1x3 | 3x1" are two convolutions side by side. Poolings
+# return as many maps as they read, and have 0. "max/2" keeps the incomplete windows at the lower and right edge, as
+# Caffe does, and "max/2 V" leaves them out.
 Layer = tuple[str, int]
 Branches = Mapping[str, tuple[Layer, ...]]
-POOLINGS = ("average", "max/2 V")
+MAX_POOLINGS: Mapping[str, Callable[[], nn.Module]] = {
+    "max": partial(nn.MaxPool2d, 3, stride=1, padding=1),
+    "max/2": partial(nn.MaxPool2d, 3, stride=2, ceil_mode=True),
+    "max/2 V": partial(nn.MaxPool2d, 3, stride=2),
+}
+POOLINGS = ("average", *MAX_POOLINGS)
 
 
 class Inception(nn.Sequential):
@@ -54,8 +61,8 @@ class InceptionLayers:
         text, maps = layer
         if text == "average":
             return nn.AvgPool2d(3, stride=1, padding=1, count_include_pad=self.count_include_pad), inputs
-        if text in POOLINGS:
-            return nn.MaxPool2d(3, stride=2), inputs
+        if text in MAX_POOLINGS:
+            return MAX_POOLINGS[text](), inputs
         pair = text.split(" | ")
         if len(pair) > 1:
             return Inception({part: self.conv(inputs, part, maps) for part in pair}), len(pair) * maps

@@ -4,20 +4,19 @@ C. Szegedy, V. Vanhoucke, S. Ioffe, J. Shlens, Z. Wojna, "Rethinking the Incepti
 CVPR 2016 (arXiv 2015).
 """
 
-from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal
 
-from torch import Tensor, fx, nn
+from torch import nn
 
-from archzoo.errors import InputError
 from archzoo.layers import (
     Branches,
     Classifiers,
+    InceptionAuxiliary,
     InceptionLayers,
+    InceptionLogits,
     Initialize,
-    Linear,
     Net,
     Tapped,
     pooled_classifier,
@@ -108,54 +107,6 @@ RELEASED: Table = {
 }
 
 
-@fx.wrap
-def check_pooled(pooled: Tensor, maps: Tensor) -> None:
-    """Raise InputError for maps that are not pooled to 5x5 or more, which the 5x5 convolution needs."""
-    if pooled.shape[2] < 5 or pooled.shape[3] < 5:
-        height, width = maps.shape[2:]
-        raise InputError(
-            f"the auxiliary classifier takes maps of 17x17 or more, not {height}x{width}: train on larger images"
-        )
-
-
-class AuxiliaryClassifier(nn.Sequential):
-    """5x5/3 average pooling, a 1x1 convolution to 128 maps, 5x5 to 768, and a linear layer (Fig. 8, authors' code).
-
-    The 5x5 convolution reads all of 5x5 maps: it is the fully connected layer that Inception-v3 normalizes (Table 3).
-    """
-
-    def __init__(self, inputs: int, layers: InceptionLayers, num_classes: int, *, norm: bool) -> None:
-        parts = {
-            "pool": nn.AvgPool2d(5, stride=3),
-            "conv1": layers.conv(inputs, "1x1", 128),
-            "conv2": layers.conv(128, "5x5 V", 768, norm=norm),
-            "mean": nn.AdaptiveAvgPool2d(1),  # of one position, for images of 299x299
-            "flatten": nn.Flatten(),
-            "fc": Linear(768, num_classes),
-        }
-        super().__init__(OrderedDict(parts))
-
-    def forward(self, maps: Tensor) -> Tensor:
-        out = maps
-        for place, layer in enumerate(self):
-            out = layer(out)
-            if place == 0:
-                check_pooled(out, maps)
-        return out
-
-
-class Logits(NamedTuple):
-    """Outputs of a network with its auxiliary classifier in training."""
-
-    main: Tensor
-    auxiliary: Tensor
-
-    @property
-    def auxiliary_weight(self) -> float:
-        """The weight of the auxiliary classifier's loss (authors' code)."""
-        return 0.4
-
-
 def released_initialization(auxiliary: nn.Module | None) -> Initialize:
     """Variance scaling, but for the last two layers of the auxiliary classifier (authors' code)."""
     narrow: dict[nn.Module, float] = {}
@@ -190,11 +141,11 @@ def build(layers: InceptionLayers, table: Table, head: Head, in_channels: int) -
     classifier = pooled_classifier(maps, head.num_classes, head.drop)
     if not head.auxiliary:
         return Net(sequence(**parts), classifier, released_initialization(None))
-    auxiliary = AuxiliaryClassifier(tapped, layers, head.num_classes, norm=head.norm)
+    auxiliary = InceptionAuxiliary(tapped, layers, head.num_classes, norm=head.norm)
     named = {f"aux_{tap.removeprefix('mixed_')}": auxiliary}
     return Net(
         Tapped(parts, (tap,)),
-        Classifiers(dict(classifier.named_children()), named, Logits),
+        Classifiers(dict(classifier.named_children()), named, InceptionLogits),
         released_initialization(auxiliary),
     )
 
@@ -212,8 +163,8 @@ def smaller(resolution: Resolution) -> Table:
 def inception_v2(*, auxiliary: bool = False, drop: float = 0.2, in_channels: int = 3, num_classes: int = 1000) -> Net:
     """Inception-v2: Table 1 as it is printed, with the reductions of Sec. 6. It was never released.
 
-    With ``auxiliary``, the network in training mode returns ``Logits`` as ``inception_v3`` does. The fully connected
-    layer of that classifier has no batch normalization (Table 3).
+    With ``auxiliary``, the network in training mode returns ``InceptionLogits`` as ``inception_v3`` does. The fully
+    connected layer of that classifier has no batch normalization (Table 3).
 
     Differs from the release:
         - The released network, ``inception_v3``, has a 1x1 convolution, a 3x3 one and a pooling where Table 1 has three
@@ -236,9 +187,9 @@ def inception_v3(
 ) -> Net:
     """Inception-v3: the released network, with batch normalization as its paper has it, with a scale and a shift.
 
-    With ``auxiliary``, the network in training mode returns ``Logits``, for ``archzoo.training._losses.training_loss``,
-    and raises InputError for images smaller than 299x299. In eval mode it returns plain logits, as it does without.
-    ``archzoo.layers.without_auxiliary`` removes the auxiliary classifier.
+    With ``auxiliary``, the network in training mode returns ``InceptionLogits``, for
+    ``archzoo.training._losses.training_loss``, and raises InputError for images smaller than 299x299. In eval mode it
+    returns plain logits, as it does without. ``archzoo.layers.without_auxiliary`` removes the auxiliary classifier.
 
     ``resolution`` is the side of images that the first layers are made for (Sec. 9). ``count_include_pad=True`` makes
     the network of torchvision, timm and pytorchcv, whose average poolings count their padding.

@@ -11,10 +11,14 @@ from torch import Tensor, nn
 
 from archzoo.layers import (
     Branches,
+    Classifiers,
     Conv2d,
+    InceptionAuxiliary,
     InceptionLayers,
+    InceptionLogits,
     Initialize,
     Net,
+    Tapped,
     at_least,
     glorot_uniform,
     pooled_classifier,
@@ -187,12 +191,13 @@ def residual(
 
 def features(
     layers: InceptionLayers, inputs: int, table: Table, blocks: tuple[int, int, int], scales: Scales | None = None
-) -> tuple[dict[str, nn.Module], int]:
-    """The stem, three stages of so many modules, and the reductions between them; and the maps that they return.
+) -> tuple[dict[str, nn.Module], tuple[int, ...]]:
+    """The stem, three stages of so many modules, and the reductions between them; and the maps that each stage returns.
 
     With ``scales``, one for each stage, the modules are residual.
     """
     parts, maps = layers.parts(inputs, table.stem)
+    returned = []
     stages = (("a", table.a, table.reduction_a), ("b", table.b, table.reduction_b), ("c", table.c, None))
     for place, (letter, branches, reduction) in enumerate(stages):
         stage = nn.Sequential()
@@ -204,9 +209,10 @@ def features(
                 block, maps = layers.module(maps, branches)
             stage.add_module(f"block{number}", block)
         parts[f"inception_{letter}"] = stage
+        returned.append(maps)
         if reduction:
             parts[f"reduction_{letter}"], maps = layers.module(maps, reduction)
-    return parts, maps
+    return parts, tuple(returned)
 
 
 def inception_layers(bn_scale: bool, bn_eps: float) -> InceptionLayers:
@@ -216,18 +222,30 @@ def inception_layers(bn_scale: bool, bn_eps: float) -> InceptionLayers:
 
 
 def network(
-    parts: dict[str, nn.Module], maps: int, drop: float, num_classes: int, initialize: Initialize = glorot_uniform
+    parts: dict[str, nn.Module],
+    classifier: nn.Sequential,
+    initialize: Initialize = glorot_uniform,
+    auxiliary: InceptionAuxiliary | None = None,
 ) -> Net:
-    """The features, global average pooling, dropout and a linear layer (Fig. 9 and 15).
+    """The features and the classifier, and an auxiliary classifier behind the second stage (authors' code).
 
     Convolutions and the linear layer of residual networks have Glorot's uniform distribution, as in the code.
     """
+    if auxiliary is None:
+        return Net(sequence(**parts), classifier, initialize)
+    classifiers = Classifiers(dict(classifier.named_children()), {"aux_b": auxiliary}, InceptionLogits)
+    return Net(Tapped(parts, ("inception_b",)), classifiers, initialize)
+
+
+def classifier_of(maps: int, drop: float, num_classes: int) -> nn.Sequential:
+    """Global average pooling, dropout and a linear layer (Fig. 9 and 15)."""
     probability("drop", drop)
-    return Net(sequence(**parts), pooled_classifier(maps, num_classes, drop), initialize)
+    return pooled_classifier(maps, num_classes, drop)
 
 
 def inception_v4(
     *,
+    auxiliary: bool = False,
     bn_scale: bool = False,
     bn_eps: float = 0.001,
     drop: float = 0.2,
@@ -239,15 +257,20 @@ def inception_v4(
     Batch normalization has no scale, as in the released code. ``bn_scale=True`` makes the network of timm and
     pytorchcv. ``drop`` is the dropout before the linear layer, in training.
 
+    With ``auxiliary``, an auxiliary classifier reads the maps of the second stage, as in the released code. In training
+    mode the network then returns ``InceptionLogits``, and raises InputError for images smaller than 299x299. In eval
+    mode it returns plain logits, as it does without. ``archzoo.layers.without_auxiliary`` removes the classifier.
+
     Differs from the release:
-        - The released code trains with an auxiliary classifier after the second stage. The paper has none.
+        - The released code trains with an auxiliary classifier. The paper has none: ``auxiliary=True`` adds it.
         - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.0003, which takes ten thousand
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
     layers = inception_layers(bn_scale, bn_eps)
-    parts, maps = features(layers, in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
-    return network(parts, maps, drop, num_classes, initialize_v4)
+    parts, (_, tapped, last) = features(layers, in_channels, INCEPTION_V4, BLOCKS["inception_v4"])
+    head = InceptionAuxiliary(tapped, layers, num_classes) if auxiliary else None
+    return network(parts, classifier_of(last, drop, num_classes), initialize_v4, head)
 
 
 def inception_resnet_v1(
@@ -266,8 +289,8 @@ def inception_resnet_v1(
     """
     layers = inception_layers(bn_scale, bn_eps)
     blocks = BLOCKS["inception_resnet_v1"]
-    parts, maps = features(layers, in_channels, INCEPTION_RESNET_V1, blocks, residual_scales)
-    return network(parts, maps, drop, num_classes)
+    parts, (*_, last) = features(layers, in_channels, INCEPTION_RESNET_V1, blocks, residual_scales)
+    return network(parts, classifier_of(last, drop, num_classes))
 
 
 def inception_resnet_v2(
@@ -288,12 +311,13 @@ def inception_resnet_v2(
     """
     layers = inception_layers(bn_scale, bn_eps)
     blocks = BLOCKS["inception_resnet_v2"]
-    parts, maps = features(layers, in_channels, INCEPTION_RESNET_V2, blocks, residual_scales)
-    return network(parts, maps, drop, num_classes)
+    parts, (*_, last) = features(layers, in_channels, INCEPTION_RESNET_V2, blocks, residual_scales)
+    return network(parts, classifier_of(last, drop, num_classes))
 
 
 def inception_resnet_v2_released(
     *,
+    auxiliary: bool = False,
     residual_scales: Scales = (0.17, 0.1, 0.2),
     bn_scale: bool = False,
     bn_eps: float = 0.001,
@@ -305,10 +329,10 @@ def inception_resnet_v2_released(
 
     The last module has a factor of 1 and no ReLU after the sum. A 1x1 convolution to 1536 maps follows.
     ``bn_scale=True`` makes the network of timm and pytorchcv. ``residual_scales`` are the factors of all other
-    residuals, stage by stage.
+    residuals, stage by stage. ``auxiliary`` is that of ``inception_v4``.
 
     Differs from the release:
-        - The released code trains with an auxiliary classifier after the second stage. The paper has none.
+        - The released code trains with an auxiliary classifier. The paper has none: ``auxiliary=True`` adds it.
         - Batch-norm statistics have a momentum of 0.1. Those of the released code have 0.0003, which takes ten thousand
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
@@ -316,8 +340,8 @@ def inception_resnet_v2_released(
     layers = inception_layers(bn_scale, bn_eps)
     table = replace(INCEPTION_RESNET_V2, stem=RELEASED_STEM)
     a, b, c = BLOCKS["inception_resnet_v2_released"]
-    parts, maps = features(layers, in_channels, table, (a, b, c - 1), residual_scales)
-    last = residual(layers, maps, table.c, 1.0, nn.Identity())
-    parts["inception_c"].add_module(f"block{c}", last)
+    parts, (_, tapped, maps) = features(layers, in_channels, table, (a, b, c - 1), residual_scales)
+    parts["inception_c"].add_module(f"block{c}", residual(layers, maps, table.c, 1.0, nn.Identity()))
     parts["conv"] = layers.conv(maps, "1x1", 1536)
-    return network(parts, 1536, drop, num_classes)
+    head = InceptionAuxiliary(tapped, layers, num_classes) if auxiliary else None
+    return network(parts, classifier_of(1536, drop, num_classes), auxiliary=head)

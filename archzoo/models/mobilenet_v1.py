@@ -5,7 +5,6 @@ Convolutional Neural Networks for Mobile Vision Applications", arXiv 2017.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 from torch import nn
@@ -14,9 +13,8 @@ from archzoo.errors import BadOption
 from archzoo.layers import (
     Net,
     Padding,
+    SeparableLayers,
     at_least,
-    conv1x1,
-    padded_conv3x3,
     pooled_classifier,
     probability,
     sequence,
@@ -33,32 +31,8 @@ TABLE_1 = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1)
 SHALLOW = (*TABLE_1[:6], *TABLE_1[11:])
 
 
-@dataclass(frozen=True)
-class ConvNormActivation:
-    """Convolutions with what surrounds each: padding, batch normalization with this epsilon, and the activation."""
-
-    padding: Padding
-    activation: Activation
-    eps: float
-
-    def bn_relu(self, conv: dict[str, nn.Module], maps: int) -> nn.Sequential:
-        """A convolution that returns so many maps, batch normalization and the activation."""
-        relu = ACTIVATIONS[self.activation](inplace=True)
-        return sequence(**conv, bn=nn.BatchNorm2d(maps, eps=self.eps), relu=relu)
-
-    def conv3x3(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        """A 3x3 convolution of all maps (Fig. 3, left)."""
-        return self.bn_relu(padded_conv3x3(self.padding, inputs, outputs, stride), outputs)
-
-    def separable(self, inputs: int, outputs: int, stride: int) -> nn.Sequential:
-        """A depthwise 3x3 and a pointwise 1x1 convolution (Fig. 3, right)."""
-        depthwise = padded_conv3x3(self.padding, inputs, inputs, stride, groups=inputs)
-        pointwise: dict[str, nn.Module] = {"conv": conv1x1(inputs, outputs)}
-        return sequence(depthwise=self.bn_relu(depthwise, inputs), pointwise=self.bn_relu(pointwise, outputs))
-
-
 def build(
-    conv_norm: ConvNormActivation,
+    layers: SeparableLayers,
     block: Callable[[int, int, int], nn.Sequential],
     table: Sequence[tuple[int, int]],
     width: float,
@@ -73,9 +47,9 @@ def build(
     if not width > 0:
         raise BadOption(f"width must be more than 0, not {width}: 1.0, 0.75, 0.5 and 0.25 are those of Table 6")
     probability("drop", drop)
-    at_least("bn_eps", conv_norm.eps, 0)
+    at_least("bn_eps", layers.eps, 0)
     maps = max(int(32 * width), 8)
-    parts: dict[str, nn.Module] = {"conv1": conv_norm.conv3x3(in_channels, maps, 2)}
+    parts: dict[str, nn.Module] = {"conv1": layers.conv3x3(in_channels, maps, 2)}
     for number, (full_width, stride) in enumerate(table, 1):
         outputs = max(int(full_width * width), 8)
         parts[f"block{number}"] = block(maps, outputs, stride)
@@ -105,9 +79,9 @@ def mobilenet_v1(
           steps.
         - The release has 1001 classes, of which the first is the background. ``num_classes=1001`` is its number.
     """
-    conv_norm = ConvNormActivation(padding, activation, bn_eps)
+    layers = SeparableLayers(padding, ACTIVATIONS[activation], bn_eps)
     table = SHALLOW if shallow else TABLE_1
-    return build(conv_norm, conv_norm.separable, table, width, drop, in_channels, num_classes)
+    return build(layers, layers.separable, table, width, drop, in_channels, num_classes)
 
 
 def conv_mobilenet(
@@ -121,5 +95,5 @@ def conv_mobilenet(
     num_classes: int = 1000,
 ) -> Net:
     """Conv MobileNet: one 3x3 convolution of all maps in the place of each depthwise separable one (Table 4)."""
-    conv_norm = ConvNormActivation(padding, activation, bn_eps)
-    return build(conv_norm, conv_norm.conv3x3, TABLE_1, width, drop, in_channels, num_classes)
+    layers = SeparableLayers(padding, ACTIVATIONS[activation], bn_eps)
+    return build(layers, layers.conv3x3, TABLE_1, width, drop, in_channels, num_classes)

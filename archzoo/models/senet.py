@@ -15,10 +15,14 @@ from archzoo.errors import BadOption
 from archzoo.layers import (
     Aggregated,
     Bottleneck,
+    Branches,
     Conv2d,
+    InceptionLayers,
     Linear,
     Net,
     Residual,
+    SeparableLayers,
+    ShuffleBranch,
     SqueezeExcitation,
     at_least,
     conv1x1,
@@ -29,6 +33,9 @@ from archzoo.layers import (
     probability,
     projected,
     sequence,
+    shufflenet_classifier,
+    shufflenet_stages,
+    shufflenet_stem,
     stages,
 )
 
@@ -183,6 +190,54 @@ def stem_3x3(in_channels: int, pool: Pool) -> dict[str, nn.Module]:
     return parts | {"pool1": POOLS[pool]()}
 
 
+Pair = tuple[int, int]
+
+
+def inception(n1x1: int, n3x3: Pair, double: Pair, pool: str, projection: int) -> Branches:
+    """A module of BN-Inception, with the maps of each 1x1 and 3x3 convolution (its Fig. 5)."""
+    return {"1x1": (("1x1", n1x1),), **columns(n3x3, double, ""), "pool": ((pool, 0), ("1x1", projection))}
+
+
+def reduction(n3x3: Pair, double: Pair) -> Branches:
+    """A module of stride 2, whose pooled maps pass through."""
+    return {**columns(n3x3, double, "/2"), "pool": (("max/2", 0),)}
+
+
+def columns(n3x3: Pair, double: Pair, stride: str) -> Branches:
+    """One and two 3x3 convolutions behind a 1x1, the last with the stride."""
+    last = f"3x3{stride}"
+    return {
+        "3x3": (("1x1", n3x3[0]), (last, n3x3[1])),
+        "double_3x3": (("1x1", double[0]), ("3x3", double[1]), (last, double[1])),
+    }
+
+
+# BN-Inception as the release has it, in Caffe: a full first convolution, and 128 maps where its Fig. 5 says so.
+BN_INCEPTION_STEM: Mapping[str, tuple[str, int]] = {
+    "conv1": ("7x7/2", 64),
+    "pool1": ("max/2", 0),
+    "conv2_reduce": ("1x1", 64),
+    "conv2": ("3x3", 192),
+    "pool2": ("max/2", 0),
+}
+BN_INCEPTION: Mapping[str, Branches] = {
+    "3a": inception(64, (64, 64), (64, 96), "average", 32),
+    "3b": inception(64, (64, 96), (64, 96), "average", 64),
+    "3c": reduction((128, 160), (64, 96)),
+    "4a": inception(224, (64, 96), (96, 128), "average", 128),
+    "4b": inception(192, (96, 128), (96, 128), "average", 128),
+    "4c": inception(160, (128, 160), (128, 160), "average", 128),
+    "4d": inception(96, (128, 192), (160, 192), "average", 128),
+    "4e": reduction((128, 192), (192, 256)),
+    "5a": inception(352, (192, 320), (160, 224), "average", 128),
+    "5b": inception(352, (192, 320), (192, 224), "max", 128),
+}
+# 1.0 MobileNet-224: maps and stride of each depthwise separable convolution (its Table 1).
+MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
+# ShuffleNet 1x with 3 groups: maps and units of stages 2 to 4 (its Table 1).
+SHUFFLENET = ((240, 4), (480, 8), (960, 4))
+
+
 def se_resnet(
     depth: Literal[50, 101, 152] = 50,
     reduction: int = 16,
@@ -240,3 +295,51 @@ def senet154(
         pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(), dropout=nn.Dropout(drop), fc=Linear(2048, num_classes)
     )
     return excited_net(stem_3x3(in_channels, pool), 128, block, 152, classifier)
+
+
+def se_bn_inception(*, reduction: int = 16, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """SE-BN-Inception: an SE block scales the maps of each of BN-Inception's ten modules (Fig. 2, Table 2).
+
+    As in the release, convolutions have no bias, and poolings keep incomplete windows and count their padding.
+    """
+    layers = InceptionLayers(eps=1e-5, count_include_pad=True)
+    parts, maps = layers.parts(in_channels, BN_INCEPTION_STEM)
+    for name, branches in BN_INCEPTION.items():
+        module, maps = layers.module(maps, branches)
+        parts[f"inception_{name}"] = sequence(branches=module, se=SqueezeExcitation(maps, reduction))
+    return Net(sequence(**parts), pooled_classifier(maps, num_classes), he_normal_fan_in)
+
+
+def se_mobilenet(*, reduction: int = 16, drop: float = 0.001, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """SE-MobileNet: 1.0 MobileNet-224 with an SE block after each of its 13 separable convolutions (Table 3).
+
+    The paper leaves the place open. The printed parameters are those of blocks behind the pointwise convolutions. They
+    read maps behind the ReLU, as in VGG (Sec. 3.3). All else is as in ``mobilenet_v1``.
+    """
+    probability("drop", drop)
+    layers = SeparableLayers()
+    parts: dict[str, nn.Module] = {"conv1": layers.conv3x3(in_channels, 32, 2)}
+    maps = 32
+    for number, (outputs, stride) in enumerate(MOBILENET, 1):
+        block = layers.separable(maps, outputs, stride)
+        block.add_module("se", SqueezeExcitation(outputs, reduction))
+        parts[f"block{number}"] = block
+        maps = outputs
+    return Net(sequence(**parts), pooled_classifier(maps, num_classes, drop), he_normal_fan_in)
+
+
+def se_shufflenet(*, reduction: int = 16, in_channels: int = 3, num_classes: int = 1000) -> Net:
+    """SE-ShuffleNet: ShuffleNet 1x with 3 groups, with an SE block at the end of each branch (Table 3).
+
+    The paper leaves the place open. It is that of residual networks: after the last batch normalization, before the
+    sum, or before the ReLU and the concatenation in a unit of stride 2. All else is as in ``shufflenet_v1``.
+    """
+    maps, units = zip(*SHUFFLENET, strict=True)
+    stages, inputs = shufflenet_stages(ShuffleBranch(3, "paper"), 24, maps, units), 24
+    for stage, outputs in zip(stages.values(), maps, strict=True):
+        for number, unit in enumerate(stage):
+            returned = outputs - inputs if number == 0 else outputs  # by the branch
+            unit.get_submodule("branch.expand").add_module("se", SqueezeExcitation(returned, reduction))
+        inputs = outputs
+    features = sequence(**shufflenet_stem(in_channels, 24), **stages)
+    return Net(features, shufflenet_classifier(maps[-1], num_classes), he_normal_fan_in)

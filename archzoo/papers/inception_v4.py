@@ -191,6 +191,7 @@ PAPER.recipe(
         "momentum of RMSProp: the default of the code's train_image_classifier.py; decay and epsilon are printed",
         "weight decay: that of the code, which has it for the biases of Inception-ResNet-v2 too",
         "decay of the averaged weights: 0.9999",
+        "auxiliary classifier: none; the released code trains with one, the option auxiliary",
         *SLIM_UNSPECIFIED,
     ),
 )

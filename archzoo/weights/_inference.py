@@ -108,6 +108,17 @@ def _resnet_v1_5(shapes: Shapes) -> Iterable[Options]:
     return (options for options in _resnet(shapes) if options["depth"] >= 50)
 
 
+def _reductions(shapes: Shapes, maps: int, others: int) -> list[int]:
+    """The ratios of an SE block of so many maps that reduces them to the fewest of any layer.
+
+    ``others`` are the fewest maps of all other layers: where it leaves no fewer than these, several are possible.
+    """
+    fewest = min((kernel[0] for kernel in shapes.kernels), default=0)
+    if not 0 < fewest <= others:
+        return []
+    return [maps // fewest] if fewest < others else [*range(1, maps // others + 1)]
+
+
 def _excited(shapes: Shapes, convs: int, depths: tuple[int, ...]) -> Iterable[Options]:
     """With SE blocks, each block has two convolutions more, and the first of each stage a projection.
 
@@ -115,10 +126,20 @@ def _excited(shapes: Shapes, convs: int, depths: tuple[int, ...]) -> Iterable[Op
     stage reduce 256 maps to the fewest that any layer has. No tensor shows how the first pooling is padded.
     """
     blocks = {50: 16, 101: 33, 152: 50}
-    fewest = min((kernel[0] for kernel in shapes.kernels), default=0)
     for depth in depths:
-        if convs == depth - 1 + 4 + 2 * blocks[depth] and 0 < fewest <= 256:
-            yield from ({"depth": depth, "reduction": 256 // fewest, "pool": pool} for pool in ("ceil", "padded"))
+        if convs == depth - 1 + 4 + 2 * blocks[depth]:
+            for reduction in _reductions(shapes, 256, 64):
+                yield from ({"depth": depth, "reduction": reduction, "pool": pool} for pool in ("ceil", "padded"))
+
+
+def _se_of(convs: int, maps: int, others: int) -> Callable[[Shapes], list[Options]]:
+    """A network of so many convolutions with SE blocks, the first of them of so many maps."""
+
+    def infer(shapes: Shapes) -> list[Options]:
+        ratios = _reductions(shapes, maps, others) if shapes.convs == convs else []
+        return [{"reduction": ratio} for ratio in ratios]
+
+    return infer
 
 
 def _se_resnet(shapes: Shapes) -> Iterable[Options]:
@@ -282,10 +303,16 @@ def _shufflenet_v1(shapes: Shapes) -> Iterable[Options]:
                 )
 
 
-def _inception(shapes: Shapes) -> Iterable[Options]:
+def _inception(shapes: Shapes) -> list[Options]:
     """A convolution has the four vectors of a batch norm, or three without a scale; a linear one has a bias alone."""
     vectors = sum(len(shape) == 1 for shape in shapes.shapes)
-    return [{"bn_scale": vectors > 3 * shapes.convs + 1}] if shapes.convs else []
+    return [{"bn_scale": vectors > 3 * shapes.convs + 2}] if shapes.convs else []
+
+
+def _released_inception(shapes: Shapes) -> Iterable[Options]:
+    """With an auxiliary classifier there are two linear layers."""
+    linear = sum(len(shape) == 2 for shape in shapes.shapes)
+    return [{**options, "auxiliary": linear > 1} for options in _inception(shapes)]
 
 
 def _zfnet(shapes: Shapes) -> Iterable[Options]:
@@ -327,8 +354,8 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "googlenet_bn": _auxiliary,
     "inception_resnet_v1": _inception,
     "inception_resnet_v2": _inception,
-    "inception_resnet_v2_released": _inception,
-    "inception_v4": _inception,
+    "inception_resnet_v2_released": _released_inception,
+    "inception_v4": _released_inception,
     "inception_v2": _auxiliary,
     "inception_v3": _inception_v3,
     "inception_v3_slim": _auxiliary,
@@ -345,8 +372,11 @@ INFER: Mapping[str, Callable[[Shapes], Iterable[Options]]] = {
     "resnext": _resnext,
     "resnext_cifar": _resnext_cifar,
     "shufflenet_v1": _shufflenet_v1,
+    "se_bn_inception": _se_of(69 + 2 * 10, 256, 32),
+    "se_mobilenet": _se_of(27 + 2 * 13, 64, 32),
     "se_resnet": _se_resnet,
     "se_resnext": _se_resnext,
+    "se_shufflenet": _se_of(49 + 2 * 16, 216, 24),
     "senet154": _senet154,
     "shufflenet_v2": _shufflenet,
     "squeezenet1_0": _bypass,

@@ -59,8 +59,12 @@ CEIL, PADDED = {"pool": "ceil"}, {"pool": "padded"}
 CAFFES_ALEXNET = (
     "its response normalization adds 1 and divides alpha by 5, and sizes are not rounded up: that is alexnet_caffe"
 )
-# What no library has: columns of VGG's table, bypasses, products of widths, and the ablations of SENet.
+# What no library has: columns of VGG's table, bypasses, products of widths, the auxiliary classifiers of TF-slim, and
+# the ablations of SENet.
+WITH_AUXILIARY: dict[str, tuple[Any, ...]] = {"auxiliary": (True,)}
 NEVER: dict[str, dict[str, tuple[Any, ...]]] = {
+    "inception_v4": WITH_AUXILIARY,
+    "inception_resnet_v2_released": WITH_AUXILIARY,
     "vgg": {"config": ("A-LRN", "C")},
     "squeezenet1_0": {"bypass": ("simple", "complex")},
     "squeezenet1_1": {"bypass": ("simple", "complex")},
@@ -211,9 +215,10 @@ SOURCES: dict[str, Source] = {
         GITHUB + "Cadene/pretrained-models.pytorch",
         (
             Counterpart("xception", inceptions.CADENE_XCEPTION, "xception", TORCH),
-            Counterpart("inception_v4", inceptions.TIMM_INCEPTION_V4, "inceptionv4", SCALED),
+            Counterpart(*("inception_v4", inceptions.TIMM_INCEPTION_V4, "inceptionv4", SCALED), never=WITH_AUXILIARY),
             Counterpart(
-                "inception_resnet_v2_released", inceptions.CADENE_INCEPTION_RESNET_V2, "inceptionresnetv2", SCALED
+                *("inception_resnet_v2_released", inceptions.CADENE_INCEPTION_RESNET_V2, "inceptionresnetv2", SCALED),
+                never=WITH_AUXILIARY,
             ),
             Counterpart("bn_inception_caffe", inception_v3.CADENE_BN_INCEPTION, "bninception"),
             *senets(
@@ -239,7 +244,9 @@ SOURCES: dict[str, Source] = {
         GITHUB + "osmr/imgclsmob",
         (
             Counterpart("bn_inception_caffe", inception_v3.PYTORCHCV_BN_INCEPTION, "bninception"),
-            Counterpart("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", COUNTED),
+            Counterpart(
+                *("inception_v3", inception_v3.PYTORCHCV_INCEPTION_V3, "inceptionv3", COUNTED), never=WITH_AUXILIARY
+            ),
             Counterpart("mobilenet_v1", sources.PYTORCHCV_MOBILENET_V1, "mobilenet_w1 to mobilenet_wd4", TORCH),
             Counterpart("resnet_cifar", sources.PYTORCHCV_RESNET_CIFAR, "resnet20_cifar10, ...", B),
             Counterpart(
@@ -255,12 +262,15 @@ SOURCES: dict[str, Source] = {
             Counterpart("se_resnext", sources.PYTORCHCV_RESNET, "seresnext50_32x4d, ...", PADDED),
             Counterpart("senet154", sources.PYTORCHCV_SENET154, "senet154", PADDED),
             Counterpart("xception", inceptions.PYTORCHCV_XCEPTION, "xception", TORCH),
-            Counterpart("inception_v4", inceptions.PYTORCHCV_INCEPTION_V4, "inceptionv4", SCALED),
+            Counterpart(
+                *("inception_v4", inceptions.PYTORCHCV_INCEPTION_V4, "inceptionv4", SCALED), never=WITH_AUXILIARY
+            ),
             Counterpart(
                 "inception_resnet_v2_released",
                 inceptions.PYTORCHCV_INCEPTION_RESNET_V2,
                 "inceptionresnetv2",
                 SCALED,
+                never=WITH_AUXILIARY,
             ),
             Counterpart("wide_resnet", sources.PYTORCHCV_WRN, "wrn28_10_cifar10, ..."),
             *(

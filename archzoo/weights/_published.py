@@ -224,8 +224,11 @@ def spell(options: Mapping[str, Any]) -> str:
 def required_options(entry: Entry, weights: PublishedWeights, given: Mapping[str, Any]) -> dict[str, Any]:
     """The options to build with: those that the weights need, and those given.
 
-    Raises BadOption for a given option that contradicts the weights; those in FREE_OPTIONS do not.
+    Raises BadOption for a given option that contradicts the weights; those in FREE_OPTIONS do not. An auxiliary
+    classifier needs weights that have it.
     """
+    if given.get("auxiliary") and not weights.extra_prefixes:
+        raise BadOption(f"{entry.name}: {weights.name} has no auxiliary classifier: build it without auxiliary=True")
     for name, value in given.items():
         needed = weights.options.get(name, entry.options.get(name, value))
         if name not in FREE_OPTIONS and value != needed:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from archzoo.errors import WeightsError
 
 Rule = tuple[str, str | Callable[[re.Match[str]], str]]  # (pattern, replacement)
+AUXILIARY = "classifier.aux_"  # begins our names of auxiliary classifiers, which only help to train
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TensorNames:
     with a tensor that matches ``unpermuted`` has all channels in one order.
 
     ``unused`` begin the names of tensors in their files that their network does not use. Without ``classifier`` their
-    files have no classifier.
+    files have no classifier. Auxiliary classifiers without a rule are not in their files either.
     """
 
     rules: Sequence[Rule] = ()
@@ -45,14 +46,23 @@ class TensorNames:
     classifier: bool = True
 
     def of(self, net: nn.Module) -> dict[str, str]:
-        """Their name for each tensor of a network, by our name. Raises WeightsError if it is missing or not unique."""
+        """Their name for each tensor of a network that they have, by our name.
+
+        Raises WeightsError if one is missing or not unique.
+        """
         numbers = {part: self._numbers(net.get_submodule(part)) for part in self.numbered}
-        ours = (name for name in net.state_dict() if self.classifier or not name.startswith("classifier."))
+        ours = (name for name in net.state_dict() if self._have(name))
         names = {name: self._theirs(name, numbers) for name in ours}
         duplicates = [name for name, count in Counter(names.values()).items() if count > 1]
         if duplicates:
             raise WeightsError(f"the rules give several tensors the name {', '.join(duplicates[:3])}")
         return names
+
+    def _have(self, name: str) -> bool:
+        """Whether their files have a part of ours: nearly all have a classifier, and few an auxiliary one."""
+        if name.startswith(AUXILIARY):
+            return _apply(self.rules, name) is not None
+        return self.classifier or not name.startswith("classifier.")
 
     def current(self, name: str) -> str:
         """Their current name for the tensor that an older file of theirs calls ``name``."""
@@ -65,7 +75,8 @@ class TensorNames:
         renamed: dict[str, Tensor] = {}
         for name, tensor in state.items():
             if name not in theirs:
-                raise WeightsError(f"their files have no {name}: they have no classifier")
+                part = "auxiliary classifier" if name.startswith(AUXILIARY) else "classifier"
+                raise WeightsError(f"their files have no {name}: they have no {part}")
             for dimension, order in orders.get(name, ()):
                 tensor = tensor.index_select(dimension, _indices(_inverse(order), tensor))
             renamed[theirs[name]] = tensor.reshape(self.shapes[name]) if name in self.shapes else tensor

@@ -9,8 +9,8 @@ import archzoo
 from archzoo.auditor import profiled
 from archzoo.comparison import compare
 from archzoo.errors import BadOption, InputError
-from archzoo.layers import Inception, InceptionLayers, variance_scaling, without_auxiliary
-from archzoo.models.inception_v3 import MODULE_8, Logits
+from archzoo.layers import Inception, InceptionLayers, InceptionLogits, variance_scaling, without_auxiliary
+from archzoo.models.inception_v3 import MODULE_8
 from archzoo.recipes import StepDecay
 from archzoo.registry import find_recipe
 from archzoo.training._losses import training_loss
@@ -188,7 +188,7 @@ def test_the_auxiliary_classifier_is_that_of_the_release() -> None:
 def test_the_auxiliary_classifier_runs_in_training_only() -> None:
     net, images = build(auxiliary=True, num_classes=7), torch.empty(2, 3, 299, 299, device="meta")
     logits = net(images)
-    assert isinstance(logits, Logits)
+    assert isinstance(logits, InceptionLogits)
     assert [tuple(output.shape) for output in logits] == [(2, 7)] * 2
     assert net.eval()(images).shape == (2, 7)
     plain = build(num_classes=7)

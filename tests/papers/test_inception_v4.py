@@ -10,9 +10,9 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.auditor import profiled
 from archzoo.comparison import compare
-from archzoo.errors import BadOption
+from archzoo.errors import BadOption, InputError, WeightsError
 from archzoo.inference import fold_batch_norms
-from archzoo.layers import Inception, InceptionLayers, batch_norm, sequence
+from archzoo.layers import Inception, InceptionLayers, InceptionLogits, batch_norm, sequence, without_auxiliary
 from archzoo.models.inception_v4 import AVERAGE, ScaledResidual, initialize_v4, residual
 from archzoo.recipes import TRAINING_IMAGES
 from archzoo.registry import find_recipe
@@ -24,6 +24,8 @@ from tests import networks
 
 RESIDUAL = ("inception_resnet_v1", "inception_resnet_v2", "inception_resnet_v2_released")
 EVERY = ("inception_v4", *RESIDUAL)
+WITH_AUXILIARY = {"inception_v4": 1024, "inception_resnet_v2_released": 1088}  # the maps that it reads
+with_auxiliary = pytest.mark.parametrize("name", WITH_AUXILIARY)
 LAYERS = InceptionLayers(scale=False)
 
 
@@ -237,6 +239,71 @@ def test_the_recipe_is_what_section_4_prints() -> None:
     )
 
 
+@with_auxiliary
+def test_the_auxiliary_classifier_of_the_release_reads_the_second_stage(name: str) -> None:
+    """AuxLogits of TF-slim: 5x5/3 pooling of 17x17, 128 maps, 768 of all 5x5, and a linear layer; shifts alone."""
+    head = build(name, auxiliary=True).classifier.aux_b
+    layers = [part for part in head.modules() if not list(part.children())]
+    kinds = [type(part).__name__ for part in layers]
+    unit = ["Conv2d", "BatchNorm2d", "ReLU"]
+    assert kinds == ["AvgPool2d", *unit, *unit, "AdaptiveAvgPool2d", "Flatten", "Linear"]
+    assert (head.pool.kernel_size, head.pool.stride, head.pool.padding) == (5, 3, 0)
+    inputs = WITH_AUXILIARY[name]
+    params = sum(parameter.numel() for parameter in head.parameters())
+    assert params == inputs * 128 + 128 + 25 * 128 * 768 + 768 + (768 + 1) * 1000
+    seen: dict[str, Any] = {}
+    net: Any = networks.build(name, auxiliary=True, device="meta")
+    net.features.inception_b.register_forward_hook(lambda _, __, out: seen.update(stage=out))
+    net.classifier.aux_b.register_forward_hook(lambda _, maps, __: seen.update(read=maps[0]))
+    net(torch.empty(2, 3, 299, 299, device="meta"))
+    assert seen["read"] is seen["stage"]
+    assert net.classifier.aux_b.pool(seen["read"]).shape[2:] == (5, 5)
+
+
+@with_auxiliary
+def test_the_auxiliary_classifier_runs_in_training_only(name: str) -> None:
+    net = networks.build(name, auxiliary=True, num_classes=7, device="meta")
+    images = torch.empty(2, 3, 299, 299, device="meta")
+    logits = net(images)
+    assert isinstance(logits, InceptionLogits)
+    assert [tuple(output.shape) for output in logits] == [(2, 7)] * 2
+    assert logits.auxiliary_weight == 0.4  # train_image_classifier.py of TF-slim
+    with pytest.raises(InputError, match="takes maps of 17x17 or more, not 12x12: train on larger images"):
+        net(torch.empty(2, 3, 224, 224, device="meta"))
+    assert net.eval()(images).shape == (2, 7)
+    plain = networks.build(name, num_classes=7, device="meta")
+    assert list(without_auxiliary(net).state_dict()) == list(plain.state_dict())
+
+
+@with_auxiliary
+def test_layers_of_the_auxiliary_classifier_start_as_all_others(name: str) -> None:
+    """The arg scopes of TF-slim: variance scaling of convolutions in Inception-v4, else Glorot's distribution."""
+    torch.manual_seed(0)
+    net: Any = networks.build(name, auxiliary=True)
+    head = net.classifier.aux_b
+    fan_in, fan_out = 25 * 128, 25 * 768
+    variance = 2 / fan_in if name == "inception_v4" else 2 / (fan_in + fan_out)
+    assert head.conv2.conv.weight.var().item() == pytest.approx(variance, rel=0.02)
+    assert head.fc.weight.var().item() == pytest.approx(2 / (768 + 1000), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    ("library", "name"),
+    [
+        *(("timm", name) for name in WITH_AUXILIARY),
+        *(("cadene", name) for name in WITH_AUXILIARY),
+        *(("pytorchcv", name) for name in (*WITH_AUXILIARY, "inception_v3")),
+    ],
+)
+def test_a_library_without_an_auxiliary_classifier_has_names_for_the_other_tensors(library: str, name: str) -> None:
+    names = names_in(library, name)
+    whole, plain = build(name, auxiliary=True), build(name)
+    assert any("aux" in tensor for tensor in whole.state_dict())
+    assert names.of(whole) == names.of(plain)
+    with pytest.raises(WeightsError, match="have no classifier.aux_.*: they have no auxiliary classifier"):
+        names.to_theirs(whole, whole.state_dict())
+
+
 def maps_of(branch: nn.Module) -> int:
     """The maps that a branch returns."""
     inputs = next(part.in_channels for part in branch.modules() if isinstance(part, nn.Conv2d))
@@ -258,8 +325,10 @@ def test_every_branch_of_a_module_returns_what_its_figure_prints() -> None:
 @pytest.mark.parametrize("name", EVERY)
 def test_a_checkpoint_shows_whether_its_batch_norms_have_scales(name: str) -> None:
     for scale in (False, True):
-        state = build(name, bn_scale=scale).state_dict()
-        assert possible_options(name, of_state(state.values())) == [{"bn_scale": scale}]
+        for auxiliary in (False, True) if name in WITH_AUXILIARY else (None,):
+            options = {"bn_scale": scale} if auxiliary is None else {"bn_scale": scale, "auxiliary": auxiliary}
+            state = build(name, **options).state_dict()
+            assert possible_options(name, of_state(state.values())) == [options]
 
 
 def test_weights_of_the_released_network_are_not_of_the_drawn_one() -> None:
@@ -272,6 +341,27 @@ def test_weights_of_the_released_network_are_not_of_the_drawn_one() -> None:
             choose(archzoo.find(name), "torchvision", {})
     released = choose(archzoo.find("inception_resnet_v2_released"), "timm", {})
     assert (released.tag, released.input_size) == ("inception_resnet_v2.tf_in1k", (3, 299, 299))
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "options"),
+    [
+        *((name, library, {"bn_scale": True}) for name in WITH_AUXILIARY for library in ("timm", "pytorchcv")),
+        ("inception_v3", "timm:inception_v3.tf_in1k", {"count_include_pad": True}),
+        ("inception_v3", "pytorchcv", {"count_include_pad": True}),
+    ],
+)
+def test_weights_without_an_auxiliary_classifier_are_refused_before_the_download(
+    name: str, weights: str, options: dict[str, Any]
+) -> None:
+    with pytest.raises(BadOption, match=f"{name}: .* has no auxiliary classifier: build it without auxiliary=True"):
+        archzoo.build(name, weights=weights, auxiliary=True, **options)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "inception_v4", "inception_resnet_v2_released", "xception"])
+def test_pytorchcvs_weights_are_for_images_of_299_pixels(name: str) -> None:
+    """As its classes say: in_size=(299, 299)."""
+    assert choose(archzoo.find(name), "pytorchcv", {}).input_size == (3, 299, 299)
 
 
 @pytest.mark.parametrize("name", ["inception_v4", "inception_resnet_v2_released"])

@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import BadOption
-from archzoo.layers import Aggregated, Basic, Bottleneck, SqueezeExcitation, projected
+from archzoo.layers import Aggregated, Basic, Bottleneck, Net, SqueezeExcitation, projected
 from archzoo.models.senet import Excitation, Excited, Place
 from archzoo.papers.senet import TABLE_2
-from archzoo.recipes import TRAINING_IMAGES
+from archzoo.recipes import TRAINING_IMAGES, ReduceOnPlateau
 from archzoo.registry import find_recipe
 from archzoo.weights._inference import of_state, possible_options
 
@@ -179,6 +179,146 @@ def test_weights_start_with_a_variance_of_2_over_the_fan_in() -> None:
     assert not layers.se.fc2.bias.any()
 
 
+@torch.no_grad()
+def test_blocks_scale_whole_modules_of_bn_inception() -> None:
+    """Fig. 2, in each of the ten modules, also of stride 2."""
+    net: Any = archzoo.build("se_bn_inception", device="meta")
+    modules = [part for name, part in net.features.named_children() if name.startswith("inception")]
+    assert [list(module._modules) for module in modules] == [["branches", "se"]] * 10
+    first = randomized(archzoo.build("se_bn_inception", num_classes=1).features.inception_3a)
+    maps = torch.randn(1, 192, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(first(maps), scaled(first.branches(maps), first.se))
+    assert not any(isinstance(m, nn.Conv2d) and m.bias is not None for module in modules for m in module.branches)
+
+
+@torch.no_grad()
+def test_blocks_scale_what_pointwise_convolutions_of_mobilenet_return() -> None:
+    net: Any = archzoo.build("se_mobilenet", num_classes=1)
+    blocks = [part for name, part in net.features.named_children() if name.startswith("block")]
+    assert [list(block._modules) for block in blocks] == [["depthwise", "pointwise", "se"]] * 13
+    first = randomized(blocks[0])
+    assert list(first.pointwise._modules) == ["conv", "bn", "relu"]
+    maps = torch.randn(1, 32, 5, 5, dtype=torch.float64)
+    torch.testing.assert_close(first(maps), scaled(first.pointwise(first.depthwise(maps)), first.se))
+
+
+@torch.no_grad()
+def test_blocks_end_the_branches_of_shufflenet() -> None:
+    """Before the sum, or before the ReLU and the concatenation; those of stride 2 return what the pooled maps lack."""
+    net: Any = archzoo.build("se_shufflenet", num_classes=1)
+    units = [unit for stage in (2, 3, 4) for unit in net.features.get_submodule(f"stage{stage}")]
+    blocks = [unit.branch.expand.se.fc1.in_channels for unit in units]
+    assert blocks == [216, *[240] * 3, 240, *[480] * 7, 480, *[960] * 3]
+    down, unit = randomized(units[0]), randomized(units[1])
+    assert [list(made.branch.expand._modules) for made in (down, unit)] == [["conv", "bn", "se"]] * 2
+
+    def branch(made: Any, maps: Tensor) -> Tensor:
+        expand = made.branch.expand
+        return scaled(expand.bn(expand.conv(made.branch[:-1](maps))), expand.se)
+
+    maps = torch.randn(1, 24, 6, 6, dtype=torch.float64)
+    halved = torch.cat([down.pool(maps), branch(down, maps).relu()], 1)
+    torch.testing.assert_close(down(maps), halved)
+    torch.testing.assert_close(unit(halved), (branch(unit, halved) + halved).relu())
+
+
+def with_scales_of_one(net: Net) -> Net:
+    """A sigmoid of 50 is 1 in single precision."""
+    for module in net.modules():
+        if isinstance(module, SqueezeExcitation):
+            assert module.fc2.bias is not None
+            module.fc2.weight.zero_()
+            module.fc2.bias.fill_(50.0)
+    return net.eval()
+
+
+INNER = {"reduce": "conv1", "proj": "conv1", "1x1": "conv1", "3x3.conv": "conv2", "double_3x3.conv1": "conv2"}
+INNER["double_3x3.conv2"] = "conv3"
+
+
+def in_release(name: str) -> str:
+    """What SE-BN-Inception calls a tensor of BN-Inception, whose figure names the convolutions otherwise."""
+    match = re.fullmatch(r"features\.(inception_\w+)\.(\w+)(?:\.(\w+))?\.(conv|bn)\.(\w+)", name)
+    if match is None:
+        return name
+    module, column, layer, kind, tensor = match.groups()
+    inner = INNER.get(layer or column) or INNER[f"{column}.{layer}"]
+    return f"features.{module}.branches.{column}.{inner}.{kind}.{tensor}"
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("se_bn_inception", "bn_inception_caffe"),
+        ("se_mobilenet", "mobilenet_v1_x1_0"),
+        ("se_shufflenet", "shufflenet_v1_g3_x1_0"),
+    ],
+)
+def test_with_scales_of_one_it_is_the_network_without_blocks(name: str, plain: str) -> None:
+    """In BN-Inception without the biases, which are zero where training starts."""
+    without = archzoo.build(plain).eval()
+    net = with_scales_of_one(archzoo.build(name))
+    state = {in_release(key): tensor for key, tensor in without.state_dict().items()}
+    known = net.state_dict()
+    if name == "se_bn_inception":
+        state = {key: tensor for key, tensor in state.items() if key.startswith("classifier") or key in known}
+    misfits = net.load_state_dict(state, strict=False)
+    assert not misfits.unexpected_keys
+    assert all(".se.fc" in key for key in misfits.missing_keys)
+    images = torch.randn(2, 3, 70, 70)
+    torch.testing.assert_close(net(images), without(images))
+
+
+def of_blocks(outputs: list[tuple[int, int]]) -> dict[str, int]:
+    """What SE blocks of so many maps of so many pixels a side add, their reduction being 16."""
+    return {
+        "macs": sum(2 * maps * (maps // 16) for maps, _ in outputs),
+        "biases": sum(maps + maps // 16 for maps, _ in outputs),
+        "elements": sum(maps * side**2 for maps, side in outputs),
+    }
+
+
+def test_what_is_said_of_the_counts_of_table_3_is_so() -> None:
+    """Blocks behind the pointwise convolutions of MobileNet, and at the ends of all or some branches of ShuffleNet."""
+    pointwise = [(64, 112), *[(128, 56)] * 2, *[(256, 28)] * 2, *[(512, 14)] * 6, *[(1024, 7)] * 2]
+    mobile = of_blocks(pointwise)
+    assert round((568_740_352 + mobile["macs"]) / 1e6, 1) == 569.2
+    assert round((568_740_352 + mobile["macs"] + mobile["elements"]) / 1e6, 1) == 571.9
+    depthwise = [(32, 112), (64, 56), (128, 56), (128, 28), (256, 28), (256, 14), *[(512, 14)] * 5, (512, 7), (1024, 7)]
+    others = of_blocks(depthwise)
+    assert round((4_231_976 + mobile["macs"] + mobile["biases"]) / 1e6, 1) == 4.7
+    assert round((4_231_976 + others["macs"] + others["biases"]) / 1e6, 1) == 4.6
+    units = [*[(240, 28)] * 3, *[(480, 14)] * 7, *[(960, 7)] * 3]
+    counts = {
+        "branches": of_blocks([(216, 28), (240, 14), (480, 7), *units]),
+        "stride 1": of_blocks(units),
+        "behind": of_blocks([(240, 28), (480, 14), (960, 7), *units]),
+    }
+    params = {place: 1_864_728 + count["macs"] + count["biases"] for place, count in counts.items()}
+    assert params["branches"] == 2_483_533
+    assert {place: round(count / 1e6, 2) for place, count in params.items()} == {
+        "branches": 2.48,
+        "stride 1": 2.44,
+        "behind": 2.59,
+    }
+    added = counts["branches"]["macs"], counts["branches"]["elements"]
+    assert [round(count / 1e6, 1) for count in added] == [0.6, 1.6]
+    assert round(140 + sum(added) / 1e6) == 142
+
+
+def test_what_is_said_of_the_other_counts_of_table_2_is_so() -> None:
+    """SE-BN-Inception, and SE-VGG-16 with a block behind each ReLU."""
+    modules = [(256, 28), (320, 28), *[(576, 14)] * 3, *[(608, 14)] * 2, (1056, 7), *[(1024, 7)] * 2]
+    added = of_blocks(modules)
+    assert round((2_032_600_064 + added["macs"]) / 1e9, 3) == 2.033
+    assert round((2_032_600_064 + added["macs"] + 2 * added["elements"]) / 1e9, 3) == 2.036
+    relus = [*[(64, 224)] * 2, *[(128, 112)] * 2, *[(256, 56)] * 3, *[(512, 28)] * 3, *[(512, 14)] * 3]
+    vgg = of_blocks(relus)
+    assert round((15_470_264_320 + vgg["macs"]) / 1e9, 3) == 15.470
+    assert round((15_470_264_320 + vgg["macs"] + vgg["elements"]) / 1e9, 3) == 15.484
+
+
 BLOCKS = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
 
 
@@ -235,6 +375,13 @@ def test_the_rule_that_meets_table_2_does_not_meet_table_13_nor_vgg_16() -> None
     assert floor(hundredths(15_470_264_320 + relus_and_reads)) == 1548
 
 
+def test_the_recipe_of_the_mobile_setting_is_that_of_section_5_1() -> None:
+    recipe = find_recipe("senet_mobile")
+    assert (recipe.lr, recipe.batch_size, recipe.epochs, recipe.optimizer.options["momentum"]) == (0.1, 256, 400, 0.9)
+    assert isinstance(recipe.schedule, ReduceOnPlateau)
+    assert recipe.schedule.gamma == 0.1
+
+
 @pytest.mark.parametrize(("name", "lr", "batch"), [("senet_imagenet", 0.6, 1024), ("senet154_imagenet", 1.0, 2048)])
 def test_the_rate_is_divided_by_10_every_30_epochs(name: str, lr: float, batch: int) -> None:
     recipe = find_recipe(name)
@@ -275,3 +422,21 @@ def test_shapes_tell_the_options_but_for_the_pooling(name: str, options: dict[st
     assert possible == [{**options, "pool": pool} for pool in ("ceil", "padded")]
     others = [other for other in ("se_resnet", "se_resnext", "senet154", "resnet", "resnext") if other != name]
     assert not any(possible_options(other, of_state(net.state_dict().values())) for other in others)
+
+
+@pytest.mark.parametrize(
+    ("name", "reduction"),
+    [
+        *(("se_resnet", reduction) for reduction in (2, 4, 8, 16, 32)),  # Table 10
+        *((name, reduction) for name in ("se_bn_inception", "se_mobilenet", "se_shufflenet") for reduction in (8, 16)),
+    ],
+)
+def test_shapes_leave_the_reduction_of_a_block_possible(name: str, reduction: int) -> None:
+    state = archzoo.build(name, reduction=reduction, device="meta").state_dict()
+    possible = possible_options(name, of_state(state.values()))
+    assert possible is not None
+    assert reduction in {options["reduction"] for options in possible}
+    others = {"se_bn_inception", "se_mobilenet", "se_shufflenet", "bn_inception", "mobilenet_v1", "shufflenet_v1"} - {
+        name
+    }
+    assert not any(possible_options(other, of_state(state.values())) for other in others)

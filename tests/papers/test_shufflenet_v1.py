@@ -6,8 +6,8 @@ from torch import nn
 
 import archzoo
 from archzoo.errors import BadOption
-from archzoo.layers import ChannelShuffle
-from archzoo.models.shufflenet_v1 import Branch, DownUnit, Unit, stage_width
+from archzoo.layers import ChannelShuffle, ShuffleBranch, ShuffleDownUnit, ShuffleUnit
+from archzoo.models.shufflenet_v1 import stage_width
 from archzoo.recipes import RandomResizedCrop
 from archzoo.registry import find_recipe, results
 
@@ -35,7 +35,7 @@ def test_a_shuffle_gives_each_group_maps_of_every_group() -> None:
 
 def test_the_released_shuffle_is_the_inverse_one_behind_the_depthwise_convolution() -> None:
     """blocks.py: (n, g), swapped, which is a shuffle of n groups."""
-    paper, released = (Branch(3, shuffle)(24, 6, 24, stride=1) for shuffle in ("paper", "release"))
+    paper, released = (ShuffleBranch(3, shuffle)(24, 6, 24, stride=1) for shuffle in ("paper", "release"))
     assert list(paper._modules) == ["reduce", "shuffle", "depthwise", "expand"]
     assert list(released._modules) == ["reduce", "depthwise", "shuffle", "expand"]
     maps = torch.arange(6.0).view(1, 6, 1, 1)
@@ -51,7 +51,7 @@ def test_one_group_has_no_shuffle_nor_have_the_rows_of_table_3(groups: int, shuf
 
 def test_relu_follows_the_first_convolution_and_the_sum() -> None:
     """Fig. 2b: none after the depthwise convolution, and none before the sum."""
-    unit = drawn(Unit(24, Branch(3, "paper")))
+    unit = drawn(ShuffleUnit(24, ShuffleBranch(3, "paper")))
     branch = unit.branch
     assert list(branch.reduce._modules) == ["conv", "bn", "relu"]
     assert list(branch.depthwise._modules) == list(branch.expand._modules) == ["conv", "bn"]
@@ -63,7 +63,7 @@ def test_relu_follows_the_first_convolution_and_the_sum() -> None:
 
 def test_a_unit_of_stride_2_joins_the_pooled_maps_and_the_branch() -> None:
     """Fig. 2c: 3x3 average pooling of stride 2, with zeros of the border as in the release, and the missing maps."""
-    unit = drawn(DownUnit(12, 36, Branch(3, "paper"), first=False))
+    unit = drawn(ShuffleDownUnit(12, 36, ShuffleBranch(3, "paper"), first=False))
     maps = torch.rand(1, 12, 6, 6)
     out = unit(maps.clone())
     assert out.shape == (1, 36, 3, 3)
@@ -86,9 +86,9 @@ def test_a_bottleneck_has_a_quarter_of_the_maps_and_the_depthwise_convolution_th
     for unit, width in zip(units(net), widths, strict=True):
         depthwise = unit.branch.depthwise.conv
         assert depthwise.groups == depthwise.in_channels == width
-        assert depthwise.stride == ((2, 2) if isinstance(unit, DownUnit) else (1, 1))
+        assert depthwise.stride == ((2, 2) if isinstance(unit, ShuffleDownUnit) else (1, 1))
         assert unit.branch.reduce.conv.stride == unit.branch.expand.conv.stride == (1, 1)
-    assert [number for number, unit in enumerate(units(net)) if isinstance(unit, DownUnit)] == [0, 4, 12]
+    assert [number for number, unit in enumerate(units(net)) if isinstance(unit, ShuffleDownUnit)] == [0, 4, 12]
 
 
 RELEASED = {
@@ -130,7 +130,7 @@ def test_half_of_table_1_is_rounded_up_to_what_bottlenecks_of_groups_divide(
 
 def test_a_unit_costs_what_section_3_2_says() -> None:
     """h w (2 c m / g + 9 m)."""
-    unit = Unit(240, Branch(3, "paper"))
+    unit = ShuffleUnit(240, ShuffleBranch(3, "paper"))
     assert archzoo.profile(unit, (240, 14, 14)).macs == 14 * 14 * (2 * 240 * 60 // 3 + 9 * 60)
 
 

@@ -15,8 +15,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.layers import ResponseNorm
-from archzoo.models.shufflenet_v1 import DownUnit
+from archzoo.layers import ResponseNorm, ShuffleDownUnit
 from tests.networks import EVERY_NET
 from tests.peers.test_inceptions import LARGE
 from tests.peers.witnesses import installed, names_in, randomize, theirs
@@ -240,7 +239,7 @@ def test_but_for_the_bias_of_its_last_layer_pytorchcvs_shufflenet_v1_puts_the_po
     with torch.no_grad():
         assert not torch.allclose(net(images), other(images), rtol=1e-2, atol=1e-3)
         for unit in net.modules():
-            if isinstance(unit, DownUnit):
+            if isinstance(unit, ShuffleDownUnit):
                 unit.register_forward_hook(pooled_last)
         assert torch.allclose(net(images), other(images), rtol=1e-4, atol=1e-5)
 
