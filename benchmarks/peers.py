@@ -1,6 +1,7 @@
 """Networks of other libraries beside ours; torchvision's with a CPU build of torch."""
 
 import importlib
+from functools import cache
 from typing import Any
 
 import torch
@@ -43,16 +44,25 @@ SEPARABLE = (
     *("resnext50_32x4d", "se_resnet50", "inception_v3", "inception_v4", "inception_resnet_v2_released"),
 )
 
-# Kept for as long as the process lives: with the library object its operators go.
-_LIBRARY = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+
+@cache
+def _lacking_operators() -> Any:
+    """The two operators that torchvision's import asks for and no classifier calls. Without this they go again."""
+    library = torch.library.Library("torchvision", "DEF")  # type: ignore[no-untyped-call]
+    for operator in ("nms", "qnms"):
+        schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+        library.define(schema)  # type: ignore[no-untyped-call]
+    return library
 
 
 def torchvision(part: str) -> Any:
-    """A part, such as "models". Its import asks for two operators of its own library, which no classifier calls."""
-    if not hasattr(torch.ops.torchvision, "nms"):
-        for operator in ("nms", "qnms"):
-            schema = f"{operator}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
-            _LIBRARY.define(schema)  # type: ignore[no-untyped-call]
+    """A part, such as "models". Its own library is taken where it loads: torch takes operators from one alone."""
+    try:
+        return importlib.import_module(f"torchvision.{part}")
+    except RuntimeError as error:
+        if "torchvision::nms" not in str(error):
+            raise
+    _lacking_operators()
     return importlib.import_module(f"torchvision.{part}")
 
 

@@ -1,18 +1,20 @@
 """What a training step costs in memory and time, ours beside torchvision's, timm's and pytorchcv's in the same run.
 
-    python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth|peers ...] [--rounds N]
+    python benchmarks/training.py [densenet|fractalnet|stochastic_depth|depth|peers|loop ...] [--rounds N]
         [--networks NAME ...]
 
 Peaks are of live bytes in PyTorch's own record of every allocation, times medians of interleaved steps, both as shares
 of the first row of each table. DenseNets are measured in both memory formats, and the better one counts; their bars are
 compared with the median share of each round, which a machine that slows down for a while does not move. "peers" are
-networks as they come, ours and the library's, with bars of the same kind; --networks chooses some of them. Exits
-with 1 where a bar is missed. The libraries are optional; a bar that needs one is then left out.
+networks as they come, ours and the library's, with bars of the same kind; --networks chooses some of them. "loop" is
+``archzoo.training.train`` beside a bare loop of PyTorch over the same batches, in images a second. Exits with 1 where a
+bar is missed. The libraries are optional; a bar that needs one is then left out.
 """
 
 import argparse
 import statistics
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +29,11 @@ from peers import SEPARABLE, peer, torchvision
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.data import EpochBatches, ImageSet, Prepared, Splits, load_batches, prepare
 from archzoo.profiler import storage_bytes
+from archzoo.recipes import Recipe
+from archzoo.registry import find_recipe
+from archzoo.training import train
 
 NOISE = 1.05  # two measurements of one network differ by as much
 BATCHES = {16: 0.6e9, 8: 5e9, 4: inf}  # images of a step of a network beside a library's, up to so many multiply-adds
@@ -271,12 +277,50 @@ def beside(name: str, rounds: int) -> int:
     return bar(f"{name}, time against {library}", share(pair[1], pair[0]), NOISE)
 
 
+def loop(rounds: int) -> int:
+    """ResNet-20 on batches of 32, by the trainer and by a loop of PyTorch that only trains."""
+    generator = torch.Generator().manual_seed(0)
+    pixels = torch.randint(0, 256, (32 * 32, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    images = ImageSet.from_tensor("synthetic", pixels, torch.arange(len(pixels)) % 10, list("abcdefghij"))
+    recipe = find_recipe("resnet20").with_changes(epochs=1, batch_size=32)
+    prepared = prepare(recipe.augmentation, recipe.preprocessing, images, 32)
+    rates = []
+    for _ in range(rounds + 1):  # the first one warms up
+        rates.append((trainer_rate(images, recipe, prepared), bare_rate(images, recipe, prepared)))
+    print("\n| resnet20, batch 32 | images a second |\n| --- | --- |")
+    for name, measured in zip(("archzoo.training.train", "a bare loop"), zip(*rates[1:], strict=True), strict=True):
+        print(f"| {name} | {statistics.median(measured):.0f} |")
+    return bar("time of the loop against a bare one", statistics.median(bare / ours for ours, bare in rates[1:]), 1.05)
+
+
+def trainer_rate(images: ImageSet, recipe: Recipe, prepared: Prepared) -> float:
+    """Images a second that the log of a run says."""
+    few = images.subset(torch.arange(32))
+    with tempfile.TemporaryDirectory() as directory:
+        net = archzoo.build("resnet20")
+        result = train(net, Splits(images, few, few), prepared, recipe, directory, log=lambda line: None)
+    return result.history[-1]["images_per_second"]
+
+
+def bare_rate(images: ImageSet, recipe: Recipe, prepared: Prepared) -> float:
+    """Images a second of a loop over the batches of an epoch, in channels last as those of a run."""
+    net = archzoo.build("resnet20").to(memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    began = time.perf_counter()
+    for batch in load_batches(EpochBatches(images, prepared.train, recipe.batch_size, seed=0, epoch=0)):
+        optimizer.zero_grad()
+        F.cross_entropy(net(batch.images.to(memory_format=torch.channels_last)), batch.labels).backward()
+        optimizer.step()
+    return len(images) / (time.perf_counter() - began)
+
+
 PARTS: dict[str, Callable[[int], int]] = {
     "densenet": densenet,
     "depth": depth,
     "fractalnet": fractalnet,
     "stochastic_depth": stochastic_depth,
     "peers": peers,
+    "loop": loop,
 }
 
 

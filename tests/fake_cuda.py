@@ -75,6 +75,13 @@ class FakeStream:
     def wait_stream(self, stream: "FakeStream") -> None:
         """Nothing is waited for."""
 
+    def record_event(self) -> str:
+        """What has happened as soon as it is recorded."""
+        return "happened"
+
+    def wait_event(self, event: str) -> None:
+        """Nothing is waited for."""
+
 
 def refuse_graph() -> None:
     """A CUDA graph replays kernels, and here are none."""
@@ -305,7 +312,6 @@ ANSWERS: dict[Any, Callable[..., Any]] = {
     Tensor.cuda: lambda tensor, device=0, **named: move(tensor, canonical(device or 0), **named),
     Tensor.new_tensor: new_tensor,
     Tensor.pin_memory: lambda tensor, device=None: tensor.clone(),
-    Tensor.record_stream: lambda tensor, stream: None,
     Tensor.numpy: to_numpy,
     Tensor.tolist: to_list,
     Tensor.__array__: to_array,
@@ -374,6 +380,8 @@ def fake_cuda() -> Iterator[torch.device]:
         stack.enter_context(patch.object(torch.cuda, "current_stream", FakeStream))
         stack.enter_context(patch.object(torch.cuda, "stream", lambda stream: nullcontext()))
         stack.enter_context(patch.object(torch.cuda, "CUDAGraph", refuse_graph))
+        # torch reads the stream before it asks a mode.
+        stack.enter_context(patch.object(Tensor, "record_stream", lambda tensor, stream: None))
         # A thread of DataLoader's locks pages, which takes the driver.
         stack.enter_context(patch("archzoo.data._loading._pins", lambda device: False))
         stack.enter_context(patch.object(torch, "autocast", FakeAutocast))

@@ -1,6 +1,8 @@
 """Networks on a GPU, as far as a CPU shows: which form is chosen, what is kept, and what is given back."""
 
 import copy
+from collections.abc import Callable
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -9,6 +11,7 @@ from torch import Tensor, nn
 
 from archzoo.errors import DeviceError
 from archzoo.inference import AcceleratedNetwork, optimize
+from archzoo.inference._accelerated import Graphs
 from tests.fake_cuda import fake_cuda
 
 
@@ -106,6 +109,81 @@ def test_a_form_that_cannot_be_captured_runs_as_it_is() -> None:
     net = AcceleratedNetwork(forms(), capture, seconds_of)
     assert torch.equal(net(torch.ones(2, 3)), torch.full((2, 3), 2.0))
     assert chosen(net) == ["plain"]
+
+
+@pytest.mark.parametrize("first", [torch.inference_mode, torch.no_grad])
+def test_images_of_the_inference_mode_and_others_take_turns(first: Callable[[], Any]) -> None:
+    class Kept(Captured):
+        def __call__(self, images: Tensor) -> Tensor:
+            return super().__call__(self.images.copy_(images))
+
+    def capture(form: Any, images: Tensor) -> Captured:
+        graph = Kept(form, images)
+        graph.images = images.clone()
+        return graph
+
+    net = AcceleratedNetwork(forms(), capture, seconds_of)
+    for mode in (first, torch.no_grad, torch.inference_mode, torch.enable_grad):
+        with mode():
+            images = torch.randn(2, 3)
+            assert torch.equal(net(images), 2 * images)
+    assert chosen(net) == ["plain, captured"]
+
+
+@pytest.fixture
+def captures(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """Stand-ins for CUDA's graphs. The settings of each capture."""
+    made: list[dict[str, Any]] = []
+
+    class Stream:
+        def __init__(self, device: Any = None) -> None: ...
+
+        def wait_stream(self, stream: Any) -> None: ...
+
+    class CUDAGraph:
+        """As torch's, which forgets a pool with the last graph that uses it, and refuses it from then on."""
+
+        def pool(self) -> Any:
+            return self.own
+
+        def reset(self) -> None:
+            self.own: Any = "released"
+
+    @contextmanager
+    def graph(graph: Any, **settings: Any) -> Any:
+        assert settings["pool"] != "released"
+        graph.own = settings["pool"] or object()
+        made.append(settings)
+        yield
+
+    @contextmanager
+    def stream(given: Stream) -> Any:
+        yield
+
+    for name, stand_in in (("Stream", Stream), ("current_stream", Stream), ("CUDAGraph", CUDAGraph)):
+        monkeypatch.setattr(torch.cuda, name, stand_in)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    monkeypatch.setattr(torch.cuda, "stream", stream)
+    return made
+
+
+def test_graphs_share_memory_and_a_stream_as_long_as_one_is_kept(captures: list[dict[str, Any]]) -> None:
+    graphs, images = Graphs(), torch.ones(2)
+    first, second = (graphs(torch.neg, images) for _ in range(2))
+    first.release()
+    third = graphs(torch.neg, images)
+    second.release()
+    third.release()
+    graphs(torch.neg, images)  # after all were released: their pool is gone
+    pools = [settings["pool"] for settings in captures]
+    assert pools[0] is pools[3] is None
+    assert pools[1] is pools[2] is not None
+    assert len({settings["stream"] for settings in captures}) == 1
+    assert {settings["capture_error_mode"] for settings in captures} == {"thread_local"}
+    copied = copy.deepcopy(graphs)
+    copied(torch.neg, images)
+    assert captures[-1]["pool"] is None
+    assert captures[-1]["stream"] not in [settings["stream"] for settings in captures[:-1]]
 
 
 def residual_net() -> nn.Module:

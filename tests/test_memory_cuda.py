@@ -119,10 +119,12 @@ def test_tensor_cores_copy_what_is_not_in_channels_last(
     assert profile.inference == rounded(profile.parameters) + (IMAGES + MAPS) * itemsize + copies
 
 
-def test_without_tf32_and_for_images_nothing_is_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("place", ["cudnn.allow_tf32", "cudnn.conv.fp32_precision"])
+def test_without_tf32_and_for_images_nothing_is_copied(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """TF32 is switched off in one of the two places that torch has. It refuses to read the first after the second."""
     images = nn.Conv2d(3, 16, 3, padding=1, bias=False)
     assert memory(images, (3, 32, 32), batch=2, device="cuda").inference == 24 * KIB + 2 * KIB + MAPS
-    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    monkeypatch.setattr(f"torch.backends.{place}", False if place.endswith("allow_tf32") else "ieee")
     net = nn.Conv2d(8, 16, 3, padding=1, bias=False)
     assert memory(net, (8, 32, 32), batch=2, device="cuda").inference == IMAGES + WEIGHT + MAPS
 

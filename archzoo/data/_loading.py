@@ -130,22 +130,23 @@ def _pins(device: torch.device | None) -> bool:
 def copy_ahead(batches: Iterable[Batch], device: torch.device) -> Iterator[Batch]:
     """The same batches in the memory of a device: the next is on its way while one is used."""
     copying = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]
-    waiting: Batch | None = None
+    waiting: tuple[Batch, torch.cuda.Event | None] | None = None
     for batch in batches:
         with torch.cuda.stream(copying):
             moved = batch.to(device)
+        copied = None if copying is None else copying.record_event()
         if waiting is not None:
-            yield _arrived(waiting, copying)
-        waiting = moved
+            yield _arrived(*waiting)
+        waiting = moved, copied
     if waiting is not None:
-        yield _arrived(waiting, copying)
+        yield _arrived(*waiting)
 
 
-def _arrived(batch: Batch, copying: torch.cuda.Stream | None) -> Batch:
+def _arrived(batch: Batch, copied: torch.cuda.Event | None) -> Batch:
     """A batch whose copy the current stream waits for. Its memory is not reused before that stream is done with it."""
-    if copying is not None:
-        computing = torch.cuda.current_stream(copying.device)
-        computing.wait_stream(copying)
+    if copied is not None:
+        computing = torch.cuda.current_stream(batch.images.device)
+        computing.wait_event(copied)  # the copy of the next batch may still be on its way
         batch.images.record_stream(computing)
         batch.labels.record_stream(computing)
     return batch

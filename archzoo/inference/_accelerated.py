@@ -26,16 +26,18 @@ HALF_TOLERANCE = 1e-1
 class Graph:
     """A run on images of one shape that is captured once and replayed."""
 
-    def __init__(self, run: Run, images: Tensor, pool: Any) -> None:
+    def __init__(self, run: Run, images: Tensor, pool: Any, stream: torch.cuda.Stream) -> None:
         self.images = images.clone()
-        stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
-        stream.wait_stream(torch.cuda.current_stream(images.device))
+        computing = torch.cuda.current_stream(images.device)
+        stream.wait_stream(computing)
         with torch.cuda.stream(stream):
             for _ in range(3):  # libraries allocate and choose algorithms, which cannot be captured
                 run(self.images)
-        torch.cuda.current_stream(images.device).wait_stream(stream)
+        computing.wait_stream(stream)
         self.graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self.graph, pool=pool):
+        self.is_released = False
+        # By default, other threads fail during a capture, such as one of a DataLoader that locks pages.
+        with torch.cuda.graph(self.graph, pool=pool, stream=stream, capture_error_mode="thread_local"):
             self.out = run(self.images)
 
     def __call__(self, images: Tensor) -> Any:
@@ -45,8 +47,29 @@ class Graph:
 
     def release(self) -> None:
         """Give back the memory of the graph, which runs no more."""
+        self.is_released = True
         self.graph.reset()
         del self.images, self.out
+
+
+class Graphs:
+    """Captures the runs of one network. Graphs share memory: those of several shapes need that of the largest."""
+
+    def __init__(self) -> None:
+        self.kept: list[Graph] = []
+        self.streams: dict[torch.device, torch.cuda.Stream] = {}  # each keeps workspaces: one is enough
+
+    def __call__(self, run: Run, images: Tensor) -> Graph:
+        self.kept = [graph for graph in self.kept if not graph.is_released]
+        pool = self.kept[0].graph.pool() if self.kept else None  # torch refuses the pool of released graphs
+        if images.device not in self.streams:
+            self.streams[images.device] = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
+        graph = Graph(run, images, pool, self.streams[images.device])
+        self.kept.append(graph)
+        return graph
+
+    def __reduce__(self) -> Any:
+        return Graphs, ()  # a copy has graphs of its own
 
 
 @dataclass
@@ -96,7 +119,8 @@ class AcceleratedNetwork(nn.Module):
         if images.device != device:
             raise DeviceError(f"the network is on {device}, and the images are on {images.device}: move them there")
         key = images.shape, images.dtype
-        with torch.no_grad():
+        # What a graph reads is written again later, which torch refuses for tensors of the inference mode.
+        with torch.inference_mode(False), torch.no_grad():
             if key not in self.choices:
                 self.forms["plain"](images)  # raises InputError for images that do not fit
                 self.choices[key] = self.choose(images)
@@ -188,11 +212,4 @@ def accelerated(plain: nn.Module, folded: nn.Module, *, inductor: bool) -> Accel
     forms: dict[str, nn.Module] = {"plain": plain, "folded": folded, "cuDNN": CudnnNetwork(folded)}
     if inductor:
         forms["inductor"] = torch.compile(folded, dynamic=False)  # type: ignore[assignment]
-    pool: list[Any] = []
-
-    def capture(run: Run, images: Tensor) -> Run:
-        # One pool: what graphs of several shapes need is the memory of the largest.
-        pool.extend([] if pool else [torch.cuda.graph_pool_handle()])
-        return Graph(run, images, pool[0])
-
-    return AcceleratedNetwork(forms, capture)
+    return AcceleratedNetwork(forms, Graphs())

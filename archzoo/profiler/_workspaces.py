@@ -3,6 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -19,8 +20,9 @@ def cudnn_workspace(x: Tensor, weight: Tensor, groups: int, *results: Sequence[T
     the gradient of the input, of the weight. A 1x1 convolution is a matrix product in either layout. Few channels,
     groups, and float32 without TF32, have kernels of their own, which take little. In channels_last nothing is copied.
     """
+    cudnn: Any = torch.backends.cudnn
     tensor_cores = x.dtype in (torch.float16, torch.bfloat16) or (
-        x.dtype is torch.float32 and torch.backends.cudnn.allow_tf32
+        x.dtype is torch.float32 and cudnn.conv.fp32_precision == "tf32"
     )
     if not tensor_cores or x.dim() != 4 or groups > 1 or x.shape[1] <= FEW_CHANNELS or weight.shape[2:].numel() == 1:
         return 0

@@ -15,7 +15,8 @@ class GraphedPass:
     """A pass that is captured in a CUDA graph after some batches. Its launches are replayed from then on.
 
     The gradients of a replayed pass replace those of the batch before: ``replaces_gradients`` says so. A batch of
-    another size, from which a corrupt image was left out, runs as it is.
+    another size, from which a corrupt image was left out, runs as it is. Batches before the capture run in the stream
+    of the capture, so that the workspaces that libraries keep for a stream are no part of the graph's memory.
 
     Args:
         forward_backward: The pass. It adds to gradients, and reads nothing back from the device.
@@ -31,6 +32,7 @@ class GraphedPass:
         self.gradients: list[Tensor | None] = []
         self.replay: Callable[[], None] | None = None
         self.images = self.labels = torch.empty(0)
+        self.stream: torch.cuda.Stream | None = None
 
     def __call__(self, images: Tensor, labels: Tensor) -> None:
         self.batches += 1
@@ -43,25 +45,34 @@ class GraphedPass:
             for parameter, gradient in zip(self.parameters, self.gradients, strict=True):
                 parameter.grad = gradient
             self.replay()
+        elif self.batches == 1:
+            self._look_for_draws(images, labels)
+        elif self.replay is None and not self.refused:
+            self._run_aside(images, labels)
         else:
-            self._run(images, labels)
+            for parameter in self.parameters:
+                parameter.grad = None  # of a replayed batch, which nothing has cleared
+            self.forward_backward(images, labels)
 
-    def _run(self, images: Tensor, labels: Tensor) -> None:
-        """One batch as it is. The first one tells whether the network draws random numbers."""
-        if self.batches > 1:
-            aside(self.forward_backward, images, labels)
-            return
+    def _look_for_draws(self, images: Tensor, labels: Tensor) -> None:
+        """Run the first batch, which tells whether the network draws random numbers."""
         with RandomOperators() as random:
             self.forward_backward(images, labels)
         if random.called:
             self._refuse(f"the network draws random numbers ({', '.join(sorted(random.called))})")
+
+    def _run_aside(self, images: Tensor, labels: Tensor) -> None:
+        """Run a batch in the stream in which the next ones are captured."""
+        if self.stream is None:
+            self.stream = torch.cuda.Stream(images.device)  # type: ignore[no-untyped-call]
+        aside(self.forward_backward, images, labels, self.stream)
 
     def _capture(self, images: Tensor, labels: Tensor) -> None:
         self.images, self.labels = images.clone(), labels.clone()
         for parameter in self.parameters:
             parameter.grad = None  # a graph allocates its own
         try:
-            self.replay = capture(self.forward_backward, self.images, self.labels)
+            self.replay = capture(self.forward_backward, self.images, self.labels, self.stream)
         except RuntimeError as error:
             self._refuse(str(error).partition("\n")[0])
         else:
@@ -87,21 +98,24 @@ class RandomOperators(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return func(*args, **(kwargs or {}))
 
 
-def aside(forward_backward: Pass, images: Tensor, labels: Tensor) -> None:
-    """Run a pass in a stream of its own, as the capture of a graph will."""
-    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    stream.wait_stream(torch.cuda.current_stream())
+def aside(forward_backward: Pass, images: Tensor, labels: Tensor, stream: torch.cuda.Stream) -> None:
+    """Run a pass in another stream, between what is before and after it."""
+    computing = torch.cuda.current_stream(images.device)
+    stream.wait_stream(computing)
     with torch.cuda.stream(stream):
         forward_backward(images, labels)
-    torch.cuda.current_stream().wait_stream(stream)
+    computing.wait_stream(stream)
 
 
-def capture(forward_backward: Pass, images: Tensor, labels: Tensor) -> Callable[[], None]:
+def capture(
+    forward_backward: Pass, images: Tensor, labels: Tensor, stream: torch.cuda.Stream | None
+) -> Callable[[], None]:
     """Capture a pass over these tensors. The result runs it again, over what they hold then.
 
     Raises RuntimeError where a launch depends on a value that the device has to compute first.
     """
     graph = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(graph):
+    # By default, the thread that locks the pages of the next batch ends the capture, and fails itself.
+    with torch.cuda.graph(graph, stream=stream, capture_error_mode="thread_local"):
         forward_backward(images, labels)
     return graph.replay

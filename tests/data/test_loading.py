@@ -1,11 +1,15 @@
 """Batches are the same whatever the number of processes, workers and images per step."""
 
+from itertools import count
+
 import pytest
 import torch
 from torch import Tensor
 
 from archzoo.data import EpochBatches, Prepared, Splits, load_batches
+from archzoo.data._loading import copy_ahead
 from archzoo.errors import DataError
+from tests.fake_cuda import FakeStream, fake_cuda
 
 
 def test_augmentation_depends_on_seed_epoch_and_image_alone(few: Splits, prepared: Prepared) -> None:
@@ -55,3 +59,20 @@ def test_batch_sizes_that_do_not_fit_raise_errors_that_say_what_does(few: Splits
         EpochBatches(few.train, prepared.train, 257, 0, 0)
     with pytest.raises(DataError, match="batch_size must be at least the 4 processes, not 3"):
         EpochBatches(few.train, prepared.train, 3, 0, 0, world_size=4)
+
+
+def test_a_batch_is_used_as_soon_as_its_own_copy_has_arrived(
+    few: Splits, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next one is on its way by then, and is not waited for."""
+    copies, waits = count(1), list[int]()
+    monkeypatch.setattr(FakeStream, "record_event", lambda stream: next(copies))
+    monkeypatch.setattr(FakeStream, "wait_event", lambda stream, event: waits.append(event))
+    epoch = EpochBatches(few.train, prepared.train, 64, seed=0, epoch=0)
+    with fake_cuda() as device:
+        batches = copy_ahead(map(epoch.__getitem__, range(3)), device)
+        for number, batch in enumerate(batches):
+            assert waits == list(range(1, number + 2))
+            assert batch.images.device == device
+            assert torch.equal(batch.images.cpu(), epoch[number].images)
+    assert next(copies) == 4

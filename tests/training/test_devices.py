@@ -32,7 +32,10 @@ from archzoo.recipes._preprocessing import PREPROCESSING
 from archzoo.recipes._protocols import PROTOCOLS
 from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.recipes._transforms import TRANSFORMS
-from archzoo.training import evaluate
+from archzoo.training import RunConfig, evaluate, train
+from archzoo.training._logs import no_log
+from archzoo.training._optimizer import build_optimizer
+from archzoo.training._precision import gpu_kernels
 from tests.fake_cuda import CPU, CUDA, WAITS, fake_cuda
 from tests.machines import SHORT, Machine, outcome, same_on_both
 
@@ -87,6 +90,15 @@ def test_a_step_does_not_wait_for_the_device(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_config_trains(name: str, tmp_path: Path) -> None:
     same_on_both(lambda machine: outcome(machine.train(**CONFIGS[name])), tmp_path, tolerance=2e-2)
+
+
+def test_images_that_stay_in_main_memory_are_copied_batch_by_batch(tmp_path: Path) -> None:
+    def path(machine: Machine) -> Any:
+        here, run_dir = Machine(CPU, machine.folder), machine.folder / "run"
+        images = here.splits(), here.prepared()
+        return outcome(train(machine.net(), *images, SHORT, run_dir, RunConfig(resident=False), log=no_log))
+
+    same_on_both(path, tmp_path)
 
 
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -231,3 +243,44 @@ def test_the_history_has_the_share_of_the_devices_peak(tmp_path: Path) -> None:
         row = machine.train(precision="bfloat16").history[-1]
         assert row["mfu"] == pytest.approx(row["images_per_second"] * 2 * macs / 989.5e12)
     assert "mfu" not in Machine(CPU, tmp_path / "cpu").train().history[-1]
+
+
+@pytest.mark.parametrize(
+    ("config", "benchmark", "float32"),
+    [
+        (RunConfig(), True, "ieee"),
+        (RunConfig(precision="bfloat16", deterministic=True), False, "ieee"),
+        (RunConfig(precision="tf32"), True, "tf32"),
+    ],
+    ids=["as it is", "deterministic", "tf32"],
+)
+def test_kernels_of_a_gpu_are_those_of_the_config_in_a_run_alone(
+    config: RunConfig, benchmark: bool, float32: str
+) -> None:
+    cudnn: Any = torch.backends.cudnn
+
+    def settings() -> tuple[Any, ...]:
+        matmul: Any = torch.backends.cuda.matmul
+        return cudnn.benchmark, cudnn.deterministic, cudnn.conv.fp32_precision, matmul.fp32_precision
+
+    before = settings()
+    with gpu_kernels(config, CUDA):
+        assert settings() == (benchmark, not benchmark, float32, float32)
+    assert settings() == before
+    with gpu_kernels(config, CPU):
+        assert settings() == before
+
+
+def test_one_kernel_updates_all_parameters_where_each_has_a_gradient_in_every_step(tmp_path: Path) -> None:
+    def is_fused(machine: Machine, recipe: Recipe = SHORT, net: Net | None = None) -> bool:
+        groups = build_optimizer(machine.net() if net is None else net, recipe).param_groups
+        assert len({group["fused"] for group in groups}) == 1
+        return bool(groups[0]["fused"])
+
+    with fake_cuda() as device:
+        machine = Machine(device, tmp_path)
+        assert is_fused(machine)
+        assert is_fused(machine, SHORT.with_changes(optimizer=Optimizer("adam")))
+        assert not is_fused(machine, SHORT.with_changes(optimizer=Optimizer("adam", {"foreach": True})))
+        assert not is_fused(machine, net=machine.net("stochastic_depth", depth=8))  # a block that is skipped has none
+    assert not is_fused(Machine(CPU, tmp_path))

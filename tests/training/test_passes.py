@@ -1,6 +1,8 @@
 """A pass that is replayed gives what the pass itself gives; capture is stood in for, since it takes a GPU."""
 
 from collections.abc import Callable
+from contextlib import contextmanager
+from itertools import count
 from typing import Any
 
 import pytest
@@ -24,23 +26,25 @@ def replayed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Stand-ins for what takes a GPU: a replayed pass reads the tensors of its capture, and writes new gradients."""
     calls: list[str] = []
 
-    def capture(forward_backward: Callable[[Tensor, Tensor], None], images: Tensor, labels: Tensor) -> Any:
+    def capture(run: Callable[[Tensor, Tensor], None], images: Tensor, labels: Tensor, stream: Any) -> Any:
         calls.append("captured")
 
         def replay() -> None:
             calls.append("replayed")
             for parameter in capture.parameters:  # type: ignore[attr-defined]
                 parameter.grad = None
-            forward_backward(images, labels)
+            run(images, labels)
 
         return replay
 
-    def forward_backward(forward_backward: Callable[[Tensor, Tensor], None], images: Tensor, labels: Tensor) -> None:
-        calls.append("aside")
-        forward_backward(images, labels)
+    def aside(run: Callable[[Tensor, Tensor], None], images: Tensor, labels: Tensor, stream: Any) -> None:
+        calls.append(f"aside in {stream}")
+        run(images, labels)
 
+    streams = count(1)
     monkeypatch.setattr(_passes, "capture", capture)
-    monkeypatch.setattr(_passes, "aside", forward_backward)
+    monkeypatch.setattr(_passes, "aside", aside)
+    monkeypatch.setattr(torch.cuda, "Stream", lambda device: next(streams))
     monkeypatch.setattr("archzoo.training._trainer.why_no_graph", lambda config, distributed: None)
     original = GraphedPass.__init__
 
@@ -80,7 +84,7 @@ def test_a_replayed_run_ends_in_the_same_bits(
     assert not replayed
     graphed, lines = trained(few, prepared, tmp_path / "graphed")
     iterations = 2 * (256 // SHORT.batch_size)
-    assert replayed == ["aside"] * (WARM_UP - 1) + ["captured"] + ["replayed"] * (iterations - WARM_UP)
+    assert replayed == ["aside in 1"] * (WARM_UP - 1) + ["captured"] + ["replayed"] * (iterations - WARM_UP)
     assert (
         next(line for line in lines if line.startswith("steps"))
         == f"steps are replayed from a CUDA graph after {WARM_UP} of them"
@@ -94,7 +98,7 @@ def test_a_network_that_draws_random_numbers_is_not_captured(
     net = archzoo.build("lenet5_textbook")
     net.features.add_module("dropout", nn.Dropout(0.1))
     _, lines = trained(few, prepared, tmp_path / "run", net)
-    assert "captured" not in replayed
+    assert not replayed  # nor does it run in other streams, each of which keeps memory of its own
     assert next(line for line in lines if line.startswith("steps")).startswith(
         "steps are not captured in a CUDA graph: the network draws random numbers ("
     )
@@ -149,6 +153,46 @@ def test_a_graph_that_cannot_be_captured_leaves_the_run_as_it_is(
         == "steps are not captured in a CUDA graph: operation not permitted when stream is capturing"
     )
     assert all(torch.equal(tried[name], value) for name, value in plain.items())
+
+
+def test_a_batch_of_another_size_has_its_own_gradient_after_a_replayed_one(replayed: list[str]) -> None:
+    """The loss is the sum of w * x, so that the gradient of w is the sum of the images."""
+    w = nn.Parameter(torch.zeros(2))
+
+    def add_gradient(images: Tensor, labels: Tensor) -> None:
+        (w * images).sum().backward()  # type: ignore[no-untyped-call]
+
+    run, labels = GraphedPass(add_gradient, [w], log=lambda line: None), torch.zeros(0)
+    gradients = []
+    for count_of_images in (3, 3, 3, 3, 3, 2, 3):
+        run(torch.ones(count_of_images, 2), labels)
+        assert w.grad is not None
+        gradients.append(w.grad.tolist())
+        if not run.replaces_gradients:
+            w.grad = None
+    assert gradients == [[count_of_images] * 2 for count_of_images in (3, 3, 3, 3, 3, 2, 3)]
+    assert replayed == ["aside in 1", "aside in 1", "captured", "replayed", "replayed", "replayed"]
+
+
+def test_other_threads_go_on_during_a_capture(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them locks the pages of the next batch. torch's default, "global", forbids that to all threads."""
+    captured: list[Any] = []
+
+    class Graph:
+        def replay(self) -> None: ...
+
+    @contextmanager
+    def graph(made: Any, **settings: Any) -> Any:
+        captured.append((made, settings))
+        yield
+
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", Graph)
+    monkeypatch.setattr(torch.cuda, "graph", graph)
+    for stream in (None, object()):
+        replay = _passes.capture(lambda images, labels: None, torch.ones(1), torch.ones(1), stream)  # type: ignore[arg-type]
+        made, settings = captured.pop()
+        assert replay == made.replay
+        assert settings == {"stream": stream, "capture_error_mode": "thread_local"}
 
 
 @pytest.mark.parametrize(

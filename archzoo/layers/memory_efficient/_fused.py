@@ -5,6 +5,7 @@ the first maps of a block where they are. Without triton, or on another device, 
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import lru_cache
 from importlib.util import find_spec
 from types import ModuleType
@@ -83,8 +84,11 @@ def empty_rows(maps: Tensor, dtype: torch.dtype) -> Tensor:
 
 def launch(name: str, grid: tuple[int, ...], maps: Tensor, *arguments: Any, **settings: Any) -> None:
     """Run a kernel over ``maps`` and other arguments, unless they are meta tensors, which have no values."""
-    if maps.untyped_storage().device.type != "meta":
-        kernel: Callable[..., Any] = getattr(kernels(), name)[grid]
+    memory = maps.untyped_storage().device
+    if memory.type == "meta":
+        return
+    kernel: Callable[..., Any] = getattr(kernels(), name)[grid]
+    with torch.cuda.device(memory) if memory.type == "cuda" else nullcontext():  # Triton launches on the current one
         kernel(*arguments, **{"CHANNELS": CHANNELS, **settings})
 
 
