@@ -129,7 +129,7 @@ def test_what_is_no_tensor_is_named(images: Any) -> None:
 
 
 def test_a_type_error_of_a_module_comes_out_as_it_is() -> None:
-    net = small_net()
+    net: Any = small_net()
     net.features.conv.forward = lambda maps: maps + None
     with pytest.raises(TypeError, match="unsupported operand"):
         net(FITTING)
@@ -147,7 +147,8 @@ def test_what_is_no_batch_is_refused_before_any_layer_runs(shape: tuple[int, ...
     net.features.register_forward_pre_hook(lambda *_: calls.append(1))
     hint = r": for a single image, pass images\[None\]" if len(shape) == 3 else ""
     message = rf"expected images \(N, C, H, W\), not a tensor of shape {re.escape(str(shape))}{hint}$"
-    for run in (net, net.forward_features):
+    runs: list[Callable[[Tensor], Any]] = [net, net.forward_features]
+    for run in runs:
         with pytest.raises(InputError, match=message):
             run(images)
     assert not calls

@@ -139,13 +139,13 @@ class Select(nn.Module):
         """Whether all places of an index, if it has values, are among the inputs."""
         return index.is_meta or bool(((index >= 0) & (index < self.inputs)).all())
 
-    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any) -> None:
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
         index = state_dict.get(f"{prefix}index")
         if isinstance(index, Tensor) and not self.takes(index):
             errors = args[-1]
             errors.append(f"{prefix}index has places outside of the {self.inputs} inputs")
         else:
-            super()._load_from_state_dict(state_dict, prefix, *args)
+            super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.index_select(1, self.index)
