@@ -34,7 +34,7 @@ class ClaimError(ArchzooError):
 
 
 class InputError(ArchzooError):
-    """Images of a shape that the network does not take."""
+    """Images that the network does not take: their shape, dtype or device."""
 
 
 class UnknownPart(ArchzooError):

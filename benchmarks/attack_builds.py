@@ -1,10 +1,11 @@
 """Random builds, valid and not: each ends in the network that was asked for, or in an error that says what would do.
 
-    python benchmarks/attack_builds.py --tries 10000 --seed 0
+    python benchmarks/attack_builds.py --tries 10000 --seed 0 [NETWORK ...]
 
-Networks are built on the meta device. One that is refused there is asked for on the CPU too, where it must be refused
-for the same reason, before it takes memory; a small one is built there, and must run. Prints a table of attacks, tries
-and failures, and each failure; exits with 1 if there is one.
+Networks may be patterns such as 'inception*'; all by default. They are built on the meta device. One that is refused
+there is asked for on the CPU too, where it must be refused for the same reason, before it takes memory; a small one is
+built there, and must run. Prints a table of attacks, tries and failures, and each failure; exits with 1 if there is
+one.
 """
 
 import argparse
@@ -14,8 +15,9 @@ import time
 import typing
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Any
 
 import numpy as np
@@ -42,6 +44,8 @@ DEPTHS = {
     "densenet_b": (6, 4),
     "densenet_c": (3, 4),
     "densenet_bc": (6, 4),
+    "condensenet_cifar": (6, 2),
+    "condensenet_light": (6, 4),
 }
 
 
@@ -107,9 +111,10 @@ class Attack:
         return f"{self.kind}: build({self.name!r}, {options})"
 
 
-def draw_attack(draw: random.Random) -> Attack:
+def draw_attack(draw: random.Random, patterns: Sequence[str]) -> Attack:
     """A build at random: three of ten are valid by type, the rest have one hostile value or name."""
-    entries = [archzoo.find(name) for name in archzoo.names()]
+    names = [name for name in archzoo.names() if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    entries = [archzoo.find(name) for name in names]
     family = draw.choice(sorted({entry.family for entry in entries}))
     entry = draw.choice([entry for entry in entries if entry.family == family])
     name = entry.name
@@ -190,7 +195,7 @@ def faults_of_network(attack: Attack, net: Any) -> Iterator[str]:
     if height > 2**14 or sum(1 for _ in net.modules()) > DEEPEST:
         return
     counted = archzoo.profile(net, size)
-    if counted.modules[0].output != (options["num_classes"],):
+    if options["num_classes"] and counted.modules[0].output != (options["num_classes"],):
         yield f"its logits have shape {counted.modules[0].output}"
     if entry.family in DEPTHS and entry.family != "wide_resnet" and counted.depth != options["depth"]:
         yield f"it has {counted.depth} layers"
@@ -211,7 +216,9 @@ def faults_of_values(attack: Attack, size: tuple[int, ...]) -> Iterator[str]:
             yield "its logits are not finite"
 
 
-def run(tries: int, seed: int) -> tuple[Counter[str], Counter[str], Counter[str], list[str]]:
+def run(
+    tries: int, seed: int, patterns: Sequence[str] = ("*",)
+) -> tuple[Counter[str], Counter[str], Counter[str], list[str]]:
     """Tries, refusals and failures by kind of attack, and the failures in words."""
     draw = random.Random(seed)
     tried: Counter[str] = Counter()
@@ -219,7 +226,7 @@ def run(tries: int, seed: int) -> tuple[Counter[str], Counter[str], Counter[str]
     failed: Counter[str] = Counter()
     failures: list[str] = []
     for number in range(tries):
-        attack = draw_attack(draw)
+        attack = draw_attack(draw, patterns)
         tried[attack.kind] += 1
         try:
             is_refused, faults = ends(attack)
@@ -236,8 +243,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tries", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("networks", nargs="*", default=["*"], metavar="NETWORK")
     arguments = parser.parse_args()
-    tried, refused, failed, failures = run(arguments.tries, arguments.seed)
+    tried, refused, failed, failures = run(arguments.tries, arguments.seed, arguments.networks)
     print("\n".join(failures))
     print("| attack | tries | refused in words | failures |\n| --- | --- | --- | --- |")
     for kind in sorted(tried):

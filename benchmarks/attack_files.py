@@ -36,10 +36,15 @@ import torch
 import archzoo
 from archzoo import escaping
 from archzoo.errors import ArchzooError
+from archzoo.layers import Net
 from archzoo.weights import _download as download
 from archzoo.weights import _transfers as transfers
 from archzoo.weights import identify, rebuild, save
+from archzoo.weights._libraries import SOURCES
 from archzoo.weights._reading import read_state
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.networks import fewer_units
 
 BATCH, SECONDS, MEMORY = 50, 90, 8 << 30  # tries in a process; for one of them; bytes
 Attack = Callable[[random.Random, Path], None]
@@ -87,6 +92,10 @@ def originals(folder: Path) -> dict[str, bytes]:
     torch.save(net.state_dict(), folder / "zip.pth")
     torch.save({"state_dict": net.state_dict(), "epoch": 3}, folder / "old.pth", _use_new_zipfile_serialization=False)
     (folder / "net.onnx").write_bytes(onnx_of_lenet())
+    for form in ("test", "training"):  # with the places of index layers, and with masks
+        options = {"depth": 8, "k0": 4, "form": form}
+        condensenet = archzoo.build("condensenet_cifar", **options)
+        save(condensenet, folder / f"{form}.safetensors", "condensenet_cifar", **options)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
@@ -131,22 +140,71 @@ def graphs(draw: random.Random, folder: Path) -> None:
     refuse_in_a_line(lambda: rebuild(path))
 
 
-def mutants(name: str) -> Attack:
-    """Mutations of a file, read and built."""
+def run(net: Net) -> None:
+    """Run a network that was loaded. A wrong weight gives a wrong number, and no error."""
+    with torch.no_grad():
+        net.eval()(torch.zeros(1, *(net.input_size or (1, 32, 32))))
+
+
+def mutants(*names: str) -> Attack:
+    """Mutations of a file, read, built and run."""
 
     def attack(draw: random.Random, folder: Path) -> None:
+        name = draw.choice(names)
         path = folder / name
         path.write_bytes(mutated(ORIGINALS[name], draw))
         load = archzoo.load if name.endswith("safetensors") else lambda file: archzoo.build("lenet5", weights=file)
-        refuse_in_a_line(lambda: load(path))
+        refuse_in_a_line(lambda: run(load(path)))
 
     return attack
 
 
+# Sources of checkpoints of the networks with the longest lists of tensors, and what they call them.
+RENAMED = [
+    network
+    for source in SOURCES.values()
+    for network in source.networks
+    if network.constructor.startswith(("bn_inception", "condensenet", "inception", "xception")) and not network.differs
+]
+
+
+def damaged(state: dict[str, torch.Tensor], draw: random.Random) -> Any:
+    """Tensors of which some are lost, of another shape or kind, or called as others are."""
+    for name in draw.sample(sorted(state), min(draw.randrange(4), len(state))):
+        match draw.randrange(6):
+            case 0:
+                del state[name]
+            case 1:
+                state[draw.choice((*state, "module." + name, name + "\x1b[2J", "x" * 10_000))] = state[name]
+            case 2:
+                state[name] = state[name][None]
+            case 3:
+                state[name] = state[name].flatten()[:1]
+            case 4:
+                state[name] = torch.full_like(state[name], draw.choice((-1, 2**31)), dtype=torch.float64)
+            case _:
+                state[name] = state[name] * float("nan")
+    return draw.choice((state, {"state_dict": state}, {"model": {"module." + name: state[name] for name in state}}))
+
+
+def renamed(draw: random.Random, folder: Path) -> None:
+    """A damaged checkpoint of another library's Inception, Xception or CondenseNet, built, run and told what it is."""
+    network, path = draw.choice(RENAMED), folder / "theirs.pth"
+    with fewer_units():
+        net = archzoo.build(network.constructor, **network.options)
+        tensors = net.state_dict()
+        torch.save(damaged({name: tensors[own] for own, name in network.names.of(net).items()}, draw), path)
+        refuse_in_a_line(lambda: run(archzoo.build(network.constructor, weights=path, **network.options)))
+        refuse_in_a_line(lambda: identify(path))
+
+
 NAMES = ("resnet_cifar", "densenet_bc", "fractalnet", "wide_resnet", "vgg", "resnet20", "lenet5", "no\x1b[2Jname", "")
+NAMES += ("condensenet", "condensenet_cifar", "condensenet_light", "bn_inception", "inception_v3", "inception_v4")
+NAMES += ("inception_resnet_v2", "inception_resnet_v2_released", "xception", "pyramidnet_cifar", "se_resnet")
 NUMBERS: tuple[Any, ...] = (-1, 0, 1, 2, 20, 1000, 50_000, 10**9, 600_000_002, 2**31, 2**63, 10**40)
 NUMBERS += (1e308, None, True, "1", "\x1b[2J", [], {})
 KEYS = ("num_classes", "in_channels", "depth", "k", "columns", "widths", "blocks", "drop", "theta", "option", "\x1b]0;")
+KEYS += ("k0", "g", "c", "form", "classifier_share", "residual_scales", "bn_eps", "resolution", "widening", "se_stages")
 
 
 def heads(draw: random.Random, folder: Path) -> None:
@@ -429,6 +487,8 @@ ATTACKS: dict[str, tuple[Attack, float]] = {  # with their share of the tries
     "mutated .pth": (mutants("zip.pth"), 1),
     "mutated .pth of torch 1.5": (mutants("old.pth"), 1),
     "mutated ONNX models": (graphs, 0.2),
+    "mutated index layers and masks": (mutants("test.safetensors", "training.safetensors"), 0.3),
+    "damaged files of other libraries": (renamed, 0.1),
     "claims of heads": (heads, 1),
     "hostile pickles": (pickles, 1),
     "kinds of tensors": (kinds, 0.2),

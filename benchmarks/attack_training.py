@@ -1,7 +1,11 @@
-"""Attacks on training: every kind of network and every optimizer over two processes, folders, disks and kills.
+"""Attacks on training: every kind of network and every optimizer over two processes, folders and kills.
 
 ``python benchmarks/attack_training.py`` makes all of them and prints a table: attack, tries, failures. Names of attacks
 as arguments make those alone; ``--networks all`` asks every network rather than one of each kind.
+
+Networks have few and narrow layers, and are in the form that is trained: with auxiliary classifiers, groups that are
+learned, dropout. A run in float32 is stopped and resumed, to the same bits. In float64, where rounding cannot be taken
+for an error, DDP, FSDP and one process that runs the shares of both end with the same weights.
 """
 
 import argparse
@@ -15,43 +19,46 @@ import tempfile
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 import archzoo
-from archzoo.data import ImageSet, Prepared, Splits, prepare
+from archzoo.data import Batch, ImageSet, Prepared, Splits, derive_seed, prepare
 from archzoo.errors import ArchzooError, Stopped
-from archzoo.recipes import Constant, Normalize, Recipe
+from archzoo.layers import LearnedGroupConv, Net
+from archzoo.models import googlenet, vgg
+from archzoo.profiler import skips_modules
+from archzoo.recipes import Constant, GroupLasso, Normalize, Recipe
 from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, TrainResult
+from archzoo.training._shared_paths import shared_paths
 from archzoo.training._trainer import Trainer
 from archzoo.weights import load
 
-KINDS = (
-    "lenet5", "lenet5_textbook", "alexnet_one_tower", "zfnet", "nin", "nin_imagenet", "vgg_a", "googlenet",
-    "googlenet_bn", "resnet20", "plain20", "resnet18", "resnet50_v1_5", "preact_resnet", "stochastic_depth",
-    "wide_resnet", "wide_resnet50_2", "densenet", "densenet_b", "densenet_bc", "densenet121", "fractalnet_5_16",
-    "fractalnet", "squeezenet1_0", "squeezenet1_1", "shufflenet_v2_x0_5", "alexnet",
-)  # fmt: skip
-SHALLOWER: dict[str, dict[str, Any]] = {
-    "preact_resnet": {"depth": 20},
-    "stochastic_depth": {"depth": 14},
-    "wide_resnet": {"depth": 16, "k": 1},
-    "densenet": {"depth": 10},
-    "densenet_b": {"depth": 10},
-    "densenet_bc": {"depth": 10},
-    "fractalnet": {"widths": (8, 8, 8, 8, 8)},
-}
+sys.path.insert(0, str(Path(__file__).parent.parent))
+from tests.networks import COVER, NETS, SHALLOWER, fewer_units, image_size, thin
+
+KINDS = [*COVER, "pyramidnet101_a250"]  # the last has dropout, too
+# Options of the form that is trained, where a network has them.
+TRAINED: dict[str, Any] = {"auxiliary": True, "form": "training"}
+LAST_MODULE = {"b": googlenet.TABLE_1[5]["b"]}  # before a linear layer that has its number of maps
+NARROW: list[tuple[Any, str, Any]] = [
+    (googlenet, "TABLE_1", {**thin(googlenet.TABLE_1), 5: {**thin(googlenet.TABLE_1[5]), **LAST_MODULE}}),
+    (vgg, "WIDTHS", thin(vgg.WIDTHS)),
+]
 OPTIMIZERS = (
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "radam", "adamax", "asgd", "rprop", "adafactor",
     "almost_adam", "caffe_sgd",
 )  # fmt: skip
-CLASSES, BATCH, ITERATIONS = 3, 8, 6
+UNSHARDED = "adafactor"  # which a sharded run refuses before its first step
+CLASSES, BATCH, ITERATIONS = 3, 8, 4
+TOLERANCE = 1e-6  # of the norm of all weights, in float64
 
 
 @dataclass
@@ -74,63 +81,95 @@ class Interrupted(Trainer):
 
     stop_after = 0
 
-    def step(self, batch: Any) -> None:
+    def step(self, batch: Batch) -> None:
         super().step(batch)
         if self.progress.iteration == self.stop_after:
             self._request_stop(signal.SIGTERM)
 
 
-def random_images(size: tuple[int, int, int]) -> Splits:
-    """Noise: 16 images to train, 4 to validate, 4 to test."""
+class SharesInTurn(Trainer):
+    """A run in one process of which each batch is the share of a first process, then that of a second one.
+
+    Batch norms see what they see in two processes, and paths are those of a sharded run. It needs ``accumulate=2``.
+    """
+
+    def step(self, batch: Batch) -> None:
+        order = torch.arange(len(batch.labels))
+        order = torch.cat([order[::2], order[1::2]])
+        with shared_paths(self.state.net, lambda: derive_seed("paths", self.config.seed, self.progress.iteration, 1)):
+            super().step(replace(batch, images=batch.images[order], labels=batch.labels[order]))
+
+
+def random_images(size: tuple[int, ...]) -> Splits:
+    """Noise: two batches to train, 4 images to validate, 4 to test."""
     generator = torch.Generator().manual_seed(7)
 
     def images(count: int) -> ImageSet:
         pixels = torch.randint(0, 256, (count, *size), dtype=torch.uint8, generator=generator)
         return ImageSet.from_tensor("noise", pixels, torch.arange(count) % CLASSES, [*"abc"])
 
-    return Splits(images(16), images(4), images(4))
+    return Splits(images(2 * BATCH), images(4), images(4))
 
 
-def size_for(name: str) -> tuple[int, int, int]:
-    """A small size that the network takes."""
-    channels, height, _ = archzoo.find(name).input_size
-    fixed = name.startswith(("lenet", "vgg", "alexnet", "zfnet", "fractalnet"))
-    side = height if fixed else 64 if height > 64 else 16
-    return channels, side, side
+def trained_options(name: str) -> dict[str, Any]:
+    """The options of a network's trained form, with dropout where there may be some."""
+    entry = archzoo.find(name)
+    free = {option: value for option, value in entry.options.items() if option not in entry.fixed}
+    dropout = {"drop": 0.2} if free.get("drop") == 0.0 else {}
+    return {option: value for option, value in TRAINED.items() if option in free} | dropout
 
 
-def trained(
-    folder: Path, name: str, recipe: Recipe, distributed: Distributed, stop_after: int = 0, **config: Any
-) -> TrainResult:
-    """A short run of a network on noise; raises Stopped where it is asked to stop."""
-    size = size_for(name)
+def size_for(name: str) -> tuple[int, ...]:
+    """A small size that the network takes; with auxiliary classifiers, that of the paper."""
+    return archzoo.find(name).input_size if "auxiliary" in trained_options(name) else image_size(name)
+
+
+def network(name: str) -> Net:
+    """The network with few and narrow layers, as it is trained."""
+    family, shallower = SHALLOWER.get(name, (name, {}))
+    options = {**trained_options(family), **shallower, "in_channels": size_for(name)[0], "num_classes": CLASSES}
+    torch.manual_seed(0)
+    with fewer_units(), contextlib.ExitStack() as patches:
+        for module, table, rows in NARROW:
+            patches.enter_context(patch.object(module, table, rows))
+        net: Net = archzoo.build(family, **options)
+    return net
+
+
+def in_float64(net: Net) -> Net:
+    """The network in float64, also where it is given images in float32; without dropout, which each process draws."""
+    for module in net.modules():
+        if isinstance(module, nn.Dropout | nn.Dropout2d):
+            module.p = 0.0
+    net.register_forward_pre_hook(lambda _, images: (images[0].double(),))
+    return net.double()
+
+
+def run_of(
+    kind: type[Trainer], net: Net, folder: Path, size: tuple[int, ...], recipe: Recipe, here: Distributed, **config: Any
+) -> Any:
+    """A short run of a network on noise, before its first step."""
     splits = random_images(size)
     prepared: Prepared = prepare((), Normalize(), splits.train, size[1])
-    torch.manual_seed(0)
-    options = {"in_channels": size[0], "num_classes": CLASSES} | SHALLOWER.get(name, {})
-    trainer = Interrupted(
-        archzoo.build(name, **options),
-        splits,
-        prepared,
-        recipe,
-        folder,
-        RunConfig(**config),
-        distributed=distributed,
-        description={},
-        parameter_groups=None,
-        log=lambda line: None,
-    )
-    trainer.stop_after = stop_after
-    return trainer.run()
+    options: dict[str, Any] = {"description": {}, "parameter_groups": None, "log": lambda line: None}
+    return kind(net, splits, prepared, recipe, folder, RunConfig(**config), distributed=here, **options)
 
 
-def interrupted(folder: Path, name: str, recipe: Recipe, distributed: Distributed, **config: Any) -> TrainResult:
-    """The same run, stopped in the middle of an epoch and resumed."""
+def interrupted(folder: Path, name: str, recipe: Recipe, here: Distributed, **config: Any) -> TrainResult:
+    """A run that is stopped in the middle of an epoch and resumed."""
+    stopped = run_of(Interrupted, network(name), folder, size_for(name), recipe, here, **config)
+    stopped.stop_after = 3
     try:
-        trained(folder, name, recipe, distributed, 3, **config)
+        stopped.run()
     except Stopped:
-        return trained(folder, name, recipe, distributed, **config)
+        result: TrainResult = run_of(Trainer, network(name), folder, size_for(name), recipe, here, **config).run()
+        return result
     raise AssertionError("the run did not stop")
+
+
+def weights(result: TrainResult) -> dict[str, Tensor]:
+    """The parameters at the end of a run. Batch statistics of two processes are those of the first."""
+    return {name: result.state[name] for name, _ in result.net.named_parameters()}
 
 
 def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
@@ -138,13 +177,10 @@ def same(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[name], second[name]) for name in first)
 
 
-def close(first: dict[str, Tensor], second: dict[str, Tensor]) -> bool:
-    """Whether two states differ by less than a hundredth of their norm: DDP's own memory formats differ, too.
-
-    A sum in another order turns a ReLU on or off where its input is nearly zero.
-    """
+def difference(first: dict[str, Tensor], second: dict[str, Tensor]) -> float:
+    """The norm of the difference of two states, as a share of that of the first."""
     own, other = (torch.cat([value.double().flatten() for value in state.values()]) for state in (first, second))
-    return bool((own - other).norm() < 0.01 * own.norm())
+    return float((own - other).norm() / own.norm())
 
 
 def short_recipe(**changes: Any) -> Recipe:
@@ -153,42 +189,83 @@ def short_recipe(**changes: Any) -> Recipe:
     return find_recipe("digits").with_changes(**values | changes)
 
 
-def over_processes(folder: Path, name: str, recipe: Recipe, here: Distributed, attack: Attack, **config: Any) -> None:
-    """One run of a network in two processes, whole and interrupted, with DDP and with FSDP."""
-    states = {}
-    for mode, sharded in (("ddp", False), ("fsdp", True)):
-        label = f"{name} {recipe.optimizer.name} {mode} {config or ''}".strip()
-        try:
-            whole = trained(folder / mode / "whole", name, recipe, here, sharded=sharded, **config).state
-            again = interrupted(folder / mode / "again", name, recipe, here, sharded=sharded, **config).state
-        except ArchzooError as error:
-            attack.check(f"{label}: {error}", holds=False)
-            continue
-        except Exception:
-            attack.check(f"{label}: {traceback.format_exc()}", holds=False)
-            continue
+def recipe_for(name: str) -> Recipe:
+    """A recipe of a few iterations, with the lasso of learned groups where there are some."""
+    learns = any(isinstance(module, LearnedGroupConv) for module in network(name).modules())
+    return short_recipe(momentum=0.9, select="best", regularizers=(GroupLasso(0.001),) if learns else ())
+
+
+def refuses(recipe: Recipe, config: dict[str, Any]) -> bool:
+    """Whether a run is to be refused before its first step."""
+    return bool(config.get("sharded")) and recipe.optimizer.name == UNSHARDED
+
+
+def resumed(folder: Path, name: str, recipe: Recipe, here: Distributed, attack: Attack, **config: Any) -> None:
+    """A run in two processes, whole and interrupted, in float32: both end with the same bits."""
+    label = f"{name} {recipe.optimizer.name} {config}"
+    try:
+        whole = run_of(Trainer, network(name), folder / "whole", size_for(name), recipe, here, **config).run().state
+        again = interrupted(folder / "again", name, recipe, here, **config).state
+    except ArchzooError as error:
+        attack.check(f"{label}: {error}", "FSDP cannot train" in str(error) and refuses(recipe, config))
+    except Exception:
+        attack.check(f"{label}: {traceback.format_exc()}", holds=False)
+    else:
         attack.check(f"{label}: resumed to other bits", same(whole, again))
         attack.check(f"{label}: not finite", all(bool(value.isfinite().all()) for value in whole.values()))
-        states[mode] = whole
-    draws = name.startswith(("stochastic_depth", "fractalnet"))
-    if len(states) == 2 and not draws:  # the paths of FSDP are those of all processes
-        attack.check(f"{name} {recipe.optimizer.name}: FSDP computes other weights than DDP", close(*states.values()))
+
+
+def ends_in_float64(folder: Path, name: str, recipe: Recipe, here: Distributed) -> dict[str, dict[str, Tensor]]:
+    """The weights at the end of runs with DDP, with FSDP and, in the main process, without other processes."""
+    runs: list[tuple[str, type[Trainer], Distributed, dict[str, Any]]] = [
+        ("DDP", Trainer, here, {}),
+        ("FSDP", Trainer, here, {"sharded": True}),
+        ("one process", SharesInTurn, Distributed(), {"accumulate": 2}),
+    ]
+    ends = {}
+    for mode, kind, processes, config in runs:
+        if here.rank < processes.world_size and not refuses(recipe, config):
+            net = in_float64(network(name))
+            ends[mode] = weights(run_of(kind, net, folder / mode, size_for(name), recipe, processes, **config).run())
+    return ends
+
+
+def computes_alike(folder: Path, name: str, recipe: Recipe, here: Distributed, attack: Attack) -> None:
+    """Compare runs with DDP and with FSDP with those of one process."""
+    ends = ends_in_float64(folder, name, recipe.with_changes(select="last"), here)
+    if skips_modules(network(name)):
+        del ends["DDP"]  # each process draws its own paths
+    for mode in sorted(ends.keys() - {"one process"}) if here.is_main else ():
+        apart = difference(ends["one process"], ends[mode])
+        attack.check(f"{name} {recipe.optimizer.name}: {mode} ends {apart:.1e} from one process", apart < TOLERANCE)
+
+
+def over_processes(folder: Path, name: str, recipe: Recipe, here: Distributed, attack: Attack, **config: Any) -> None:
+    """One network in two processes: whole and interrupted, with DDP and with FSDP, and against one process."""
+    for sharded in (False, True):
+        resumed(folder / str(sharded), name, recipe, here, attack, sharded=sharded, **config)
+    if config:
+        return
+    try:
+        computes_alike(folder, name, recipe, here, attack)
+    except Exception:
+        attack.check(f"{name} {recipe.optimizer.name} in float64: {traceback.format_exc()}", holds=False)
 
 
 def all_networks(folder: Path, here: Distributed, names: list[str]) -> Attack:
     """Every network of a list."""
-    attack = Attack("networks x DDP, FSDP x whole, interrupted")
+    attack = Attack("networks")
     for name in names:
-        began = time.monotonic()
-        over_processes(folder / name, name, short_recipe(momentum=0.9, select="best"), here, attack)
+        began, failed = time.monotonic(), len(attack.failures)
+        over_processes(folder / name, name, recipe_for(name), here, attack)
         if here.is_main:
-            print(f"{name}: {time.monotonic() - began:.0f} s", *attack.failures[-3:], file=sys.stderr)
+            print(f"{name}: {time.monotonic() - began:.0f} s", *attack.failures[failed:], file=sys.stderr)
     return attack
 
 
 def all_optimizers(folder: Path, here: Distributed, names: list[str]) -> Attack:
     """Every optimizer, one without state, and batches that do not divide."""
-    attack = Attack("optimizers x DDP, FSDP x whole, interrupted")
+    attack = Attack("optimizers")
     for name in OPTIMIZERS:
         decay = {} if name != "rprop" else {"weight_decay": 0.0}
         recipe = short_recipe(optimizer=name, lr=0.001, **decay)
@@ -287,11 +364,11 @@ def main() -> None:
     """Make the attacks, and print a row for each."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("attacks", nargs="*")
-    parser.add_argument("--networks", nargs="*", default=list(KINDS))
+    parser.add_argument("--networks", nargs="*", default=KINDS)
     parser.add_argument("--tries", type=int, default=10)
     parser.add_argument("--rank")
     options = parser.parse_args()
-    names = archzoo.names() if options.networks == ["all"] else options.networks
+    names = NETS if options.networks == ["all"] else options.networks
     if options.rank:
         as_rank(options.attacks[0], Path(options.rank), names)
         return

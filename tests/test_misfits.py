@@ -1,12 +1,14 @@
-"""Errors inside of a network: those about the shape of images are explained, and no other."""
+"""Errors inside of a network: those about the shape, dtype or device of images are explained, and no other."""
 
 import copy
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor, fx, nn
 from torch.nn.utils import parametrizations, prune
 from torch.utils._python_dispatch import TorchDispatchMode
 
@@ -86,10 +88,87 @@ def test_an_error_of_a_device_comes_out_as_it_is(error: Exception, images: Tenso
     assert failure.value is error
 
 
-def test_images_of_another_type_than_the_network_keep_torchs_error() -> None:
+KINDS: dict[str, tuple[Tensor, str]] = {
+    "bytes": (FITTING.byte(), "^expected images of torch.float32, the network's dtype, not torch.uint8: pass images"),
+    "integers": (FITTING.long(), "not torch.int64: .*, with the values that the network was trained on$"),
+    "truth values": (FITTING > 0, "not torch.bool: "),
+    "twice the digits": (FITTING.double(), r"not torch.float64: pass images.to\(torch.float32\)$"),
+    "half the digits": (FITTING.half(), "not torch.float16: "),
+    "too small, too": (SMALL.double(), "not torch.float64: "),
+    "another device": (
+        FITTING.to("meta"),
+        r"^expected images on cpu, where the network is, not on meta: pass images.to\('cpu'\)$",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_images_of_another_dtype_or_device_are_named_with_what_would_do(kind: str) -> None:
+    images, message = KINDS[kind]
+    with pytest.raises(InputError, match=message) as failure:
+        small_net()(images)
+    assert isinstance(failure.value.__cause__, RuntimeError)
+
+
+def test_the_dtype_of_a_network_of_two_is_not_guessed() -> None:
+    net = small_net()
+    net.features.double()
     with pytest.raises(RuntimeError, match="same|dtype|type") as failure:
-        small_net()(SMALL.double())
+        net(FITTING)
     assert not isinstance(failure.value, InputError)
+    with torch.autocast("cpu", torch.bfloat16):  # which casts images of 16 bits
+        assert small_net()(FITTING.half()).shape == (2, 10)
+
+
+@pytest.mark.parametrize(
+    "images", [np.zeros((2, 3, 9, 9)), [FITTING[0]], None, "cat.jpg"], ids=["array", "list", "None", "path"]
+)
+def test_what_is_no_tensor_is_named(images: Any) -> None:
+    with pytest.raises(InputError, match=rf"a tensor of images \(N, C, H, W\), not {type(images).__name__}"):
+        small_net()(images)
+
+
+def test_a_type_error_of_a_module_comes_out_as_it_is() -> None:
+    net: Any = small_net()
+    net.features.conv.forward = lambda maps: maps + None
+    with pytest.raises(TypeError, match="unsupported operand"):
+        net(FITTING)
+
+
+def without_batch_norm() -> Net:
+    """A network whose layers all take a single image: convolutions do, and flattening its maps gives no logits."""
+    return Net(sequence(conv=nn.Conv2d(3, 10, 1)), sequence(pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten()))
+
+
+@pytest.mark.parametrize("shape", [(3, 9, 9), (9, 9), (1, 2, 3, 9, 9), (3,), ()])
+def test_what_is_no_batch_is_refused_before_any_layer_runs(shape: tuple[int, ...]) -> None:
+    net, images, calls = without_batch_norm(), torch.zeros(shape), []
+    assert net.logits(FITTING[0]).shape == (10, 1)
+    net.features.register_forward_pre_hook(lambda *_: calls.append(1))
+    hint = r": for a single image, pass images\[None\]" if len(shape) == 3 else ""
+    message = rf"expected images \(N, C, H, W\), not a tensor of shape {re.escape(str(shape))}{hint}$"
+    runs: list[Callable[[Tensor], Any]] = [net, net.forward_features]
+    for run in runs:
+        with pytest.raises(InputError, match=message):
+            run(images)
+    assert not calls
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_graphs_are_recorded_past_the_check_of_a_batch() -> None:
+    net = without_batch_norm()
+    for graph in (fx.symbolic_trace(net), torch.jit.script(net), torch.jit.trace(net, FITTING)):
+        assert torch.equal(graph(FITTING), net(FITTING))
+
+
+@pytest.mark.parametrize(("side", "channels"), [(9, 3), (9, 1)])
+def test_images_with_channels_last_are_told_apart_from_those_of_other_channels(side: int, channels: int) -> None:
+    net = Net(sequence(conv=nn.Conv2d(channels, 4, 7)), pooled_classifier(4, 10))
+    plural = "s" * (channels > 1)
+    with pytest.raises(InputError, match=rf"of {channels} channel{plural}, not 9: for images \(N, H, W, C\), pass"):
+        net(torch.zeros(2, side, side, channels))
+    with pytest.raises(InputError, match=f"expected images of {channels} channel{plural}, not 4$"):
+        net(torch.zeros(2, 4, side, side))
 
 
 CHANGES: dict[str, Callable[[Net], Any]] = {
@@ -112,7 +191,6 @@ def test_shapes_are_explained_for_any_network_with_torchs_error_as_the_cause(cha
     for images, message in (
         (SMALL, "images of 6x6 do not fit: the smallest are 7x7"),
         (WRONG_CHANNELS, "expected images of 3 channels, not 1"),
-        (torch.zeros(3, 9, 9), r"expected images \(N, C, H, W\), not a tensor of shape \(3, 9, 9\)"),
     ):
         with pytest.raises(InputError, match=message) as failure:
             net(images.to(dtype))

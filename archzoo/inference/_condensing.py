@@ -10,6 +10,10 @@ from archzoo.errors import BadOption
 from archzoo.inference._norms import norm_of_maps
 from archzoo.layers import ChannelShuffle, Conv2d, LearnedGroupConv, Linear, Net, PrunableLinear, Select
 
+# What may stand between a batch norm and the convolution: layers that keep the maps apart.
+ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Identity)
+BETWEEN = (*ACTIVATIONS, nn.Dropout, nn.Dropout2d)
+
 
 @torch.no_grad()
 def condense(net: Net, *, prune: bool = False) -> Net:
@@ -23,16 +27,21 @@ def condense(net: Net, *, prune: bool = False) -> Net:
     options, and has its names of tensors. The mode of each layer stays.
 
     Args:
-        net: CondenseNet in its training form, or any network with every ``LearnedGroupConv`` behind a batch norm in an
-            ``nn.Sequential`` of its own.
+        net: CondenseNet in its training form, or any network with every ``LearnedGroupConv`` in an ``nn.Sequential`` of
+            its own, behind a batch norm with nothing but an activation and dropout between them.
         prune: Whether inputs that training has not masked yet are masked by the weights as they are.
 
-    Raises BadOption for a network without learned group convolutions, for one that has them elsewhere, and for one
-    whose groups still read more than their share of the inputs, unless ``prune`` is set.
+    Raises BadOption for anything but a network with learned group convolutions and with values, for one that has them
+    elsewhere or with masks that no training leaves, and for one whose groups still read more than their share of the
+    inputs, unless ``prune`` is set.
     """
+    if not isinstance(net, Net):
+        raise BadOption(f"expected a network such as archzoo.build returns, not {type(net).__name__}")
     condensed = copy.deepcopy(net)
     if not _learned(condensed):
         raise BadOption("the network has no learned group convolutions: build it with form='training'")
+    if any(tensor.is_meta for tensor in condensed.state_dict().values()):
+        raise BadOption("the network has no values: it was built on the meta device")
     for parent in [part for part in condensed.modules() if isinstance(part, nn.Sequential) and _position(part) >= 0]:
         _replace(parent, _position(parent), prune=prune)
     if left := _learned(condensed):
@@ -57,9 +66,12 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
     """Replace a learned group convolution and the batch norm before it, in place."""
     parts = list(layers.named_children())
     name, conv = parts[place][0], cast(LearnedGroupConv, parts[place][1])
-    norms = [number for number, (_, layer) in enumerate(parts[:place]) if isinstance(layer, nn.BatchNorm2d)]
-    if not norms:
+    at = next((number for number in reversed(range(place)) if not isinstance(parts[number][1], BETWEEN)), 0)
+    norm_name, norm = parts[at]
+    if not isinstance(norm, nn.BatchNorm2d):
         return
+    if not conv.is_masked_by_groups():
+        raise BadOption(f"the mask of {name} is none that training leaves: as many inputs of each group have to be 0")
     if prune:
         conv.prune(conv.c - 1)
     if conv.stage() < conv.c - 1:
@@ -68,13 +80,12 @@ def _replace(layers: nn.Sequential, place: int, *, prune: bool) -> None:
             f"training masks them in the first half of its run, and prune=True masks them here"
         )
     index = conv.inputs_of_groups().flatten()
-    norm_name, norm = parts[norms[-1]]
     grouped = _grouped(conv)
     converted = [
-        *parts[: norms[-1]],
-        ("select", Select(index).train(norm.training)),
-        (norm_name, norm_of_maps(cast(nn.BatchNorm2d, norm), index)),
-        *parts[norms[-1] + 1 : place],
+        *parts[:at],
+        ("select", Select(index, conv.in_channels).train(norm.training)),
+        (norm_name, norm_of_maps(norm, index)),
+        *parts[at + 1 : place],
         (name, grouped),
         ("shuffle", ChannelShuffle(conv.g).train(conv.training)),
         *parts[place + 1 :],
@@ -113,4 +124,4 @@ def _pruned(name: str, layer: PrunableLinear) -> list[tuple[str, nn.Module]]:
     linear = Linear(weight.shape[1], layer.out_features, bias=layer.bias is not None).to(weight.device, weight.dtype)
     linear.load_state_dict({**layer.state_dict(), "weight": weight})
     linear.train(layer.training).requires_grad_(layer.weight.requires_grad)
-    return [*([("select", Select(kept).train(layer.training))] if is_pruned else []), (name, linear)]
+    return [*([("select", Select(kept, layer.in_features).train(layer.training))] if is_pruned else []), (name, linear)]

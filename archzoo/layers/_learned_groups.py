@@ -47,6 +47,13 @@ class LearnedGroupConv(Conv2d):
             self._stage = masked // (self.in_channels // self.c)
         return self._stage
 
+    def is_masked_by_groups(self) -> bool:
+        """Whether the mask is that of a stage: as many whole inputs masked in each group, for all of its filters."""
+        mask, share = self._by_group(self.mask), self.in_channels // self.c
+        alike = (mask == mask[0]) & ((mask == 0) | (mask == 1))
+        masked = (mask[0] == 0).sum(1)
+        return bool(alike.all()) and self.stage() < self.c and bool((masked == self.stage() * share).all())
+
     @torch.no_grad()
     def prune(self, stage: int) -> None:
         """Mask inputs until ``stage`` shares of them are masked in each group.
@@ -116,13 +123,29 @@ class PrunableLinear(Linear):
 
 
 class Select(nn.Module):
-    """Maps (N, C, H, W) or features (N, C) at the places ``index``, in its order: the index layer (Sec. 3.1)."""
+    """Maps (N, C, H, W) or features (N, C) at the places ``index``, in its order: the index layer (Sec. 3.1).
+
+    ``inputs`` is C, their number, so that a loaded index can be checked.
+    """
 
     index: Tensor
 
-    def __init__(self, index: Tensor) -> None:
+    def __init__(self, index: Tensor, inputs: int) -> None:
         super().__init__()
+        self.inputs = inputs
         self.register_buffer("index", index)
+
+    def takes(self, index: Tensor) -> bool:
+        """Whether all places of an index, if it has values, are among the inputs."""
+        return index.is_meta or bool(((index >= 0) & (index < self.inputs)).all())
+
+    def _load_from_state_dict(self, state_dict: Any, prefix: str, *args: Any, **kwargs: Any) -> None:
+        index = state_dict.get(f"{prefix}index")
+        if isinstance(index, Tensor) and not self.takes(index):
+            errors = args[-1]
+            errors.append(f"{prefix}index has places outside of the {self.inputs} inputs")
+        else:
+            super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def forward(self, maps: Tensor) -> Tensor:
         return maps.index_select(1, self.index)

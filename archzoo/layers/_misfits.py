@@ -1,6 +1,7 @@
-"""Which images a network takes, where the shape of those given is the cause of an error.
+"""Which images a network takes, where those given are the cause of an error: their shape, dtype or device.
 
-That is told from a copy without values and hooks: no memory is taken, and nothing of the user's runs a second time.
+Which shapes fit is told from a copy without values and hooks: no memory is taken, and nothing of the user's runs a
+second time.
 """
 
 import re
@@ -12,20 +13,50 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules import module as torch_module
 
+from archzoo.errors import InputError
+from archzoo.layers._graphs import is_proxy
+
 LARGEST_SIDE = 256  # in pixels: up to here the smallest images that fit are searched for
 ABOUT_SHAPES = re.compile(r"\b(sizes?|shapes?|channels?|dims?|dimensions?|elements|[2-5]D)\b")
+ABOUT_KINDS = re.compile(r"\b(types?|dtypes?|devices?|not implemented for)\b")
 
 
-def explain_misfit(net: nn.Module, images: Tensor, error: Exception) -> str | None:
-    """Why a network does not take images of this shape, or None unless that is the cause of ``error``."""
-    if isinstance(error, torch.OutOfMemoryError) or not ABOUT_SHAPES.search(str(error)) or _is_of_hook(net, error):
+def check_batch(images: Any) -> None:
+    """Raise InputError for a tensor that is no batch: some networks return wrong numbers for a single image."""
+    if isinstance(images, Tensor) and images.dim() != 4:
+        hint = ": for a single image, pass images[None]" if images.dim() == 3 else ""
+        raise InputError(f"expected images (N, C, H, W), not a tensor of shape {tuple(images.shape)}{hint}")
+
+
+def explain_misfit(net: nn.Module, images: Any, error: Exception) -> str | None:
+    """Why a network does not take these images, or None unless they are the cause of ``error``."""
+    if isinstance(error, torch.OutOfMemoryError) or is_proxy(images) or _is_of_hook(net, error):
         return None
-    if images.dim() != 4:
-        return f"expected images (N, C, H, W), not a tensor of shape {tuple(images.shape)}"
+    if not isinstance(images, Tensor):
+        return f"expected a tensor of images (N, C, H, W), not {type(images).__name__}"
+    if isinstance(error, TypeError | AttributeError):
+        return None
+    kind = _other_kind(net, images) if ABOUT_KINDS.search(str(error)) else None
+    if kind is not None or not ABOUT_SHAPES.search(str(error)):
+        return kind
     try:
         return _misfit(net, *images.shape[1:])
     except Exception:  # a part that cannot be copied must not hide the error
         return None
+
+
+def _other_kind(net: nn.Module, images: Tensor) -> str | None:
+    """What is wrong with the device or the dtype of images, for a network of one device and one dtype."""
+    devices, dtypes = ({getattr(tensor, what) for tensor in net.parameters()} for what in ("device", "dtype"))
+    if len(devices) == 1 and images.device not in devices:
+        (device,) = devices
+        moved = f"images.to({str(device)!r})"
+        return f"expected images on {device}, where the network is, not on {images.device}: pass {moved}"
+    if len(dtypes) != 1 or images.dtype in dtypes:
+        return None
+    (dtype,) = dtypes
+    values = "" if images.is_floating_point() else ", with the values that the network was trained on"
+    return f"expected images of {dtype}, the network's dtype, not {images.dtype}: pass images.to({dtype}){values}"
 
 
 def _misfit(net: nn.Module, given: int, height: int, width: int) -> str | None:
@@ -40,7 +71,8 @@ def _misfit(net: nn.Module, given: int, height: int, width: int) -> str | None:
     if smallest is None:
         return None
     if given != channels:
-        return f"expected images of {channels} channels, not {given}"
+        order = ": for images (N, H, W, C), pass images.permute(0, 3, 1, 2)" if width == channels else ""
+        return f"expected images of {channels} channel{'s' * (channels != 1)}, not {given}{order}"
     return f"images of {height}x{width} do not fit: the smallest are {smallest}x{smallest}"
 
 

@@ -11,7 +11,7 @@ from archzoo.layers._backbone import Backbone, backbone_of
 from archzoo.layers._final_layers import final_layers, replace_final_layers
 from archzoo.layers._graphs import is_scripting
 from archzoo.layers._initializers import Initialize
-from archzoo.layers._misfits import explain_misfit
+from archzoo.layers._misfits import check_batch, explain_misfit
 from archzoo.layers._summary import as_html, as_line
 
 
@@ -20,8 +20,9 @@ class Net(nn.Module):
 
     ``initialize`` is applied once to every module, unless the network is built on the meta device, where parameters
     have no values. Calling the network raises InputError for anything but a batch of images with the right number of
-    channels and enough pixels, with torch's error as its cause. Errors of hooks, of devices and for lack of memory
-    come out as they are.
+    channels and enough pixels, and for images of another dtype or on another device where the network cannot compute
+    with them, with torch's error as its cause. Other errors of devices, those of hooks and for lack of memory come out
+    as they are.
 
     Attributes:
         name: The registered name that it was built by; "" for one that a constructor built.
@@ -51,6 +52,8 @@ class Net(nn.Module):
         return self
 
     def forward(self, images: Tensor) -> Tensor:
+        if not is_scripting():
+            check_batch(images)
         if is_scripting() or torch.compiler.is_compiling():
             return self.logits(images)
         logits: Tensor = self._explained(self.logits, images)
@@ -63,6 +66,7 @@ class Net(nn.Module):
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature maps (N, channels, h, w) of images (N, C, H, W), which the classifier reads."""
+        check_batch(images)
         maps: Tensor | tuple[Tensor, ...] = self._explained(self.features, images)
         return maps[0] if isinstance(maps, tuple) else maps
 
@@ -71,8 +75,8 @@ class Net(nn.Module):
         """What ``run`` returns. Raises InputError for images that do not fit."""
         try:
             return run(images)
-        except (RuntimeError, ValueError) as error:
-            reason = explain_misfit(self, images, error) if isinstance(images, Tensor) else None
+        except (RuntimeError, ValueError, TypeError, AttributeError) as error:
+            reason = explain_misfit(self, images, error)
             if reason is None:
                 raise
             raise InputError(reason) from error

@@ -66,7 +66,7 @@ def bn_relu_conv1x1(inputs: int, outputs: int, spec: Spec, drop: float) -> dict[
     shares = torch.arange(inputs).view(spec.c, -1)
     index = torch.cat([shares[group % spec.c] for group in range(spec.g)])
     return {
-        "select": Select(index),
+        "select": Select(index, inputs),
         "bn1": nn.BatchNorm2d(len(index)),
         "relu1": nn.ReLU(inplace=True),
         **dropout,
@@ -123,7 +123,7 @@ def classifier(width: int, num_classes: int, spec: Spec, share: float) -> nn.Seq
         return sequence(**parts, fc=PrunableLinear(width, num_classes, share))
     kept = int(share * width)
     if kept < width:
-        parts["select"] = Select(torch.arange(width - kept, width))
+        parts["select"] = Select(torch.arange(width - kept, width), width)
     return sequence(**parts, fc=Linear(kept, num_classes))
 
 

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from archzoo.errors import WeightsError
 from archzoo.files import atomic_write
+from archzoo.layers import Select
 from archzoo.weights._canonical import sort_metadata
 from archzoo.weights._kinds import dense, exactly, inexact
 from archzoo.weights._misfits import names_and_shapes, raise_for
@@ -45,7 +46,8 @@ def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: fr
     """Copy a state dict into a network, completely or not at all.
 
     The tensors of the network in ``keep`` stay as they are. Raises WeightsError, which lists missing and unexpected
-    tensors, shapes that differ, values that the network's dtype does not have, and tensors with NaN or infinity.
+    tensors, shapes that differ, values that the network's dtype does not have, tensors with NaN or infinity, and index
+    layers with places out of range.
     """
     own = net.state_dict()
     raise_for(names_and_shapes(own, state, keep), source)
@@ -58,6 +60,11 @@ def load_into(net: nn.Module, state: Mapping[str, Tensor], source: str, keep: fr
         "not finite": sorted(
             name for name, tensor in values.items() if tensor.is_floating_point() and not tensor.isfinite().all()
         ),
+        "with places out of range": [
+            f"{name}.index, of {layer.inputs} inputs"
+            for name, layer in net.named_modules()
+            if isinstance(layer, Select) and not layer.takes(values.get(f"{name}.index", layer.index))
+        ],
     }
     raise_for(misfits, source)
     with torch.no_grad():

@@ -1,7 +1,9 @@
 """Learned groups, their conversion, and what no count shows of the networks."""
 
 import copy
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 import archzoo
-from archzoo.errors import BadOption, RecipeError
+from archzoo.errors import BadOption, RecipeError, WeightsError
 from archzoo.inference import condense
 from archzoo.layers import ChannelShuffle, LearnedGroupConv, Net, PrunableLinear, Select
 from archzoo.recipes import TRAINING_IMAGES, GroupLasso
@@ -178,10 +180,80 @@ def test_conversion_keeps_modes_and_refuses_what_it_cannot_convert() -> None:
         condense(archzoo.build("condensenet_cifar", depth=8))
 
 
-def test_learned_groups_that_no_batch_norm_precedes_are_not_left_unconverted() -> None:
-    layers = nn.Sequential(nn.ReLU(), LearnedGroupConv(8, 8, 2, 2))
-    with pytest.raises(BadOption, match=r"features\.1 must stand behind a batch norm in an nn\.Sequential of its own"):
-        condense(Net(layers, nn.Flatten()), prune=True)
+@pytest.mark.parametrize(
+    "layers",
+    [
+        [nn.ReLU()],
+        [nn.BatchNorm2d(8), nn.Conv2d(8, 8, 1)],  # as many maps, and not those of the batch norm
+        [nn.BatchNorm2d(8), ChannelShuffle(2), nn.ReLU()],
+    ],
+    ids=["none", "maps mixed", "maps moved"],
+)
+def test_learned_groups_that_no_batch_norm_precedes_are_not_left_unconverted(layers: list[nn.Module]) -> None:
+    net = Net(nn.Sequential(*layers, LearnedGroupConv(8, 8, 2, 2)), nn.Flatten())
+    with pytest.raises(
+        BadOption, match=rf"features\.{len(layers)} must stand behind a batch norm in an nn\.Sequential"
+    ):
+        condense(net, prune=True)
+
+
+@pytest.mark.parametrize(
+    "given", [None, "condensenet", nn.Linear(3, 4), Net, {}], ids=lambda given: type(given).__name__
+)
+def test_what_is_no_network_is_not_converted(given: Any) -> None:
+    with pytest.raises(BadOption, match=f"a network such as archzoo.build returns, not {type(given).__name__}$"):
+        condense(given)
+
+
+def test_a_network_without_values_is_not_converted() -> None:
+    net = archzoo.build("condensenet_cifar", depth=8, form="training", device="meta")
+    with pytest.raises(BadOption, match="no values: it was built on the meta device"):
+        condense(net, prune=True)
+
+
+# By filters of a group, groups, and inputs: what a damaged or foreign file may hold in the place of a mask.
+MASKS: dict[str, Callable[[Tensor], Any]] = {
+    "halves": lambda mask: mask.mul_(0.5),
+    "zeros": lambda mask: mask.zero_(),
+    "no numbers": lambda mask: mask.fill_(float("nan")),
+    "a filter that reads more than its group": lambda mask: mask[0, 0].fill_(1),
+    "a group that reads more than others": lambda mask: mask[:, -1].fill_(1),
+    "a part of a share": lambda mask: mask[:, :, mask[0].sum(0).argmax()].fill_(0),
+}
+
+
+@pytest.mark.parametrize("prune", [True, False])
+@pytest.mark.parametrize("kind", MASKS)
+def test_a_mask_that_no_training_leaves_is_not_converted(kind: str, prune: bool) -> None:
+    """The converted layer could not compute what this one does."""
+    net = training_form()
+    for layer in learned(net):
+        layer.prune(3)
+    assert condense(net)
+    layer = next(learned(net))
+    MASKS[kind](layer.mask.view(-1, layer.g, layer.in_channels))
+    layer.load_state_dict(layer.state_dict())
+    with pytest.raises(BadOption, match="the mask of conv1 is none that training leaves"):
+        condense(net, prune=prune)
+
+
+@pytest.mark.parametrize("place", [-1, 8, 2**40])
+def test_an_index_layer_refuses_places_that_there_are_not(place: int) -> None:
+    layer = Select(torch.arange(4), 8)
+    layer.load_state_dict({"index": torch.tensor([7, 0, 0, 1])})
+    with pytest.raises(RuntimeError, match="index has places outside of the 8 inputs"):
+        layer.load_state_dict({"index": torch.tensor([0, 1, place, 3])})
+    assert layer.index.tolist() == [7, 0, 0, 1]
+
+
+def test_a_file_with_places_that_there_are_not_is_refused(tmp_path: Path) -> None:
+    """Running it would end in an error of torch's, and on a GPU in one of the device."""
+    net, file = archzoo.build("condensenet_cifar", depth=8, k0=4), tmp_path / "net.pth"
+    state = net.state_dict()
+    name = next(name for name in state if name.endswith("index"))
+    torch.save({**state, name: state[name] + 7}, file)  # of the eight maps of the first layer, 0 to 7
+    with pytest.raises(WeightsError, match=rf"1 with places out of range: {re.escape(name)}, of 8 inputs$"):
+        archzoo.build("condensenet_cifar", depth=8, k0=4, weights=file)
 
 
 def test_a_stage_is_exact_in_types_of_few_digits() -> None:
