@@ -3,15 +3,17 @@
 import json
 import textwrap
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 import archzoo
+from archzoo.comparison import of_entry
 from archzoo.errors import ComparisonError, UnknownName
-from archzoo.grading import Check, Grade, Limits, _processes, grade, grade_module
-from tests.networks import EVERY_NET
+from archzoo.grading import Check, Grade, Limits, _judging, _processes, grade, grade_module
+from tests.networks import EVERY_NET, NETS, SHALLOW, fewer_units
 from tests.shell import Shell
 
 
@@ -126,12 +128,73 @@ def test_a_right_network_passes_in_any_style(deviation: str) -> None:
     assert {"params 0.27M, Table 6", "depth 20, Table 6"} <= {check.name for check in result.checks}
 
 
+OURS = [
+    "lenet5",
+    "resnet20",
+    "shufflenet_v2_x0_5",
+    "fractalnet_5_16",
+    "densenet_c",
+    "mobilenet_v2_x0_35",
+    "condensenet50",
+]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["lenet5", "resnet20", "shufflenet_v2_x0_5", "fractalnet_5_16", "densenet_c"])
+@pytest.mark.parametrize("name", [name for name in NETS if name in SHALLOW] if EVERY_NET else OURS)
 def test_there_is_no_false_alarm_on_ours(name: str) -> None:
-    result = grade_module(archzoo.build(name, device="meta" if name != "lenet5" else None), name)
+    result = grade_module(of_entry(archzoo.find(name), {}, name).module, name)
     assert result.passed, str(result)
     assert result.notes == ("layers of archzoo are in it: they are not written by hand",)
+
+
+# An implementation with another option of ours, and what the grade must say of it.
+OPTIONS: dict[str, tuple[str, dict[str, Any], str, tuple[str, ...]]] = {
+    "symmetric padding": (
+        *("mobilenet_v2", {"padding": "symmetric"}, "padding"),
+        ("padded by (0, 1, 0, 1) (left, right, top, bottom) before it in the paper's network", "1 of its own in yours"),
+    ),
+    "ReLU6": (
+        *("mobilenet_v1_x0_25", {"activation": "relu6"}, "activation"),
+        ("ReLU in the paper's network, and ReLU6 in yours",),
+    ),
+    "padded pooling": ("se_resnet50", {"pool": "padded"}, "padding", ("0 in the paper's network, and 1 in yours",)),
+    "units of SE": (
+        *("se_resnet50", {"reduction": 8}, "width"),
+        ("16 channels in the paper's network, and 32 in yours",),  # of 256
+    ),
+    "factor of residuals": (
+        *("inception_resnet_v1", {"residual_scales": (0.1, 0.1, 0.2)}, "factor"),
+        ("0.17 in the paper's network, and 0.1 in yours",),
+    ),
+    "scales": ("inception_v4", {"bn_scale": True}, "weights", ("weight",)),
+    "counted padding": (
+        *("inception_v3", {"count_include_pad": True}, "count include pad"),
+        ("False in the paper's network, and True in yours",),
+    ),
+    "eps": ("xception", {"bn_eps": 1e-5}, "eps", ("0.001 in the paper's network, and 1e-05 in yours",)),
+    "no shuffle": (
+        "shufflenet_v1_g3_x0_25",
+        {"shuffle": "none"},
+        "channel order",
+        ("the same channels in another order",),
+    ),
+    "groups": ("condensenet50", {"g": 2, "c": 2}, "groups", ("4 groups in the paper's network, and 2 in yours",)),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("deviation", OPTIONS)
+def test_a_deviation_of_newer_networks_is_named(deviation: str) -> None:
+    name, options, reason, words = OPTIONS[deviation]
+    entry = archzoo.find(name)
+    with fewer_units():
+        ours, theirs = (of_entry(entry, given, name).module for given in ({}, options))
+    size = (3, 75, 75) if "ception" in name else (3, 64, 64)
+    check = _judging._function(theirs, ours, size, name)
+    assert not check.passed
+    assert check.text.startswith(f"{reason} at your ")
+    for word in words:
+        assert word in check.text, check.text
 
 
 def test_the_missing_end_of_a_preactivated_network_is_named() -> None:

@@ -48,7 +48,7 @@ class Equivalence:
         permutations: The layers whose channels are in other places, if the networks are equal up to a permutation.
         notes: What is written in two ways and is the same for inputs of this size, and what was not compared.
         error: The largest difference of outputs with weights carried over, as a share of their norm; None if the
-            weights of one network do not fit into the other.
+            weights of one network do not fit into the other, or outputs of the second are not finite.
         names: What the two networks are called.
     """
 
@@ -261,7 +261,7 @@ def _equal_constants(first: Tensor, second: Tensor, fixed: int) -> bool:
 
 
 def _error(first: list[Any], second: list[Any]) -> float | None:
-    """The largest difference of two lists of outputs, as a share of their norm."""
+    """The largest difference of two lists of outputs, as a share of their norm; None where it is not finite."""
     if len(first) != len(second):
         return None
     largest = 0.0
@@ -271,7 +271,10 @@ def _error(first: list[Any], second: list[Any]) -> float | None:
         scale = float(x.double().norm())
         if not scale < float("inf"):
             raise ComparisonError("the outputs are not finite with random weights: the networks cannot be compared")
-        largest = max(largest, float((x.double() - y.double()).norm()) / max(scale, 1e-300))
+        difference = float((x.double() - y.double()).norm()) / max(scale, 1e-300)
+        if not difference < float("inf"):  # NaN too, which no comparison would find to be larger
+            return None
+        largest = max(largest, difference)
     return largest
 
 

@@ -299,6 +299,8 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     for kinds, reason in ((operators.POOLINGS, "pooling"), (operators.ACTIVATIONS, "activation")):
         if {x.kind, y.kind} <= kinds:
             return _told(reason, x, y, f"{_describe(x)} against {_describe(y)}")
+    if padded := _padded(a, b, place):
+        return padded
     missing, extra, other = (_agreement(a, b, place, *after) for after in ((1, 0), (0, 1), (1, 1)))
     width = _reordered(a, b, place)
     if width and _agreement(a, b, place, width, width) >= max(missing, extra):
@@ -311,6 +313,19 @@ def _kinds(a: Ordered, b: Ordered, place: int) -> Difference:
     if extra > other:
         return _unpaired(x, y, only=y)
     return _told("layer", x, y, f"{_describe(x)} against {_describe(y)}")
+
+
+def _padded(a: Ordered, b: Ordered, place: int) -> Difference | None:
+    """Maps that are padded before a layer in one network, where the same layer of the other pads them itself."""
+    for first, second in ((a, b), (b, a)):
+        if place + 1 == len(first) or first[place].kind != "pad" or first[place + 1].kind != second[place].kind:
+            continue
+        layer, own = first[place + 1], [_value(step, "padding") for step in (first[place + 1], second[place])]
+        if own[0] != own[1]:
+            before = f"maps that are padded by {first[place].settings['pad']} (left, right, top, bottom) before it"
+            texts = [before, f"a padding of {own[1]} of its own"][:: 1 if first is a else -1]
+            return _told("padding", a[place], b[place], f"{_describe(layer)} has {' against '.join(texts)}")
+    return None
 
 
 def _several(a: Ordered, b: Ordered, place: int) -> Difference | None:

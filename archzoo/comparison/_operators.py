@@ -2,22 +2,29 @@
 
 from typing import Any
 
+from torch import Tensor
+
 # Rearrange elements and compute nothing.
 MOVEMENTS = {
     *("view", "_unsafe_view", "_reshape_alias", "reshape", "permute", "transpose", "t", "slice", "select", "split"),
     *("split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk", "cat", "concat", "stack", "expand", "squeeze"),
     *("unsqueeze", "clone", "alias", "detach", "contiguous", "index_select", "index", "flip", "roll", "unbind"),
     *("narrow", "lift_fresh", "lift_fresh_copy", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle"),
-    *("native_channel_shuffle", "repeat", "as_strided"),
+    *("native_channel_shuffle", "repeat", "as_strided", "gather", "take", "index_put", "index_copy", "scatter"),
 }
+RESHAPES = {"view", "_unsafe_view", "_reshape_alias", "reshape", "squeeze", "unsqueeze"}
 # The movements among them that stay within channels, by the argument that says along which axis they go.
 ALONG_AN_AXIS = {"slice", "split", "split_with_sizes", "chunk", "unsafe_split", "unsafe_chunk", "cat", "index_select"}
-BY_INDEX = {"index", "index_select"}  # the indices are values of another tensor
+# The indices are values of another tensor.
+BY_INDEX = {"index", "index_select", "gather", "take", "index_put", "index_copy", "scatter"}
 NO_LABELS = {"as_strided"}  # what it returns depends on the layout in memory
-ZEROS = {"zeros", "new_zeros", "zeros_like"}
+FILLED = {"fill", "full", "full_like", "new_full"}
+# What has no values yet counts as zeros: a network that reads it before it is written has no verdict.
+ZEROS = {"zeros", "new_zeros", "zeros_like", "zero", "empty", "new_empty", "empty_like"}
 
 COMMUTATIVE = {"add", "mul", "maximum", "minimum"}
 BINARY = {*COMMUTATIVE, "sub", "rsub", "div", "pow", "where", "lerp", "addcmul", "atan2", "fmod", "remainder"}
+OPERANDS = {"mul": "factor", "div": "divisor", "add": "addend", "sub": "subtrahend", "rsub": "minuend"}  # numbers
 ACTIVATIONS = {
     *("relu", "sigmoid", "tanh", "hardtanh", "elu", "leaky_relu", "gelu", "silu", "mish", "softplus", "hardswish"),
     *("hardsigmoid", "log_sigmoid_forward", "_prelu_kernel", "celu", "selu", "clamp", "clamp_min", "clamp_max"),
@@ -55,6 +62,27 @@ def pair(value: Any) -> tuple[int, int]:
     """Two sides, of one or two given ones."""
     sides = (value,) if isinstance(value, int) else tuple(value)
     return (sides[0], sides[0]) if len(sides) == 1 else (sides[0], sides[1])
+
+
+def makes_zeros(name: str, call: dict[str, Any]) -> bool:
+    """Whether a call returns zeros, or what has no values yet."""
+    filled = "fill_value" if "full" in name else "value"
+    return name in ZEROS or (name in FILLED and call.get(filled) == 0)
+
+
+def is_movement(name: str, call: dict[str, Any]) -> bool:
+    """Whether a call rearranges elements and computes nothing."""
+    if name == "index_put":
+        return not call["accumulate"]
+    return name in MOVEMENTS - NO_LABELS and (name != "scatter" or isinstance(call.get("src"), Tensor))
+
+
+def selects_channels(name: str, call: dict[str, Any]) -> bool:
+    """Whether each channel of the result is one of those that a movement reads."""
+    if name == "index":
+        batch, *others = call["indices"]
+        return batch is None and len(others) == 1 and others[0].dim() == 1
+    return name in ALONG_AN_AXIS and call.get("dim") == 1
 
 
 def is_relu(name: str, call: dict[str, Any]) -> bool:

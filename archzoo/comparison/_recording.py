@@ -17,6 +17,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map_only
 
 from archzoo.comparison import _operators as operators
+from archzoo.comparison._constants import Constants
 from archzoo.comparison._graph import Graph, Slots, Step, Weight
 from archzoo.comparison._maps import (
     Labels,
@@ -36,9 +37,14 @@ STATISTICS = ("weight", "bias", "running_mean", "running_var")
 
 
 class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records the steps of a network that runs on one input, on any device; ``training``: momenta and dropouts too."""
+    """Records the steps of a network that runs on one input, on any device; ``training``: momenta and dropouts too.
 
-    def __init__(self, weights: dict[str, Tensor], inputs: list[Tensor], *, training: bool = True) -> None:
+    ``integers`` are the values of those weights that are an index or the like.
+    """
+
+    def __init__(
+        self, weights: dict[str, Tensor], inputs: list[Tensor], integers: dict[str, Tensor], *, training: bool = True
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.training = training
         self.graph = Graph(names={name: tuple(weight.shape) for name, weight in weights.items()})
@@ -49,8 +55,11 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._stale: set[int] = set()
         self._views: dict[int, set[int]] = {}
         self._alive: list[Tensor] = []  # so that no id is used twice
+        self._constants = Constants()
         for name, weight in weights.items():
             self._hold(weight, Weight(name, tuple(weight.shape)))
+            if name in integers:
+                self._constants.hold(weight, integers[name])
         for tensor in inputs:
             channels = tensor.shape[1] if tensor.dim() > 1 else 1
             self._hold(tensor, Maps(np.arange(self.graph.slots, self.graph.slots + channels)))
@@ -108,8 +117,19 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return out
 
     def _hold(self, tensor: Tensor, value: Value) -> None:
-        self._alive.append(tensor)
+        self._keep(tensor)
         self._values[id(tensor)] = value
+        self._zeros.discard(id(tensor))
+
+    def _hold_zeros(self, out: Any) -> None:
+        for tensor in tree_flatten(out)[0]:
+            if isinstance(tensor, Tensor):
+                self._keep(tensor)
+                self._zeros.add(id(tensor))
+                self._values.pop(id(tensor), None)
+
+    def _keep(self, tensor: Tensor) -> None:
+        self._alive.append(tensor)
         self._stale.discard(id(tensor))
         self._views.setdefault(tensor.untyped_storage()._cdata, set()).add(id(tensor))
 
@@ -131,16 +151,20 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         first = out[0] if isinstance(out, tuple) and out and isinstance(out[0], Tensor) else out
         if overwrites and isinstance(first, Tensor):
             self._stale |= self._views.get(first.untyped_storage()._cdata, set()) - {id(first)}
+        moves = operators.is_movement(name, call)
+        if operators.makes_zeros(name, call) or (moves and tensors and all(id(t) in self._zeros for t in tensors)):
+            self._hold_zeros(out)
+            return
         if not values:
-            if name in operators.ZEROS and isinstance(out, Tensor):
-                self._alive.append(out)
-                self._zeros.add(id(out))
+            if overwrites:
+                self._zeros.discard(id(first))
             return
         if all(isinstance(value, Weight) for value in values):
             self._derive(name, call, values, out)
+            self._constants.derive(lambda arguments: _call(func, arguments), call, out)
         elif name == "copy":
             raise ComparisonError(f"{self.modules[-1] or 'the network'} copies into a tensor in place")
-        elif name in operators.MOVEMENTS and name not in operators.NO_LABELS:
+        elif moves:
             self._move(func, name, call, tensors, out)
         else:
             self._compute(func, name, call, tensors, first)
@@ -155,6 +179,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             form = "t"
         if name in ("alias", "detach") and isinstance(out, Tensor) and not out.is_floating_point():
             form = weights[0].form  # an index, which has no gradient to keep back
+        if name in operators.RESHAPES and isinstance(out, Tensor) and _keeps_rows(out, weights[0]):
+            form = ""
         beside = {other.name: other for weight in weights for other in (weight, *weight.others)}
         del beside[weights[0].name]
         others = tuple(Weight(other.name, other.shape, form="in another") for other in beside.values())
@@ -163,11 +189,10 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
                 self._hold(tensor, Weight(weights[0].name, weights[0].shape, form=form, others=others))
 
     def _move(self, func: Any, name: str, call: dict[str, Any], tensors: list[Tensor], out: Any) -> None:
+        indices: dict[int, Tensor] = {}
         if name in operators.BY_INDEX:
-            indices = [tensor for tensor in tensors if id(tensor) not in self._values]
-            if any(index.is_meta for index in indices):
-                raise NotImplementedError("channels are chosen by a tensor without values")
-            tensors = [tensor for tensor in tensors if id(tensor) in self._values]
+            indices = self._indices(tensors)
+            tensors = [tensor for tensor in tensors if id(tensor) not in indices]
         labels = [self._labels(tensor) for tensor in tensors]
         known = [label for label in labels if label is not None]
         if len(known) < len(labels):
@@ -175,19 +200,37 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return
 
         def move(replacements: list[Tensor]) -> Any:
-            by_id = {id(tensor): new for tensor, new in zip(tensors, replacements, strict=True)}
+            if _name_of(func)[1]:
+                replacements = [new.clone() for new in replacements]  # which are views of a few numbers
+            by_id = indices | {id(tensor): new for tensor, new in zip(tensors, replacements, strict=True)}
             kwargs = tree_map_only(Tensor, lambda tensor: by_id.get(id(tensor), tensor), call)
             return _call(func, kwargs)
 
         maps = [value for tensor in tensors if isinstance(value := self._values.get(id(tensor)), Maps)]
         results: list[Result] | list[Maps]
-        if name in operators.ALONG_AN_AXIS and call.get("dim") == 1 and len(maps) == len(tensors):
+        if operators.selects_channels(name, call) and len(maps) == len(tensors):
             results = move_channels(move, maps)
         else:
             results = move_elements(move, known)
         outs = [out] if isinstance(out, Tensor) else list(out)
         for tensor, result in zip(outs, results, strict=True):
             self._place(tensor, result)
+
+    def _indices(self, tensors: list[Tensor]) -> dict[int, Tensor]:
+        """The values of the indices among some tensors, by identity.
+
+        Those of an index that weights determine cannot be known.
+        """
+        indices: dict[int, Tensor] = {}
+        for tensor in tensors:
+            values, held = self._constants.of(tensor), self._values.get(id(tensor))
+            if tensor.is_floating_point() or isinstance(held, Maps | Labels):
+                continue
+            if values is None and tensor.is_meta:
+                raise NotImplementedError("channels are chosen by a tensor without values")
+            if values is not None or held is None:
+                indices[id(tensor)] = tensor if values is None else values
+        return indices
 
     def _place(self, tensor: Tensor, result: Result) -> None:
         if isinstance(result, Maps | Labels):
@@ -333,7 +376,8 @@ class Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if len(tensors) == 1 and operators.changes_nothing(name, call):
             self._hold(out, maps[0])
             return True
-        settings = {key: _plain(item) for key, item in call.items() if not isinstance(item, Tensor)}
+        names = {"other": operators.OPERANDS[name]} if name in operators.OPERANDS else {}
+        settings = {names.get(key, key): _plain(item) for key, item in call.items() if not isinstance(item, Tensor)}
         settings = {key: item for key, item in settings.items() if item not in (None, "") and item is not False}
         if operators.is_relu(name, call):
             name, settings = "relu", {}
@@ -449,6 +493,12 @@ def _normalized(func: Callable[..., Any], call: dict[str, Any], args: Any, kwarg
     if not call["input"].is_meta:
         return func(*args, **(kwargs or {}))
     return torch.empty_like(call["input"]), call["input"].new_empty(0), call["input"].new_empty(0)
+
+
+def _keeps_rows(out: Tensor, weight: Weight) -> bool:
+    """Whether a reshape leaves the outputs of a layer, as where a linear layer has the weights of a 1x1 convolution."""
+    several = not weight.form and min(out.dim(), len(weight.shape)) > 1
+    return several and out.shape[0] == weight.shape[0] and out.numel() == prod(weight.shape)
 
 
 def _rows(weight: Weight, count: int, group: int, groups: int) -> Weight:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from archzoo.comparison._constants import integers_of
 from archzoo.comparison._graph import Graph
 from archzoo.comparison._recording import Recorder, recording
 from archzoo.errors import ComparisonError
@@ -53,10 +54,23 @@ def trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], name: str, *, trai
 def _trace(model: nn.Module, sizes: Sequence[tuple[int, ...]], device: str, *, training: bool) -> Graph:
     state = {name: _converted(tensor, device) for name, tensor in tensors_of(model).items()}
     inputs = [torch.empty(1, *size, dtype=torch.float64, device=device).zero_() for size in sizes]
-    recorder = Recorder(state, inputs, training=training)
+    integers = {name: tensor.to("cpu", copy=True) for name, tensor in integers_of(model).items() if not tensor.is_meta}
+    recorder = Recorder(state, inputs, integers, training=training)
     with evaluation_mode(model), recording(recorder, model):
         outputs = functional_call(model, state, tuple(inputs))
-    return recorder.output(outputs)
+    graph = recorder.output(outputs)
+    _check_known(graph, integers_of(model))
+    return graph
+
+
+def _check_known(graph: Graph, integers: Mapping[str, Tensor]) -> None:
+    """Raise ComparisonError for a network that reads an index without values."""
+    unknown = sorted(name for name in graph.used & integers.keys() if integers[name].is_meta)
+    if unknown:
+        raise ComparisonError(
+            f"{unknown[0]} chooses what is computed, and has no values: build the network with values, not on the meta "
+            "device"
+        )
 
 
 def _converted(tensor: Tensor, device: str) -> Tensor:

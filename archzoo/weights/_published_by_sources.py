@@ -102,7 +102,11 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("shufflenetv2b_wd2", "shufflenet_v2_x0_5", SYMMETRIC, "1822", "01d18d6fa1a6136f605a4277f47c9a757f9ede3b", 157),
 )
 # Sides of the images of those that take no 224x224.
+<<<<<<< HEAD
 PYTORCHCV_SIDES = {"xception": 299, "inceptionv3": 299, "inceptionv4": 299, "inceptionresnetv2": 299}
+=======
+PYTORCHCV_SIDES = dict.fromkeys(("xception", "inceptionv3", "inceptionv4", "inceptionresnetv2"), 299)
+>>>>>>> mut
 # CIFAR and SVHN: its network, data, error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_SMALL = (
     ("resnet20", "cifar10", "0597", "9b0024ac4c2f374cde2c5052e0d0344a75871cdb", 163),
@@ -193,7 +197,8 @@ OPENMMLAB = (
 )
 
 # The ONNX model zoo: its model, our network, top-1 and top-5 accuracy in %. The means, from 0 to 255, are those of the
-# preprocessing that these accuracies refer to; the deviation is 1 of 255. Caffe's images are blue, green, red.
+# preprocessing that these accuracies refer to; the deviation is 1 of 255. Caffe's images are blue, green, red. The
+# repository of the zoo, onnx/models, serves no files since July 2025, and names this organization for them.
 ONNX = (("googlenet-12", "googlenet", 67.78, 88.34), ("bvlcalexnet-12", "alexnet_caffe", 54.80, 78.23))
 ONNX_FILES = "https://huggingface.co/onnxmodelzoo/{0}/resolve/main/{0}.onnx"
 ONNX_MEANS = (103.939, 116.779, 123.68)

@@ -30,7 +30,7 @@ LONG: list[Pair] = [
     ("torchvision", "wide_resnet50_2", "wide_resnet50_2", {}, ""),
     ("torchvision", "resnext50_32x4d", "resnext50_32x4d", {}, ""),
     ("torchvision", "mobilenet_v2", "mobilenet_v2_x1_0", TORCH, ""),
-    ("torchvision", "mobilenet_v2", "mobilenet_v2_x1_0", {}, "extra layer"),  # padding
+    ("torchvision", "mobilenet_v2", "mobilenet_v2_x1_0", {}, "padding"),
     ("timm", "mobilenetv1_100", "mobilenet_v1_x1_0", {"activation": "relu6", **TORCH}, "dropout"),
     ("timm", "resnet34", "resnet34", {"option": "B"}, ""),
     ("timm", "densenet121", "densenet121", {}, ""),

@@ -46,28 +46,33 @@ DENSENETS = {
 
 
 class DenseBC(nn.Module):
-    """Three blocks of bottlenecks, transitions to half of the maps, and a first convolution to 2k maps."""
+    """Blocks of bottlenecks, transitions to half of the maps, and a first convolution to 2k maps.
 
-    def __init__(self, names: Names, layers: int, k: int) -> None:
+    Those for ImageNet have a 7x7 one with stride 2, a batch normalization of this name, and a padded max pooling.
+    """
+
+    def __init__(self, names: Names, layers: tuple[int, ...], k: int, classes: int = 10, stem_bn: str = "") -> None:
         super().__init__()
-        self.names, self.layers = names, layers
+        self.names, self.layers, self.stem_bn = names, layers, stem_bn
         width = 2 * k
-        self.place(names.stem, conv(3, width, 3))
-        for block in (1, 2, 3):
-            for i in range(layers):
+        self.place(names.stem, conv(3, width, 7, 2) if stem_bn else conv(3, width, 3))
+        if stem_bn:
+            self.place(stem_bn, nn.BatchNorm2d(width))
+        for block, count in enumerate(layers, 1):
+            for i in range(count):
                 layer = names.layer.format(block, i + names.first)
                 self.place(layer + names.bn.format(1), nn.BatchNorm2d(width))
                 self.place(layer + names.conv.format(1), conv(width, 4 * k, 1))
                 self.place(layer + names.bn.format(2), nn.BatchNorm2d(4 * k))
                 self.place(layer + names.conv.format(2), conv(4 * k, k, 3))
                 width += k
-            if block < 3:
+            if block < len(layers):
                 transition = names.transition.format(block, block + 1)
                 self.place(transition + names.transition_bn, nn.BatchNorm2d(width))
                 self.place(transition + names.transition_conv, conv(width, width // 2, 1))
                 width //= 2
         self.place(names.last, nn.BatchNorm2d(width))
-        self.place(names.fc, nn.Linear(width, 10))
+        self.place(names.fc, nn.Linear(width, classes))
 
     def place(self, path: str, part: nn.Module) -> None:
         """Add a part under a dotted path."""
@@ -85,17 +90,29 @@ class DenseBC(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         names = self.names
         x = self.get_submodule(names.stem)(x)
-        for block in (1, 2, 3):
-            for i in range(self.layers):
+        if self.stem_bn:
+            x = F.max_pool2d(self.get_submodule(self.stem_bn)(x).relu(), 3, 2, 1)
+        for block, count in enumerate(self.layers, 1):
+            for i in range(count):
                 layer = names.layer.format(block, i + names.first)
                 new = self.activated(x, layer + names.bn.format(1), layer + names.conv.format(1))
                 new = self.activated(new, layer + names.bn.format(2), layer + names.conv.format(2))
                 x = torch.cat([x, new], 1)
-            if block < 3:
+            if block < len(self.layers):
                 transition = names.transition.format(block, block + 1)
                 x = self.activated(x, transition + names.transition_bn, transition + names.transition_conv)
                 x = F.avg_pool2d(x, 2)
         return self.get_submodule(names.fc)(pooled(self.get_submodule(names.last)(x).relu()))
+
+
+def densenet121(source: str) -> DenseBC:
+    """The network for ImageNet of pytorchcv or gpleiss."""
+    names = DENSENETS[source]
+    if source == "pytorchcv":
+        names, stem_bn = replace(names, stem="features.init_block.conv"), "features.init_block.bn"
+    else:
+        stem_bn = "features.norm0"
+    return DenseBC(names, (6, 12, 24, 16), 32, 1000, stem_bn)
 
 
 class TutorialLeNet(nn.Module):

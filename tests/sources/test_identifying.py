@@ -1,6 +1,6 @@
 """What a checkpoint is: every source and every trap under its own names, our own files, and files of nobody we know."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 import archzoo
 from archzoo.cli import app
 from archzoo.errors import BadOption, WeightsError
+from archzoo.models import googlenet
 from archzoo.weights import _guarding, describe, identify, save
+from archzoo.weights._libraries import SOURCES
 from tests.networks import EVERY_NET
 from tests.sources import dense, preactivated, residual
 from tests.sources.test_sources import DIFFERENT, EQUAL, LARGE, Pair, row_of, shown
@@ -127,6 +129,80 @@ def kuangliu_resnet18() -> dict[str, Tensor]:
     return {**state, "features.conv1.weight": torch.empty(64, 3, 3, 3, device="meta")}
 
 
+def kuangliu_googlenet() -> dict[str, Tensor]:
+    """GoogLeNet for 32x32 pixels: a 3x3 first convolution, biases and batch normalization, and two 3x3 for a 5x5."""
+    state: dict[str, Tensor] = {}
+
+    def layer(inputs: int, outputs: int, side: int) -> int:
+        name = f"{len(state)}"
+        state[f"{name}.conv.weight"] = torch.empty(outputs, inputs, side, side)
+        state[f"{name}.conv.bias"] = torch.empty(outputs)
+        state.update({f"{name}.bn.{part}": torch.empty(outputs) for part in ("weight", "bias")})
+        return outputs
+
+    maps = layer(3, 192, 3)
+    for modules in googlenet.TABLE_1.values():
+        for c in modules.values():
+            first = layer(maps, c.n1x1, 1) + layer(layer(maps, c.n3x3_reduce, 1), c.n3x3, 3)
+            maps = (
+                first + layer(layer(layer(maps, c.n5x5_reduce, 1), c.n5x5, 3), c.n5x5, 3) + layer(maps, c.pool_proj, 1)
+            )
+    return {**state, "linear.weight": torch.empty(10, maps), "linear.bias": torch.empty(10)}
+
+
+def bottlenecks(widths: Sequence[tuple[int, int]], *, norm_first: bool) -> dict[str, Tensor]:
+    """A network of 164 layers for CIFAR of these widths, in and out of the 3x3 convolutions."""
+    state: dict[str, Tensor] = {"conv1.weight": torch.empty(16, 3, 3, 3)}
+
+    def norm(name: str, maps: int) -> None:
+        state.update({f"{name}.{part}": torch.empty(maps) for part in ("weight", "bias")})
+
+    inputs = 16
+    if not norm_first:
+        norm("bn1", 16)
+    for stage, (inner, outputs) in enumerate(widths):
+        for block in range(18):
+            name = f"layer{stage}.{block}"
+            convs = ((inputs, inner, 1), (inner, inner, 3), (inner, outputs, 1))
+            for number, (read, written, side) in enumerate(convs):
+                state[f"{name}.conv{number}.weight"] = torch.empty(written, read, side, side)
+                norm(f"{name}.bn{number}", read if norm_first else written)
+            if inputs != outputs:
+                state[f"{name}.shortcut.weight"] = torch.empty(outputs, inputs, 1, 1)
+                if not norm_first:
+                    norm(f"{name}.shortcut_bn", outputs)
+            inputs = outputs
+    if norm_first:
+        norm("bn", inputs)
+    return {**state, "fc.weight": torch.empty(10, inputs), "fc.bias": torch.empty(10)}
+
+
+def bearpaw_resnet110() -> dict[str, Tensor]:
+    return bottlenecks(((16, 64), (32, 128), (64, 256)), norm_first=False)
+
+
+def hysts_preact164() -> dict[str, Tensor]:
+    return bottlenecks(((4, 16), (32, 128), (64, 256)), norm_first=True)
+
+
+@pytest.mark.parametrize(
+    ("state", "parameters", "other"),
+    [
+        (kuangliu_googlenet, 6_166_250, "kuangliu's GoogLeNet"),
+        (bearpaw_resnet110, 1_704_154, "bearpaw's resnet-110"),
+        (hysts_preact164, 1_619_290, "hysts's resnet_preact-164"),
+    ],
+)
+def test_networks_that_are_taken_for_papers_are_named(
+    state: Callable[[], dict[str, Tensor]], parameters: int, other: str, tmp_path: Path
+) -> None:
+    """Written from their published structure, they have as many parameters as their authors count."""
+    identification = identify(write(tmp_path / "file", state()))
+    assert identification.parameters == parameters
+    assert identification.candidates == ()
+    assert identification.other.startswith(other)
+
+
 def plain_densenet() -> dict[str, Tensor]:
     """DenseNet-40 (k = 12) without bottlenecks, on 24 maps."""
     state: dict[str, Tensor] = {"conv1.weight": torch.empty(24, 3, 3, 3)}
@@ -186,7 +262,7 @@ def test_the_command_prints_a_file_after_the_other_and_refuses_what_holds_no_wei
 @pytest.mark.slow
 def test_half_a_file_is_no_candidate(tmp_path: Path) -> None:
     """A file must have all tensors, and no others."""
-    state = state_of(lambda: dense.DenseBC(dense.DENSENETS["bearpaw"], 4, 6))
+    state = state_of(lambda: dense.DenseBC(dense.DENSENETS["bearpaw"], (4, 4, 4), 6))
     assert identify(write(tmp_path / "file", state)).candidates
     some = dict(list(state.items())[:-20])
     assert identify(write(tmp_path / "file", some)).candidates == ()
@@ -209,3 +285,30 @@ def test_a_batch_norm_shows_whose_inception_a_file_is(
     [candidate] = identify(write(tmp_path / "file", theirs)).candidates
     assert (candidate.network, dict(candidate.options), candidate.differs) == (network, options, "")
     assert source in candidate.sources
+
+
+# Networks that no source has at the defaults of our constructor: its smallest there.
+AT: dict[str, dict[str, Any]] = {
+    "condensenet_cifar": {"depth": 14},
+    "condensenet_light": {"depth": 16},
+    "pyramidnet": {"depth": 101},
+    "shufflenet_v2": {"width": 0.5},
+    "preact_resnet": {"depth": 20},
+    "resnext_cifar": {"cardinality": 4, "base_width": 16},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not EVERY_NET, reason="each row of the table of sources")
+@pytest.mark.parametrize("source", SOURCES)
+def test_identify_knows_every_row_of_the_table(source: str, tmp_path: Path) -> None:
+    """A file under the names of a row is that network, with what the row says against it."""
+    for row in SOURCES[source].networks:
+        options = {**row.options, **AT.get(row.constructor, {})}
+        net = archzoo.build(row.constructor, device="meta", **options)
+        own = net.state_dict()
+        named = row.names.to_theirs(net, {name: own[name] for name in row.names.of(net)})
+        found = [c for c in identify(write(tmp_path / "file", named)).candidates if source in c.sources]
+        expected = {**archzoo.find(row.constructor).options, **options}
+        [candidate] = [c for c in found if has(c, row.constructor, expected)]
+        assert candidate.differs == row.differs, row.constructor

@@ -80,6 +80,13 @@ def test_what_is_said_of_pytorchcvs_sets_is_in_its_table() -> None:
         assert net is None or sum(p.numel() for p in net.parameters()) == int(row["net_weights"])
 
 
+@pytest.mark.parametrize("tag", ["xception", "inceptionv3", "inceptionv4", "inceptionresnetv2", "bninception"])
+def test_inceptions_of_pytorchcv_take_images_of_299_pixels_but_for_the_first(tag: str) -> None:
+    """As their ``in_size`` says."""
+    side = 224 if tag == "bninception" else 299
+    assert find_set(f"pytorchcv:{tag}").input_size == (3, side, side)
+
+
 OF_PYTORCHCV = [weights for weights in SETS if weights.library == "pytorchcv"]
 
 
@@ -94,7 +101,9 @@ def test_pytorchcv_itself_has_the_tensors_that_are_named(weights: PublishedWeigh
     entry = archzoo.find(weights.network)
     net = archzoo.build(entry.name, device="meta", **weights.options)
     renamed = names_in("pytorchcv", entry.family).to_theirs(net, net.state_dict())
-    expected = theirs("pytorchcv", weights.tag).state_dict()
+    other = theirs("pytorchcv", weights.tag)
+    assert weights.input_size[1:] == other.in_size
+    expected = other.state_dict()
     assert {name: t.shape for name, t in renamed.items()} == {name: t.shape for name, t in expected.items()}
 
 
@@ -131,6 +140,18 @@ def test_a_set_of_another_network_is_refused_with_the_reason() -> None:
         choose(archzoo.find("densenet_bc_40_48"), "pytorchcv", {})
     with pytest.raises(BadOption, match="resnet20 has no weights 'xternalz'"):
         choose(archzoo.find("resnet20"), "xternalz", {})
+
+
+# Git LFS pointers of github.com/onnx/models at b1eeaa1, below validated/vision/classification: SHA-256.
+POINTERS = {
+    "googlenet-12": "c99c507058eaf41de8723408fdda7db8325cb57f0a89f2ee07a716d6e963e14e",
+    "bvlcalexnet-12": "6b0da9510f27f234ee96a85dc3809dd210150fdefad87f6850f9788513216945",
+}
+
+
+@pytest.mark.parametrize("name", POINTERS)
+def test_hashes_of_onnx_models_are_those_of_the_zoos_pointers(name: str) -> None:
+    assert find_set(f"onnx:{name}").sha256 == POINTERS[name]
 
 
 def test_images_are_normalized_as_the_source_does() -> None:

@@ -15,6 +15,7 @@ from archzoo.errors import WeightsError
 from archzoo.weights._libraries import SOURCES, Counterpart
 from tests.networks import EVERY_NET
 from tests.sources import (
+    aggregated,
     bn_inceptions,
     condensed,
     dense,
@@ -47,7 +48,7 @@ EQUAL: list[Pair] = [
         lambda: preactivated.PytorchcvPreactivated(2, (32, 64, 128), (3, 3)),
     ),
     *(
-        (name, "densenet_bc", {"depth": 28, "k": 6}, lambda names=names: dense.DenseBC(names, 4, 6))
+        (name, "densenet_bc", {"depth": 28, "k": 6}, lambda names=names: dense.DenseBC(names, (4, 4, 4), 6))
         for name, names in dense.DENSENETS.items()
     ),
     ("pytorchcv", "pyramidnet_cifar", {"depth": 14, "widening": 10}, lambda: pyramids.PytorchcvPyramidNet(2, 10)),
@@ -58,6 +59,10 @@ EQUAL: list[Pair] = [
     (
         *("dyhan0920", "pyramidnet", {"depth": 101, "widening": 16, "num_classes": 1000}),
         lambda: pyramids.DyhanPyramidNet101(16),
+    ),
+    (
+        *("pytorchcv", "resnext_cifar", {"depth": 11, "cardinality": 4, "base_width": 16}),
+        lambda: aggregated.PytorchcvResNeXt((1, 1, 1), 4, 16),
     ),
     (
         *("pytorchcv", "condensenet", {"g": 8, "c": 8, "num_classes": 1000}),
@@ -77,6 +82,14 @@ EQUAL: list[Pair] = [
 LARGE: list[Pair] = [
     ("pytorchcv", "resnet", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3))),
     ("pytorchcv", "resnet_v1_5", {"depth": 50, "num_classes": 1000}, lambda: residual.PytorchcvResNet((3, 4, 6, 3), 1)),
+    (
+        *("pytorchcv", "resnext", {"depth": 50, "num_classes": 1000}),
+        lambda: aggregated.PytorchcvResNeXt((3, 4, 6, 3), 32, 4),
+    ),
+    *(
+        (source, "densenet_imagenet", {"num_classes": 1000}, lambda source=source: dense.densenet121(source))
+        for source in ("pytorchcv", "gpleiss")
+    ),
     ("pytorchcv", "vgg", {"config": "A", "batch_norm": True}, lambda: feedforward.VGG(bn=True)),
     ("shichenliu", "condensenet", {"num_classes": 1000}, condensed.ReleasedCondenseNet),
     ("cadene", "se_resnet", {"depth": 50, "num_classes": 1000}, excited.CadeneSENet50),
