@@ -193,12 +193,12 @@ def stem_3x3(in_channels: int, pool: Pool) -> dict[str, nn.Module]:
 Pair = tuple[int, int]
 
 
-def inception(n1x1: int, n3x3: Pair, double: Pair, pool: str, projection: int) -> Branches:
+def module(n1x1: int, n3x3: Pair, double: Pair, pool: str, projection: int) -> Branches:
     """A module of BN-Inception, with the maps of each 1x1 and 3x3 convolution (its Fig. 5)."""
     return {"1x1": (("1x1", n1x1),), **columns(n3x3, double, ""), "pool": ((pool, 0), ("1x1", projection))}
 
 
-def reduction(n3x3: Pair, double: Pair) -> Branches:
+def halving_module(n3x3: Pair, double: Pair) -> Branches:
     """A module of stride 2, whose pooled maps pass through."""
     return {**columns(n3x3, double, "/2"), "pool": (("max/2", 0),)}
 
@@ -221,16 +221,16 @@ BN_INCEPTION_STEM: Mapping[str, tuple[str, int]] = {
     "pool2": ("max/2", 0),
 }
 BN_INCEPTION: Mapping[str, Branches] = {
-    "3a": inception(64, (64, 64), (64, 96), "average", 32),
-    "3b": inception(64, (64, 96), (64, 96), "average", 64),
-    "3c": reduction((128, 160), (64, 96)),
-    "4a": inception(224, (64, 96), (96, 128), "average", 128),
-    "4b": inception(192, (96, 128), (96, 128), "average", 128),
-    "4c": inception(160, (128, 160), (128, 160), "average", 128),
-    "4d": inception(96, (128, 192), (160, 192), "average", 128),
-    "4e": reduction((128, 192), (192, 256)),
-    "5a": inception(352, (192, 320), (160, 224), "average", 128),
-    "5b": inception(352, (192, 320), (192, 224), "max", 128),
+    "3a": module(64, (64, 64), (64, 96), "average", 32),
+    "3b": module(64, (64, 96), (64, 96), "average", 64),
+    "3c": halving_module((128, 160), (64, 96)),
+    "4a": module(224, (64, 96), (96, 128), "average", 128),
+    "4b": module(192, (96, 128), (96, 128), "average", 128),
+    "4c": module(160, (128, 160), (128, 160), "average", 128),
+    "4d": module(96, (128, 192), (160, 192), "average", 128),
+    "4e": halving_module((128, 192), (192, 256)),
+    "5a": module(352, (192, 320), (160, 224), "average", 128),
+    "5b": module(352, (192, 320), (192, 224), "max", 128),
 }
 # 1.0 MobileNet-224: maps and stride of each depthwise separable convolution (its Table 1).
 MOBILENET = ((64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *((512, 1),) * 5, (1024, 2), (1024, 1))
@@ -305,8 +305,8 @@ def se_bn_inception(*, reduction: int = 16, in_channels: int = 3, num_classes: i
     layers = InceptionLayers(eps=1e-5, count_include_pad=True)
     parts, maps = layers.parts(in_channels, BN_INCEPTION_STEM)
     for name, branches in BN_INCEPTION.items():
-        module, maps = layers.module(maps, branches)
-        parts[f"inception_{name}"] = sequence(branches=module, se=SqueezeExcitation(maps, reduction))
+        made, maps = layers.module(maps, branches)
+        parts[f"inception_{name}"] = sequence(branches=made, se=SqueezeExcitation(maps, reduction))
     return Net(sequence(**parts), pooled_classifier(maps, num_classes), he_normal_fan_in)
 
 
