@@ -309,7 +309,8 @@ def bare_rate(images: ImageSet, recipe: Recipe, prepared: Prepared) -> float:
     began = time.perf_counter()
     for batch in load_batches(EpochBatches(images, prepared.train, recipe.batch_size, seed=0, epoch=0)):
         optimizer.zero_grad()
-        F.cross_entropy(net(batch.images.to(memory_format=torch.channels_last)), batch.labels).backward()
+        logits = net(batch.images.to(memory_format=torch.channels_last))
+        F.cross_entropy(logits, batch.labels).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
     return len(images) / (time.perf_counter() - began)
 

@@ -114,6 +114,8 @@ def test_a_form_that_cannot_be_captured_runs_as_it_is() -> None:
 @pytest.mark.parametrize("first", [torch.inference_mode, torch.no_grad])
 def test_images_of_the_inference_mode_and_others_take_turns(first: Callable[[], Any]) -> None:
     class Kept(Captured):
+        images: Tensor
+
         def __call__(self, images: Tensor) -> Tensor:
             return super().__call__(self.images.copy_(images))
 
@@ -123,7 +125,8 @@ def test_images_of_the_inference_mode_and_others_take_turns(first: Callable[[], 
         return graph
 
     net = AcceleratedNetwork(forms(), capture, seconds_of)
-    for mode in (first, torch.no_grad, torch.inference_mode, torch.enable_grad):
+    modes: list[Callable[[], Any]] = [first, torch.no_grad, torch.inference_mode, torch.enable_grad]
+    for mode in modes:
         with mode():
             images = torch.randn(2, 3)
             assert torch.equal(net(images), 2 * images)

@@ -160,7 +160,7 @@ def test_a_batch_of_another_size_has_its_own_gradient_after_a_replayed_one(repla
     w = nn.Parameter(torch.zeros(2))
 
     def add_gradient(images: Tensor, labels: Tensor) -> None:
-        (w * images).sum().backward()  # type: ignore[no-untyped-call]
+        (w * images).sum().backward()
 
     run, labels = GraphedPass(add_gradient, [w], log=lambda line: None), torch.zeros(0)
     gradients = []
