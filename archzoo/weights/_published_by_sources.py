@@ -102,11 +102,7 @@ PYTORCHCV_IMAGENET: tuple[tuple[str, str, Options, str, str, int], ...] = (
     ("shufflenetv2b_wd2", "shufflenet_v2_x0_5", SYMMETRIC, "1822", "01d18d6fa1a6136f605a4277f47c9a757f9ede3b", 157),
 )
 # Sides of the images of those that take no 224x224.
-<<<<<<< HEAD
-PYTORCHCV_SIDES = {"xception": 299, "inceptionv3": 299, "inceptionv4": 299, "inceptionresnetv2": 299}
-=======
 PYTORCHCV_SIDES = dict.fromkeys(("xception", "inceptionv3", "inceptionv4", "inceptionresnetv2"), 299)
->>>>>>> mut
 # CIFAR and SVHN: its network, data, error in hundredths of a percent, SHA-1, release.
 PYTORCHCV_SMALL = (
     ("resnet20", "cifar10", "0597", "9b0024ac4c2f374cde2c5052e0d0344a75871cdb", 163),
