@@ -39,6 +39,7 @@ from archzoo.layers import (
     ResponseNorm,
     SamePadding,
     Select,
+    ShuffleDownUnit,
     SqueezeExcitation,
 )
 from archzoo.models import (
@@ -1293,7 +1294,7 @@ def rolled_in_groups(number: int) -> Callable[[nn.Module], nn.Module]:
     """Makes an index layer whose groups read the same maps, the last one first."""
 
     def rolled(select: Any) -> nn.Module:
-        return Select(select.index.view(number, -1).roll(1, dims=1).flatten())
+        return Select(select.index.view(number, -1).roll(1, dims=1).flatten(), select.inputs)
 
     return rolled
 
@@ -1310,7 +1311,7 @@ def doubled(select: Any) -> nn.Module:
     """An index layer of which the second place reads what the first does."""
     index = select.index.clone()
     index[1] = index[0]
-    return Select(index)
+    return Select(index, select.inputs)
 
 
 def exchanged(groups: int, number: int, maps: int) -> Tensor:
@@ -1359,7 +1360,7 @@ def truth_of_a_shuffle(net: nn.Module, mutant: nn.Module) -> str | None:
     return PERMUTED
 
 
-class BranchFirst(shufflenet_v1.DownUnit):
+class BranchFirst(ShuffleDownUnit):
     """The maps of the branch before those of the pooling."""
 
     def forward(self, maps: Tensor) -> Tensor:
@@ -1372,7 +1373,7 @@ def mirrored_concatenations(net: nn.Module) -> Sites:
 
     Their groups then read the same maps with the last group first, and each shuffle is the same from its end.
     """
-    names = [name for name, _ in modules(net, shufflenet_v1.DownUnit)]
+    names = [name for name, _ in modules(net, ShuffleDownUnit)]
 
     def change(net: nn.Module) -> None:
         for name in names:
