@@ -1,6 +1,6 @@
 """Evaluation: ours, ours optimized in several ways, and torchvision's, timm's or pytorchcv's network as it comes.
 
-    python benchmarks/inference.py [--threads N] [--rounds N] [--ours] [--engines] [NAME ...]
+    python benchmarks/inference.py [--threads N] [--rounds N] [--ours] [--engines] [--float32] [NAME ...]
 
 All are measured in one run, in turn, on 8 images of the paper's size, 32 for CIFAR. Medians count, as ratios to the
 library's network, or to ours where neither has it: seconds depend on the machine. The last column is the optimized
@@ -40,7 +40,7 @@ OTHERS = ("alexnet", "googlenet", "densenet_bc", "fractalnet20", *SEPARABLE)
 Run = Callable[[Tensor], object]
 
 
-def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Run]:
+def contenders(name: str, *, alone: bool, engines: bool = False, half: bool = True) -> dict[str, Run]:
     """What is measured: the library's network, ours, and ours in faster forms; or ours and the first of these."""
     net = archzoo.build(name).eval()
     if alone:
@@ -56,8 +56,8 @@ def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Ru
             "ours": net,
             "optimized": optimize(net),
             "frozen": optimize(net, compile="freeze"),
-            "bfloat16": optimize(net, dtype=torch.bfloat16),
         }
+        | ({"bfloat16": optimize(net, dtype=torch.bfloat16)} if half else {})
         | (with_engines(net) if engines else {})
     )
 
@@ -87,13 +87,15 @@ def medians(runs: Mapping[str, tuple[Run, Tensor]], rounds: int) -> dict[str, fl
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
-def compare(name: str, rounds: int, *, alone: bool, engines: bool = False) -> tuple[dict[str, float], float]:
+def compare(
+    name: str, rounds: int, *, alone: bool, engines: bool = False, half: bool = True
+) -> tuple[dict[str, float], float]:
     """Median seconds of each contender, and the optimized network's share of the peak."""
     size = archzoo.find(name).input_size
     images = torch.randn(8 if size[1] > 64 else 32, *size)
     convolution = nn.Conv2d(256, 256, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     maps = torch.randn(8, 256, 28, 28).to(memory_format=torch.channels_last)
-    runs = {what: (run, images) for what, run in contenders(name, alone=alone, engines=engines).items()} | {
+    runs = {what: (run, images) for what, run in contenders(name, alone=alone, engines=engines, half=half).items()} | {
         "peak": (convolution, maps)
     }
     with torch.inference_mode():
@@ -111,6 +113,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--ours", action="store_true", help="no libraries, and only the plain and the optimized form")
     parser.add_argument("--engines", action="store_true", help="also onnxruntime and OpenVINO")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16, which is slow where it is emulated")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", "this processor has no bfloat16 instructions")
@@ -119,7 +122,7 @@ def main() -> int:
     print(f"{'':24}{'theirs ms':>10}{'ours ms':>9}{'ours':>7}{header}{'peak':>6}")
     missed = 0
     for name in [name for pattern in given.names for name in archzoo.names(pattern)]:
-        times, share = compare(name, given.rounds, alone=given.ours, engines=given.engines)
+        times, share = compare(name, given.rounds, alone=given.ours, engines=given.engines, half=not given.float32)
         unit = times.get("theirs", times["ours"])
         ratio = {what: seconds / unit for what, seconds in times.items()}
         bad = ("theirs" in times and ratio["optimized"] > BARS.get(name, 1.0)) or ratio["optimized"] > NOISE * ratio[
