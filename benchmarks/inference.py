@@ -1,6 +1,7 @@
 """Evaluation: ours, ours optimized in several ways, and torchvision's, timm's or pytorchcv's network as it comes.
 
-    python benchmarks/inference.py [--threads N] [--rounds N] [--ours [--results FILE]] [--engines] [NAME ...]
+    python benchmarks/inference.py [--threads N] [--rounds N] [--ours [--results FILE]] [--engines] [--float32]
+        [NAME ...]
 
 All are measured in one run, in turn, on 8 images of the paper's size, 32 for CIFAR. Medians count, as ratios to the
 library's network, or to ours where neither has it: seconds depend on the machine. The last column is the optimized
@@ -49,7 +50,7 @@ OTHERS = ("alexnet", "googlenet", "densenet_bc", "fractalnet20", *SEPARABLE)
 Run = Callable[[Tensor], object]
 
 
-def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Run]:
+def contenders(name: str, *, alone: bool, engines: bool = False, half: bool = True) -> dict[str, Run]:
     """What is measured: the library's network, ours, and ours in faster forms; or ours and the first of these."""
     net = archzoo.build(name).eval()
     if alone:
@@ -65,8 +66,8 @@ def contenders(name: str, *, alone: bool, engines: bool = False) -> dict[str, Ru
             "ours": net,
             "optimized": optimize(net),
             "frozen": optimize(net, compile="freeze"),
-            "bfloat16": optimize(net, dtype=torch.bfloat16),
         }
+        | ({"bfloat16": optimize(net, dtype=torch.bfloat16)} if half else {})
         | (with_engines(net) if engines else {})
     )
 
@@ -99,14 +100,16 @@ def medians(runs: Mapping[str, tuple[Run, Tensor]], rounds: int, longest: float 
     return {name: statistics.median(measured) for name, measured in times.items()}
 
 
-def compare(name: str, rounds: int, *, alone: bool, engines: bool = False) -> tuple[dict[str, float], float]:
+def compare(
+    name: str, rounds: int, *, alone: bool, engines: bool = False, half: bool = True
+) -> tuple[dict[str, float], float]:
     """Median seconds of each contender, and the optimized network's share of the peak."""
     size = archzoo.find(name).input_size
     macs = archzoo.profile(archzoo.build(name, device="meta"), size).macs
     images = torch.randn(batch_of(size[1], macs, MOST_MACS if alone else inf), *size)
     convolution = nn.Conv2d(256, 256, 3, padding=1).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     maps = torch.randn(8, 256, 28, 28).to(memory_format=torch.channels_last)
-    runs = {what: (run, images) for what, run in contenders(name, alone=alone, engines=engines).items()} | {
+    runs = {what: (run, images) for what, run in contenders(name, alone=alone, engines=engines, half=half).items()} | {
         "peak": (convolution, maps)
     }
     with torch.inference_mode():
@@ -142,6 +145,7 @@ def main() -> int:
     parser.add_argument("--ours", action="store_true", help="no libraries, and only the plain and the optimized form")
     parser.add_argument("--engines", action="store_true", help="also onnxruntime and OpenVINO")
     parser.add_argument("--results", type=Path, help="with --ours: a file of JSON lines to append to and go on from")
+    parser.add_argument("--float32", action="store_true", help="no bfloat16, which is slow where it is emulated")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     warnings.filterwarnings("ignore", "this processor has no bfloat16 instructions")
@@ -152,7 +156,7 @@ def main() -> int:
     for name in [name for pattern in given.names for name in archzoo.names(pattern)]:
         if name in missed:
             continue
-        times, share = compare(name, given.rounds, alone=given.ours, engines=given.engines)
+        times, share = compare(name, given.rounds, alone=given.ours, engines=given.engines, half=not given.float32)
         unit = times.get("theirs", times["ours"])
         ratio = {what: seconds / unit for what, seconds in times.items()}
         is_slow = "theirs" in times and ratio["optimized"] > BARS.get(name, 1.0)
