@@ -74,8 +74,12 @@ def parameters_on_meta() -> Iterator[None]:
 
 def build(name: str, most: int, *, real: bool) -> nn.Module | None:
     """A model of timm in eval mode, on the meta device unless ``real``. None for one of too many parameters."""
-    with parameters_on_meta():
-        model: nn.Module = timm().create_model(name)
+    try:
+        with parameters_on_meta():
+            model: nn.Module = timm().create_model(name)
+    except (NotImplementedError, RuntimeError):  # it computes from parameters and other tensors while it is made
+        with torch.device("meta"):
+            model = timm().create_model(name)
     if sum(parameter.numel() for parameter in model.parameters()) > most:
         return None
     return (timm().create_model(name) if real else model.to("meta")).eval()
