@@ -1,34 +1,42 @@
 """The profiler on timm's models, which nobody here wrote: its counts, its conventions and its memory against others'.
 
-    python benchmarks/timm_sweep.py counts [--limit N] [--shard I/N] [PATTERN ...]
-    python benchmarks/timm_sweep.py conventions --limit 300 [--tools fvcore,thop]
-    python benchmarks/timm_sweep.py memory --limit 100 [--batch 2]
+    python benchmarks/timm_sweep.py counts [--out FILE] [--limit N] [--shard I/N] [PATTERN ...]
+    python benchmarks/timm_sweep.py conventions --limit 300 [--out FILE] [--tools fvcore,thop]
+    python benchmarks/timm_sweep.py memory --limit 100 [--out FILE] [--batch 2]
 
 "counts" compares multiply-adds with torch's FlopCounterMode, both on the meta device. "conventions" compares each
 convention with its tool, on the CPU. Attention is computed as matrix products, which fvcore sees. thop goes by the
-exact class of a module: it sees no subclass and no function, and counts less in most of these models. "memory" compares
-the peaks of inference and of a training step with what the CPU's allocator hands out, as ``benchmarks/memory.py`` does.
+exact class of a module, and is told to take a subclass of a layer as that layer; it sees no function, and counts less
+where there are any. "memory" compares the peaks of inference and of a training step with what the CPU's allocator hands
+out, as ``benchmarks/memory.py`` does.
 
-Models of more than ``--most`` parameters are left out. ``--limit`` takes so many models, evenly spaced by name, and
-``--shard 2/4`` the second quarter of them, for several processes. The last line is the summary. Exits with 1 if a count
-differs from FlopCounterMode's, or fails where that does not, or if a peak misses the bars of ``benchmarks/memory.py``.
-timm, fvcore and thop are in the extra "test".
+Models of more than ``--most`` parameters are left out. The order of the models is a fixed shuffle, and ``--limit`` ends
+it after so many models. ``--shard 2/4`` is the second quarter of all this, for several processes. With ``--out``, a
+model whose result is in the file is not run again: a run can be stopped, or given a ``--budget`` of seconds, and
+continued. The summary, in the last line, is that of all results of the shard. Exits with 1 if a count differs from
+FlopCounterMode's, or fails where that does not, or if a peak misses the bars of ``benchmarks/memory.py``. timm, fvcore
+and thop are in the extra "test".
 """
 
 import argparse
+import gc
 import importlib
 import sys
+import time
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import torch
 from memory import BARS, measured  # benchmarks/memory.py, beside this file
 from peers import torchvision
 from profile_speed import flop_counter_mode
+from result_lines import ResultLines, within
 from torch import nn
 
 import archzoo
@@ -37,6 +45,7 @@ from archzoo.profiler import memory
 Size = tuple[int, ...]
 Compare = Callable[[nn.Module, Size], tuple[str, str]]  # a verdict, and what to print about it
 OFF = ("different", "failed", "missed")  # verdicts with which the program exits with 1
+LEFT_OUT = ("larger", "not built")
 
 
 def timm() -> Any:
@@ -66,8 +75,12 @@ def parameters_on_meta() -> Iterator[None]:
 
 def build(name: str, most: int, *, real: bool) -> nn.Module | None:
     """A model of timm in eval mode, on the meta device unless ``real``. None for one of too many parameters."""
-    with parameters_on_meta():
-        model: nn.Module = timm().create_model(name)
+    try:
+        with parameters_on_meta():
+            model: nn.Module = timm().create_model(name)
+    except (NotImplementedError, RuntimeError):  # it computes from parameters and other tensors while it is made
+        with torch.device("meta"):
+            model = timm().create_model(name)
     if sum(parameter.numel() for parameter in model.parameters()) > most:
         return None
     return (timm().create_model(name) if real else model.to("meta")).eval()
@@ -101,7 +114,7 @@ def conventions(tools: Sequence[str], model: nn.Module, size: Size) -> tuple[str
             verdicts.append(f"{tool} equal")
         else:
             verdicts.append(f"{tool} not")
-            remarks.append(f"{tool} {profile.under(tool):,} for {theirs:,}")
+            remarks.append(f"{tool} {profile.under(tool):,} for {theirs:,}{REASONS.get(tool, no_reason)(model, size)}")
     return " and ".join(verdicts), ", ".join(remarks)
 
 
@@ -111,12 +124,34 @@ def by_fvcore(model: nn.Module, size: Size) -> int:
     return int(analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total())
 
 
+def reasons_of_fvcore(model: nn.Module, size: Size) -> str:
+    """What fvcore leaves out or rounds: convolutions with padding "same", and products by einsum, to 4 digits."""
+    analysis = importlib.import_module("fvcore.nn").FlopCountAnalysis(model, torch.zeros(1, *size))
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    left_out = {operator.removeprefix("aten::") for operator in analysis.unsupported_ops()} & UNSEEN
+    rounded = {"einsum"} & set(analysis.by_operator())
+    spelled = [f" without {operator}" for operator in sorted(left_out)] + [f" with {name} rounded" for name in rounded]
+    return ",".join(spelled)
+
+
+def no_reason(model: nn.Module, size: Size) -> str:
+    """Nothing to add."""
+    return ""
+
+
 def by_thop(model: nn.Module, size: Size) -> int:
     """Thop's count. It writes into the model: it comes last."""
-    return int(importlib.import_module("thop").profile(model, (torch.zeros(1, *size),), verbose=False)[0])
+    thop = importlib.import_module("thop")
+    rules = thop.profile.__globals__["register_hooks"]
+    layers = {type(module) for module in model.modules()} - rules.keys()
+    known = {layer: next((rules[base] for base in layer.__mro__ if base in rules), None) for layer in layers}
+    known = {layer: rule for layer, rule in known.items() if rule and rule is not rules[nn.Sequential]}
+    return int(thop.profile(model, (torch.zeros(1, *size),), custom_ops=known, verbose=False)[0])
 
 
 TOOLS = {"fvcore": by_fvcore, "thop": by_thop}
+REASONS = {"fvcore": reasons_of_fvcore}
+UNSEEN = {"_convolution_mode", "scaled_dot_product_attention", "_native_multi_head_attention"}
 
 
 def peaks(batch: int, model: nn.Module, size: Size) -> tuple[str, str]:
@@ -136,34 +171,48 @@ def attempt(work: Callable[[], Any]) -> Any:
         return error
 
 
-def chosen(patterns: list[str], limit: int | None, shard: str) -> list[str]:
-    """The names of models that match any pattern: ``limit`` of them, and of these one shard."""
+def shuffled(patterns: list[str], shard: str) -> list[str]:
+    """One shard of the names of models that match any pattern, in an order that is always the same."""
     names = sorted({name for pattern in patterns for name in timm().list_models(pattern)})
-    if limit is not None and limit < len(names):
-        names = [names[number * len(names) // limit] for number in range(limit)]
     which, count = map(int, shard.split("/"))
     if not 1 <= which <= count:
         raise SystemExit(f"--shard must be I/N with I from 1 to N, not {shard}")
-    return names[which - 1 :: count]
+    return sorted(names, key=lambda name: zlib.crc32(name.encode()))[which - 1 :: count]
 
 
-def main(what: str, names: list[str], most: int, compare: Compare) -> int:
+def result(name: str, most: int, compare: Compare, *, real: bool) -> tuple[str, str]:
+    """The verdict on one model, and what to print about it."""
+    model = attempt(partial(build, name, most, real=real))
+    if model is None:
+        return "larger", ""
+    if isinstance(model, Exception):
+        return "not built", f"{type(model).__name__}: {model}"
+    outcome: Any = attempt(partial(compare, model, tuple(model.pretrained_cfg["input_size"])))
+    return ("failed", f"{type(outcome).__name__}: {outcome}") if isinstance(outcome, Exception) else outcome
+
+
+def main(options: argparse.Namespace, compare: Compare) -> int:
     """Print a line for each model and the summary; how many are off."""
+    results = ResultLines(options.out, ("part", "model"))
+    names = shuffled(options.patterns, options.shard)
+    left = float("inf") if options.limit is None else -(-options.limit // int(options.shard.split("/")[1]))
     verdicts: Counter[str] = Counter()
-    for name in names:
-        model = attempt(partial(build, name, most, real=what != "counts"))
-        if model is None:
-            verdict, remark = "larger", ""
-        elif isinstance(model, Exception):
-            verdict, remark = "not built", f"{type(model).__name__}: {model}"
-        else:
-            outcome = attempt(partial(compare, model, tuple(model.pretrained_cfg["input_size"])))
-            is_error = isinstance(outcome, Exception)
-            verdict, remark = ("failed", f"{type(outcome).__name__}: {outcome}") if is_error else outcome
-        verdicts[verdict] += 1
-        print(f"{name:45} {verdict:25} {remark[:200]}", flush=True)
+    for name in within(options.budget, names):
+        line = results.lines.get((options.what, name))
+        if line is None:
+            start = time.monotonic()
+            verdict, remark = result(name, options.most, compare, real=options.what != "counts")
+            seconds = round(time.monotonic() - start, 1)
+            line = {"part": options.what, "model": name, "verdict": verdict, "remark": remark, "seconds": seconds}
+            results.add(line)
+            gc.collect()  # tools leave cycles with whole models in them
+            print(f"{name:45} {verdict:25} {remark[:200]}", flush=True)
+        verdicts[str(line["verdict"])] += 1
+        left -= line["verdict"] not in LEFT_OUT
+        if left <= 0:
+            break
     counted = ", ".join(f"{count:,} {verdict}" for verdict, count in verdicts.most_common())
-    print(f"{what} of {len(names):,} models: {counted}")
+    print(f"{options.what} of {verdicts.total():,} models: {counted}")
     return sum(verdicts[verdict] for verdict in OFF)
 
 
@@ -171,8 +220,10 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("counts", "conventions", "memory"))
     parser.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
-    parser.add_argument("--limit", type=int, help="so many models, evenly spaced")
+    parser.add_argument("--limit", type=int, help="so many models that are not larger")
     parser.add_argument("--shard", default="1/1", metavar="I/N")
+    parser.add_argument("--out", type=Path, help="file of results, JSON lines, to write and to continue")
+    parser.add_argument("--budget", type=float, metavar="SECONDS", help="begin no model after so long")
     parser.add_argument("--most", type=int, default=60_000_000, help="parameters of the largest model")
     parser.add_argument("--batch", type=int, default=2, help="images, for memory")
     parser.add_argument("--tools", default="fvcore,thop", help="for conventions")
@@ -185,5 +236,4 @@ if __name__ == "__main__":
         "conventions": partial(conventions, options.tools.split(",")),
         "memory": partial(peaks, options.batch),
     }
-    selected = chosen(options.patterns, options.limit, options.shard)
-    sys.exit(1 if main(options.what, selected, options.most, COMPARISONS[options.what]) else 0)
+    sys.exit(1 if main(options, COMPARISONS[options.what]) else 0)
