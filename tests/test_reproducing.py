@@ -221,6 +221,7 @@ def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeyp
         (("random_erasing_fashion_mnist", "resnet18"), "does not train resnet18: its recipes are resnet_imagenet"),
         (("random_erasing", "resnet20"), "no recipe is called 'random_erasing'"),
         (("digits", "resnet20", "--classes", "0-4"), "--classes is for train: a printed error is that of all classes"),
+        (("digits", "resnet20", "--per-class", "5"), "--per-class is for train and finetune: a printed error is that"),
         (("digits", "resnet20", "validation=0.01"), "validation is an option of the command: write --validation 0.01"),
         (("digits", "resnet20", "epoch=1"), "neither resnet20 nor recipe digits has 'epoch'"),
     ],
