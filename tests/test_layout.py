@@ -100,6 +100,7 @@ MAY_IMPORT = {
         "recipes",
         "registry",
         "report",
+        "results",
         "training",
     },
     "results": {"paper", "read_only", "recipes", "registry", "results"},
