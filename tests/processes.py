@@ -5,6 +5,8 @@ has threads, and cannot be forked.
 """
 
 import multiprocessing
+import os
+import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,3 +29,22 @@ def _join(rank: int, function: Callable[..., None], folder: Path, *args: Any) ->
     dist.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
     function(rank, folder, *args)
     dist.destroy_process_group()
+
+
+def run_as_torchrun(function: Callable[..., None], folder: Path, *args: Any) -> None:
+    """As ``run_two``, with the environment of torchrun's processes and no group: what is called joins one itself.
+
+    Raises ProcessException where a process raised or was killed; the other one is ended then.
+    """
+    multiprocessing.set_forkserver_preload(IMPORTED)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    start_processes(_with_environment, (port, function, folder, *args), nprocs=2, start_method="forkserver")
+
+
+def _with_environment(rank: int, port: int, function: Callable[..., None], folder: Path, *args: Any) -> None:
+    torch.set_num_threads(1)
+    ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in ranks.items()})
+    function(rank, folder, *args)

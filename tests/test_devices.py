@@ -234,6 +234,7 @@ PATHS: dict[str, Computes] = {
         data.Splits(machine.images(), machine.images(), machine.images())
     ),
     "archzoo.data.fit_size": lambda machine: data.fit_size(pixels(machine)[None], (20, 24)),
+    "archzoo.data.sample_per_class": lambda machine: data.sample_per_class(machine.images(), 1, 0).digest(),
     "archzoo.data.split": lambda machine: data.split(machine.images(), machine.images(), 0.5, 0).train.digest(),
     "archzoo.data.stack": lambda machine: data.stack([pixels(machine), pixels(machine)]),
     "archzoo.data.take_crops": lambda machine: data.take_crops(

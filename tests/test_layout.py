@@ -101,6 +101,7 @@ MAY_IMPORT = {
         "recipes",
         "registry",
         "report",
+        "results",
         "training",
     },
     "results": {"paper", "read_only", "recipes", "registry", "results"},

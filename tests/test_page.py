@@ -13,6 +13,7 @@ import pytest
 
 import archzoo
 from archzoo.auditor import profiled
+from archzoo.escaping import markup
 from archzoo.paper import DATA
 from archzoo.profiler import profile
 from archzoo.registry import results
@@ -21,6 +22,7 @@ from archzoo.report.page import page
 from archzoo.report.page._network import Network
 from archzoo.report.page._overview import row
 from archzoo.report.page._sections import section
+from archzoo.results import read_measured
 from tests.networks import EVERY_NET
 
 # The page is made once, for all of these tests.
@@ -84,6 +86,18 @@ def test_it_is_one_file_of_nine_and_a_half_kilobytes_a_network_with_all_networks
     assert re.findall(r'<tr data-name="(\w+)"', html) == NAMES
     assert re.findall(r'<details class="net" id="net-(\w+)"', html) == NAMES
     assert not re.search(r'(?:src|href)="(?!#|https://(?:doi|arxiv|www|proceedings|papers)\b)', html)
+
+
+def test_what_was_trained_here_is_in_the_section_of_its_network(html: str) -> None:
+    runs = read_measured()
+    sections = dict(re.findall(r'(?s)<details class="net" id="net-(\w+)">(.*?)</details>', html))
+    assert {name for name, text in sections.items() if "<h3>Measured here</h3>" in text} == (
+        {run.network for run in runs} & set(NAMES)
+    )
+    for run in runs:
+        if run.network in NAMES:
+            assert f"<td>{run.error:.2f}%" in sections[run.network]
+            assert markup(run.command) in sections[run.network]
 
 
 def test_every_element_is_closed(html: str) -> None:

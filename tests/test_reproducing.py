@@ -79,6 +79,18 @@ def test_a_changed_recipe_or_one_without_a_printed_error_is_not_compared() -> No
     assert only(measured(1.0, options={"option": "A"})).printed is None  # another network than the printed one
 
 
+def test_a_row_is_of_an_error_that_a_run_measures_and_stands_once() -> None:
+    """BN-Inception's Fig. 4 prints 25.2, 7.82 of five classes, 21.99 and 5.82 of 144 crops; Fig. 3 has 25.2 again."""
+    printed = [row.printed for row in rows("bn_inception", "bn_inception_x30", [])]
+    assert [result.error for result in printed if result] == [25.2]
+    for row in rows(measured=[]):
+        assert row.printed is not None
+        assert row.printed.protocol == "single crop"
+        assert not row.printed.data.endswith("top-5")
+    run = measured(25.1, recipe="bn_inception_x30", network="bn_inception", options={})
+    assert [row.verdict for row in rows("bn_inception", "bn_inception_x30", [run])] == ["met"]
+
+
 def test_every_row_says_how_it_is_run(shell: Shell) -> None:
     for row in rows(measured=[]):
         words = row.command.split()
@@ -141,17 +153,20 @@ def test_runs_that_contradict_themselves_are_refused(values: dict[str, Any]) -> 
 def test_the_hub_reads_the_model_index() -> None:
     yaml = pytest.importorskip("yaml")
     repocard = pytest.importorskip("huggingface_hub.repocard_data")
-    runs = [measured(4.40, 4.50), measured(5.0, recipe="fashion_mnist_lenet5", network="lenet5", options={})]
+    changed = {"lr": "1", "epochs": "2"}
+    lenet: dict[str, Any] = {"recipe": "fashion_mnist_lenet5", "network": "lenet5", "options": {}}
+    runs = [measured(4.40, 4.50), measured(5.0, **lenet, changes=changed)]
     text = model_index(rows(measured=runs))
     results = {}
     for model in yaml.safe_load(text)["model-index"]:
         name, evaluations = repocard.model_index_to_eval_results([model])
         results[name] = evaluations
-    (resnet,), (lenet,) = results["resnet20"], results["lenet5"]
+    (resnet,), (short,) = results["resnet20"], results["lenet5"]
     assert (resnet.task_type, resnet.dataset_type) == ("image-classification", "zalando-datasets/fashion_mnist")
     assert (resnet.metric_type, resnet.metric_value) == ("accuracy", 95.55)
     assert resnet.source_url == "https://arxiv.org/abs/1708.04896"
-    assert lenet.metric_value == 95.0
+    assert resnet.source_name == "recipe random_erasing_fashion_mnist_baseline"
+    assert (short.metric_value, short.source_name) == (95.0, "recipe fashion_mnist_lenet5 with lr=1, epochs=2")
     assert yaml.safe_load(model_index(rows(measured=[]))) == {"model-index": []}
     assert {name: path for name, (path, _) in DATASETS.items()} == {name: data.path for name, data in HUB.items()}
 
@@ -207,9 +222,15 @@ def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeyp
         record(replace(run, commit="0123abc"), folder, "a machine", measured=table, kept=tmp_path / "kept")
     other, entry = read_measured(table)
     assert (other.network, entry.network, entry.machine) == ("resnet20", "lenet5_textbook", "a machine")
-    assert entry.files == tuple(f"docs/results/digits-lenet5_textbook-short-{seed}.json" for seed in (0, 1))
-    kept = tmp_path / "kept" / "digits-lenet5_textbook-short-1.json"
+    assert entry.files == tuple(f"docs/results/digits-lenet5_textbook-epochs_1-{seed}.json" for seed in (0, 1))
+    kept = tmp_path / "kept" / "digits-lenet5_textbook-epochs_1-1.json"
     assert json.loads(kept.read_text())["seed"] == 1
+    others: list[dict[str, Any]] = [{"changes": {"schedule": "MultiStep((1, 2))"}}, {"changes": {}}]
+    for values in (*others, {"changes": {}, "options": {"a": 1}}):
+        record(replace(run, commit="0123abc", **values), folder, measured=table, kept=tmp_path / "kept")
+    files = [file for run in read_measured(table) for file in run.files]
+    assert len(set(files)) == len(files) == 8  # none in place of another's
+    assert "docs/results/digits-lenet5_textbook-schedule_MultiStep_1_2-0.json" in files
     for commit in ("0.1", "0123abc+changes"):
         with pytest.raises(ReportError, match=r"was run by 0.*, which is no commit: run it in a clone"):
             record(replace(run, commit=commit), folder, measured=table, kept=tmp_path / "kept")
@@ -221,6 +242,7 @@ def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeyp
         (("random_erasing_fashion_mnist", "resnet18"), "does not train resnet18: its recipes are resnet_imagenet"),
         (("random_erasing", "resnet20"), "no recipe is called 'random_erasing'"),
         (("digits", "resnet20", "--classes", "0-4"), "--classes is for train: a printed error is that of all classes"),
+        (("digits", "resnet20", "--per-class", "5"), "--per-class is for train and finetune: a printed error is that"),
         (("digits", "resnet20", "validation=0.01"), "validation is an option of the command: write --validation 0.01"),
         (("digits", "resnet20", "epoch=1"), "neither resnet20 nor recipe digits has 'epoch'"),
     ],

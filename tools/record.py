@@ -37,8 +37,7 @@ def record(run: Measured, folder: Path, machine: str = "", *, measured: Path = M
         raise ReportError(
             f"{run.command} was run by {run.commit}, which is no commit: run it in a clone without changes"
         )
-    short = "-short" if run.changes else ""
-    names = [f"{run.recipe}-{run.network}{short}-{seed}.json" for seed in run.seeds]
+    names = [f"{_title(run)}-{seed}.json" for seed in run.seeds]
     sources = [folder / f"seed-{seed}" / "result.json" for seed in run.seeds]
     if missing := [source for source in sources if not source.is_file()]:
         raise ReportError(f"{missing[0]} is missing: rerun {run.command}")
@@ -50,6 +49,12 @@ def record(run: Measured, folder: Path, machine: str = "", *, measured: Path = M
     others = [other for other in read_measured(measured) if not _same(other, entry)]
     write_text(measured, text_of([*others, entry]))
     return entry
+
+
+def _title(run: Measured) -> str:
+    """A name for the files of a run, which runs of other options or changes do not have."""
+    values = [f"{name}={value}" for name, value in (*run.options.items(), *run.changes.items())]
+    return "-".join([run.recipe, run.network, *(re.sub(r"[^\w.]+", "_", value).strip("_") for value in values)])
 
 
 def _same(first: Measured, second: Measured) -> bool:

@@ -94,6 +94,8 @@ def reproduce(
     entry, row = find(name), find_row(recipe, name)
     if settings.classes:
         raise BadOption("--classes is for train: a printed error is that of all classes")
+    if settings.images["per_class"]:
+        raise BadOption("--per-class is for train and finetune: a printed error is that of all training images")
     given, texts = sort_changes(entry, row.recipe, changes or [])
     options = {**row.options, **read_options(entry, given)}
     chosen = row.recipe.with_changes(**read_changes(row.recipe, texts))

@@ -33,6 +33,7 @@ OF_THE_COMMAND = {
     "data_dir",
     "device",
     "output",
+    "per_class",
     "precision",
     "seed",
     "weights",
@@ -75,6 +76,9 @@ DataDir = Annotated[
 ]
 Validation = Annotated[
     float, typer.Option(help="The share of the training images that is set aside, where no images are for validation.")
+]
+PerClass = Annotated[
+    int | None, typer.Option(min=1, help="Train on so many images of each class, drawn by the seed; on all by default.")
 ]
 Output = Annotated[Path | None, typer.Option(help="The run directory; runs/NAME-DATA by default.")]
 Workers = Annotated[int, typer.Option(help="Processes that prepare batches, beside each process that trains.")]
@@ -143,6 +147,7 @@ def read_settings(
     *,
     data_dir: DataDir = None,
     validation: Validation = 0.1,
+    per_class: PerClass = None,
     output: Output = None,
     seed: Seed = "0",
     nproc: Nproc = 1,
@@ -188,6 +193,7 @@ def read_settings(
         "trained_as": trained_as or None,
         "data_dir": data_dir,
         "validation": validation,
+        "per_class": per_class,
     }
     return Settings(output, read_seeds(seed), nproc, config, images, classes)
 

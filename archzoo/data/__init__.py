@@ -17,7 +17,7 @@ from archzoo.data._resident import why_not_resident
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._scanning import find_images
 from archzoo.data._sources import NORMALIZATION, SOURCES, load
-from archzoo.data._splits import Splits, split
+from archzoo.data._splits import Splits, sample_per_class, split
 from archzoo.data._workers import watched_workers
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "read_picture",
     "resize_shorter_side",
     "restore_prepared",
+    "sample_per_class",
     "split",
     "stack",
     "take_crops",

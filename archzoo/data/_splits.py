@@ -43,13 +43,40 @@ def split_by_class(images: ImageSet, test: ImageSet, validation: float, seed: in
 
     At least ``fewest`` images of each class are set aside, even where that is a larger share, but never all of a class.
     """
-    counts = torch.bincount(images.labels, minlength=len(images.classes))
-    taken = _apportion(counts, _count(images, validation), fewest)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    order = order[images.labels[order].sort(stable=True).indices]  # class after class, each in random order
-    place = torch.arange(len(images)) - (counts.cumsum(0) - counts)[images.labels[order]]
-    is_taken = place < taken[images.labels[order]]
+    taken = _apportion(_counts(images), _count(images, validation), fewest)
+    order, is_taken = _draw(images, taken, seed)
     return Splits(images.subset(order[~is_taken].sort().values), images.subset(order[is_taken].sort().values), test)
+
+
+def sample_per_class(images: ImageSet, count: int, seed: int) -> ImageSet:
+    """So many images of each class, drawn by the seed; a smaller number of them is a part of a larger one.
+
+    Raises DataError where a class has fewer.
+    """
+    if count < 1:
+        raise DataError(f"per_class must be at least 1 image, not {count}")
+    counts = _counts(images)
+    if few := [name for name, there in zip(images.classes, counts.tolist(), strict=True) if there < count]:
+        raise DataError(
+            f"per_class must be at most the {int(counts.min())} training images of the smallest class of "
+            f"{images.name}, not {count}: {listed(few, MOST_NAMED)} {'has' if len(few) == 1 else 'have'} fewer"
+        )
+    order, is_taken = _draw(images, torch.full_like(counts, count), seed)
+    return images.subset(order[is_taken].sort().values)
+
+
+def _counts(images: ImageSet) -> Tensor:
+    """The number of images of each class."""
+    return torch.bincount(images.labels.cpu(), minlength=len(images.classes))
+
+
+def _draw(images: ImageSet, taken: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """All images, class after class in random order; and whether each is among the first ``taken`` of its class."""
+    counts, labels = _counts(images), images.labels.cpu()
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    order = order[labels[order].sort(stable=True).indices]
+    place = torch.arange(len(images)) - (counts.cumsum(0) - counts)[labels[order]]
+    return order, place < taken[labels[order]]
 
 
 def _count(images: ImageSet, share: float) -> int:

@@ -29,25 +29,29 @@ README = "README of zalandoresearch/fashion-mnist, submitted by ajbrock"
 for network, error in (("wide_resnet_40_4", 3.3), ("densenet_bc", 4.6)):
     PAPER.results(README, ("fashion_mnist+",), "single crop", {network: (error,)}, recipe=f"fashion_mnist_{network}")
 
-SHARED: dict[str, Any] = {
-    "data": "fashion_mnist",
-    "input_side": 28,
-    "unspecified": ("all values: the README names the network alone; these are its paper's on CIFAR-10",),
-}
-PAPER.recipe(
-    "fashion_mnist_wide_resnet_40_4",
-    **SHARED,
-    networks=("wide_resnet_40_4",),
-    source=README,
-    lr=0.1,
-    batch_size=128,
-    epochs=200,
-    schedule=MultiStep((60, 120, 160), gamma=0.2),
-    optimizer=NESTEROV_SGD,
-    weight_decay=0.0005,
-    augmentation=(RandomCrop(padding=4, padding_mode="reflect"), RandomHorizontalFlip()),
-    paper_result="3.3% (WRN-40-4)",
-)
+SHARED: dict[str, Any] = {"data": "fashion_mnist", "input_side": 28}
+NETWORK_ALONE = "all values: the README names the network alone; these are its paper's on CIFAR-10"
+# The README's 4.1% and 3.7% of WRN-28-10 are those of Random Erasing, in whose file its other two recipes are.
+NO_ERROR = "all values: these are Wide ResNet's on CIFAR-10, by which no error of WRN-28-10 on Fashion-MNIST is printed"
+for network, source, printed, unspecified in (
+    ("wide_resnet_40_4", README, "3.3% (WRN-40-4)", NETWORK_ALONE),
+    ("wide_resnet_28_10", "Wide ResNet's own on CIFAR-10 (Sec. 3)", "", NO_ERROR),
+):
+    PAPER.recipe(
+        f"fashion_mnist_{network}",
+        **SHARED,
+        networks=(network,),
+        source=source,
+        lr=0.1,
+        batch_size=128,
+        epochs=200,
+        schedule=MultiStep((60, 120, 160), gamma=0.2),
+        optimizer=NESTEROV_SGD,
+        weight_decay=0.0005,
+        augmentation=(RandomCrop(padding=4, padding_mode="reflect"), RandomHorizontalFlip()),
+        paper_result=printed,
+        unspecified=(unspecified,),
+    )
 PAPER.recipe(
     "fashion_mnist_densenet_bc",
     **SHARED,
@@ -61,6 +65,7 @@ PAPER.recipe(
     weight_decay=0.0001,
     augmentation=(RandomCrop(padding=4), RandomHorizontalFlip()),
     paper_result="4.6% (DenseNet-BC of 768K parameters)",
+    unspecified=(NETWORK_ALONE,),
 )
 PAPER.recipe(
     "fashion_mnist_lenet5",

@@ -45,7 +45,9 @@ def _result(row: Row) -> Iterator[str]:
     of_runs = f", mean of {runs} runs" if runs > 1 else ""
     yield f"      name: {_text(f'top-1 accuracy{of_runs}')}"
     if row.paper is not None:
-        yield from ("    source:", f"      name: {_text(f'recipe {row.recipe.name}')}")
+        changes = ", ".join(f"{name}={text}" for name, text in row.measured.changes.items())
+        title = f"recipe {row.recipe.name}" + (f" with {changes}" if changes else "")
+        yield from ("    source:", f"      name: {_text(title)}")
         yield f"      url: {_text(row.paper.link)}"
 
 

@@ -65,23 +65,33 @@ class Row:
 def rows(pattern: str = "*", recipe: str = "*", measured: Sequence[Measured] | None = None) -> list[Row]:
     """The rows of the networks and recipes that match these patterns: as papers print them, then the others.
 
-    ``measured`` is what was run, by default what this project has.
+    A printed error is a row where a run of its recipe measures it: top-1, by the recipe's protocol. ``measured`` is
+    what was run, by default what this project has.
     """
     runs = list(read_measured() if measured is None else measured)
-    listed = [
-        Row(result.name, find_recipe(result.recipe), dict(result.options), result, paper)
-        for paper in papers()
-        for result in paper.published_results
-        if result.recipe
-    ]
     complete: list[Row] = []
-    for row in listed:
+    for row in _printed():
         matching = [run for run in runs if not run.changes and _same(run, row)]
         complete += [_with(row, run) for run in matching] or [row]
         runs = [run for run in runs if run not in matching]
     complete += [_with(find_row(run.recipe, run.network, run.options), run) for run in runs]
     networks = set(names(pattern))
     return [row for row in complete if row.network in networks and fnmatchcase(row.recipe.name, recipe)]
+
+
+def _printed() -> list[Row]:
+    """The printed errors that a run measures; one that is printed twice is one row."""
+    rows: dict[Any, Row] = {}
+    for paper in papers():
+        for result in paper.published_results:
+            if not result.recipe or result.data.endswith("top-5"):
+                continue
+            recipe = find_recipe(result.recipe)
+            if str(recipe.protocol).startswith(result.protocol):
+                options = dict(result.options)
+                key = (result.name, recipe.name, repr(options), result.error)
+                rows.setdefault(key, Row(result.name, recipe, options, result, paper))
+    return list(rows.values())
 
 
 def find_row(recipe: str, network: str, options: Mapping[str, Any] | None = None) -> Row:

@@ -6,17 +6,18 @@ What ``archzoo.transfer.run`` shares with it is here too.
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 import archzoo
-from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare
-from archzoo.errors import TransferError
+from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare, sample_per_class
+from archzoo.errors import TrainingError, TransferError
 from archzoo.files import check_folder
 from archzoo.layers import Net
+from archzoo.ranges import check_whole
 from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
@@ -28,6 +29,8 @@ from archzoo.training._trained import describe_training
 from archzoo.training._trainer import train
 from archzoo.training._writing import writing
 from archzoo.weights import described_options, initialize_from, save_with
+
+MOST_PER_CLASS = 10**9
 
 
 def run(
@@ -54,6 +57,7 @@ def run(
     trained_as: str | None = None,
     data_dir: str | Path | None = None,
     validation: float = 0.1,
+    per_class: int | None = None,
 ) -> TrainResult:
     """Train a network by its paper's recipe, test it once, and write it to ``run_dir``.
 
@@ -83,6 +87,7 @@ def run(
         trained_as: As in ``archzoo.build``: the network, for a file whose tensors do not show which one it is.
         data_dir: A folder with the files of named datasets, as in ``archzoo.data.load``.
         validation: The share of the training images that is set aside, where the data have no validation images.
+        per_class: Train on so many images of each class, which the seed of ``config`` draws; on all by default.
 
     Raises:
         RecipeError: If no recipe is published for the network, or a value of the recipe does not fit.
@@ -114,6 +119,7 @@ def run(
         trained_as=trained_as,
         data_dir=data_dir,
         validation=validation,
+        per_class=per_class,
     )
     return job.run(job.build, train)
 
@@ -159,10 +165,13 @@ class Job:
     trained_as: str | None = None
     data_dir: str | Path | None = None
     validation: float = 0.1
+    per_class: int | None = None
 
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
             raise TransferError("init_layers names layers of another network: give its weights file as init_from")
+        if self.per_class is not None:
+            check_whole("per_class", self.per_class, 1, MOST_PER_CLASS, TrainingError)
         check_ranges(self.config, self.recipe)
 
     def run(
@@ -251,9 +260,11 @@ class Job:
             data_dir=self.data_dir,
             validation=self.validation,
         )
-        if self.classes is None:
-            return splits
-        return Splits(**{name: images.select_classes(self.classes) for name, images in vars(splits).items()})
+        if self.classes is not None:
+            splits = Splits(**{name: images.select_classes(self.classes) for name, images in vars(splits).items()})
+        if self.per_class is not None:
+            splits = replace(splits, train=sample_per_class(splits.train, self.per_class, self.config.seed))
+        return splits
 
     def _pretrained_channels(self) -> int | None:
         """The channels that the weights were trained on."""
@@ -268,6 +279,7 @@ class Job:
             "options": options,
             "weights": None if self.weights is None else str(self.weights),
             "classes": None if self.classes is None else list(self.classes),
+            **({} if self.per_class is None else {"per_class": self.per_class}),
             **self._init_description(),
         }
 

@@ -43,6 +43,7 @@ def run(
     trained_as: str | None = None,
     data_dir: str | Path | None = None,
     validation: float = 0.1,
+    per_class: int | None = None,
 ) -> TrainResult:
     """Fine-tune a pretrained network on other images with a new classifier, test it once, and write it to ``run_dir``.
 
@@ -82,6 +83,7 @@ def run(
         trained_as=trained_as,
         data_dir=data_dir,
         validation=validation,
+        per_class=per_class,
     )
     method = linear_probe if freeze else partial(fine_tune, head_epochs=head_epochs, decay=decay)
     return job.run(partial(_build, job), method, partial(_draw, job.run_dir))

@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from archzoo.data import NORMALIZATION, ImageSet, _cache, load, read_image
+from archzoo.data import NORMALIZATION, ImageSet, _cache, load, read_image, sample_per_class
 from archzoo.data import _folders as folders
 from archzoo.data import _hub as hub
 from archzoo.data._cache import DecodedImage, cached
@@ -280,6 +280,24 @@ def test_selected_classes_are_numbered_from_zero() -> None:
     assert torch.equal(selected.labels == 0, labels == 7)
     with pytest.raises(DataError, match=r"classes 0 to 9, not \[10\]"):
         train.select_classes([10])
+
+
+def test_a_few_images_of_each_class_are_drawn_and_more_of_them_hold_the_fewer() -> None:
+    labels = torch.tensor([0, 1, 2, 2, 1, 0, 2, 0, 1, 2])
+    images = ImageSet.from_tensor("x", torch.zeros(10, 1, 2, 2, dtype=torch.uint8), labels, ["a", "b", "c"])
+    drawn = [sample_per_class(images, count, 0) for count in (1, 2, 3)]
+    for count, few in enumerate(drawn, 1):
+        assert torch.bincount(few.labels).tolist() == [count] * 3
+        assert few.labels.tolist() == labels[few.offsets // 4].tolist()  # four bytes an image
+        assert few.offsets.tolist() == sorted(few.offsets.tolist())
+    one, two, three = (set(few.offsets.tolist()) for few in drawn)
+    assert one < two < three
+    assert len({tuple(sample_per_class(images, 1, seed).offsets.tolist()) for seed in range(20)}) > 5  # of 36
+    message = "at most the 3 training images of the smallest class of x, not 4: a, b have fewer"
+    with pytest.raises(DataError, match=message):
+        sample_per_class(images, 4, 0)
+    with pytest.raises(DataError, match="per_class must be at least 1 image, not 0"):
+        sample_per_class(images, 0, 0)
 
 
 @pytest.mark.parametrize(

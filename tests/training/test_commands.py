@@ -98,6 +98,20 @@ def test_a_network_starts_from_layers_of_another_one(shell: Shell, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_a_few_images_per_class_are_trained_on_and_all_others_tested(shell: Shell, tmp_path: Path) -> None:
+    few = (*QUICK, "batch_size=10", "--data", "digits", "--per-class", "3")
+    code, _, err = shell("train", "lenet5_textbook", *few, "--output", "run", "--seed", "0,1")
+    assert code == 0, err
+    weights = "run/seed-0/net.safetensors"
+    assert shell("finetune", "lenet5_textbook", *few, "--weights", weights, "--freeze", "--output", "tuned")[0] == 0
+    folders = [tmp_path / name for name in ("run/seed-0", "run/seed-1", "tuned")]
+    results = [json.loads((folder / "result.json").read_text()) for folder in folders]
+    assert [result["images"] for result in results] == [{"train": 30, "validation": 144, "test": 359}] * 3
+    assert [result["per_class"] for result in results] == [3] * 3
+    assert results[0]["data"]["train"] != results[1]["data"]["train"]  # the seed draws them
+
+
+@pytest.mark.slow
 def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("train", "lenet5_textbook", *QUICK, "--seed", "0,1", "--output", "runs")
     assert code == 0
@@ -196,6 +210,8 @@ def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None
         (("train", "resnet20", "--device", "cuda:99"), "cannot train on device 'cuda:99'"),
         (("train", "resnet20", "--device", "meta"), "cannot train on device 'meta'"),
         (("train", "resnet20", "batch_size=5000"), "images of digits, not 5000"),
+        (("train", "resnet20", "--per-class", "500"), "per_class must be at most the 1"),
+        (("train", "resnet20", "per_class=5"), "write --per-class"),
         (("train", "resnet20", "--init-layers", "classifier.*"), "give its weights file as init_from"),
         (("train", "resnet20", "--init-from", "gone.safetensors"), "there is no file gone.safetensors"),
         (("train", "googlenet_bn", "--data", "photos"), "no recipe is published for googlenet_bn"),

@@ -1,4 +1,4 @@
-"""The section of one network: its diagram, claims, published errors, layers and recipe."""
+"""The section of one network: its diagram, claims, published and measured errors, layers and recipe."""
 
 from archzoo.escaping import markup
 from archzoo.paper import DATA
@@ -7,6 +7,7 @@ from archzoo.registry import recipes_of
 from archzoo.report import tables
 from archzoo.report.page._html import anchor, html_table
 from archzoo.report.page._network import Network, place
+from archzoo.results import rows as results
 
 SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
 SHOWN += ("augmentation", "preprocessing", "regularizers", "protocol")
@@ -26,7 +27,8 @@ def section(network: Network) -> str:
         f"<span>{paper.year}. {markup(entry.summary)}</span></summary>\n"
         f"<p>{anchor(paper.link, paper.title)}, {markup(f'{paper.authors}, {paper.year}')}. "
         f'<code>archzoo.build({markup(call)})</code></p>\n<div class="parts"><div>{network.drawing}</div><div>\n'
-        f"{_claims(network)}{_differences(network)}{_errors(network)}{_layers(network)}{_recipe(network)}</div></div></details>\n"
+        f"{_claims(network)}{_differences(network)}{_errors(network)}{_measured(network)}{_layers(network)}{_recipe(network)}"
+        "</div></div></details>\n"
     )
 
 
@@ -73,6 +75,20 @@ def _errors(network: Network) -> str:
         for result in network.results
     ]
     return "<h3>Published error</h3>\n" + html_table(["data", "error n", "protocol", "where"], rows)
+
+
+def _measured(network: Network) -> str:
+    """What was trained here: the rows of ``archzoo results`` that are not empty."""
+    rows = []
+    for result in results(network.name):
+        if (run := result.measured) is not None:
+            deviation = "" if run.deviation is None else f" +- {run.deviation:.2f}%"
+            printed = "" if result.printed is None else result.printed.text
+            error = f"{run.error:.2f}%{deviation} of {len(run.seeds)}"
+            rows.append([*map(markup, (error, printed, result.verdict)), f"<code>{markup(run.command)}</code>"])
+    if not rows:
+        return ""
+    return "<h3>Measured here</h3>\n" + html_table(["error n", "printed n", "verdict", "command"], rows)
 
 
 def _layers(network: Network) -> str:
