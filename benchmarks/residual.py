@@ -4,7 +4,8 @@
 
 ResNet's recipe for CIFAR-10, with its schedule shortened in proportion, on a part of Fashion-MNIST, at half its size:
 14x14 pixels, crops padded by 2. The solid lines are errors on images that are set aside, on which nothing is chosen.
-Writes docs/figures/residual.json and residual.svg. Rerun to resume; ``--draw`` draws all runs as far as they are.
+Writes docs/figures/residual.json and residual.svg. Rerun to resume; ``--draw`` draws all runs as far as they are, or
+up to the iteration that ``--until`` names.
 """
 
 import argparse
@@ -48,11 +49,12 @@ def train(network: str, seed: int, epochs: int, per_class: int, runs: Path) -> N
     )
 
 
-def describe(folder: Path) -> dict[str, Any]:
-    """What the figure shows of a run, as far as it is, and how it was made."""
+def describe(folder: Path, until: int) -> dict[str, Any]:
+    """What the figure shows of a run up to an iteration, and how it was made."""
     made = json.loads((folder / "run.json").read_text(encoding="utf-8"))
     with (folder / "log.csv").open(newline="") as file:
         rows = [{name: round(float(row[name]), 4) for name in SHOWN} for row in csv.DictReader(file)]
+    rows = [row for row in rows if row["iteration"] <= until]
     setting = {"network": made["network"], "seed": made["config"]["seed"], "per_class": made["per_class"]}
     return {**setting, "epochs": made["recipe"]["epochs"], "rows": rows}
 
@@ -75,7 +77,7 @@ def main(arguments: argparse.Namespace) -> None:
             for name in arguments.networks.split(",") if arguments.networks else names:
                 train(name, seed, arguments.epochs, arguments.per_class, arguments.runs)
     folders = [folder for name in names for folder in sorted(arguments.runs.glob(f"{name}-*"))]
-    runs = [describe(folder) for folder in folders]
+    runs = [describe(folder, arguments.until) for folder in folders]
     write_text(FIGURES / "residual.json", json.dumps({"runs": runs}, indent=1) + "\n")
     draw(runs)
     for entry in runs:
@@ -92,6 +94,7 @@ if __name__ == "__main__":
     parser.add_argument("--per-class", type=int, default=600)
     parser.add_argument("--runs", type=Path, default=Path("runs/residual"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--until", type=int, default=10**9, help="the last iteration that is drawn")
     parser.add_argument("--draw", action="store_true", help="only draw")
     parsed = parser.parse_args()
     torch.set_num_threads(parsed.threads)
