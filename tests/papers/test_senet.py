@@ -185,7 +185,7 @@ def test_blocks_scale_whole_modules_of_bn_inception() -> None:
     net: Any = archzoo.build("se_bn_inception", device="meta")
     modules = [part for name, part in net.features.named_children() if name.startswith("inception")]
     assert [list(module._modules) for module in modules] == [["branches", "se"]] * 10
-    first = randomized(archzoo.build("se_bn_inception", num_classes=1).features.inception_3a)
+    first = randomized(archzoo.build("se_bn_inception", num_classes=1).get_submodule("features.inception_3a"))
     maps = torch.randn(1, 192, 5, 5, dtype=torch.float64)
     torch.testing.assert_close(first(maps), scaled(first.branches(maps), first.se))
     assert not any(isinstance(m, nn.Conv2d) and m.bias is not None for module in modules for m in module.branches)
