@@ -188,7 +188,9 @@ def result(name: str, most: int, compare: Compare, *, real: bool) -> tuple[str, 
     if isinstance(model, Exception):
         return "not built", f"{type(model).__name__}: {model}"
     outcome: Any = attempt(partial(compare, model, tuple(model.pretrained_cfg["input_size"])))
-    return ("failed", f"{type(outcome).__name__}: {outcome}") if isinstance(outcome, Exception) else outcome
+    is_error = isinstance(outcome, Exception)
+    verdict, remark = ("failed", f"{type(outcome).__name__}: {outcome}") if is_error else outcome
+    return verdict, remark
 
 
 def main(options: argparse.Namespace, compare: Compare) -> int:
