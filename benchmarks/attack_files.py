@@ -93,7 +93,7 @@ def originals(folder: Path) -> dict[str, bytes]:
     torch.save({"state_dict": net.state_dict(), "epoch": 3}, folder / "old.pth", _use_new_zipfile_serialization=False)
     (folder / "net.onnx").write_bytes(onnx_of_lenet())
     for form in ("test", "training"):  # with the places of index layers, and with masks
-        options = {"depth": 8, "k0": 4, "form": form}
+        options: dict[str, Any] = {"depth": 8, "k0": 4, "form": form}
         condensenet = archzoo.build("condensenet_cifar", **options)
         save(condensenet, folder / f"{form}.safetensors", "condensenet_cifar", **options)
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -198,13 +198,17 @@ def renamed(draw: random.Random, folder: Path) -> None:
         refuse_in_a_line(lambda: identify(path))
 
 
-NAMES = ("resnet_cifar", "densenet_bc", "fractalnet", "wide_resnet", "vgg", "resnet20", "lenet5", "no\x1b[2Jname", "")
-NAMES += ("condensenet", "condensenet_cifar", "condensenet_light", "bn_inception", "inception_v3", "inception_v4")
-NAMES += ("inception_resnet_v2", "inception_resnet_v2_released", "xception", "pyramidnet_cifar", "se_resnet")
+NAMES: tuple[str, ...] = (
+    *("resnet_cifar", "densenet_bc", "fractalnet", "wide_resnet", "vgg", "resnet20", "lenet5", "no\x1b[2Jname", ""),
+    *("condensenet", "condensenet_cifar", "condensenet_light", "bn_inception", "inception_v3", "inception_v4"),
+    *("inception_resnet_v2", "inception_resnet_v2_released", "xception", "pyramidnet_cifar", "se_resnet"),
+)
 NUMBERS: tuple[Any, ...] = (-1, 0, 1, 2, 20, 1000, 50_000, 10**9, 600_000_002, 2**31, 2**63, 10**40)
 NUMBERS += (1e308, None, True, "1", "\x1b[2J", [], {})
-KEYS = ("num_classes", "in_channels", "depth", "k", "columns", "widths", "blocks", "drop", "theta", "option", "\x1b]0;")
-KEYS += ("k0", "g", "c", "form", "classifier_share", "residual_scales", "bn_eps", "resolution", "widening", "se_stages")
+KEYS: tuple[str, ...] = (
+    *("num_classes", "in_channels", "depth", "k", "columns", "widths", "blocks", "drop", "theta", "option", "\x1b]0;"),
+    *("k0", "g", "c", "form", "classifier_share", "residual_scales", "bn_eps", "resolution", "widening", "se_stages"),
+)
 
 
 def heads(draw: random.Random, folder: Path) -> None:

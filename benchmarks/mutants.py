@@ -560,7 +560,7 @@ def wider(layer: Any, reads: bool, writes: bool) -> nn.Module:
     """The layer with one channel more that it reads, or that it writes."""
     if isinstance(layer, nn.BatchNorm2d):
         norm = nn.BatchNorm2d(layer.num_features + 1, eps=layer.eps)
-        if layer.weight is None:
+        if "weight" not in dict(layer.named_parameters()):
             norm.register_parameter("weight", None)
         return norm
     options: dict[str, Any] = {"stride": layer.stride, "padding": layer.padding, "bias": layer.bias is not None}
@@ -1040,7 +1040,7 @@ def with_twice_the_units(block: Any) -> nn.Module:
 def with_units(block: Any, units: int) -> nn.Module:
     """A block of so many units."""
     channels, bias = block.fc2.out_channels, block.fc2.bias is not None
-    other = SqueezeExcitation(channels, 1, bias=bias)
+    other: Any = SqueezeExcitation(channels, 1, bias=bias)
     other.fc1, other.fc2 = nn.Conv2d(channels, units, 1, bias=bias), nn.Conv2d(units, channels, 1, bias=bias)
     return other
 
@@ -1070,10 +1070,10 @@ def in_front(block: Any) -> None:
     """SE is the first layer of the branch, of as many units."""
     *layers, gate = block.layers
     channels = layers[0].in_channels
-    gate = with_units(gate, gate.fc1.out_channels)
-    gate.fc1 = nn.Conv2d(channels, gate.fc1.out_channels, 1)
-    gate.fc2 = nn.Conv2d(gate.fc1.out_channels, channels, 1)
-    block.layers = nn.Sequential(gate, *layers)
+    units = gate.fc1.out_channels
+    front: Any = with_units(gate, units)
+    front.fc1, front.fc2 = nn.Conv2d(channels, units, 1), nn.Conv2d(units, channels, 1)
+    block.layers = nn.Sequential(front, *layers)
 
 
 class GatedSum(Residual):
