@@ -20,7 +20,7 @@ NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # These train several networks, take a thousand steps, or build the largest networks.
 LONG = {"2_twenty_years", "3_block_by_block", "4_optimizers", "5_transfer", "6_regularization", "8_by_hand"}
 # Their outputs are of one whole run.
-WITH_OUTPUTS = [path for path in NOTEBOOKS if path.stem in {"1_tour", "2_twenty_years", "8_by_hand"}]
+WITH_OUTPUTS = [path for path in NOTEBOOKS if path.stem in {"1_tour", "2_twenty_years", "5_transfer", "8_by_hand"}]
 # Folders of a machine, in POSIX and Windows.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:tmp|home|root|work|usr|var|opt|Users|private)/|\b[A-Z]:\\\\")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
