@@ -1,4 +1,4 @@
-"""The notebooks run from top to bottom, in a small setting, on real digits; outputs of short runs are committed."""
+"""The notebooks run from top to bottom, in a small setting, on real digits; outputs of a whole run are committed."""
 
 import ast
 import re
@@ -19,8 +19,6 @@ plt = pytest.importorskip("matplotlib.pyplot")
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 # These train several networks, take a thousand steps, or build the largest networks.
 LONG = {"2_twenty_years", "3_block_by_block", "4_optimizers", "5_transfer", "6_regularization", "8_by_hand"}
-# Their outputs are of one whole run.
-WITH_OUTPUTS = [path for path in NOTEBOOKS if path.stem in {"1_tour", "2_twenty_years", "5_transfer", "8_by_hand"}]
 # Folders of a machine, in POSIX and Windows.
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:tmp|home|root|work|usr|var|opt|Users|private)/|\b[A-Z]:\\\\")
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -69,7 +67,7 @@ def test_it_runs_in_full_in_a_kernel_of_its_own(path: Path, tmp_path: Path, monk
     assert all(cell.execution_count for cell in done.cells if cell.cell_type == "code")
 
 
-@pytest.mark.parametrize("path", WITH_OUTPUTS, ids=lambda path: path.stem)
+@each_notebook
 def test_outputs_of_one_whole_run_are_committed(path: Path) -> None:
     cells = [cell for cell in nbformat.read(path, 4).cells if cell.cell_type == "code"]
     assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
