@@ -1040,8 +1040,9 @@ def with_twice_the_units(block: Any) -> nn.Module:
 def with_units(block: Any, units: int) -> nn.Module:
     """A block of so many units."""
     channels, bias = block.fc2.out_channels, block.fc2.bias is not None
-    other: Any = SqueezeExcitation(channels, 1, bias=bias)
-    other.fc1, other.fc2 = nn.Conv2d(channels, units, 1, bias=bias), nn.Conv2d(units, channels, 1, bias=bias)
+    other = SqueezeExcitation(channels, 1, bias=bias)
+    other.add_module("fc1", nn.Conv2d(channels, units, 1, bias=bias))
+    other.add_module("fc2", nn.Conv2d(units, channels, 1, bias=bias))
     return other
 
 
