@@ -134,19 +134,8 @@ def draw_attack(draw: random.Random, patterns: Sequence[str]) -> Attack:
         return Attack("an unknown option", name, {**options, draw.choice(("dept", "K", "x" * 10_000, "", "self")): 1})
     if lot < 0.95:
         return Attack("a device", name, {**options, "device": draw.choice(("gpu", "cuda:99", "meta:", 10**9, "", 1.5))})
-    names: tuple[Any, ...] = (
-        "",
-        name + "x",
-        "é" * 5,
-        "x" * 10_000,
-        "../" + name,
-        7,
-        None,
-        b"vgg_a",
-        name[:-1],
-        "a\nb\x00",
-    )
-    return Attack("a name", draw.choice(names), options)
+    wrong = ("", name + "x", "é" * 5, "x" * 10_000, "../" + name, 7, None, b"vgg_a", name[:-1], "a\nb\x00")
+    return Attack("a name", draw.choice(wrong), options)
 
 
 def asked_on(device: str, attack: Attack) -> Any:
