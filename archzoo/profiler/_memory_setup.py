@@ -79,6 +79,7 @@ def passes(
     The message names the part and ``input_size``. MemoryError is raised as it is.
     """
     model = unwrapped(model)
+    _refuse_scripted(model)
 
     def tracker_of(net: nn.Module) -> MemoryTracker:
         tracker = make_tracker(net) if make_tracker else MemoryTracker(net, conditions.device)
