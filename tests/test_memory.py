@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 import archzoo
 from archzoo.errors import ProfileError
-from archzoo.profiler import OPTIMIZERS, MemoryProfile, memory
+from archzoo.profiler import OPTIMIZERS, MemoryProfile, fits, memory
 from tests.allocations import recorded_peaks
 from tests.networks import build
 
@@ -142,13 +142,93 @@ def test_weight_norm_keeps_the_weight_that_it_computed_until_the_next_one() -> N
     assert memory(net, inputs).training == usage.training
 
 
+class Shifted(nn.Module):
+    """Maps plus zeros that forward makes, on the CPU whatever device the maps are on."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(8, 8, bias=False)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.linear(maps) + torch.zeros(len(maps), 8)
+
+
+class Recurrent(nn.GRU):
+    """A recurrent layer with an initial state that forward makes, or the layer itself."""
+
+    makes_state = True
+
+    def forward(self, steps: Tensor) -> Tensor:  # type: ignore[override]
+        state = torch.zeros(1, len(steps), 16) if self.makes_state else None
+        out: Tensor = super().forward(steps, state)[0]
+        return out
+
+
+def test_tensors_that_forward_makes_meet_the_inputs_on_one_device() -> None:
+    maps = 16 * 8 * FLOAT
+    usage = memory(Shifted(), (8,), batch=16)
+    assert usage.inference == usage.parameters + 4 * maps  # the input, the layer's result, zeros, and their sum
+    recorded = recorded_peaks(Shifted, torch.randn(16, 8), OPTIMIZERS["sgd"])
+    assert usage.training == pytest.approx(recorded["training"], rel=0.01)
+    fit = fits(Shifted(), (8,), "1MiB", batch=16, device="cpu", savings=False)
+    assert (fit.inference.allocated, fit.training.allocated) == (usage.inference, usage.training)
+
+
+def test_a_state_that_forward_makes_takes_what_the_layers_own_takes() -> None:
+    made, own = Recurrent(8, 16, batch_first=True), Recurrent(8, 16, batch_first=True)
+    own.makes_state = False
+    first, second = (memory(net, (5, 8), batch=3) for net in (made, own))
+    assert (first.saved, first.training) == (second.saved, second.training)
+
+
+@pytest.mark.parametrize("name", ["modules", "parameters", "named_parameters", "buffers", "children", "train", "eval"])
+def test_an_attribute_may_have_the_name_of_a_method(name: str) -> None:
+    net, plain = Shifted(), Shifted()
+    net.__dict__[name] = [net.linear]
+    usage, expected = memory(net, (8,), batch=16), memory(plain, (8,), batch=16)
+    assert (usage.inference, usage.training, usage.parameters) == (
+        expected.inference,
+        expected.training,
+        expected.parameters,
+    )
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("change", [torch.jit.script, lambda net: torch.jit.trace(net, torch.zeros(2, 8))])
+def test_parameters_of_torchscript_are_refused_with_what_to_do(change: Any) -> None:
+    with pytest.raises(ProfileError, match="scripted and traced modules .* give the module as it was before"):
+        memory(nn.Sequential(change(linear_stack(8, 2))), (8,), batch=2)
+
+
+class Decorated(nn.Sequential):
+    """Layers that run in inference mode, which leaves operators whole that are made of others."""
+
+    @torch.inference_mode()
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = super().forward(x)
+        return out
+
+
+def test_inference_mode_inside_changes_no_peak() -> None:
+    layers = (nn.Conv2d(3, 16, 3, padding=1), nn.BatchNorm2d(16), nn.ReLU(), nn.Conv2d(16, 16, 3), nn.Flatten())
+    inside, plain = (memory(kind(*layers), (3, 12, 12), batch=2) for kind in (Decorated, nn.Sequential))
+    assert inside.inference == plain.inference
+
+
+def test_a_transformer_with_a_padding_mask_takes_what_it_takes_where_nothing_is_left_out() -> None:
+    inputs = {"src": (10, 16), "src_key_padding_mask": torch.zeros(1, 10, dtype=torch.bool)}
+    layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
+    nested, padded = (memory(nn.TransformerEncoder(layer, 2, enable_nested_tensor=on), inputs) for on in (True, False))
+    assert (nested.inference, nested.training) == (padded.inference, padded.training)
+
+
 class Words(nn.Module):
     """A linear layer of embedded words, whose gradients are sparse."""
 
-    def __init__(self, bag: bool = False) -> None:
+    def __init__(self, bag: bool = False, padding: int | None = None) -> None:
         super().__init__()
         kind = nn.EmbeddingBag if bag else nn.Embedding
-        self.words, self.linear = kind(1000, 16, sparse=True), nn.Linear(16, 4)
+        self.words, self.linear = kind(1000, 16, sparse=True, padding_idx=padding), nn.Linear(16, 4)
 
     def forward(self, words: Tensor) -> Tensor:
         out: Tensor = self.linear(self.words(words))
@@ -167,13 +247,37 @@ def test_a_sparse_gradient_has_a_row_and_an_index_for_each_word() -> None:
     assert usage.training < usage.parameters + 6 * rows  # and nothing of the size of the 1000 rows
 
 
+def test_the_words_that_are_no_padding_are_selected_and_none_counts_as_padding() -> None:
+    """The gradient has its own rows and indices, which a mask and its positions have selected from all the rows."""
+    words = torch.zeros(4, 7, dtype=torch.int64)
+    alone = nn.Sequential(nn.Embedding(1000, 16, sparse=True, padding_idx=0), nn.Flatten(0))
+    usage = memory(alone, words, optimizer=plain_sgd)
+    rows, indices = 4 * 7 * 16 * FLOAT, 28 * 8
+    assert usage.gradients == rows + indices
+    mask, positions = 28, 28 * 2 * 8
+    scalars = 2 * FLOAT  # the loss and its gradient, which is that of every output: one number, expanded
+    assert usage.training == usage.parameters + indices + mask + positions + indices + rows + scalars
+
+
+@pytest.mark.parametrize("padding", [0, -1])
+@pytest.mark.parametrize("bag", [False, True])
+def test_padding_costs_the_same_wherever_it_is(bag: bool, padding: int) -> None:
+    words = torch.zeros(4, 7, dtype=torch.int64)
+    padded, other = (memory(Words(bag, index), words, optimizer=plain_sgd) for index in (padding, 5))
+    assert (padded.training, padded.gradients) == (other.training, other.gradients)
+
+
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
+@pytest.mark.parametrize("padding", [None, 0])
 @pytest.mark.parametrize("bag", [False, True])
 @pytest.mark.parametrize("optimizer", [plain_sgd, torch.optim.Adagrad])
-def test_a_real_run_with_sparse_gradients_takes_what_is_computed(bag: bool, optimizer: Any) -> None:
-    words = torch.arange(28).view(4, 7)  # all of them different
-    recorded = recorded_peaks(lambda: Words(bag), words, optimizer)
-    assert memory(Words(bag), words, optimizer=optimizer).training == pytest.approx(recorded["training"], rel=0.01)
+def test_a_real_run_with_sparse_gradients_takes_what_is_computed(
+    bag: bool, optimizer: Any, padding: int | None
+) -> None:
+    words = torch.arange(1, 29).view(4, 7)  # all of them different, and no padding
+    recorded = recorded_peaks(lambda: Words(bag, padding), words, optimizer)
+    usage = memory(Words(bag, padding), words, optimizer=optimizer)
+    assert usage.training == pytest.approx(recorded["training"], rel=0.01)
 
 
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")

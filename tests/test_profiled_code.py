@@ -167,6 +167,15 @@ def test_inputs_without_any_tensor_are_refused(size: Any) -> None:
         profile(nn.Conv2d(3, 3, 1), size)
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
+@pytest.mark.parametrize("layout", [torch.strided, torch.jagged])
+@pytest.mark.parametrize("batch_axis", [0, None])
+def test_nested_inputs_are_refused(layout: torch.layout, batch_axis: int | None) -> None:
+    nested = torch.nested.nested_tensor([torch.zeros(5, 8), torch.zeros(3, 8)], layout=layout)
+    with pytest.raises(ProfileError, match="a nested tensor has no single size"):
+        profile(nn.Linear(8, 8), [nested], batch_axis=batch_axis)
+
+
 def test_a_sequence_first_model_has_its_batch_on_the_second_axis() -> None:
     steps, width, hidden = 10, 16, 32
     net = nn.TransformerEncoderLayer(width, 4, hidden)

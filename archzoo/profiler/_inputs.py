@@ -18,8 +18,11 @@ PLAIN = (bool, int, float, complex, str, torch.dtype, torch.device)  # what a fo
 def common_axis(input_size: Any, batch: int | None, batch_axis: int | None) -> int | None:
     """The batch axis of the inputs, or None if example tensors have different lengths along it.
 
-    Raises ProfileError for an axis that an example tensor lacks, and for a ``batch`` that the inputs do not have.
+    Raises ProfileError for an axis that an example tensor lacks, for a ``batch`` that the inputs do not have, and for
+    nested tensors.
     """
+    if any(isinstance(leaf, Tensor) and leaf.is_nested for leaf in tree_flatten(input_size)[0]):
+        raise ProfileError("a nested tensor has no single size: give an input of the padded size, or one for each size")
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
         raise ProfileError(f"batch must be a positive integer, not {batch!r}")
     if batch_axis is None:

@@ -1,7 +1,7 @@
 """Passes on meta tensors whose storages a MemoryTracker follows."""
 
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any, Literal
@@ -16,7 +16,7 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._draws import largest, smallest
 from archzoo.profiler._memory_tracker import Draw, MemorySample, MemoryTracker, ModuleMemory, storage_bytes
-from archzoo.profiler._meta import attributes_of, module_hooks, modules_of
+from archzoo.profiler._meta import attributes_of, module_hooks, modules_of, parameters_of, set_training, tensors_of
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 DrawName = Literal["worst", "expected", "sample"]
@@ -51,10 +51,10 @@ class Passes:
         self.micro_batches = 1  # how many accumulate their gradients in one step
         self.net, self.tracker, self.mode = net, tracker, mode
         self.args, self.kwargs = inputs
-        self.trainable = [parameter for parameter in net.parameters() if parameter.requires_grad]
+        self.trainable = [parameter for parameter in parameters_of(net) if parameter.requires_grad]
         self.optimizer: Optimizer | None = None
         self.static = [leaf for leaf in tree_leaves(inputs) if isinstance(leaf, Tensor)] if graph else []
-        for tensor in (*net.parameters(), *net.buffers(), *attributes_of(modules_of(net)), *tree_leaves(inputs)):
+        for tensor in (*tensors_of(modules_of(net)), *attributes_of(modules_of(net)), *tree_leaves(inputs)):
             if isinstance(tensor, Tensor):
                 tracker.track(tensor)
 
@@ -72,7 +72,7 @@ class Passes:
 
     def infer(self) -> int:
         """The peak of a forward pass in eval mode, the libraries' workspaces allocated before it."""
-        self.net.eval()
+        set_training(self.net, False)
         self.tracker.phase = "inference"
         for _ in range(2):
             had_workspace = self.tracker.workspace
@@ -86,7 +86,7 @@ class Passes:
 
     def prepare_training(self, make_optimizer: MakeOptimizer) -> None:
         """Make the optimizer, which has CUDA's kernels over lists of tensors there."""
-        self.net.train()
+        set_training(self.net, True)
         self.optimizer = make_optimizer(self.trainable) if self.trainable else None
         for group in self.optimizer.param_groups if self.optimizer and self.mode is not None else ():
             if group.get("foreach", False) is None and not group.get("fused"):
@@ -119,15 +119,15 @@ class Passes:
         self.tracker.record_saved()
         if self.optimizer is not None and loss.requires_grad:
             self.tracker.phase = "backward"
-            loss.backward()
+            with self.tracker.on_one_device():
+                loss.backward()
             self.tracker.leave_all()
         return loss
 
     def _forward(self, then: Callable[[Any], Any] = lambda out: None) -> Any:
         """A forward pass and what is computed from its result, under autocast if that is on."""
-        if self.mode is None:
-            return then(self.net(*self.args, **self.kwargs))
-        with self.mode.autocasting():
+        autocast = self.mode.autocasting() if self.mode is not None else nullcontext()
+        with self.tracker.on_one_device(), autocast:
             return then(self.net(*self.args, **self.kwargs))
 
     def train(self, draw: DrawName) -> Step:

@@ -10,9 +10,10 @@ from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._inputs import meta_inputs, sizes_of
-from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer
-from archzoo.profiler._memory_setup import Conditions, passes
+from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes, Step
+from archzoo.profiler._memory_setup import Conditions, on_one_device, passes
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
+from archzoo.profiler._meta import buffers_of, parameters_of
 
 OPTIMIZERS: dict[str, MakeOptimizer] = {
     "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
@@ -118,10 +119,14 @@ def memory(
     if draw not in DRAWS:
         raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {draw!r}")
     args, kwargs, batch = meta_inputs(model, input_size, batch)
-    with passes(model, (args, kwargs), conditions, input_size) as running:
-        inference = running.infer()
-        running.prepare_training(make_optimizer)
-        step = running.train(draw)
+
+    def run(conditions: Conditions) -> tuple[Passes, int, Step]:
+        with passes(model, (args, kwargs), conditions, input_size) as running:
+            inference = running.infer()
+            running.prepare_training(make_optimizer)
+            return running, inference, running.train(draw)
+
+    running, inference, step = on_one_device(run, conditions)
     net = running.net
     state = tree_leaves(dict(running.optimizer.state) if running.optimizer else {})
     return MemoryProfile(
@@ -129,8 +134,8 @@ def memory(
         input_size=sizes_of(input_size),
         batch=batch,
         optimizer=type(running.optimizer).__name__ if running.optimizer else "none",
-        parameters=storage_bytes(net.parameters()),
-        buffers=storage_bytes(net.buffers()),
+        parameters=storage_bytes(parameters_of(net)),
+        buffers=storage_bytes(buffers_of(net)),
         gradients=step.gradients,
         optimizer_state=storage_bytes(leaf for leaf in state if isinstance(leaf, Tensor)),
         saved=step.saved,

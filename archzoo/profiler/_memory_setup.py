@@ -1,9 +1,9 @@
 """What the passes of a memory profile run on: a copy of the model on the meta device, under the conditions of a run."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
-from typing import Any, Literal
+from contextlib import contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -15,22 +15,28 @@ from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._inputs import sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
-from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy
+from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy, modules_of, parameters_of
+from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._sparse import sparse_constructors
 from archzoo.wrappers import unwrapped
 
+Outcome = TypeVar("Outcome")
 Inputs = tuple[tuple[Any, ...], dict[str, Any]]  # positional and keyword arguments on the meta device
 MakeTracker = Callable[[nn.Module], MemoryTracker]
 
 
 @dataclass(frozen=True)
 class Conditions:
-    """Under which a model runs: as the arguments of ``memory`` with these names."""
+    """Under which a model runs: as the arguments of ``memory`` with these names.
+
+    With ``made_on_meta``, tensors that forward makes on the CPU are on the meta device, as the inputs are.
+    """
 
     device: Literal["cpu", "cuda"] = "cpu"
     autocast: torch.dtype | None = None
     channels_last: bool = False
     cuda_graph: bool = False
+    made_on_meta: bool = False
 
     def check(self) -> None:
         """Raise ProfileError for an argument that is wrong, or that another one excludes."""
@@ -41,6 +47,21 @@ class Conditions:
         if self.device == "cpu" and (self.autocast is not None or self.cuda_graph):
             option = "cuda_graph" if self.cuda_graph else "autocast"
             raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {self.device!r}")
+
+
+def on_one_device(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
+    """What ``run`` returns under these conditions; where it fails on a CPU, with ``made_on_meta``.
+
+    That is the second way because tensors that forward makes have values, which it may read, in the first one alone.
+    Raises the first error if both ways fail.
+    """
+    try:
+        return run(conditions)
+    except ProfileError:
+        if conditions.device == "cpu":
+            with suppress(ProfileError):
+                return run(replace(conditions, made_on_meta=True))
+        raise
 
 
 @contextmanager
@@ -58,15 +79,21 @@ def passes(
     The message names the part and ``input_size``. MemoryError is raised as it is.
     """
     model = unwrapped(model)
-    make_tracker = make_tracker or (lambda net: MemoryTracker(net, conditions.device))
+    _refuse_scripted(model)
+
+    def tracker_of(net: nn.Module) -> MemoryTracker:
+        tracker = make_tracker(net) if make_tracker else MemoryTracker(net, conditions.device)
+        tracker.made_on_meta = conditions.made_on_meta
+        return tracker
+
     args, kwargs = inputs
     with torch.random.fork_rng(devices=[]):
         net = meta_copy(model)
-        tracker = make_tracker(net)
+        tracker = tracker_of(net)
         try:
-            if any(is_lazy(parameter) for parameter in net.parameters()):
+            if any(is_lazy(parameter) for parameter in parameters_of(net)):
                 net = materialize_lazy(net, args, kwargs)
-                tracker = make_tracker(net)
+                tracker = tracker_of(net)
             if conditions.channels_last:
                 net._apply(_channels_last)  # type: ignore[no-untyped-call]
                 args, kwargs = tree_map(_channels_last, (args, kwargs))
@@ -85,6 +112,14 @@ def passes(
             reason = f"{type(error).__name__}: {error}{hint(model, error)}"
             sizes = spell_sizes(sizes_of(input_size))
             raise ProfileError(f"an input of {sizes} fails in {part}: {reason}") from error
+
+
+def _refuse_scripted(model: nn.Module) -> None:
+    """Raise ProfileError if parameters are in C++, where a copy does not replace them."""
+    if any(is_scripted(module) and parameters_of(module) for module in modules_of(model)):
+        raise ProfileError(
+            "the memory of scripted and traced modules with parameters is not modeled: give the module as it was before"
+        )
 
 
 def _channels_last(leaf: Any) -> Any:

@@ -5,7 +5,8 @@ saved, a gradient, or the optimizer's state. So views, in-place operators and sa
 """
 
 import weakref
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,18 +14,20 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_leaves, tree_map
 
 from archzoo.profiler._cpu_convolution import convolution_peaks
 from archzoo.profiler._cuda_allocator import CudaAllocator
-from archzoo.profiler._meta import modules_of
+from archzoo.profiler._meta import modules_of, parameters_of
 from archzoo.profiler._operators import look_up
-from archzoo.profiler._sparse import parts_of, sparse_call
+from archzoo.profiler._shapes import META
+from archzoo.profiler._sparse import Unpadded, is_sparse_bag_backward, parts_of, sparse_bag_backward, sparse_call
 from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
 
 aten = torch.ops.aten
+COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 MATRIX_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the dimensions of maps
 
@@ -91,6 +94,9 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.workspace = 0  # of cuBLAS, which stays allocated
         self.draw: Draw | None = None  # what random numbers of the CPU become, or None for their values
         self.timeline: list[MemorySample] = []
+        self.unpadded = Unpadded()
+        self.made_on_meta = False  # whether tensors of the CPU are replaced by meta tensors, in ``on_one_device``
+        self.replaces = False
         self.saved: dict[str, int] = {}
         # By storage: the weak reference that reports its release, its block, bytes, and the module that created it.
         self._storages: dict[int, tuple[Any, Any, int, str | None]] = {}
@@ -112,17 +118,33 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return self._dispatch(operator, args, kwargs or {})
 
     def _dispatch(self, operator: Any, args: Any, kwargs: Any) -> Any:
+        if self.replaces:
+            args, kwargs = tree_map(on_meta, (args, kwargs))
+            if kwargs.get("device") is not None:
+                kwargs = {**kwargs, "device": META}
+        if is_sparse_bag_backward(operator, args):
+            with self:
+                return sparse_bag_backward(*args)
         sparse = sparse_call(operator, args)
+        if sparse is None and self.phase == "backward":
+            sparse = self.unpadded.call(operator, args)
         if sparse is not None:
             out, workspace = sparse
             self._borrow(workspace, [out])
             return out
-        shape = look_up(operator).shape
-        out = shape(*args, **kwargs) if shape is not None else NotImplemented
+        known = look_up(operator)
+        if known.composite:  # as in counting
+            with self:
+                return operator._op_dk(COMPOSITE, *args, **kwargs)
+        rule = known.values or known.shape
+        out = rule(*args, **kwargs) if rule is not None else NotImplemented
         if out is NotImplemented:
             out = operator(*args, **kwargs)
+        if self.replaces:
+            out = tree_map(on_meta, out)
         if self.draw is not None:
             self.draw(operator, args, out)
+        self.unpadded.record(operator, args, out)
         out = self._convolve(operator, args, out)
         if operator in MATRIX_PRODUCTS and self.device == "cuda" and not self.workspace:
             self.workspace = cublas_workspace()
@@ -185,6 +207,15 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.timeline = [sample for sample in self.timeline if sample.phase == "inference"]
         self.allocator.reset_peaks()
 
+    @contextmanager
+    def on_one_device(self) -> Iterator[None]:
+        """What the model calls in this context. Between passes, the state of random generators is read."""
+        self.replaces = self.made_on_meta
+        try:
+            yield
+        finally:
+            self.replaces = False
+
     def record_saved(self) -> None:
         """At the end of the forward pass, add up what each module created and is still alive."""
         self.saved = {}
@@ -215,13 +246,19 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """The memory of each module, submodules included."""
         memory = []
         for module, name in self.names.items():
-            parameters = list(module.parameters())
+            parameters = parameters_of(module)
             gradients = storage_bytes(parameter.grad for parameter in parameters if parameter.grad is not None)
             saved = sum(
                 size for part, size in self.saved.items() if part == name or part.startswith(f"{name}.") or not name
             )
             memory.append(ModuleMemory(name, type(module).__name__, storage_bytes(parameters), gradients, saved))
         return memory
+
+
+def on_meta(leaf: Any) -> Any:
+    """A meta tensor for one of the CPU; single numbers and anything else stay as they are."""
+    is_on_cpu = isinstance(leaf, Tensor) and leaf.device.type == "cpu" and leaf.dim() > 0
+    return torch.empty_strided(leaf.shape, leaf.stride(), dtype=leaf.dtype, device=META) if is_on_cpu else leaf
 
 
 def storage_bytes(tensors: Iterable[Tensor]) -> int:

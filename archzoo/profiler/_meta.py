@@ -54,6 +54,27 @@ def tensors_of(modules: Iterable[nn.Module]) -> list[Tensor]:
     return [tensor for tensors in held for tensor in tensors.values() if tensor is not None]
 
 
+def parameters_of(model: nn.Module) -> list[nn.Parameter]:
+    """Every parameter once, also where an attribute has the name of the method that would list them."""
+    held = (parameter for module in modules_of(model) for parameter in module._parameters.values())
+    return list(dict.fromkeys(parameter for parameter in held if parameter is not None))
+
+
+def buffers_of(model: nn.Module) -> list[Tensor]:
+    """Every buffer once, as ``parameters_of`` parameters."""
+    held = (buffer for module in modules_of(model) for buffer in module._buffers.values())
+    return list(dict.fromkeys(buffer for buffer in held if buffer is not None))
+
+
+def set_training(model: nn.Module, mode: bool) -> None:
+    """Train or eval mode, by the method of the model's class, which may leave parts in another mode."""
+    try:
+        type(model).train(model, mode)
+    except TypeError:  # an attribute has the name of a method
+        for module in modules_of(model):
+            module.training = mode
+
+
 class MetaTensors:
     """Meta tensors that stand in for real ones: the buffers of a model, and any tensor that meets a meta tensor.
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import torch
@@ -12,7 +13,7 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._checkpointing import Change, ways
 from archzoo.profiler._inputs import common_axis, meta_inputs
 from archzoo.profiler._memory_passes import MakeOptimizer
-from archzoo.profiler._memory_setup import Conditions, passes
+from archzoo.profiler._memory_setup import Conditions, on_one_device, passes
 from archzoo.profiler._peaks import Peak, PeakTracker, peak_of
 from archzoo.profiler._shapes import META
 
@@ -75,15 +76,18 @@ class Runs:
 
     def _run(self, kind: Kind, batch: int, capacity: int | None) -> Result:
         """A run that takes at most ``capacity`` bytes. Raises MemoryError where it needs more."""
+        return on_one_device(partial(self._run_under, kind, batch, capacity), self.conditions)
+
+    def _run_under(self, kind: Kind, batch: int, capacity: int | None, conditions: Conditions) -> Result:
         trackers: list[PeakTracker] = []
 
         def make_tracker(net: nn.Module) -> PeakTracker:
-            trackers.append(PeakTracker(net, self.conditions.device, capacity))
+            trackers.append(PeakTracker(net, conditions.device, capacity))
             return trackers[-1]
 
         inputs = inputs_of(self.model, self.input_size, batch)
         with passes(
-            self.model, inputs, self.conditions, self.input_size, make_tracker=make_tracker, change=self.change
+            self.model, inputs, conditions, self.input_size, make_tracker=make_tracker, change=self.change
         ) as running:
             if kind == "inference":
                 allocated = running.infer()

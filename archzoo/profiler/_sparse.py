@@ -2,7 +2,7 @@
 
 A row for each index that was looked up, and the index. PyTorch has few operators of sparse tensors on meta, so that
 these rules compute their results, and the bytes that the CPU's operators take besides. That two indices may be equal,
-no shape tells: all count as different.
+or that of ``padding_idx``, no shape tells: all count as different, and none as padding.
 """
 
 from collections.abc import Callable
@@ -12,8 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakIdKeyDictionary
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._meta import modules_of
 
 aten = torch.ops.aten
 Rule = Callable[..., tuple[Tensor, int]]  # from an operator's operands to its result, and bytes besides
@@ -68,6 +70,40 @@ def grow(*_: Any) -> tuple[Tensor, int]:
     )
 
 
+class Unpadded:
+    """The rows of a gradient and the indices that are not ``padding_idx``, which a mask selects: all of them."""
+
+    def __init__(self) -> None:
+        self.masks = WeakIdKeyDictionary()
+
+    def record(self, operator: Any, args: Any, out: Any) -> None:
+        """Record a mask of indices that differ from a number."""
+        if operator is aten.ne.Scalar and out.is_meta and args[0].dtype in (torch.int64, torch.int32):
+            self.masks[out] = True
+
+    def call(self, operator: Any, args: Any) -> tuple[Tensor, int] | None:
+        """What such a mask selects, and the bytes of the positions that it becomes; None for any other call."""
+        if operator is not aten.index.Tensor or len(args[1]) != 1 or args[1][0] not in self.masks:
+            return None
+        tensor, (mask,) = args
+        positions = mask.numel() * mask.dim() * torch.int64.itemsize
+        return tensor.new_empty((mask.numel(), *tensor.shape[mask.dim() :])), positions
+
+
+def is_sparse_bag_backward(operator: Any, args: Any) -> bool:
+    """Whether a call is that of the backward pass of a sparse ``EmbeddingBag``."""
+    return operator is aten._embedding_bag_backward.default and bool(args[9])
+
+
+def sparse_bag_backward(*args: Any) -> Tensor:
+    """The gradient of a sparse ``EmbeddingBag``, by operators that a mode sees. PyTorch's own rule hides them."""
+    grad, indices, offsets, bags, bag_sizes, _, num_weights, by_frequency, mode, _, *others = args
+    gradient: Tensor = aten._embedding_bag_sparse_backward.default(
+        grad, indices, offsets, bags, bag_sizes, num_weights, by_frequency, mode, *others
+    )
+    return gradient
+
+
 class SparseConstructors(TorchFunctionMode):
     """``Tensor.new`` of sparse tensors on meta, which SparseAdam calls and PyTorch does not have."""
 
@@ -79,7 +115,7 @@ class SparseConstructors(TorchFunctionMode):
 
 def sparse_constructors(net: nn.Module) -> AbstractContextManager[Any]:
     """The mode for networks that may have sparse gradients."""
-    has_any = any(getattr(module, "sparse", False) is True for module in net.modules())
+    has_any = any(getattr(module, "sparse", False) is True for module in modules_of(net))
     return SparseConstructors() if has_any else nullcontext()
 
 
