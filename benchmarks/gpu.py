@@ -67,9 +67,9 @@ class Row:
 ROWS: dict[str, Row] = {
     "device-bits": Row(device_bits, 20, alone=False),
     "graph-bits": Row(graph_bits, 60, 30, alone=False),
-    "resume": Row(resumed, 90, 40, alone=False),
+    "resume": Row(resumed, 90, 80, alone=False),
     "paths": Row(paths, 120, 40, alone=False),
-    "finetune": Row(transferred, 90, 60, alone=False),
+    "finetune": Row(transferred, 90, 100, alone=False),
     "memory": Row(predicted_memory, 200, 60, alone=False),
     "fits": Row(fitting, 200, 30, alone=False),
     "resnet20": Row(partial(loop, name="resnet20", batch=128, bar=50_000), 15),
