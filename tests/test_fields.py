@@ -116,9 +116,7 @@ def test_gradients_confirm_size_and_offset_of_what_the_features_see(name: str) -
     # A stride may leave a rest of the image unread at its end, where the intervals run on.
     unread = {pixel for pixel in expected[2] if pixel > max(last)}
     assert [first, middle, last] == [interval - unread for interval in expected]
-    stride = row.receptive_field.stride[0]
-    assert stride is not None
-    assert len(unread) < stride
+    assert len(unread) < (row.receptive_field.stride[0] or 1)  # the gates of SE read every pixel at any stride
 
 
 def pixels(net: nn.Module, side: int, position: int) -> set[int]:

@@ -55,7 +55,7 @@ def test_channels_and_classes_are_options(name: str) -> None:
 def test_an_image_that_does_not_fit_is_refused_with_one_that_would(name: str) -> None:
     net = build(name, device="meta").eval()
     channels, height, width = archzoo.find(name).input_size
-    with pytest.raises(ValueError, match=f"of {channels} channels, not {channels + 1}"):
+    with pytest.raises(ValueError, match=f"of {channels} channels?, not {channels + 1}"):
         net(torch.empty(1, channels + 1, height, width, device="meta"))
     with pytest.raises(ValueError, match=r"expected images \(N, C, H, W\)"):
         net(torch.empty(height, width, device="meta"))

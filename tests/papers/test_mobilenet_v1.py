@@ -76,7 +76,10 @@ def test_both_paddings_are_the_same_where_sides_are_odd() -> None:
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"padding": "symmetric"}, "only the first network has padding here"),
+        (
+            {"padding": "symmetric"},
+            "padded by (0, 1, 0, 1) (left, right, top, bottom) before it against a padding of 1 of its own",
+        ),
         ({"activation": "relu6"}, "ReLU against ReLU6"),
         ({"bn_eps": 1e-5}, "eps 0.001 against 1e-05"),
     ],
