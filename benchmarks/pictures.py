@@ -121,7 +121,8 @@ def first_batch(root: Path) -> tuple[float, float]:
     began = time.perf_counter()
     images: ImageSet = load(root).train
     prepared = prepare(STEPS, Normalize(), images, SIDE)
-    next(iter(load_batches(EpochBatches(images, prepared.train, BATCH_SIZE, seed=0, epoch=0))))
+    batch_size = min(BATCH_SIZE, len(images))
+    next(iter(load_batches(EpochBatches(images, prepared.train, batch_size, seed=0, epoch=0))))
     return time.perf_counter() - began, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

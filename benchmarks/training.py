@@ -280,7 +280,7 @@ def beside(name: str, rounds: int) -> int:
 def loop(rounds: int) -> int:
     """ResNet-20 on batches of 32, by the trainer and by a loop of PyTorch that only trains."""
     generator = torch.Generator().manual_seed(0)
-    pixels = torch.randint(0, 256, (32 * 32, 3, 32, 32), dtype=torch.uint8, generator=generator)
+    pixels = torch.randint(0, 256, (16 * 32, 3, 32, 32), dtype=torch.uint8, generator=generator)
     images = ImageSet.from_tensor("synthetic", pixels, torch.arange(len(pixels)) % 10, list("abcdefghij"))
     recipe = find_recipe("resnet20").with_changes(epochs=1, batch_size=32)
     prepared = prepare(recipe.augmentation, recipe.preprocessing, images, 32)
