@@ -215,7 +215,7 @@ def test_names_of_modules_are_text_in_profiles_and_diagrams() -> None:
 
 @pytest.fixture
 def plugin(monkeypatch: pytest.MonkeyPatch) -> Paper:
-    """The paper of another package, hostile in all of its texts, beside ours."""
+    """The paper of another package, hostile in all of its texts."""
     paper = Paper(HOSTILE, HOSTILE, 1999, "javascript:alert(document.domain)", models="archzoo.models.lenet")
     paper.network("lenet5", params("60,000", HOSTILE), input_size=(1, 32, 32))
     paper.not_countable(HOSTILE, HOSTILE, HOSTILE)
@@ -227,6 +227,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Paper:
     for module in (archzoo.registry._networks, archzoo.registry._recipes):
         if hasattr(module, "loaded"):
             monkeypatch.setattr(module, "loaded", lambda: registry)
+    monkeypatch.setattr("archzoo.results._rows.read_measured", lambda: [])  # of recipes that are not in this registry
     return paper
 
 
