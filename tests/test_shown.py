@@ -227,7 +227,7 @@ def plugin(monkeypatch: pytest.MonkeyPatch) -> Paper:
     for module in (archzoo.registry._networks, archzoo.registry._recipes):
         if hasattr(module, "loaded"):
             monkeypatch.setattr(module, "loaded", lambda: registry)
-    monkeypatch.setattr("archzoo.results._rows.read_measured", lambda: [])  # of recipes that are not in this registry
+    monkeypatch.setattr("archzoo.results._rows.read_measured", list)  # of recipes that are not in this registry
     return paper
 
 
