@@ -107,6 +107,7 @@ def test_profile_counts_what_any_module_gives(shell: Shell, tmp_path: Path, monk
     assert "no paper gives the input size" in shell("profile", "elsewhere:net")[2]
 
 
+@pytest.mark.slow
 def test_profile_prints_conventions_and_memory(shell: Shell) -> None:
     net = archzoo.build("resnet20", device="meta")
     out = shell("profile", "resnet20", "--conventions")[1]
@@ -116,6 +117,7 @@ def test_profile_prints_conventions_and_memory(shell: Shell) -> None:
     assert usage["training"] > usage["inference"] > usage["parameters"]
 
 
+@pytest.mark.slow
 def test_compare_prints_what_differs_and_what_it_costs(shell: Shell, tmp_path: Path) -> None:
     code, out, _ = shell("compare", "resnet50", "resnet50_v1_5", "--format", "json")
     comparison = json.loads(out)
@@ -525,6 +527,7 @@ def test_in_a_terminal_of_any_width_an_audit_leaves_nothing_out(
     assert not [word for word in words if "\N{HORIZONTAL ELLIPSIS}" in word]
 
 
+@pytest.mark.slow
 def test_completion_imports_no_torch() -> None:
     assert arguments.complete_name("VGG-a") == ["vgg_a", "vgg_a_lrn"]
     code = "import sys, archzoo.cli._arguments as c; c.complete_name('res'); print('torch' in sys.modules)"

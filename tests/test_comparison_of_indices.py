@@ -72,6 +72,7 @@ SAME: dict[str, Choose] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", SAME)
 def test_an_index_is_followed_in_whatever_words(words: str) -> None:
     """With another index the groups read other maps, which can be renamed: the order of channels is another."""

@@ -104,6 +104,7 @@ def test_every_convention_but_the_papers_has_a_witness() -> None:
     assert CONVENTIONS.keys() - {"papers", "xla"} == TOOLS.keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", COUNTED)
 def test_condensenets_convention_is_what_its_counter_counts(name: str) -> None:
     test_a_convention_is_what_the_tool_counts("condensenet", name)

@@ -244,6 +244,7 @@ def test_a_full_disk_is_said_before_the_download(url: str, tmp_path: Path, monke
         fetch(url, tmp_path)
 
 
+@pytest.mark.slow
 def test_four_that_want_the_same_file_get_it_once(url: str, tmp_path: Path) -> None:
     def slow(request: Any) -> None:
         time.sleep(0.3)

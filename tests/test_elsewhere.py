@@ -49,6 +49,7 @@ PUBLISHED = {
 OPTION_B = {"resnet20_cifar10": 2_752}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_a_name_of_another_library_leads_to_the_network_with_its_parameters(name: str) -> None:
     with pytest.raises(UnknownName) as refused:

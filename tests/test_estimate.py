@@ -30,6 +30,7 @@ IMAGENET = 1_281_167
 ROOT = Path(__file__).parents[1]
 
 
+@pytest.mark.slow
 def test_images_and_operations_follow_from_the_recipe() -> None:
     resnet = estimate("resnet50")
     assert (resnet.batch, resnet.iterations) == (256, 600_000)
@@ -67,6 +68,7 @@ def test_the_bound_is_above_what_was_published_but_not_far(machine: str, precisi
     assert 0.4 < share < 1
 
 
+@pytest.mark.slow
 def test_hours_fall_with_devices_until_there_is_one_image_for_each() -> None:
     cost, h200 = estimate("fractalnet34"), ACCELERATORS["h200"]  # a batch of 32
     assert cost.hours(h200, 8) == pytest.approx(cost.hours(h200) / 8)

@@ -76,6 +76,7 @@ def test_a_pt2_file_is_the_same_function(name: str, tmp_path: Path) -> None:
         assert torch.allclose(torch.export.load(path).module()(images), net.eval()(images), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_a_file_that_computes_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = exporting.READERS["pt2"]
     monkeypatch.setitem(exporting.READERS, "pt2", lambda path: lambda images: 1.1 * read(path)(images))

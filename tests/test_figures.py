@@ -99,6 +99,7 @@ def test_shares_add_up_to_a_hundred() -> None:
         assert list(widths.values()) == pytest.approx([100, 100])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("phase", ["inference", "training"])
 def test_memory_over_time_reaches_no_more_than_the_peak(phase: str) -> None:
     usage = memory(archzoo.build("resnet20", device="meta"), (3, 32, 32), batch=4, device="cuda")

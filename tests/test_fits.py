@@ -110,6 +110,7 @@ def test_what_would_save_is_tried() -> None:
     assert all(saving.allocated + saving.saved == fit.training.allocated for saving in fit.savings)
 
 
+@pytest.mark.slow
 def test_accumulating_takes_what_half_of_the_batch_takes_and_gradients_that_stay() -> None:
     fit = fits(linear_stack(), (WIDTH,), "1GiB", batch=100, device="cpu")
     half = fits(linear_stack(), (WIDTH,), "1GiB", batch=50, device="cpu", savings=False)
@@ -118,6 +119,7 @@ def test_accumulating_takes_what_half_of_the_batch_takes_and_gradients_that_stay
     assert half.training.allocated <= accumulating.allocated <= half.training.allocated + 3 * WEIGHT
 
 
+@pytest.mark.slow
 def test_as_many_micro_batches_are_taken_as_it_takes() -> None:
     room = fits(linear_stack(), (WIDTH,), "1GiB", batch=1000, device="cpu", savings=False).training.allocated
     fit = fits(linear_stack(), (WIDTH,), room, batch=4001, device="cpu")
@@ -186,6 +188,7 @@ def test_a_model_without_parameters_has_nothing_to_learn() -> None:
     assert fit.training.largest_batch == 33  # and what the loss makes of it
 
 
+@pytest.mark.slow
 def test_a_model_that_needs_two_inputs_starts_there() -> None:
     """Statistics of one number for each channel are refused."""
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(4), nn.Flatten())

@@ -226,6 +226,7 @@ def test_other_layers_compute_the_same(layers: tuple[nn.Module, ...]) -> None:
         torch.testing.assert_close(fused(net)(MAPS), net(MAPS))
 
 
+@pytest.mark.slow
 def test_any_batch_and_size_runs_and_writes_to_weights_count() -> None:
     net = squeezenet1_1().eval()
     fast = optimize(net)

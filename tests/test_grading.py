@@ -106,6 +106,7 @@ def function_check(grade: Grade) -> Check:
     return grade.checks[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("deviation", DEVIATIONS)
 def test_a_deviation_is_named(deviation: str) -> None:
     reason, where, words = DEVIATIONS[deviation]

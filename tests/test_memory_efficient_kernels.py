@@ -54,6 +54,7 @@ def assert_close(ours: Tensor, torchs: Tensor) -> None:
     torch.testing.assert_close(ours, torchs, rtol=1e-11, atol=1e-11)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trains", [True, False])
 def test_batch_norm_relu_and_its_gradients_are_torchs(maps: Tensor, norm: Norm, trains: bool) -> None:
     grad = torch.randn(maps.shape, dtype=maps.dtype).contiguous(memory_format=torch.channels_last)

@@ -85,6 +85,7 @@ def settings() -> list[dict[str, Any]]:
     return [dict(zip(names, combination, strict=True)) for combination in values]
 
 
+@pytest.mark.slow
 def test_ones_sum_up_to_what_is_not_padding() -> None:
     """All inputs and weights are one: the sum of a convolution is the number of products that are not with a zero."""
     wrong = []

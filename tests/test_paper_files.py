@@ -126,6 +126,7 @@ def test_every_option_that_a_claim_names_exists() -> None:
                 assert is_of_type(value, network.types[option]), f"{entry.name}: {claim}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["archzoo.papers", "archzoo.recipes", "archzoo.claims", "archzoo.registry"])
 def test_what_papers_say_is_read_without_torch(module: str) -> None:
     code = f"import sys, {module}, archzoo; archzoo.names(); archzoo.registry.recipes(); print('torch' in sys.modules)"

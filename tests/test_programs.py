@@ -112,6 +112,7 @@ def test_a_graph_calls_operators_and_nothing_else(exported: Path, tmp_path: Path
             read_program(changed(exported, tmp_path / "changed.pt2", change))
 
 
+@pytest.mark.slow
 def test_files_that_are_no_graphs_are_refused(tmp_path: Path, exported: Path) -> None:
     text = tmp_path / "text.pt2"
     text.write_text("no archive")

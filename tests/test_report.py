@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 MEASURED = json.loads((ROOT / "benchmarks" / "committed.json").read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow
 @pytest.mark.xdist_group("profiles")  # in the process that has the profiles
 def test_the_tables_are_what_the_project_prints() -> None:
     generated = tables(MEASURED)

@@ -58,6 +58,7 @@ def test_the_layers_of_large_networks_are_scripted_and_traced(name: str) -> None
         assert torch.equal(symbolic_trace(part)(maps), expected)
 
 
+@pytest.mark.slow
 @DEPRECATED
 def test_a_scripted_network_is_saved_and_loaded_and_trains() -> None:
     net = archzoo.build("resnet_cifar", depth=8)
@@ -117,6 +118,7 @@ def test_a_scripted_network_draws_its_blocks_anew() -> None:
 RANDOM = [("stochastic_depth", {"depth": 8}), ("fractalnet", {"columns": 2, "widths": (4, 4)})]
 
 
+@pytest.mark.slow
 @DEPRECATED
 @pytest.mark.parametrize(("name", "options"), RANDOM)
 def test_a_trace_of_random_paths_is_refused_with_the_reason(name: str, options: dict[str, Any]) -> None:
@@ -134,6 +136,7 @@ def test_a_trace_of_random_paths_is_refused_with_the_reason(name: str, options: 
         assert torch.allclose(torch.jit.trace(net, batch)(batch), expected)
 
 
+@pytest.mark.slow
 @DEPRECATED
 def test_a_scripted_fractalnet_and_auxiliary_classifiers_say_that_they_do_not_train() -> None:
     fractal = scripted(archzoo.build("fractalnet", columns=2, widths=(4, 4))).train()

@@ -35,6 +35,7 @@ if not EVERY_NET:  # one of each constructor: the last, whose numbers are no sho
     FAMILIES = list({(library, archzoo.find(name).target): (library, name) for library, name in FAMILIES}.values())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("library", "name"), FAMILIES)
 def test_a_library_names_every_tensor_once_and_renaming_can_be_undone(library: str, name: str) -> None:
     entry = archzoo.find(name)
@@ -137,6 +138,7 @@ def test_another_number_of_channels_needs_adapt_input(small: Path) -> None:
     assert torch.allclose(four.state_dict()[first].sum(1), filters.sum(1), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_file_rebuilds_its_network(tmp_path: Path) -> None:
     net = archzoo.build("densenet_bc", depth=22, k=8, num_classes=5).eval()
     path = tmp_path / "net.safetensors"
@@ -155,6 +157,7 @@ def test_a_file_rebuilds_its_network(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["net.safetensors"]
 
 
+@pytest.mark.slow
 def test_weights_convert_to_any_librarys_names_and_back(tmp_path: Path) -> None:
     net = archzoo.build("squeezenet1_1", num_classes=3)
     first, second, third = (tmp_path / f"{name}.safetensors" for name in ("ours", "theirs", "again"))
@@ -210,6 +213,7 @@ def broken(tmp_path: Path) -> dict[str, tuple[Path, str]]:
 KINDS = ("short", "cut", "empty", "text", "missing", "extra", "shape", "nan", "code", "list", "raw", "head")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_file_that_is_wrong_is_reported_and_nothing_is_loaded(kind: str, tmp_path: Path) -> None:
     path, message = broken(tmp_path)[kind]

@@ -93,6 +93,7 @@ def test_normalization_comes_before_the_first_step_that_fills(few: Splits) -> No
     assert kinds(RandomCrop(), RandomHorizontalFlip()) == ["RandomCrop", "RandomHorizontalFlip", "Normalize"]
 
 
+@pytest.mark.slow
 def test_each_preprocessing_does_what_it_says(few: Splits) -> None:
     images = few.train.take(torch.arange(256))
     assert isinstance(images, Tensor)

@@ -236,6 +236,7 @@ def rows(path: Path, count: int = 20) -> None:
     datasets.Dataset.from_dict({"image": images, "label": labels}, features).to_parquet(str(path))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 def test_datasets_of_the_hub_are_loaded_by_its_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -124,6 +124,7 @@ def test_rounding_up_adds_zeros_to_the_right_and_below() -> None:
     assert torch.equal(RoundUp(3, stride=2)(maps), maps)
 
 
+@pytest.mark.slow
 def test_biases_of_one_are_in_conv2_conv4_conv5_and_the_hidden_linear_layers() -> None:
     net = archzoo.build("alexnet", num_classes=2)
     biases = {name: value for name, value in net.named_parameters() if name.endswith("bias")}

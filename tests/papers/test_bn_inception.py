@@ -152,6 +152,7 @@ def test_every_activation_of_the_sigmoid_variant_is_a_sigmoid() -> None:
     assert not any(isinstance(module, nn.ReLU) for module in net.modules())
 
 
+@pytest.mark.slow
 def test_weights_start_as_in_the_released_code() -> None:
     """inception_v2.py: truncated at two deviations, whose own deviation is 0.88 of theirs."""
     torch.manual_seed(0)

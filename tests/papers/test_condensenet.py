@@ -287,6 +287,7 @@ def test_the_order_of_a_layer_is_that_of_figure_1() -> None:
     assert torch.equal(out[:, :16], maps)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "widths"),
     [

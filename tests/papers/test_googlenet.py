@@ -165,6 +165,7 @@ def test_auxiliary_classifiers_are_those_of_sec_5() -> None:
         assert params == (inputs + 1) * 128 + (2048 + 1) * 1024 + (1024 + 1) * 1000
 
 
+@pytest.mark.slow
 @BOTH
 def test_auxiliary_classifiers_run_in_training_only(name: str) -> None:
     net, images = build(name, auxiliary=True, num_classes=7), torch.empty(2, 3, 224, 224, device="meta")

@@ -139,6 +139,7 @@ def test_42_layers_count_a_pair_of_1x7_and_7x1_once() -> None:
     assert {depth[part] - pairs.get(part, 0) for part in depth if part.startswith("mixed")} == {3}
 
 
+@pytest.mark.slow
 def test_smaller_images_cost_as_much_where_the_first_layers_keep_their_size() -> None:
     """Sec. 9: 151 pixels with stride 1, 79 pixels without the first pooling too."""
     full = profiled("inception_v3").macs
@@ -168,6 +169,7 @@ def test_a_convolution_behind_the_pooling_costs_a_quarter() -> None:
     assert macs(pool, conv) / macs(conv, pool) == 1 / 4
 
 
+@pytest.mark.slow
 def test_the_auxiliary_classifier_is_that_of_the_release() -> None:
     """5x5/3 average pooling, 128 maps, 768 of all 5x5, a linear layer: on the last maps of 17x17."""
     net = build(auxiliary=True)
@@ -197,6 +199,7 @@ def test_the_auxiliary_classifier_runs_in_training_only() -> None:
     assert list(cut.state_dict()) == list(plain.state_dict())
 
 
+@pytest.mark.slow
 def test_images_that_are_too_small_for_it_are_refused_in_training() -> None:
     net, images = build(auxiliary=True), torch.empty(2, 3, 224, 224, device="meta")
     with pytest.raises(InputError, match="takes maps of 17x17 or more, not 12x12: train on larger images"):
@@ -204,6 +207,7 @@ def test_images_that_are_too_small_for_it_are_refused_in_training() -> None:
     assert net.eval()(images).shape == (2, 1000)
 
 
+@pytest.mark.slow
 def test_one_step_of_training_reaches_every_parameter_and_the_auxiliary_loss_counts_two_fifths() -> None:
     net = narrow("inception_v2", auxiliary=True, num_classes=3)
     logits, labels = net(torch.randn(2, 3, 299, 299)), torch.tensor([0, 2])

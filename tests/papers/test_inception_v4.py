@@ -168,6 +168,7 @@ def test_inception_c_ends_in_two_convolutions_of_the_same_maps() -> None:
     torch.testing.assert_close(fork(x), torch.cat(expected, 1))
 
 
+@pytest.mark.slow
 def test_layers_and_costs_beside_each_other() -> None:
     """Sec. 3.2: Inception-ResNet-v2 "matches" the cost of Inception-v4, which has "a larger number of layers"."""
     v4, drawn_v2, released = (profiled(name) for name in ("inception_v4", "inception_resnet_v2", RESIDUAL[2]))
@@ -260,6 +261,7 @@ def test_the_auxiliary_classifier_of_the_release_reads_the_second_stage(name: st
     assert net.classifier.aux_b.pool(seen["read"]).shape[2:] == (5, 5)
 
 
+@pytest.mark.slow
 @with_auxiliary
 def test_the_auxiliary_classifier_runs_in_training_only(name: str) -> None:
     net = networks.build(name, auxiliary=True, num_classes=7, device="meta")
@@ -322,6 +324,7 @@ def test_every_branch_of_a_module_returns_what_its_figure_prints() -> None:
     assert kernels == {(1, 1): 4, (1, 7): 3, (7, 1): 3}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", EVERY)
 def test_a_checkpoint_shows_whether_its_batch_norms_have_scales(name: str) -> None:
     for scale in (False, True):

@@ -24,6 +24,7 @@ def strides(unit: Unit) -> list[int]:
     return [layer.stride[0] for layer in unit.layers if isinstance(layer, nn.Conv2d)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "number"), [("preact_resnet1001", 333), ("preact_resnet110", 54), ("preact_resnet164", 54)]
 )

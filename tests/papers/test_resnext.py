@@ -15,6 +15,7 @@ def block(net: nn.Module, stage: int, number: int) -> Any:
     return net.get_submodule(f"features.conv{stage}_x.block{number}")
 
 
+@pytest.mark.slow
 def test_one_group_of_64_maps_is_resnet_with_the_stride_in_the_3x3() -> None:
     """Table 2: cardinality 1 is ResNet. Same names, same shapes, same function."""
     ours, resnet = archzoo.build("resnext50_1x64d").eval(), archzoo.build("resnet50_v1_5").eval()

@@ -246,6 +246,7 @@ def in_release(name: str) -> str:
     return f"features.{module}.branches.{column}.{inner}.{kind}.{tensor}"
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize(
     ("name", "plain"),

@@ -32,6 +32,7 @@ def test_dropout_follows_the_two_hidden_linear_layers() -> None:
     assert [layer.p for layer in build().modules() if isinstance(layer, nn.Dropout)] == [0.5, 0.5]
 
 
+@pytest.mark.slow
 def test_weights_start_at_a_deviation_of_one_hundredth_and_biases_at_zero() -> None:
     for name, value in archzoo.build("zfnet", num_classes=10).named_parameters():
         expected = 0.01 if name.endswith("weight") else 0

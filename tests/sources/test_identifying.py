@@ -185,6 +185,7 @@ def hysts_preact164() -> dict[str, Tensor]:
     return bottlenecks(((4, 16), (32, 128), (64, 256)), norm_first=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("state", "parameters", "other"),
     [

@@ -277,6 +277,7 @@ def test_a_set_without_a_classifier_says_so_and_is_not_written(
     assert len(net.state_dict()["classifier.fc.weight"].unique()) > 1000
 
 
+@pytest.mark.slow
 def test_names_are_converted_to_those_of_a_source_that_has_the_network(tmp_path: Path) -> None:
     other = randomized(residual.Akamaster(3))
     theirs, ours, back = (tmp_path / name for name in ("theirs.pth", "ours.safetensors", "back.pth"))

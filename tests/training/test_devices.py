@@ -72,6 +72,7 @@ STEADY: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STEADY)
 def test_a_step_does_not_wait_for_the_device(name: str, tmp_path: Path) -> None:
     changes, config = STEADY[name]
@@ -152,6 +153,7 @@ def test_auxiliary_classifiers_train(tmp_path: Path) -> None:
     same_on_both(path, tmp_path)
 
 
+@pytest.mark.slow
 def test_float16_trains_with_scaled_gradients(tmp_path: Path) -> None:
     with fake_cuda():
         result = Machine(CUDA, tmp_path).train(precision="float16")
@@ -235,6 +237,7 @@ def test_a_protocol_evaluates(protocol: Protocol, tmp_path: Path) -> None:
     same_on_both(path, tmp_path)
 
 
+@pytest.mark.slow
 def test_the_history_has_the_share_of_the_devices_peak(tmp_path: Path) -> None:
     """LeNet-5: 117,600 in C1, 240,000 in C3, 48,000 in C5, 10,080 and 840; nobody asks for the image's gradient."""
     macs = 3 * (117_600 + 240_000 + 48_000 + 10_080 + 840) - 117_600

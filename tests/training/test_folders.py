@@ -60,6 +60,7 @@ def same(first: TrainResult, second: TrainResult) -> bool:
     return all(torch.equal(value, second.state[name]) for name, value in first.state.items())
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no POSIX locks")
 def test_a_second_run_is_refused_with_the_process_of_the_first_until_that_ends(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "run"

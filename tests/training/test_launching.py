@@ -59,6 +59,7 @@ def test_the_first_error_is_shown_once_and_gives_the_code(
     assert shown.count("\n") == bool(error)
 
 
+@pytest.mark.slow
 def test_sigterm_reaches_every_process_and_gives_143(capfd: pytest.CaptureFixture[str]) -> None:
     stops = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print('ready', flush=True); time.sleep(60)"
     with launched(stops, "time.sleep(60)") as processes:  # the second one has no handler yet

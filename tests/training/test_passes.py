@@ -77,6 +77,7 @@ def trained(
     return trainer.run().state, lines
 
 
+@pytest.mark.slow
 def test_a_replayed_run_ends_in_the_same_bits(
     few: Splits, prepared: Prepared, tmp_path: Any, replayed: list[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_who_draws(name: str) -> None:
     assert bool(random.called) == (name in ("stochastic_depth", "fractalnet", "wide_resnet"))
 
 
+@pytest.mark.slow
 def test_a_graph_that_cannot_be_captured_leaves_the_run_as_it_is(
     few: Splits, prepared: Prepared, tmp_path: Any, replayed: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -259,6 +259,7 @@ def test_the_command_prints_and_draws(capsys: pytest.CaptureFixture[str], monkey
     assert "0 to 300 epochs" in out
 
 
+@pytest.mark.slow
 def test_the_command_imports_no_torch() -> None:
     code = (
         "import sys; sys.argv = ['archzoo', 'recipe', 'resnet20', 'lr=0.2', 'momentum=0.8']\n"

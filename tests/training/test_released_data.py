@@ -107,6 +107,7 @@ def check_same_run(first: Path, second: Path) -> None:
         torch.testing.assert_close(values[name], value, atol=1e-4, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_two_processes_train_as_one_and_a_killed_one_resumes_to_the_same_bits(files: Path, tmp_path: Path) -> None:
     alone = trained(files, tmp_path / "alone")
     assert len(alone.history) == 3

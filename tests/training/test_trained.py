@@ -139,6 +139,7 @@ def test_a_picture_whose_colors_are_dropped_is_named(shell: Shell, trained: Path
     assert "red.png is in color, and the network takes one channel" in err
 
 
+@pytest.mark.slow
 def test_evaluate_prints_the_score_of_the_test_images(shell: Shell, trained: Path) -> None:
     from archzoo.data import load
     from archzoo.training import evaluate

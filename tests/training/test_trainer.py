@@ -276,12 +276,14 @@ def test_a_half_written_checkpoint_is_no_checkpoint(run: Runs) -> None:
     assert same(run().state, run(name="whole").state)
 
 
+@pytest.mark.slow
 def test_two_checkpoints_are_kept(run: Runs) -> None:
     run(SHORT.with_changes(epochs=5))
     names = [path.name[11:20] for path in checkpoints.list_checkpoints(run.directory / "run")]
     assert names == ["000000040", "000000032"]
 
 
+@pytest.mark.slow
 def test_a_finished_run_is_not_trained_again(run: Runs) -> None:
     first = run()
     lines: list[str] = []
@@ -293,6 +295,7 @@ def test_a_finished_run_is_not_trained_again(run: Runs) -> None:
     assert not [line for line in lines if line.startswith("epoch")]
 
 
+@pytest.mark.slow
 def test_a_directory_of_another_run_is_refused(run: Runs) -> None:
     run()
     with pytest.raises(TrainingError, match=r"another run \(recipe.lr was 0.1, and is 0.2\): choose another directory"):
@@ -377,6 +380,7 @@ def test_every_optimizer_of_the_field_trains(run: Runs, name: str) -> None:
     assert history[-1]["train_loss"] < history[0]["train_loss"]
 
 
+@pytest.mark.slow
 def test_tensorboard_reads_what_was_logged(run: Runs) -> None:
     reader = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     result = run(tensorboard=True)
