@@ -37,6 +37,7 @@ TIMM = {
     "se_resnet50": "legacy_seresnet50",
 }
 PYTORCHCV = {"shufflenet_v1_g3_x1_0": "shufflenet_g3_w1"}  # neither of the others has it
+PADDED = ("mobilenet_v1_x1_0", "mobilenet_v2_x1_0", "xception")  # as TensorFlow by ours, as torch by the libraries
 WITH_AUXILIARY = ("googlenet_bn", "inception_v3")
 # Those with depthwise or grouped convolutions, and the later Inceptions.
 SEPARABLE = (
