@@ -5,6 +5,7 @@ The files are made here, in the form of Fashion-MNIST. ``test_trainer.py`` asks 
 
 import json
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -107,7 +108,6 @@ def check_same_run(first: Path, second: Path) -> None:
         torch.testing.assert_close(values[name], value, atol=1e-4, rtol=1e-3)
 
 
-@pytest.mark.slow
 def test_two_processes_train_as_one_and_a_killed_one_resumes_to_the_same_bits(files: Path, tmp_path: Path) -> None:
     alone = trained(files, tmp_path / "alone")
     assert len(alone.history) == 3
@@ -117,7 +117,9 @@ def test_two_processes_train_as_one_and_a_killed_one_resumes_to_the_same_bits(fi
     assert (result(tmp_path / "alone")["processes"], result(tmp_path / "whole")["processes"]) == (1, 2)
     assert not (tmp_path / "killed" / "result.json").exists()
     run_as_torchrun(_resume, tmp_path, files)
-    assert f"resuming from iteration 18 of {ITERATIONS}" in (tmp_path / "killed" / "lines").read_text()
+    lines = (tmp_path / "killed" / "lines").read_text()
+    [resumed_from] = re.findall(rf"resuming from iteration (\d+) of {ITERATIONS}", lines)
+    assert 18 <= int(resumed_from) <= KILLED  # a slow machine writes checkpoints between the epochs, too
     whole, resumed = state(tmp_path / "whole"), state(tmp_path / "killed")
     assert all(torch.equal(value, resumed[name]) for name, value in whole.items())
 
