@@ -174,9 +174,9 @@ def test_a_condensenet_of_a_source_is_ours_with_its_index_and_not_with_another(s
     theirs, net, name, layer = condensenets(source)
     randomized(theirs)
     net.load_state_dict(names_in(source, name).to_ours(net, theirs.state_dict()))
-    assert compare(net, theirs, (3, 16, 16)).verdict == "equal"
+    assert compare(net, theirs, (3, 32, 32)).verdict == "equal"
     index = theirs.get_submodule(f"features.{layer}").get_buffer("index")
     index[0] = index[1]  # read twice
-    comparison = compare(net, theirs, (3, 16, 16))
+    comparison = compare(net, theirs, (3, 32, 32))
     assert comparison.difference is not None
     assert comparison.difference.second.startswith(f"features.{layer}")
