@@ -164,7 +164,7 @@ class TracedGraph:
         if called in JOINS and inputs > 1:
             return Box(within, JOINS[called], "join", frames=frames)
         if called == "mul" and inputs > 1 and len(node.users) > 1:  # the factors of others join in their only reader
-            return Box(within, "×", "join", frames=frames)
+            return Box(within, "\N{MULTIPLICATION SIGN}", "join", frames=frames)
         if called in ("transpose", "permute") and _called(node.all_input_nodes[0]) in RESHAPES:
             return Box(within, "shuffle", "step", ("channel shuffle",), frames=frames)
         if called in SILENT or called in JOINS:
