@@ -7,6 +7,7 @@ from archzoo.report.page import _overview as overview
 from archzoo.report.page._html import asset
 from archzoo.report.page._network import describe
 from archzoo.report.page._sections import section
+from archzoo.results import rows
 
 __all__ = ["page"]
 
@@ -19,7 +20,8 @@ def page(pattern: str = "*") -> str:
     Takes half a minute for all networks. Raises ArchzooError if no name matches.
     """
     audited = audit(pattern)
-    networks = [describe(name, audited) for name in archzoo.names(pattern)]
+    measured = [row for row in rows(pattern) if row.measured is not None]
+    networks = [describe(name, audited, measured) for name in archzoo.names(pattern)]
     return "".join(
         [
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n',

@@ -10,19 +10,21 @@ from archzoo.paper import Result
 from archzoo.profiler import Profile
 from archzoo.registry import Entry, results
 from archzoo.report.diagram import diagram
+from archzoo.results import Row
 
 MAX_DIAGRAM = 6_000  # bytes of a diagram two levels deep; a network with a larger one is drawn one level deep
 
 
 @dataclass(frozen=True)
 class Network:
-    """A network with its costs, its audited claims, its published errors and its diagram."""
+    """A network with its costs, its audited claims, its published and its measured errors, and its diagram."""
 
     entry: Entry
     cost: Profile
     claims: Sequence[AuditResult]
     results: Sequence[Result]
     drawing: str
+    measured: Sequence[Row] = ()
 
     @property
     def name(self) -> str:
@@ -35,10 +37,11 @@ class Network:
         return Counter(claim.verdict for claim in self.claims)
 
 
-def describe(name: str, audited: Iterable[AuditResult]) -> Network:
-    """Collect what the page shows about a network. ``audited`` may include other networks' claims."""
+def describe(name: str, audited: Iterable[AuditResult], measured: Iterable[Row]) -> Network:
+    """Collect what the page shows about a network. ``audited`` and ``measured`` may include those of other networks."""
     claims = [claim for claim in audited if claim.name == name]
-    return Network(archzoo.find(name), profiled(name), claims, results(name), _drawing(name))
+    runs = [row for row in measured if row.network == name]
+    return Network(archzoo.find(name), profiled(name), claims, results(name), _drawing(name), runs)
 
 
 def _drawing(name: str) -> str:

@@ -7,7 +7,6 @@ from archzoo.registry import recipes_of
 from archzoo.report import tables
 from archzoo.report.page._html import anchor, html_table
 from archzoo.report.page._network import Network, place
-from archzoo.results import rows as results
 
 SHOWN: tuple[str, ...] = ("optimizer", "lr", "schedule", "weight_decay", "batch_size", "epochs", "iterations")
 SHOWN += ("augmentation", "preprocessing", "regularizers", "protocol")
@@ -80,7 +79,7 @@ def _errors(network: Network) -> str:
 def _measured(network: Network) -> str:
     """What was trained here: the rows of ``archzoo results`` that are not empty."""
     rows = []
-    for result in results(network.name):
+    for result in network.measured:
         if (run := result.measured) is not None:
             deviation = "" if run.deviation is None else f" +- {run.deviation:.2f}%"
             printed = "" if result.printed is None else result.printed.text
