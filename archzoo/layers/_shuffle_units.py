@@ -70,7 +70,7 @@ class ShuffleDownUnit(nn.Module):
 
 
 def shufflenet_stem(in_channels: int, maps: int) -> dict[str, nn.Module]:
-    """A 3x3/2 convolution to so many maps, batch norm, ReLU and 3x3/2 max pooling (Table 1)."""
+    """A 3x3/2 convolution to so many maps, batch norm, ReLU and 3x3/2 max pooling (Table 1; V2, Table 5)."""
     return {
         "conv1": Conv2d(in_channels, maps, 3, stride=2, padding=1, bias=False),
         "bn1": nn.BatchNorm2d(maps),

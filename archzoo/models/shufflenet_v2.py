@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import BadOption
-from archzoo.layers import Conv2d, Linear, Net, conv1x1, gaussian_by_inputs, sequence
+from archzoo.layers import Conv2d, Linear, Net, conv1x1, gaussian_by_inputs, sequence, shufflenet_stem
 
 # Table 5: maps of stage2, stage3, stage4 and conv5, by width; units in each stage.
 TABLE_5 = {
@@ -95,13 +95,8 @@ def shufflenet_v2(
     if width not in TABLE_5:
         raise BadOption(f"width must be one of Table 5, not {width}: {', '.join(map(str, TABLE_5))}")
     *stages, last = TABLE_5[width]
-    parts: dict[str, nn.Module] = {
-        "conv1": Conv2d(in_channels, 24, 3, stride=2, padding=1, bias=False),
-        "bn1": nn.BatchNorm2d(24),
-        "relu1": nn.ReLU(inplace=True),
-        "maxpool": nn.MaxPool2d(3, stride=2, padding=1),
-    }
     inputs = 24
+    parts = shufflenet_stem(in_channels, inputs)
     for number, (outputs, units) in enumerate(zip(stages, UNITS, strict=True), 2):
         rest = [Unit(outputs) for _ in range(units - 1)]
         parts[f"stage{number}"] = nn.Sequential(DownUnit(inputs, outputs, down), *rest)
