@@ -332,6 +332,7 @@ COMMON: dict[str, Any] = {
     "augmentation": (RandomResizedCrop(), RandomHorizontalFlip()),
     "protocol": SingleCrop(224, resize=256),
 }
+OF_THE_PAPER: dict[str, Any] = {**COMMON, "optimizer": sgd(), "preprocessing": SubtractMean("channel")}
 STEPS = StepDecay(30, gamma=0.1)
 PAPER.recipe(
     "senet_imagenet",
@@ -341,11 +342,9 @@ PAPER.recipe(
     batch_size=1024,
     epochs=100,
     schedule=STEPS,
-    optimizer=sgd(),
-    preprocessing=SubtractMean("channel"),
     paper_result="23.29% top-1 (se_resnet50), 21.10% (se_resnext50_32x4d), single crop",
     unspecified=(DECAY,),
-    **COMMON,
+    **OF_THE_PAPER,
 )
 PAPER.recipe(
     "senet_imagenet_release",
@@ -373,9 +372,7 @@ PAPER.recipe(
     batch_size=1024,
     epochs=300,
     schedule=ReduceOnPlateau(drops=3),
-    optimizer=sgd(),
     label_smoothing=0.1,
-    preprocessing=SubtractMean("channel"),
     paper_result="22.28% top-1 (se_resnet50 with bias=False), single crop",
     unspecified=(
         DECAY,
@@ -383,7 +380,7 @@ PAPER.recipe(
         "label smoothing: 0.1, that of Inception-v3",
         "patience of the plateau: 5 epochs",
     ),
-    **COMMON,
+    **OF_THE_PAPER,
 )
 PAPER.recipe(
     "senet_mobile",
@@ -393,8 +390,6 @@ PAPER.recipe(
     batch_size=256,
     epochs=400,
     schedule=ReduceOnPlateau(drops=3),
-    optimizer=sgd(),
-    preprocessing=SubtractMean("channel"),
     paper_result="25.3% top-1 (se_mobilenet), 31.0% (se_shufflenet), single crop",
     unspecified=(
         "weight decay: 0.00004, ShuffleNet's, whose regularization the paper takes over",
@@ -402,7 +397,7 @@ PAPER.recipe(
         "plateaus: three of them, with a patience of 5 epochs",
     ),
     **{
-        **COMMON,
+        **OF_THE_PAPER,
         "weight_decay": 0.00004,
         "augmentation": (RandomResizedCrop(scale=(0.25, 1.0)), RandomHorizontalFlip()),
     },
@@ -415,16 +410,14 @@ PAPER.recipe(
     batch_size=2048,
     epochs=100,
     schedule=STEPS,
-    optimizer=sgd(),
     label_smoothing=0.1,
-    preprocessing=SubtractMean("channel"),
     paper_result="18.68% top-1, 4.47% top-5, single crop",
     unspecified=(
         DECAY,
         "label smoothing: 0.1, that of Inception-v3",
         "batch norms frozen in the last epochs: left out; how many is not printed",
     ),
-    **COMMON,
+    **OF_THE_PAPER,
 )
 
 PAPER.not_countable("11.76 GFLOPs", "Table 2", "of the network of 11.75 with SE blocks; which that is, is not known")
