@@ -43,8 +43,8 @@ def split_by_class(images: ImageSet, test: ImageSet, validation: float, seed: in
 
     At least ``fewest`` images of each class are set aside, even where that is a larger share, but never all of a class.
     """
-    taken = _apportion(_counts(images), _count(images, validation), fewest)
-    order, is_taken = _draw(images, taken, seed)
+    counts = _counts(images)
+    order, is_taken = _draw(images, counts, _apportion(counts, _count(images, validation), fewest), seed)
     return Splits(images.subset(order[~is_taken].sort().values), images.subset(order[is_taken].sort().values), test)
 
 
@@ -61,7 +61,7 @@ def sample_per_class(images: ImageSet, count: int, seed: int) -> ImageSet:
             f"per_class must be at most the {int(counts.min())} training images of the smallest class of "
             f"{images.name}, not {count}: {listed(few, MOST_NAMED)} {'has' if len(few) == 1 else 'have'} fewer"
         )
-    order, is_taken = _draw(images, torch.full_like(counts, count), seed)
+    order, is_taken = _draw(images, counts, torch.full_like(counts, count), seed)
     return images.subset(order[is_taken].sort().values)
 
 
@@ -70,9 +70,9 @@ def _counts(images: ImageSet) -> Tensor:
     return torch.bincount(images.labels.cpu(), minlength=len(images.classes))
 
 
-def _draw(images: ImageSet, taken: Tensor, seed: int) -> tuple[Tensor, Tensor]:
-    """All images, class after class in random order; and whether each is among the first ``taken`` of its class."""
-    counts, labels = _counts(images), images.labels.cpu()
+def _draw(images: ImageSet, counts: Tensor, taken: Tensor, seed: int) -> tuple[Tensor, Tensor]:
+    """All images, class after class in random order; and which of them are among the first ``taken`` of their class."""
+    labels = images.labels.cpu()
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     order = order[labels[order].sort(stable=True).indices]
     place = torch.arange(len(images)) - (counts.cumsum(0) - counts)[labels[order]]

@@ -49,7 +49,7 @@ class Conditions:
             raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {self.device!r}")
 
 
-def on_one_device(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
+def run_or_retry_on_meta(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
     """What ``run`` returns under these conditions; where it fails on a CPU, with ``made_on_meta``.
 
     That is the second way because tensors that forward makes have values, which it may read, in the first one alone.
