@@ -17,7 +17,6 @@ what stands there already is not measured again: an interrupted run goes on.
 
 import argparse
 import importlib.util
-import json
 import statistics
 import time
 import warnings
@@ -27,6 +26,7 @@ from pathlib import Path
 
 import torch
 from peers import SEPARABLE, peer
+from result_lines import ResultLines
 from torch import Tensor, nn
 
 import archzoo
@@ -128,14 +128,6 @@ def batch_of(side: int, macs: int, most: float) -> int:
     return batch
 
 
-def measured_before(results: Path | None) -> dict[str, bool]:
-    """Whether those networks that are in a file of results missed their bars."""
-    if results is None or not results.exists():
-        return {}
-    lines = [json.loads(line) for line in results.read_text(encoding="utf-8").splitlines()]
-    return {line["name"]: line["missed"] for line in lines}
-
-
 def main() -> int:
     """Print a line for each network; how many bars were missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -152,7 +144,8 @@ def main() -> int:
     columns = {"optimized": 11, "frozen": 8, "bfloat16": 10, "onnxruntime": 13, "openvino": 10}
     header = "".join(f"{column:>{width}}" for column, width in columns.items())
     print(f"{'':24}{'theirs ms':>10}{'ours ms':>9}{'ours':>7}{header}{'peak':>6}")
-    missed = measured_before(given.results)
+    results = ResultLines(given.results, ("name",))
+    missed = {str(name): bool(line["missed"]) for (name,), line in results.lines.items()}
     for name in [name for pattern in given.names for name in archzoo.names(pattern)]:
         if name in missed:
             continue
@@ -166,10 +159,7 @@ def main() -> int:
         verdict = "  missed" if missed[name] else ""
         ours = f"{1000 * times['ours']:9.1f}{ratio['ours']:7.2f}"
         print(f"{name:24}{theirs}{ours}{shares}{share:6.0%}{verdict}", flush=True)
-        if given.results is not None:
-            line = {"name": name, "missed": missed[name], "seconds": times}
-            with given.results.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        results.add({"name": name, "missed": missed[name], "seconds": times})
     bad = [name for name, is_missed in missed.items() if is_missed]
     print(f"{len(missed)} networks, {len(bad)} miss their bar{': ' if bad else ''}{', '.join(bad)}")
     return len(bad)
