@@ -291,8 +291,8 @@ def test_a_few_images_of_each_class_are_drawn_and_more_of_them_hold_the_fewer() 
         assert torch.bincount(few.labels).tolist() == [count] * 3
         assert few.labels.tolist() == labels[few.offsets // 4].tolist()  # four bytes an image
         assert few.offsets.tolist() == sorted(few.offsets.tolist())
-    one, two, three = (set(few.offsets.tolist()) for few in drawn)
-    assert one < two < three
+    smallest, middle, largest = (set(few.offsets.tolist()) for few in drawn)
+    assert smallest < middle < largest
     assert len({tuple(sample_per_class(images, 1, seed).offsets.tolist()) for seed in range(20)}) > 5  # of 36
     message = "at most the 3 training images of the smallest class of x, not 4: a, b have fewer"
     with pytest.raises(DataError, match=message):

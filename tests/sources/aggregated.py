@@ -3,9 +3,9 @@
 from functools import partial
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
-from tests.sources.residual import PytorchcvStem, PytorchcvUnit, normalized, pooled, stage
+from tests.sources.residual import PytorchcvStages, PytorchcvUnit, normalized
 
 
 class AggregatedUnit(PytorchcvUnit):
@@ -20,25 +20,9 @@ class AggregatedUnit(PytorchcvUnit):
         self.body.conv2.add_module("bn", nn.BatchNorm2d(inner))
 
 
-class PytorchcvResNeXt(nn.Module):
+class PytorchcvResNeXt(PytorchcvStages):
     """For CIFAR with three stages of ``blocks``, for ImageNet with four."""
 
     def __init__(self, blocks: tuple[int, ...], groups: int, width: int) -> None:
-        super().__init__()
-        small = len(blocks) == 3
         unit: Any = partial(AggregatedUnit, groups=groups, width=width)
-        self.features = nn.Sequential()
-        self.features.add_module("init_block", normalized(3, 64, 3) if small else PytorchcvStem())
-        inputs = 64
-        for i, count in enumerate(blocks):
-            outputs = 256 << i
-            self.features.add_module(f"stage{i + 1}", stage(unit, inputs, outputs, count, 2 if i else 1, "unit1"))
-            inputs = outputs
-        self.output = nn.Linear(inputs, 10 if small else 1000)
-
-    def forward(self, x: Tensor) -> Tensor:
-        first, *stages = self.features
-        x = first(x).relu()
-        for part in stages:
-            x = part(x)
-        return self.output(pooled(x))
+        super().__init__(unit, 64, (256, 512, 1024, 2048)[: len(blocks)], blocks)

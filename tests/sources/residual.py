@@ -173,20 +173,16 @@ class PytorchcvStem(nn.Module):
         return F.max_pool2d(self.conv(x).relu(), 3, 2, 1)
 
 
-class PytorchcvResNet(nn.Module):
-    """CIFAR with basic units; ImageNet with ``blocks`` of four stages, ``place`` of the stride in a bottleneck."""
+class PytorchcvStages(nn.Module):
+    """Stages of units behind a first convolution to so many maps: three stages for CIFAR, four for ImageNet."""
 
-    def __init__(self, blocks: tuple[int, ...], place: int = 0, unit: type[PytorchcvUnit] = PytorchcvUnit) -> None:
+    def __init__(self, make: Make, inputs: int, widths: tuple[int, ...], blocks: tuple[int, ...]) -> None:
         super().__init__()
         small = len(blocks) == 3
-        make: Make = unit if small else partial(unit, convs=3, place=place)
-        widths = WIDTHS if small else (256, 512, 1024, 2048)
         self.features = nn.Sequential()
-        self.features.add_module("init_block", normalized(3, 16, 3) if small else PytorchcvStem())
-        inputs = 16 if small else 64
+        self.features.add_module("init_block", normalized(3, inputs, 3) if small else PytorchcvStem())
         for i, (width, count) in enumerate(zip(widths, blocks, strict=True)):
-            units = stage(make, inputs, width, count, 2 if i else 1, "unit1")
-            self.features.add_module(f"stage{i + 1}", units)
+            self.features.add_module(f"stage{i + 1}", stage(make, inputs, width, count, 2 if i else 1, "unit1"))
             inputs = width
         self.output = nn.Linear(inputs, 10 if small else 1000)
 
@@ -196,6 +192,16 @@ class PytorchcvResNet(nn.Module):
         for part in stages:
             x = part(x)
         return self.output(pooled(x))
+
+
+class PytorchcvResNet(PytorchcvStages):
+    """CIFAR with basic units; ImageNet with ``blocks`` of four stages, ``place`` of the stride in a bottleneck."""
+
+    def __init__(self, blocks: tuple[int, ...], place: int = 0, unit: type[PytorchcvUnit] = PytorchcvUnit) -> None:
+        if len(blocks) == 3:
+            super().__init__(unit, 16, WIDTHS, blocks)
+        else:
+            super().__init__(partial(unit, convs=3, place=place), 64, (256, 512, 1024, 2048), blocks)
 
 
 class CaffeBottleneck(nn.Module):

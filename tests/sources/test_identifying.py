@@ -313,7 +313,7 @@ def test_identify_knows_every_row_of_the_table(source: str, tmp_path: Path) -> N
         net = archzoo.build(row.constructor, device="meta", **options)
         own = net.state_dict()
         named = row.names.to_theirs(net, {name: own[name] for name in row.names.of(net)})
-        found = [c for c in identify(write(tmp_path / "file", named)).candidates if source in c.sources]
+        candidates = [c for c in identify(write(tmp_path / "file", named)).candidates if source in c.sources]
         expected = {**archzoo.find(row.constructor).options, **options}
-        [candidate] = [c for c in found if has(c, row.constructor, expected)]
+        [candidate] = [c for c in candidates if has(c, row.constructor, expected)]
         assert candidate.differs == row.differs, row.constructor

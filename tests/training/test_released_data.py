@@ -97,12 +97,12 @@ def result(run_dir: Path) -> dict[str, Any]:
 
 def check_same_run(first: Path, second: Path) -> None:
     """Whether two runs, of any number of processes, had the same images and end alike but for rounding."""
-    one, other = result(first), result(second)
-    assert one["data_origin"] == other["data_origin"]
-    assert "(IDX files), sha256 " in one["data_origin"]
-    assert one["data"] == other["data"]
-    assert one["images"] == other["images"] == {"train": 72, "validation": 8, "test": 20}
-    assert one["test"]["confusion"] == other["test"]["confusion"]
+    alone, together = result(first), result(second)
+    assert alone["data_origin"] == together["data_origin"]
+    assert "(IDX files), sha256 " in alone["data_origin"]
+    assert alone["data"] == together["data"]
+    assert alone["images"] == together["images"] == {"train": 72, "validation": 8, "test": 20}
+    assert alone["test"]["confusion"] == together["test"]["confusion"]
     values = state(second)
     for name, value in state(first).items():
         torch.testing.assert_close(values[name], value, atol=1e-4, rtol=1e-3)
