@@ -37,10 +37,15 @@ def run_as_torchrun(function: Callable[..., None], folder: Path, *args: Any) -> 
     Raises ProcessException where a process raised or was killed; the other one is ended then.
     """
     multiprocessing.set_forkserver_preload(IMPORTED)
+    port = find_port()
+    start_processes(_with_environment, (port, function, folder, *args), nprocs=2, start_method="forkserver")
+
+
+def find_port() -> int:
+    """A port of this machine that nobody listens to."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    start_processes(_with_environment, (port, function, folder, *args), nprocs=2, start_method="forkserver")
+        return int(free.getsockname()[1])
 
 
 def _with_environment(rank: int, port: int, function: Callable[..., None], folder: Path, *args: Any) -> None:

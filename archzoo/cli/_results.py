@@ -16,6 +16,7 @@ from archzoo.cli._output import check_output, write
 from archzoo.cli._rows import write_rows
 from archzoo.cli._training import (
     Settings,
+    each_seed,
     is_main_process,
     run_or_exit,
     sort_changes,
@@ -113,7 +114,7 @@ def reproduce(
             config=training.RunConfig(seed=seed, **settings.config),
             **settings.images,
         )
-        for seed in settings.seeds
+        for seed in each_seed(settings.seeds)
     ]
     if is_main_process():
         run = _measured(row, entry, texts, given, settings, finished)

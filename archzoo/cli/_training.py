@@ -22,7 +22,7 @@ from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes, 
 from archzoo.registry import option_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from archzoo.training import TrainResult
 
@@ -243,7 +243,7 @@ def train(
     request = read_request(entry, changes or [], recipe, data, settings.classes)
     start_processes(settings.nproc)
     accuracies = []
-    for seed in settings.seeds:
+    for seed in each_seed(settings.seeds):
         result = run_or_exit(
             training.run,
             entry.name,
@@ -288,7 +288,7 @@ def finetune(
     request = read_request(entry, changes or [], recipe, data, settings.classes)
     start_processes(settings.nproc)
     accuracies = []
-    for seed in settings.seeds:
+    for seed in each_seed(settings.seeds):
         result = run_or_exit(
             transfer.run,
             entry.name,
@@ -339,6 +339,19 @@ def run_or_exit(run: "Callable[..., TrainResult]", *args: Any, **kwargs: Any) ->
         if is_main_process():
             log(str(stop))
         raise typer.Exit(128 + stop.signal) from stop
+
+
+def each_seed(seeds: Sequence[int]) -> "Iterator[int]":
+    """The seeds of some runs, one after the other; exit before the next where a signal came too late to stop a run."""
+    from archzoo.training import last_signal
+
+    for number, seed in enumerate(seeds):
+        signal = last_signal() if number else None
+        if signal is not None:
+            if is_main_process():
+                log("stopped after a run; rerun the command for the others")
+            raise typer.Exit(128 + signal)
+        yield seed
 
 
 def is_main_process() -> bool:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from archzoo.training._result import TrainResult
     from archzoo.training._runs import Job, Setup, default_run_dir, run
     from archzoo.training._scores import Score, mean_and_deviation
+    from archzoo.training._stopping import last_signal
     from archzoo.training._trained import Trained, describe_training, load_trained, match_classes
     from archzoo.training._trainer import train
 
@@ -40,6 +41,7 @@ __all__ = [
     "describe_training",
     "evaluate",
     "is_launched",
+    "last_signal",
     "launch",
     "load_trained",
     "log_to_stderr",
@@ -68,6 +70,7 @@ _MODULES = {
     "describe_training": "_trained",
     "evaluate": "_evaluation",
     "is_launched": "_launching",
+    "last_signal": "_stopping",
     "launch": "_launching",
     "load_trained": "_trained",
     "log_to_stderr": "_logs",

@@ -1,19 +1,24 @@
 """Several processes, started by ``launch`` or torchrun: how they meet, and collectives."""
 
+import itertools
 import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch._C._distributed_c10d import TCPStore
+from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
+from torch.distributed.rendezvous import rendezvous
 
 from archzoo.errors import DeviceError
 from archzoo.training._launching import ERRORS, SOCKET
+
+_runs = itertools.count()  # of this process: all processes make the same calls, and count alike
 
 
 @dataclass(frozen=True)
@@ -59,9 +64,10 @@ class Distributed:
 def join(device: str | None = None) -> Iterator[Distributed]:
     """Join the processes that ``launch`` or torchrun started, or run alone. The backend is gloo, or nccl on CUDA.
 
-    Raises DeviceError if there is no such device.
+    A process that has joined a group already stays in it, and runs as one of its members. Raises DeviceError if there
+    is no such device.
     """
-    world_size = int(os.environ.get("WORLD_SIZE", "1"))
+    world_size = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
     local_rank = int(os.environ.get("LOCAL_RANK", "0"))
     requested = device or ("cuda" if torch.cuda.is_available() else "cpu")
     placed = _check_device(f"cuda:{local_rank}" if requested == "cuda" else requested)
@@ -72,6 +78,9 @@ def join(device: str | None = None) -> Iterator[Distributed]:
         return
     # Images of one channel have strides of two layouts at once, and DDP remarks on its speed.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
+    if dist.is_initialized():
+        yield Distributed(dist.get_rank(), world_size, placed)
+        return
     _meet("nccl" if placed.type == "cuda" else "gloo", world_size)
     try:
         yield Distributed(dist.get_rank(), world_size, placed)
@@ -83,20 +92,30 @@ def join(device: str | None = None) -> Iterator[Distributed]:
 
 
 def _meet(backend: str, world_size: int) -> None:
-    """Start the process group, over the socket that ``launch`` has bound or as torchrun's environment says."""
+    """Start the process group of one run, which finds nothing of the runs before it in the store that they share."""
+    store = _open_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), int(os.environ["RANK"]), world_size)
+    own = PrefixStore(f"run-{next(_runs)}", store)
+    dist.init_process_group(backend, store=own, rank=int(os.environ["RANK"]), world_size=world_size)
+
+
+@cache
+def _open_store(address: str, port: int, rank: int, world_size: int) -> Store:
+    """The store where the processes meet, over the socket that ``launch`` has bound or as torchrun's environment says.
+
+    It stays open as long as the process. With a store per run, a process that is done with one run meets those that
+    are not in the store that they are about to close, and waits for the next run in vain.
+    """
     if SOCKET not in os.environ:
-        dist.init_process_group(backend)
-        return
-    rank = int(os.environ["RANK"])
-    store = TCPStore(
-        os.environ["MASTER_ADDR"],
-        int(os.environ["MASTER_PORT"]),
+        store: Store = next(rendezvous("env://"))[0]
+        return store
+    return TCPStore(
+        address,
+        port,
         world_size,
         is_master=rank == 0,
         wait_for_workers=False,
         master_listen_fd=int(os.environ[SOCKET]) if rank == 0 else None,
     )
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world_size)
 
 
 def _check_device(name: str) -> torch.device:

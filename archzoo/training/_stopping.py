@@ -11,6 +11,16 @@ from typing import Any
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 NOTICE = b"\narchzoo: stopping after this iteration, with a checkpoint; Ctrl-C again stops at once\n"
 
+_received: int | None = None
+
+
+def last_signal() -> int | None:
+    """The number of the signal that came in the last ``on_stop_signal``; None where none came.
+
+    A run that has done its last iteration ends as if none had come. What would start the next one asks here.
+    """
+    return _received
+
 
 @contextmanager
 def on_stop_signal(request_stop: Callable[[int], None]) -> Iterator[None]:
@@ -22,12 +32,15 @@ def on_stop_signal(request_stop: Callable[[int], None]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    process, interrupts = os.getpid(), 0
+    global _received
+    process, interrupts, _received = os.getpid(), 0, None
 
     def handle(number: int, frame: Any) -> None:
+        global _received
         nonlocal interrupts
         if os.getpid() != process:  # a worker process, which the signal of a terminal reaches too
             return
+        _received = number
         request_stop(number)
         # torchrun passes on a Ctrl-C that its processes have received from the terminal already.
         if number == signal.SIGINT and "RANK" not in os.environ:

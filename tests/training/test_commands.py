@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from archzoo.cli._training import finetune, read_classes, read_seeds, read_setti
 from archzoo.errors import BadOption, Stopped
 from archzoo.recipes import MultiCrop144, Recipe, SubtractMean, defaults_of
 from archzoo.registry import find_recipe
+from archzoo.training import TrainResult
 from archzoo.training._trainer import Trainer
 from archzoo.weights import save
 
@@ -118,6 +120,29 @@ def test_several_seeds_are_several_runs_and_a_mean(shell: Shell, tmp_path: Path)
     assert out.startswith("lenet5_textbook\ttop-1\t")
     assert out.rstrip().endswith("of 2 runs")
     assert {path.name for path in (tmp_path / "runs").iterdir()} == {"seed-0", "seed-1"}
+
+
+@pytest.mark.slow
+def test_a_signal_that_comes_too_late_to_stop_a_run_stops_those_after_it(
+    shell: Shell, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that has done its iterations is tested and written; rerunning the command starts with the next one."""
+    finish, command = Trainer.finish, ("train", "lenet5_textbook", *QUICK, "--seed", "0,1,2", "--output", "runs")
+
+    def signaled(self: Trainer) -> TrainResult:
+        if self.path.name == "seed-1":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return finish(self)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "finish", signaled)
+        code, out, err = shell(*command)
+    assert (code, out) == (143, "")
+    assert err.endswith("archzoo: stopped after a run; rerun the command for the others\n")
+    assert sorted(path.parent.name for path in tmp_path.glob("runs/*/net.safetensors")) == ["seed-0", "seed-1"]
+    code, out, err = shell(*command)
+    assert code == 0, err
+    assert out.endswith("of 3 runs\n")
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -111,8 +111,9 @@ def check_same_run(first: Path, second: Path) -> None:
 def test_two_processes_train_as_one_and_a_killed_one_resumes_to_the_same_bits(files: Path, tmp_path: Path) -> None:
     alone = trained(files, tmp_path / "alone")
     assert len(alone.history) == 3
-    with pytest.raises(ProcessException):
+    with pytest.raises(ProcessException) as failed:
         run_as_torchrun(_train_and_be_killed, tmp_path, files)
+    assert checkpoints.list_checkpoints(tmp_path / "killed"), failed.value
     check_same_run(tmp_path / "alone", tmp_path / "whole")
     assert (result(tmp_path / "alone")["processes"], result(tmp_path / "whole")["processes"]) == (1, 2)
     assert not (tmp_path / "killed" / "result.json").exists()

@@ -543,6 +543,15 @@ def test_the_command_trains_with_two_processes_as_with_one(tmp_path: Path, whole
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
+@pytest.mark.skipif(not EVERY_NET, reason="starts three processes: with EVERY_NET=1")
+def test_two_processes_train_several_seeds(tmp_path: Path) -> None:
+    seeds = Command(tmp_path / "seeds", "epochs=1", "--seed", "0,1", processes=2)
+    assert seeds.wait() == 0, seeds.output.read_text()
+    assert "of 2 runs" in seeds.output.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("processes")
 @pytest.mark.skipif(not EVERY_NET, reason="minutes: with EVERY_NET=1")
 def test_networks_that_draw_their_paths_are_sharded_interrupted_and_resumed() -> None:
     script = Path(archzoo.__file__).parents[1] / "benchmarks" / "attack_training.py"
