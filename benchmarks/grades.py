@@ -12,13 +12,14 @@ import copy
 import sys
 from fnmatch import fnmatchcase
 
-import mutants
+from mutations.networks import DIFFERENT, NETWORKS, build
+from mutations.trying import mutants, truth
 from torch import nn
 
 from archzoo.grading import Check
 from archzoo.grading._judging import _function
 
-NETWORKS = (
+GRADED = (
     *("resnet20", "vgg_a", "googlenet", "densenet", "mobilenet_v2", "inception_v3", "xception", "se_resnet"),
     *("condensenet", "shufflenet_v1", "shufflenet_v2", "bn_inception", "inception_v4", "inception_resnet_v2"),
 )
@@ -50,15 +51,15 @@ SITES = 4
 
 def check(module: nn.Module, ours: nn.Module, label: str) -> Check:
     """Whether a module is the network, as the grade says it."""
-    return _function(module, ours, mutants.NETWORKS[label][2], label)
+    return _function(module, ours, NETWORKS[label][2], label)
 
 
 def said(label: str, kinds: tuple[str, ...], seed: int) -> tuple[str, bool]:
     """The reason of the grade for the first mutant that is another function, and whether it names the change."""
-    net = mutants.build(label)
+    net = build(label)
     for kind in kinds:
-        for mutant in mutants.mutants(label, SITES, seed, kind):
-            if mutants.truth(net, mutant, mutants.NETWORKS[label][2]) != mutants.DIFFERENT:
+        for mutant in mutants(label, SITES, seed, kind):
+            if truth(net, mutant, NETWORKS[label][2]) != DIFFERENT:
                 continue
             answer = check(mutant.net, net, label)
             reason = answer.text.partition(" at your ")[0].partition(" outside ")[0]
@@ -74,11 +75,11 @@ def main() -> int:
     parser.add_argument("patterns", nargs="*", default=["*"])
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    labels = [label for label in NETWORKS if any(fnmatchcase(label, pattern) for pattern in arguments.patterns)]
+    labels = [label for label in GRADED if any(fnmatchcase(label, pattern) for pattern in arguments.patterns)]
     failures, tried = 0, 0
     rows: dict[str, list[str]] = {"none": []}
     for label in labels:
-        net = mutants.build(label)
+        net = build(label)
         itself = check(copy.deepcopy(net), net, label)
         rows["none"].append("right" if itself.passed else itself.text)
         failures += not itself.passed

@@ -1,7 +1,7 @@
 """Whether two networks are the same function. The verdicts are known by hand, or by the life of every channel."""
 
-import importlib.util
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,17 @@ from torch import Tensor, nn
 import archzoo
 from archzoo.comparison import compare
 from archzoo.errors import ArchzooError, ComparisonError, WeightsError
+from archzoo.models import shufflenet_v2
 from archzoo.weights import save
 from archzoo.weights._libraries import names_in
 from tests.networks import EVERY_NET
 from tests.shell import Shell
 from tests.sources.preactivated import torchdistill_wide
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+from mutations.joins import lives
+from mutations.networks import NETWORKS
+from mutations.trying import outcomes
 
 SIZE = (3, 8, 8)
 
@@ -295,41 +301,25 @@ def test_a_pooled_shortcut_is_another_function() -> None:
     assert comparison.difference.first == "features.conv3_x.block1.shortcut"
 
 
-def mutants() -> Any:
-    """The script of the mutants, as a module."""
-    path = Path(__file__).parents[1] / "benchmarks" / "mutants.py"
-    spec = importlib.util.spec_from_file_location("mutants_script", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "seed"), [("lenet5", 0), ("lenet5_textbook", 2), *([("*", 0)] if EVERY_NET else [])]
 )
 def test_no_verdict_on_a_mutant_is_wrong(network: str, seed: int) -> None:
-    script = mutants()
-    for label in script.NETWORKS if network == "*" else [network]:
-        for outcome in script.outcomes(label, 1, seed):
+    for label in NETWORKS if network == "*" else [network]:
+        for outcome in outcomes(label, 1, seed):
             assert outcome.verdict == outcome.right, (outcome.mutant.kind, label, outcome.mutant.where, outcome.text)
 
 
 def test_most_mutants_of_a_shuffle_are_told_apart_by_the_life_of_a_channel() -> None:
     """The rule that says which are permutations, by hand: nothing is ever mixed without a shuffle."""
-    script = mutants()
     net = archzoo.build("shufflenet_v2_x0_5", device="meta")
     other = archzoo.build("shufflenet_v2_x0_5", device="meta")
-    assert script.lives(net) == script.lives(other)
+    assert lives(net) == lives(other)
     for unit in other.modules():
-        if isinstance(unit, script.shufflenet_v2.Unit | script.shufflenet_v2.DownUnit):
-            unit.groups = 1
-    assert script.lives(net) != script.lives(other)
+        if isinstance(unit, shufflenet_v2.Unit | shufflenet_v2.DownUnit):
+            vars(unit)["groups"] = 1
+    assert lives(net) != lives(other)
 
 
 # ---- What is given
