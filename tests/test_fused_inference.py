@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+import warnings
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -16,7 +17,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from archzoo.errors import InputError
 from archzoo.inference import optimize
 from archzoo.inference._fused_forward import FusedForward
-from archzoo.inference._steps import FusedConv
+from archzoo.inference._steps import FusedConv, select_maps
+from archzoo.layers import ChannelShuffle, Select
 from archzoo.models.squeezenet import squeezenet1_1
 from archzoo.transfer import capture
 
@@ -142,6 +144,38 @@ class Dense(nn.Module):
         return torch.cat([joined[3], joined[0], joined[2]], 1)
 
 
+class Shuffled(nn.Module):
+    """A ReLU of shuffled maps, and one of maps that are read before it too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList((nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 1, groups=2), nn.Conv2d(6, 6, 1, groups=2)))
+        self.shuffle, self.other_shuffle = ChannelShuffle(3), nn.ChannelShuffle(2)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        first = F.relu6(self.shuffle(self.convs[0](8 * maps)))
+        second = self.other_shuffle(self.convs[1](first))
+        return self.convs[2](torch.relu(second)) - second
+
+
+class Selected(nn.Module):
+    """Maps by their places: in an index layer, of a part of a buffer, by a function and a method; and features."""
+
+    places: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.select = Select(torch.tensor([2, 0, 2, 1]), 3)
+        self.convs = nn.ModuleList((nn.Conv2d(4, 2, 1), nn.Conv2d(5, 2, 3, padding=1)))
+        self.features = Select(torch.tensor([0, 6, 3]), 7)
+        self.register_buffer("places", torch.tensor([4, 4, 0, 1, 2]))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        joined = torch.cat([maps, self.convs[0](self.select(maps))], 1)
+        joined = torch.cat([joined, self.convs[1](torch.index_select(joined, 1, self.places))], 1)
+        return self.features(joined.index_select(1, torch.arange(7).flip(0)).mean((2, 3)))
+
+
 MAPS = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
 
 
@@ -155,6 +189,8 @@ MAPS = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
         (ReadTwice(), {"FusedConv": 2, "builtin_function_or_method": 1}),  # the product
         (Fire(), {"FusedConv": 4, "MaxPool2d": 2}),  # no concatenation, the squeeze layer in two parts
         (Twice(), {"FusedConv": 2, "builtin_function_or_method": 1}),
+        # The product before, the ReLU of what is read twice, and the difference.
+        (Shuffled(), {"FusedConv": 3, "ChannelShuffle": 2, "builtin_function_or_method": 3}),
         (Dense(), {"FusedConv": 3, "builtin_function_or_method": 4, "StartBuffer": 1, "Append": 3}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
@@ -354,6 +390,55 @@ def test_a_network_that_cannot_be_traced_runs_as_it_is() -> None:
     net = Decides().eval()
     with torch.no_grad():
         torch.testing.assert_close(optimize(net)(MAPS), net(MAPS))
+
+
+def test_maps_are_selected_in_the_order_of_channels_last() -> None:
+    net = Selected().eval()
+    steps = kinds(net, MAPS)
+    assert (steps["SelectMaps"], steps["StartBuffer"], steps["Append"]) == (2, 1, 2)
+    fast = optimize(net)
+    with torch.no_grad():
+        fast(MAPS)
+        for either in (net, fast):
+            either.get_buffer("select.index").copy_(torch.tensor([1, 1, 0, 2]))
+        torch.testing.assert_close(fast(MAPS), net(MAPS))
+    maps = MAPS.contiguous(memory_format=torch.channels_last)
+    index = torch.tensor([2, 2, 0, 1, 0])
+    selected = select_maps(maps[:, :, 1:, :5], index)
+    assert torch.equal(selected, maps[:, :, 1:, :5].index_select(1, index))
+    assert selected.is_contiguous(memory_format=torch.channels_last)
+
+
+class Chaotic(nn.Module):
+    """Maps grow a hundredfold from layer to layer, since the statistics do not fit: the sine shows their rounding."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers = [(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)) for _ in range(6)]
+        for conv, _ in layers:
+            nn.init.uniform_(conv.weight, 10, 100)
+        self.layers = nn.Sequential(*(layer for pair in layers for layer in pair))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return self.layers(maps).sin()
+
+
+def test_rounding_that_grows_is_not_taken_for_another_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = Chaotic().eval()
+    changed = torch.nextafter(MAPS, MAPS + 1)
+    with torch.no_grad():
+        assert (net(changed) - net(MAPS)).norm() > 0.1 * net(MAPS).norm()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fast = optimize(net)
+    assert isinstance(fast.forward, FusedForward)
+    assert all(isinstance(layer, nn.Conv2d | nn.Identity) for layer in fast.get_submodule("layers"))
+    monkeypatch.setattr("archzoo.inference._folding.fuse_conv_bn_eval", lambda conv, norm: conv)
+    for layer in net.layers.children():
+        if isinstance(layer, nn.BatchNorm2d):
+            nn.init.constant_(layer.weight, 1.5)
+    with pytest.warns(UserWarning, match="nothing is folded"):
+        optimize(net)
 
 
 def test_a_fold_that_changes_the_function_is_left_out_with_a_warning(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,11 @@
 All rewrites are exact up to the order of sums:
 
 - conv, then an addition, then a ReLU: one operator. So is a conv with a ReLU6.
-- A ReLU of concatenated maps: of each, where all come from convolutions.
+- A ReLU of concatenated maps: of each, where all come from convolutions. Of shuffled maps: before the shuffle.
 - Average pooling of a 1x1 convolution: the convolution of the pooled maps, which are fewer.
 - A convolution of concatenated maps, where it returns fewer than it reads: the sum of convolutions of each.
 - Concatenations that grow layer by layer: maps are appended to one buffer.
+- Maps that are selected by their places: in the order of channels_last, in which ``index_select`` is slow.
 """
 
 import operator
@@ -20,11 +21,23 @@ import torch.nn.functional as F
 from torch import fx, nn
 
 from archzoo.inference._response_norm import BandedNorm
-from archzoo.inference._steps import Append, FusedConv, StartBuffer, Step, graph_ends, steps_of
+from archzoo.inference._steps import (
+    Append,
+    FusedConv,
+    SelectMaps,
+    StartBuffer,
+    Step,
+    graph_ends,
+    select_maps,
+    steps_of,
+)
 from archzoo.inference._structure import Structure, is_hooked, is_plain
+from archzoo.layers import ChannelShuffle, Select
 
 ADDITIONS = {operator.add, operator.iadd, torch.add, "add", "add_"}
+SELECTIONS = {torch.index_select, "index_select"}
 RELUS = {F.relu, torch.relu, torch.relu_, "relu", "relu_"}
+SHUFFLES = (ChannelShuffle.forward, nn.ChannelShuffle.forward)
 POOLS = (nn.MaxPool2d.forward, nn.AvgPool2d.forward)
 
 
@@ -56,6 +69,7 @@ class FusedGraph:
     def fuse(self) -> bool:
         """Rewrite the graph; whether a convolution is in it that oneDNN computes."""
         self.drop_identities()
+        self.relus_before_shuffles()
         self.relus_before_concatenation()
         self.pool_before_1x1_convolutions()
         for node in list(self.graph.nodes):
@@ -65,6 +79,7 @@ class FusedGraph:
         if self.kind is FusedConv:
             self.split_convolutions()
             self.reuse_summands()
+            self.gather_selections()
         self.grow_concatenations()
         return any(isinstance(node.target, FusedConv) for node in self.graph.nodes)
 
@@ -107,6 +122,24 @@ class FusedGraph:
     def is_convolution(self, node: Any) -> bool:
         """Whether a node is a plain convolution that one other node reads."""
         return isinstance(node, fx.Node) and isinstance(self.module(node), nn.Conv2d) and len(node.users) == 1
+
+    def relus_before_shuffles(self) -> None:
+        """relu(shuffle(conv)) is shuffle(relu(conv))."""
+        for node in list(self.graph.nodes):
+            if self.ceiling(node) is None or not self.is_shuffle(node.all_input_nodes[0]):
+                continue
+            shuffle = node.all_input_nodes[0]
+            conv = shuffle.all_input_nodes[0]
+            if len(shuffle.users) == 1 and self.is_convolution(conv):
+                node.args = (conv, *node.args[1:])
+                shuffle.args = (node,)
+                node.replace_all_uses_with(shuffle, delete_user_cb=lambda user, shuffle=shuffle: user is not shuffle)
+                shuffle.prepend(node)
+
+    def is_shuffle(self, node: fx.Node) -> bool:
+        """Whether a node is a channel shuffle."""
+        layer = self.module(node)
+        return layer is not None and type(layer).forward in SHUFFLES
 
     def relus_before_concatenation(self) -> None:
         """relu(cat(a, b)) is cat(relu(a), relu(b))."""
@@ -236,6 +269,15 @@ class FusedGraph:
             fresh = isinstance(summand.target, FusedConv) and summand not in graph_ends(self.graph)[1]
             is_last = all(order[user] < order[node] and self.copies(user) for user in readers)
             node.target.inplace |= fresh and is_last and maps is not summand
+
+    def gather_selections(self) -> None:
+        """Select maps by their places within each position."""
+        for node in list(self.graph.nodes):
+            layer = self.module(node)
+            if isinstance(layer, Select) and type(layer).forward is Select.forward:
+                self.replace(node, self.call(node, SelectMaps(layer), node.all_input_nodes[0]))
+            elif node.target in SELECTIONS and len(node.args) == 3 and node.args[1] == 1:
+                self.replace(node, self.call(node, select_maps, node.args[0], node.args[2]))
 
     def copies(self, node: fx.Node) -> bool:
         """Whether what a node returns shares no memory with what it reads."""

@@ -15,7 +15,7 @@ from archzoo.inference._folding import fold_batch_norms
 from archzoo.inference._fused_forward import FusedForward, has_bfloat16_instructions
 from archzoo.inference._response_norm import BandedNorm
 from archzoo.inference._structure import replace_modules
-from archzoo.inference._verifying import TOLERANCE, Sample, error_of, sample_of
+from archzoo.inference._verifying import TOLERANCE, Rewrite, Sample, error_of_rewrite, sample_of
 from archzoo.layers import ResponseNorm, device_of
 
 Compile = Literal["freeze", "inductor"]
@@ -63,10 +63,8 @@ def optimize(
         return EngineNetwork(model, engine, dtype)
     model = copy.deepcopy(model).to(device) if device is not None else model
     sample = sample_of(model)
-    optimized = folded(model, sample)
-    norms = [module for module in optimized.modules() if isinstance(module, ResponseNorm)]
-    replace_modules(optimized, {norm: BandedNorm(norm).eval() for norm in norms})
-    order_weights(optimized, memory_format)
+    optimized, fold = folded(model, sample)
+    prepare(optimized, memory_format)
     where = device_of(optimized).type
     if compile is None and where == "cuda" and device is not None:
         if dtype is not None:
@@ -74,7 +72,7 @@ def optimize(
         plain = model.eval().requires_grad_(False)
         return with_dtype(accelerated(plain, optimized, inductor=has_triton()), dtype)
     if compile is None and memory_format == torch.channels_last and where == "cpu":
-        fuse(optimized, sample)
+        fuse(optimized, model, fold, sample)
     if dtype == torch.bfloat16 and where == "cpu" and not has_bfloat16_instructions():
         warnings.warn("this processor has no bfloat16 instructions: float32 is faster", stacklevel=2)
     with_dtype(optimized, dtype)
@@ -114,23 +112,42 @@ def has_triton() -> bool:
     return find_spec("triton") is not None
 
 
-def folded(model: nn.Module, sample: Sample | None) -> nn.Module:
-    """A copy in eval mode with folded batch norms, or without where folding changes what it computes."""
+def folded(model: nn.Module, sample: Sample | None) -> tuple[nn.Module, Rewrite]:
+    """A copy in eval mode, and what makes it: folding of batch norms, unless that changes what the model computes."""
     optimized = fold_batch_norms(model).requires_grad_(False)
     if any(isinstance(module, nn.BatchNorm2d) for module in model.modules()):
-        error = error_of(optimized, sample_of(model))
+        error = error_of_rewrite(fold_batch_norms, model, optimized, sample)
         if not error <= TOLERANCE:
             warnings.warn(
                 f"folding changes the network by {error:.0e} on a random image: nothing is folded", stacklevel=3
             )
-            return copy.deepcopy(model).eval().requires_grad_(False)
+            return unfolded(model).requires_grad_(False), unfolded
+    return optimized, fold_batch_norms
+
+
+def unfolded(model: nn.Module) -> nn.Module:
+    """A copy in eval mode."""
+    return copy.deepcopy(model).eval()
+
+
+def prepare(optimized: nn.Module, memory_format: torch.memory_format) -> nn.Module:
+    """Change layers and the order of weights in place, which needs no check."""
+    norms = [module for module in optimized.modules() if isinstance(module, ResponseNorm)]
+    replace_modules(optimized, {norm: BandedNorm(norm).eval() for norm in norms})
+    order_weights(optimized, memory_format)
     return optimized
 
 
-def fuse(optimized: nn.Module, sample: Sample | None) -> None:
-    """Run a network by fused operators, unless that changes what it computes."""
+def fuse(optimized: nn.Module, model: nn.Module, fold: Rewrite, sample: Sample | None) -> None:
+    """Run a network, which ``fold`` has made of a model, by fused operators, unless that changes what it computes."""
+
+    def fused(net: nn.Module) -> nn.Module:
+        other = prepare(fold(net).requires_grad_(False), torch.channels_last)
+        other.forward = FusedForward(other)
+        return other
+
     optimized.forward = FusedForward(optimized)
-    error = error_of(optimized, sample)
+    error = error_of_rewrite(fused, model, optimized, sample)
     optimized.forward = FusedForward(optimized)  # without weights that are packed for the size of the sample
     if not error <= TOLERANCE:
         del optimized.forward

@@ -8,6 +8,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, fx, nn
 
+from archzoo.layers import Select
+
 CHANNELS_LAST = torch.channels_last
 
 
@@ -109,6 +111,26 @@ class Append:
         end = buffer.shape[1] - self.last
         buffer[:, end - maps.shape[1] : end] = maps
         return buffer[:, :end]
+
+
+def select_maps(maps: Tensor, index: Tensor) -> Tensor:
+    """``maps.index_select(1, index)`` in the order of channels_last, which index_select leaves and comes back to."""
+    if maps.dim() != 4:
+        return maps.index_select(1, index)
+    positions = maps.permute(0, 2, 3, 1)
+    rows = positions.flatten(0, 2)
+    selected = rows.gather(1, index.expand(len(rows), -1))
+    return selected.view(*positions.shape[:3], -1).permute(0, 3, 1, 2)
+
+
+@dataclass(eq=False)
+class SelectMaps:
+    """An index layer, by ``select_maps``."""
+
+    layer: Select
+
+    def __call__(self, maps: Tensor) -> Tensor:
+        return select_maps(maps, self.layer.index)
 
 
 @dataclass

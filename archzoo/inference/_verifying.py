@@ -1,6 +1,8 @@
 """Whether an optimized network computes what the original does, on random images of a size that it takes."""
 
+import copy
 from collections.abc import Callable, Iterator
+from math import inf
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +12,8 @@ from archzoo.layers import device_of, evaluation_mode
 
 SIDES = (32, 28, 64, 96, 224, 227)  # in pixels: of small images first, then of networks for images of one size
 TOLERANCE = 1e-2  # deep networks without trained statistics amplify rounding; another function differs by more
+Rewrite = Callable[[nn.Module], nn.Module]  # a network to another one that is to compute the same
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Sample(NamedTuple):
@@ -63,3 +67,35 @@ def error_of(optimized: nn.Module, sample: Sample | None) -> float:
     norm = float(sample.expected.double().norm())
     difference = float((actual.double() - sample.expected.double()).norm())
     return difference / norm if norm else difference
+
+
+def error_of_rewrite(rewrite: Rewrite, net: nn.Module, rewritten: nn.Module, sample: Sample | None) -> float:
+    """The error of ``rewritten``, which ``rewrite`` has made of a network.
+
+    Where it is large, that may be rounding: in deep networks whose statistics do not fit their weights, rounding grows
+    to the size of the logits. Then it is the error for a copy whose statistics fit.
+    """
+    error = error_of(rewritten, sample)
+    if sample is None or not TOLERANCE < error < inf:
+        return error
+    fitting = with_fitting_statistics(net, sample.images)
+    expected = output_of(getattr(fitting, "logits", fitting), fitting, sample.images)
+    return error_of(rewrite(fitting), Sample(sample.images, expected)) if isinstance(expected, Tensor) else error
+
+
+def with_fitting_statistics(net: nn.Module, images: Tensor) -> nn.Module:
+    """A copy in eval mode whose batch norms, one after the other, divide by the root mean square of their maps."""
+    fitting = copy.deepcopy(net).eval()
+
+    def fit(norm: Any, inputs: tuple[Tensor, ...]) -> None:
+        centered = inputs[0] - norm.running_mean.view(-1, *[1] * (inputs[0].dim() - 2))
+        size = centered.square().mean()
+        if size.isfinite() and size > 0:
+            norm.running_var.fill_(size)
+
+    norms = [module for module in fitting.modules() if isinstance(module, NORMS) and module.running_mean is not None]
+    hooks = [norm.register_forward_pre_hook(fit) for norm in norms]
+    output_of(fitting, fitting, images)
+    for hook in hooks:
+        hook.remove()
+    return fitting
