@@ -432,7 +432,7 @@ def test_rounding_that_grows_is_not_taken_for_another_function(monkeypatch: pyte
         warnings.simplefilter("error")
         fast = optimize(net)
     assert isinstance(fast.forward, FusedForward)
-    assert all(isinstance(layer, nn.Conv2d | nn.Identity) for layer in fast.get_submodule("layers"))
+    assert all(isinstance(layer, nn.Conv2d | nn.Identity) for layer in fast.get_submodule("layers").children())
     monkeypatch.setattr("archzoo.inference._folding.fuse_conv_bn_eval", lambda conv, norm: conv)
     for layer in net.layers.children():
         if isinstance(layer, nn.BatchNorm2d):
