@@ -6,8 +6,9 @@
 
 "counts" compares multiply-adds with torch's FlopCounterMode, both on the meta device. "conventions" compares each
 convention with its tool, on the CPU. Attention is computed as matrix products, which fvcore sees. thop goes by the
-exact class of a module, and is told to take a subclass of a layer as that layer; it sees no function, and counts less
-where there are any. "memory" compares the peaks of inference and of a training step with what the CPU's allocator hands
+exact class of a module, and is told to take a subclass of a layer as that layer. It sees no function, and counts a
+module again for each place that it has: where its number is the convention's of the modules that it sees, that is
+"equal by modules". "memory" compares the peaks of inference and of a training step with what the CPU's allocator hands
 out, as ``benchmarks/memory.py`` does.
 
 Models of more than ``--most`` parameters are left out. The order of the models is a fixed shuffle, and ``--limit`` ends
@@ -28,6 +29,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +42,7 @@ from result_lines import ResultLines, within
 from torch import nn
 
 import archzoo
-from archzoo.profiler import memory
+from archzoo.profiler import CONVENTIONS, Profile, memory
 
 Size = tuple[int, ...]
 Compare = Callable[[nn.Module, Size], tuple[str, str]]  # a verdict, and what to print about it
@@ -112,6 +114,9 @@ def conventions(tools: Sequence[str], model: nn.Module, size: Size) -> tuple[str
             verdicts.append(f"{tool} fails")
         elif profile.under(tool) == theirs:
             verdicts.append(f"{tool} equal")
+        elif tool == "thop" and by_modules(model, profile) == theirs:
+            verdicts.append(f"{tool} equal by modules")
+            remarks.append(f"{tool} {profile.under(tool):,}, {profile.under(tool) - theirs:,} of it not of modules")
         else:
             verdicts.append(f"{tool} not")
             remarks.append(f"{tool} {profile.under(tool):,} for {theirs:,}{REASONS.get(tool, no_reason)(model, size)}")
@@ -141,12 +146,48 @@ def no_reason(model: nn.Module, size: Size) -> str:
 
 def by_thop(model: nn.Module, size: Size) -> int:
     """Thop's count. It writes into the model: it comes last."""
-    thop = importlib.import_module("thop")
-    rules = thop.profile.__globals__["register_hooks"]
-    layers = {type(module) for module in model.modules()} - rules.keys()
+    return int(
+        importlib.import_module("thop").profile(
+            model, (torch.zeros(1, *size),), custom_ops=rules_of_thop(model), verbose=False
+        )[0]
+    )
+
+
+def rules_of_thop(model: nn.Module) -> dict[type[nn.Module], Callable[..., None]]:
+    """Its rules for the classes of a model's modules; for a subclass, that of the layer."""
+    rules = importlib.import_module("thop").profile.__globals__["register_hooks"]
+    layers = {type(module) for module in model.modules()}
     known = {layer: next((rules[base] for base in layer.__mro__ if base in rules), None) for layer in layers}
-    known = {layer: rule for layer, rule in known.items() if rule and rule is not rules[nn.Sequential]}
-    return int(thop.profile(model, (torch.zeros(1, *size),), custom_ops=known, verbose=False)[0])
+    return {layer: rule for layer, rule in known.items() if rule and rule is not rules[nn.Sequential]}
+
+
+def by_modules(model: nn.Module, profile: Profile) -> int:
+    """The convention of thop, for those modules alone for which it has a rule, and as often as it meets them.
+
+    A rule of a convolution or a linear layer sees no normalization within it, such as one of its weights. A module in
+    several places has its rule once for each, and its number is added for each.
+    """
+    rules = rules_of_thop(model)
+    places = Counter(id(module) for module in met(model))
+    costs = {id(model.get_submodule(row.name)): row.work for row in profile.modules}
+
+    def count(module: nn.Module) -> int:
+        rule = rules.get(type(module))
+        if rule is None:
+            return sum(map(count, module.children()))
+        work = costs[id(module)]
+        if rule.__name__ != "count_normalization":
+            work = replace(work, **{name: 0 for name in vars(work) if "norm" in name})
+        return places[id(module)] * CONVENTIONS["thop"].count(work)
+
+    return sum(map(count, model.children()))
+
+
+def met(module: nn.Module) -> Iterator[nn.Module]:
+    """A module and what is below it, one in several places as often."""
+    yield module
+    for child in module.children():
+        yield from met(child)
 
 
 TOOLS = {"fvcore": by_fvcore, "thop": by_thop}
