@@ -264,6 +264,10 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def _depth_of(self, tensors: Any) -> int | None:
         """Layers with weights before the deepest of these tensors; None if no tensor is among them."""
+        if type(tensors) is tuple and len(tensors) == 1:  # the inputs of most modules
+            tensors = tensors[0]
+        if isinstance(tensors, Tensor):
+            return max((self.origins.get(id(tensors)) or self._origin(tensors)).depth, 0)
         origins = [self._origin(tensor) for tensor in tree_leaves(tensors) if isinstance(tensor, Tensor)]
         return max((max(origin.depth, 0) for origin in origins), default=None)
 

@@ -1,5 +1,8 @@
 """Parameters per module, by kind; a parameter counts once in every module that holds it."""
 
+from functools import lru_cache
+from typing import Any
+
 from torch import nn
 
 from archzoo.profiler._module_stats import ModuleStats
@@ -38,11 +41,16 @@ def _parameters(module: nn.Module, cache: dict[nn.Module, Parameters]) -> Parame
 
 def kind_of(module: nn.Module, name: str) -> str:
     """The attribute of ModuleStats that a module's own parameter counts in, or "" for none."""
-    kind = getattr(type(module), "counts_as", type(module))  # a part of a graph from a file is none of torch's classes
-    if issubclass(kind, NORMALIZATIONS):
+    # A part of a graph from a file is none of torch's classes.
+    return _kind(getattr(type(module), "counts_as", type(module)), name)
+
+
+@lru_cache(1024)
+def _kind(layer: Any, name: str) -> str:
+    if issubclass(layer, NORMALIZATIONS):
         return "norm_params"
     if name.endswith("bias"):
         return "biases"
-    if issubclass(kind, nn.modules.conv._ConvNd):
+    if issubclass(layer, nn.modules.conv._ConvNd):
         return "conv_params"
-    return "linear_params" if issubclass(kind, nn.Linear | nn.Bilinear) else ""
+    return "linear_params" if issubclass(layer, nn.Linear | nn.Bilinear) else ""

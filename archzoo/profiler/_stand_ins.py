@@ -33,6 +33,8 @@ ATOMIC = frozenset(
     )
 )
 MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+# Attributes of every module that are empty in most: its hooks, parameters, buffers and parts.
+USUALLY_EMPTY = frozenset(name for name, value in vars(nn.Module()).items() if not value and value is not None)
 
 
 class StandIns:
@@ -114,6 +116,9 @@ class StandIns:
         copied.update(state)
         copied["training"] = False
         for name, value in state.items():
+            if not value and name in USUALLY_EMPTY:  # whoever else holds it finds nothing in it
+                copied[name] = type(value)()
+                continue
             kind = type(value)
             if kind in ATOMIC:
                 continue
