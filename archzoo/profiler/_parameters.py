@@ -42,7 +42,8 @@ def _parameters(module: nn.Module, cache: dict[nn.Module, Parameters]) -> Parame
 def kind_of(module: nn.Module, name: str) -> str:
     """The attribute of ModuleStats that a module's own parameter counts in, or "" for none."""
     # A part of a graph from a file is none of torch's classes.
-    return _kind(getattr(type(module), "counts_as", type(module)), name)
+    kind: Any = type(module)
+    return _kind(getattr(kind, "counts_as", kind), name)
 
 
 @lru_cache(1024)

@@ -33,6 +33,7 @@ ATOMIC = frozenset(
     )
 )
 MAPPINGS = (dict, OrderedDict, defaultdict, Counter)
+PLAIN = frozenset((dict, OrderedDict, set))
 # Attributes of every module that are empty in most: its hooks, parameters, buffers and parts.
 USUALLY_EMPTY = frozenset(name for name, value in vars(nn.Module()).items() if not value and value is not None)
 
@@ -116,13 +117,12 @@ class StandIns:
         copied.update(state)
         copied["training"] = False
         for name, value in state.items():
-            if not value and name in USUALLY_EMPTY:  # whoever else holds it finds nothing in it
-                copied[name] = type(value)()
-                continue
             kind = type(value)
             if kind in ATOMIC:
                 continue
-            if kind is OrderedDict or kind is dict:
+            if kind in PLAIN and not value and name in USUALLY_EMPTY:  # whoever else holds it finds nothing in it
+                copied[name] = kind()
+            elif kind is OrderedDict or kind is dict:
                 key = id(value)
                 if key in made:
                     copied[name] = made[key]
