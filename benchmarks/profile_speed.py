@@ -1,6 +1,6 @@
 """How long counting a network takes, side by side with the other profilers.
 
-    python benchmarks/profile_speed.py [--markdown] [PATTERN ...]
+    python benchmarks/profile_speed.py [--markdown] [--without fvcore] [PATTERN ...]
 
 All are measured in one run, in turn, on one core, each in the best way that it has: on meta tensors where it works
 there, else on the CPU with real ones (fvcore). The fastest of a few repeats counts. Ratios, not milliseconds, are to be
@@ -9,6 +9,7 @@ counts operators and modules and leaves their shapes to PyTorch takes at least t
 "test"; one that is absent or fails shows as "-". Exits with 1 if a tool was ahead of us on any network.
 """
 
+import argparse
 import contextlib
 import copy
 import gc
@@ -142,7 +143,8 @@ def compare(name: str) -> dict[str, float]:
     size = archzoo.find(name).input_size
     net = archzoo.build(name, device="meta").eval()
     nets = {tool: net if tool == "ours" else copy.deepcopy(net) for tool in TOOLS}
-    nets["fvcore"] = nets["fvcore"].to_empty(device="cpu")
+    if "fvcore" in nets:
+        nets["fvcore"] = nets["fvcore"].to_empty(device="cpu")
     fastest = dict.fromkeys(TOOLS, float("inf"))
     for repeat in range(REPEATS):
         for tool, work in TOOLS.items():
@@ -180,6 +182,12 @@ def main(patterns: list[str], markdown: bool) -> int:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("patterns", nargs="*", default=["*"], metavar="PATTERN")
+    parser.add_argument("--markdown", action="store_true")
+    parser.add_argument("--without", default="", help="tools that are left out, with commas between")
+    options = parser.parse_intermixed_args()
     warnings.simplefilter("ignore")
-    arguments = [argument for argument in sys.argv[1:] if argument != "--markdown"]
-    sys.exit(1 if main(arguments or ["*"], "--markdown" in sys.argv) else 0)
+    for tool in filter(None, options.without.split(",")):
+        del TOOLS[tool]
+    sys.exit(1 if main(options.patterns, options.markdown) else 0)
