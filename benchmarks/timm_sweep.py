@@ -132,7 +132,7 @@ def by_fvcore(model: nn.Module, size: Size) -> int:
 def reasons_of_fvcore(model: nn.Module, size: Size) -> str:
     """What fvcore leaves out or rounds: convolutions with padding "same", and products by einsum, to 4 digits."""
     analysis = importlib.import_module("fvcore.nn").FlopCountAnalysis(model, torch.zeros(1, *size))
-    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    analysis.unsupported_ops_warnings(False).uncalled_modules_warnings(False).total()
     left_out = {operator.removeprefix("aten::") for operator in analysis.unsupported_ops()} & UNSEEN
     rounded = {"einsum"} & set(analysis.by_operator())
     spelled = [f" without {operator}" for operator in sorted(left_out)] + [f" with {name} rounded" for name in rounded]
@@ -192,7 +192,7 @@ def met(module: nn.Module) -> Iterator[nn.Module]:
 
 TOOLS = {"fvcore": by_fvcore, "thop": by_thop}
 REASONS = {"fvcore": reasons_of_fvcore}
-UNSEEN = {"_convolution_mode", "scaled_dot_product_attention", "_native_multi_head_attention"}
+UNSEEN = {"_convolution_mode", "lstm", "scaled_dot_product_attention", "_native_multi_head_attention"}
 
 
 def peaks(batch: int, model: nn.Module, size: Size) -> tuple[str, str]:

@@ -211,6 +211,36 @@ def test_layers_that_tools_count_differently(layer: str) -> None:
     assert thop(nn.Sequential(net).eval(), (8, 6, 6)) == by_thop
 
 
+# Beside the products: for each gate an activation and two biases; the states of GRU and LSTM take 4 more operations.
+RECURRENT: list[tuple[Any, dict[str, Any], int, int]] = [  # gates, and more operations for each unit
+    (nn.RNN, {}, 1, 0),
+    (nn.RNN, {"bias": False, "num_layers": 3}, 1, 0),
+    (nn.GRU, {"bidirectional": True, "num_layers": 2}, 3, 4),
+    (nn.GRU, {"bias": False}, 3, 4),
+    (nn.LSTM, {"num_layers": 2}, 4, 4),
+    (nn.LSTM, {"bias": False, "bidirectional": True}, 4, 4),
+]
+
+
+@pytest.mark.parametrize(("layer", "options", "gates", "more"), RECURRENT)
+def test_thop_counts_what_recurrent_layers_do_beside_products(
+    layer: Any, options: dict[str, Any], gates: int, more: int
+) -> None:
+    net = layer(5, 7, batch_first=True, **options).eval()
+    directions, layers_of_it = 1 + net.bidirectional, net.num_layers
+    products = 7 * gates * directions * (5 + 7 + (layers_of_it - 1) * (7 * directions + 7))
+    others = 7 * (gates * (3 if net.bias else 1) + more) * directions * layers_of_it
+    counted = archzoo.profile(net, (11, 5))
+    assert counted.macs == 11 * products
+    assert counted.under("thop") == 11 * (products + others) == thop(net, (11, 5))
+
+
+@pytest.mark.parametrize(("cell", "gates", "more"), [(nn.RNNCell, 1, 0), (nn.GRUCell, 3, 4), (nn.LSTMCell, 4, 4)])
+def test_thop_counts_cells_as_layers_of_one_step(cell: Any, gates: int, more: int) -> None:
+    counted = archzoo.profile(cell(5, 7), (5,))
+    assert counted.under("thop") == 7 * (gates * (5 + 7 + 3) + more)
+
+
 def test_a_convention_explains_itself_in_words() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 1), nn.BatchNorm2d(4))
     counted = archzoo.profile(net, (3, 5, 5))

@@ -30,7 +30,7 @@ PRIMITIVES = {
     "transposed_by_output": "multiply-adds of transposed convolutions if each output read a kernel",
     "pooling_modules": "operations of average pooling modules",
     "upsampling_modules": "operations of Upsample modules",
-    "activation_modules": "operations of Softmax and PReLU modules",
+    "activation_modules": "operations of Softmax, PReLU and recurrent modules",
     "relu_inputs": "inputs of ReLUs",
     "average_reads": "reads by average pooling",
     "linear_biased": "outputs of linear layers that have a bias added",

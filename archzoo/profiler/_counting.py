@@ -285,8 +285,10 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if module not in self.names or threading.get_ident() != self.thread:
             return
         of_module = MODULE_WORK.get(type(module))
-        if of_module is not None and args and isinstance(out, Tensor):
-            _add(self.counts[-1], of_module(module, args[0], out))
+        if of_module is not None and args:
+            first = out[0] if isinstance(out, tuple) else out  # of a recurrent layer: its states come after it
+            if isinstance(first, Tensor):
+                _add(self.counts[-1], of_module(module, args[0], first))
         self._finish()
         before, after = self.input_depths.pop(), self._depth_of(out)
         added = 0 if before is None or after is None else max(after - before, 0)

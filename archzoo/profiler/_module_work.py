@@ -35,10 +35,26 @@ def _prelu(module: Any, x: Tensor, out: Tensor) -> Counts:
     return {"activation_modules": x.numel()}
 
 
+def _recurrent(gates: int, more: int) -> Callable[[Any, Tensor, Tensor], Counts]:
+    """For each unit, step and layer: an activation and two biases for each gate, and ``more`` operations.
+
+    Layers of one network have as many units, in each direction.
+    """
+
+    def count(module: Any, x: Tensor, out: Tensor) -> Counts:
+        units = out.numel() * getattr(module, "num_layers", 1)
+        return {"activation_modules": units * (gates * (3 if module.bias else 1) + more)}
+
+    return count
+
+
 MODULE_WORK: dict[type[nn.Module], Callable[[Any, Tensor, Tensor], Counts]] = {
     **dict.fromkeys((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _average),
     **dict.fromkeys((nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d), _adaptive),
     **dict.fromkeys((nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d), _upsample),
     nn.Softmax: _softmax,
     nn.PReLU: _prelu,
+    **dict.fromkeys((nn.RNN, nn.RNNCell), _recurrent(1, 0)),
+    **dict.fromkeys((nn.GRU, nn.GRUCell), _recurrent(3, 4)),
+    **dict.fromkeys((nn.LSTM, nn.LSTMCell), _recurrent(4, 4)),
 }

@@ -19,8 +19,9 @@ class Work:
     What follows is a part of these, where conventions differ: batch norm by the statistics of the batch itself
     (``batch_norm_measured``), group norm among the other normalizations, outputs of interpolation and of
     ``grid_sample``, multiply-adds of transposed convolutions, and what they would be if each output read a kernel. The
-    three behind them are operations of modules, by thop's formulas: average pooling, ``Upsample``, Softmax and PReLU.
-    The last three are inputs of ReLUs, reads by windows of average pooling, and outputs of linear layers with a bias.
+    three behind them are operations of modules, by thop's formulas: average pooling, ``Upsample``, and what Softmax,
+    PReLU and recurrent layers do beside products. The last three are inputs of ReLUs, reads by windows of average
+    pooling, and outputs of linear layers with a bias.
     """
 
     macs: int = 0
