@@ -30,6 +30,7 @@ from archzoo.profiler._restoring import and_restore, remove_hooks, restore_gener
 from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
+from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._work import Counts, Work
 from archzoo.wrappers import unwrapped
 
@@ -160,6 +161,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if types and is_nested(types):
+            refuse_nested()
         if isinstance(operator, HigherOrderOperator):
             out = run_higher_order(operator, args)
             self._count(operator, FLEX_ATTENTION, out, list(args[:3]), args, kwargs)
@@ -233,7 +236,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = (out if isinstance(out, Tensor) else out[0]).numel()
         counts["neurons"] = counts.get("neurons", 0) + outputs
         counts["layers"] = counts.get("layers", 0) + 1
-        if known.bias is not None and args[known.bias] is not None:
+        if known.bias is not None and len(args) > known.bias and args[known.bias] is not None:
             counts["biased"] = counts.get("biased", 0) + outputs
             if known.padding is None:  # no convolution
                 counts["linear_biased"] = counts.get("linear_biased", 0) + outputs

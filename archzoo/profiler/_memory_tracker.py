@@ -22,6 +22,7 @@ from archzoo.profiler._meta import modules_of, parameters_of
 from archzoo.profiler._operators import look_up
 from archzoo.profiler._shapes import META
 from archzoo.profiler._sparse import Unpadded, is_sparse_bag_backward, parts_of, sparse_bag_backward, sparse_call
+from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
@@ -114,6 +115,8 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return peak
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if types and is_nested(types):
+            refuse_nested()
         with torch._C.DisableTorchFunction():  # a mode that tells where tensors are has told it to the caller
             return self._dispatch(operator, args, kwargs or {})
 

@@ -209,7 +209,8 @@ def stand_in_for(tensor: Tensor) -> Tensor:
         stand_in = meta_tensor(tensor)
     else:
         stand_in = tensor.data  # with a count of writes of its own, unlike detach()
-        return stand_in.requires_grad_() if tensor.requires_grad else stand_in
+        if tensor.requires_grad:
+            stand_in.requires_grad_()
     if tensor.__dict__:
         stand_in.__dict__.update(tensor.__dict__)
     return stand_in

@@ -20,6 +20,7 @@ from archzoo.options import shown
 from archzoo.profiler._counting import CountingMode, run_pass
 from archzoo.profiler._meta import storage_of
 from archzoo.profiler._operators import Operator, look_up
+from archzoo.profiler._sparse_layouts import INDICES, stored_tensors
 
 aten = torch.ops.aten
 
@@ -239,6 +240,8 @@ def moved(tensors: Any) -> int:
 
 
 def _stored(tensor: Tensor) -> int:
+    if tensor.layout in INDICES:
+        return sum(map(_stored, stored_tensors(tensor)))
     strides: Sequence[int] = tensor.stride()
     return tensor.itemsize * prod(
         side for side, stride in zip(tensor.shape, strides, strict=True) if stride or side == 0
