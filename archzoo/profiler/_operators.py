@@ -55,6 +55,7 @@ _to_dense _to_sparse range resize
 _to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc _coalesced_ sparse_coo_tensor sparse_compressed_tensor
 _sparse_coo_tensor_with_dims _sparse_coo_tensor_with_dims_and_tensors sparse_mask _convert_indices_from_coo_to_csr
 _convert_indices_from_csr_to_coo cauchy log_normal geometric _standard_gamma _sample_dirichlet int_repr
+set resize_as _resize_output _coalesced embedding_renorm _reshape_copy
 """)
 
 

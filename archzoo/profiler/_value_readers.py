@@ -4,7 +4,7 @@ Those that make nested tensors are refused: a nested tensor has no stand-in with
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -72,8 +72,8 @@ def all_true(condition: Tensor) -> Tensor:
         return torch.tensor(True)
 
 
-def refuse_nested(*_: Any, **__: Any) -> Any:
-    """What makes a nested tensor."""
+def refuse_nested(*_: Any, **__: Any) -> NoReturn:
+    """What makes a nested tensor. Raises ProfileError."""
     raise ProfileError(f"forward makes or uses a nested tensor, {NESTED_ADVICE}")
 
 
