@@ -329,6 +329,6 @@ def test_a_dynamically_quantized_linear_layer_counts_what_it_multiplies() -> Non
 @pytest.mark.filterwarnings("ignore")
 def test_a_model_that_trains_for_quantization_counts_as_it_is() -> None:
     net = nn.Linear(4, 6)
-    net.qconfig = torch.ao.quantization.get_default_qat_qconfig()  # type: ignore[assignment]
+    net.qconfig = torch.ao.quantization.get_default_qat_qconfig()
     counted = profile(torch.ao.quantization.prepare_qat(nn.Sequential(net).train()), (4,))
     assert (counted.macs, counted.uncounted_ops) == (24, {})

@@ -62,7 +62,7 @@ FORMS: dict[str, tuple[Callable[..., Any], Tensor, int]] = {
     "mm by keywords": (lambda net, x: aten.mm.default(self=x, mat2=net.w), MATRIX, ONE),
     "bmm, out": (lambda net, x: torch.bmm(x, x.mT, out=x.new_empty(2, N, N)), MATRICES, TWO),
     "matmul, out": (lambda net, x: torch.matmul(x, net.w, out=x.new_empty(2, N, M)), MATRICES, 2 * ONE),
-    "linear, out": (lambda net, x: torch._C._nn.linear(x, net.w.mT, out=x.new_empty(N, M)), MATRIX, ONE),
+    "linear, out": (lambda net, x: aten.linear.out(x, net.w.mT, out=x.new_empty(N, M)), MATRIX, ONE),
     "inner, out": (lambda net, x: torch.inner(x, x, out=x.new_empty(N, N)), MATRIX, N * K * N),
     "tensordot, out": (lambda net, x: torch.tensordot(x, net.w, 1, out=x.new_empty(N, M)), MATRIX, ONE),
     "tensordot over two": (lambda net, x: torch.tensordot(x, x, ([1, 2], [1, 2])), MATRICES, 2 * 2 * N * K),

@@ -194,7 +194,7 @@ def test_flex_attention_counts_every_pair_and_refuses_its_memory(name: str) -> N
     assert traffic(Calls(forward), QUERIES).macs == macs
     for device in ("cpu", "cuda"):
         with pytest.raises(ProfileError, match="the memory of flex_attention is not modeled"):
-            memory(Calls(forward), QUERIES, device=device)  # type: ignore[arg-type]
+            memory(Calls(forward), QUERIES, device=device)
     assert nn.attention.flex_attention._validate_device.__module__ == nn.attention.flex_attention.__name__
 
 

@@ -48,14 +48,15 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
             modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
             gives several inputs, a dict inputs by name. Numbers, strings, booleans and None among them are passed as
-            they are; a list of positive integers is a size.
+            they are; a list of positive integers is a size. A sparse tensor keeps the number of its elements.
         batch: How many inputs run together. All counts are for one of them.
         batch_axis: The dimension of the inputs that is the batch: 1 for (sequence, batch, features). With None the
             sizes are complete and the counts are for the whole call. So are they if example tensors have different
             lengths along ``batch_axis`` and no ``batch`` is given.
 
     Raises:
-        ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
+        ProfileError: The forward pass failed, or has nested tensors. The message names the part; ``partial`` has the
+            counts up to there.
     """
     result: Profile = run_pass(CountingMode, model, input_size, batch, batch_axis)
     return result

@@ -27,7 +27,7 @@ def run_higher_order(operator: Any, args: Any) -> tuple[Tensor, Tensor, Tensor]:
 
     def of_each_query(option: str) -> Tensor:
         shape = query.shape[:-1] if options.get(option) else (0,)
-        return query.new_empty(shape, dtype=torch.float32)
+        return torch.empty(shape, dtype=torch.float32, device=query.device)
 
     out = query.new_empty((*query.shape[:-1], value.shape[-1]))
     return out, of_each_query("OUTPUT_LOGSUMEXP"), of_each_query("OUTPUT_MAX")

@@ -52,7 +52,9 @@ def least_squares(
     rows, columns = a.shape[-2:]
     driver = driver or "gelsy"
     is_vector = b.dim() == 1 or b.shape == a.shape[:-1]
-    batch = torch.broadcast_shapes(a.shape[:-2], b.shape[:-1] if is_vector else b.shape[:-2])
+    batch = torch.broadcast_shapes(  # type: ignore[no-untyped-call]
+        a.shape[:-2], b.shape[:-1] if is_vector else b.shape[:-2]
+    )
     right = () if is_vector else b.shape[-1:]
     has_residuals = rows > columns and driver != "gelsy"
     singular = (*batch, min(rows, columns)) if driver in ("gelsd", "gelss") else (0,)
