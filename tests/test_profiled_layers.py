@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.attention.bias import causal_lower_right
 
 from archzoo.errors import ProfileError
-from archzoo.profiler import memory, profile, traffic
+from archzoo.profiler import fits, memory, profile, traffic
 from tests.test_profiled_code import Calls, weights
 
 Case = tuple[nn.Module, Any, int]
@@ -308,6 +308,68 @@ def test_arguments_of_distributions_are_valid_where_they_have_no_values(name: st
     assert profile(net, (4,)).macs == 16
     if name == "a sample with a gradient":
         assert memory(net, (4,), batch=2).training > 0
+
+
+class SkipsMask(nn.Module):
+    """Attention that leaves its mask out where nothing is masked, which only values tell, unless it is compiled."""
+
+    def __init__(self, *, skips: bool) -> None:
+        super().__init__()
+        self.project, self.skips = nn.Linear(E, E), skips
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        x = self.project(x)[:, None]
+        skip = self.skips and not torch.compiler.is_compiling() and bool(mask.all())
+        return sdpa(x, x, x, attn_mask=None if skip else mask[:, None, None])
+
+
+def test_a_mask_that_is_read_unless_compiled_counts_as_one_that_is_used() -> None:
+    inputs = [(Q, E), torch.ones(2, Q, dtype=torch.bool)]
+    skips, uses = SkipsMask(skips=True), SkipsMask(skips=False)
+    assert profile(skips, inputs).macs == profile(uses, inputs).macs == Q * E * E + 2 * Q * Q * E
+    assert traffic(skips, inputs).macs == traffic(uses, inputs).macs
+    for device in ("cpu", "cuda"):
+        first, second = (memory(net, inputs, device=device) for net in (skips, uses))
+        assert (first.inference, first.training) == (second.inference, second.training)
+    fit = fits(skips, inputs, "1MiB", batch=2, device="cpu", savings=False)
+    assert fit.training.allocated == memory(uses, inputs).training
+    assert not torch.compiler.is_compiling()
+
+
+def test_what_is_read_in_any_case_is_refused_and_the_process_is_as_it_was() -> None:
+    net = Calls(lambda net, x: x if x.sum() > 0 else -x)
+    for count in (profile, traffic, memory):
+        with pytest.raises(ProfileError, match="depends on the value of a tensor"):
+            count(net, (4,))
+    assert not torch.compiler.is_compiling()
+
+
+# --- experts: TOP of them for each token
+
+EXPERTS, TOP, HIDDEN = 4, 2, 32
+
+
+def route(net: Any, tokens: Tensor) -> Tensor:
+    """Sorts tokens by expert, so that each expert multiplies a group of rows, which only values tell."""
+    shares, chosen = net.router(tokens).topk(TOP, dim=-1)
+    order = chosen.flatten().argsort()
+    ends = F.one_hot(chosen.flatten(), EXPERTS).sum(0).cumsum(0).to(torch.int32)
+    hidden = F.grouped_mm(tokens[order // TOP], net.up, offs=ends)
+    return F.grouped_mm(hidden, net.down, offs=ends) * shares.flatten()[order, None]
+
+
+def test_experts_multiply_as_many_rows_as_tokens_choose() -> None:
+    net = Calls(
+        route,
+        router=nn.Linear(E, EXPERTS),
+        up=nn.Parameter(torch.zeros(EXPERTS, E, HIDDEN)),
+        down=nn.Parameter(torch.zeros(EXPERTS, HIDDEN, E)),
+    )
+    tokens = torch.zeros(10, E)
+    counted = profile(net, tokens, batch_axis=None)
+    assert (counted.macs, counted.uncounted_ops) == (10 * E * EXPERTS + 10 * TOP * 2 * E * HIDDEN, {})
+    # The tokens have no gradient, nor have the indices: the gradients of both layers' weights, and of what is between.
+    assert counted.backward_macs == 10 * E * EXPERTS + (1 + 2) * 10 * TOP * E * HIDDEN
 
 
 # --- quantized layers

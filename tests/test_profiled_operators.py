@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archzoo.errors import ProfileError
 from archzoo.profiler import memory, profile, traffic
 from archzoo.profiler._operators import look_up
-from archzoo.profiler._value_readers import least_squares
+from archzoo.profiler._value_readers import grouped_product, least_squares
 from tests.test_profiled_code import Calls, weights
 
 aten = torch.ops.aten
@@ -204,6 +204,20 @@ def test_least_squares_returns_the_shapes_that_torch_returns(shape: Any, right: 
     made = least_squares(a.to("meta"), b.to("meta"), driver=driver)
     assert [(part.shape, part.dtype) for part in made] == expected
     assert all(part.is_meta for part in least_squares(a, b.to("meta"), driver=driver))
+
+
+GROUPS = [((10, 8), (2, 8, 16)), ((2, 10, 8), (8, 16)), ((2, 10, 8), (2, 8, 16)), ((8, 12), (12, 16))]
+
+
+@pytest.mark.parametrize(("left", "right"), GROUPS)
+def test_grouped_products_have_the_shapes_that_torch_returns(left: Any, right: Any) -> None:
+    a, b = torch.zeros(left), torch.zeros(right)
+    along = {(2, 3): left[0], (3, 2): right[1], (2, 2): left[1], (3, 3): None}[len(left), len(right)]
+    ends = None if along is None else torch.tensor([along // 2, along], dtype=torch.int32)
+    expected = torch.nn.functional.grouped_mm(a, b, offs=ends)
+    made = grouped_product(a.to("meta"), b.to("meta"), ends)
+    assert (made.shape, made.dtype, made.is_meta) == (expected.shape, expected.dtype, True)
+    assert torch.equal(grouped_product(a, b, ends), expected)
 
 
 def test_least_squares_of_constants_have_their_values() -> None:

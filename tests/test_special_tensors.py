@@ -151,6 +151,8 @@ def test_sparse_matrices_are_refused_where_they_are_not_modeled(layout: str) -> 
         memory(held, FEATURES)
     with pytest.raises(ProfileError, match="the memory of sparse parameters, buffers and inputs is not modeled"):
         memory(Calls(lambda net, x, a: a @ x), [FEATURES, adjacency])
+    with pytest.raises(ProfileError, match="a sparse input has no batch that could be varied"):
+        fits(Calls(lambda net, x, a: a @ x), [FEATURES, adjacency], "1GiB", device="cpu")
     with pytest.raises(ProfileError, match="a sparse tensor that is moved to the meta device has no elements"):
         profile(held.to("meta"), FEATURES)
 

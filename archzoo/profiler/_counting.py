@@ -6,7 +6,8 @@ operator would touch its tensors, meta tensors (shapes without values) take thei
 
 import gc
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -32,6 +33,7 @@ from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._work import Counts, Work
+from archzoo.profiler._wrappers import as_if_compiled
 from archzoo.wrappers import unwrapped
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -81,7 +83,8 @@ def run_pass(
             if counters[0].is_lazy:
                 counters.append(mode(materialize_lazy(model, args, kwargs), (args, kwargs)))
             counter = counters[-1]
-            with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
+            hooked = module_hooks(counter.enter, counter.leave)
+            with mode.attention(), scripted_in_eval(counter.names), hooked, counter:
                 counter.model(*args, **kwargs)
         counters.clear()  # nor does it find anything in stand-ins, which are gone before the collector is back
         return counter.profile(sizes, batch, axis)
@@ -106,14 +109,16 @@ def run_pass(
 
 
 def _count_on_fake_tensors(mode: "type[CountingMode]", model: nn.Module, inputs: Any) -> "CountingMode | None":
-    """The counter after a pass on fake tensors, or None if that fails too."""
-    with suppress(Exception):
-        fake = FakePass(model, inputs)
-        counter = mode(fake.model, fake.inputs, fake=True)
-        args, kwargs = fake.inputs
-        with fake.active(), scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
-            fake.model(*args, **kwargs)
-        return counter
+    """The counter after a pass on fake tensors, also as if it was compiled, or None if that fails too."""
+    for pretended in (False, True):
+        with suppress(Exception):
+            fake = FakePass(model, inputs)
+            counter = mode(fake.model, fake.inputs, fake=True)
+            args, kwargs = fake.inputs
+            hooked = module_hooks(counter.enter, counter.leave)
+            with fake.active(), as_if_compiled(pretended), scripted_in_eval(counter.names), hooked, counter:
+                fake.model(*args, **kwargs)
+            return counter
     return None
 
 
@@ -124,6 +129,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     supports_higher_order_operators = True
+    attention: Callable[[], AbstractContextManager[Any]] = nullcontext  # in which a kernel of attention is chosen
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -252,6 +258,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
         for tensor in (out,) if isinstance(out, Tensor) else out if isinstance(out, list | tuple) else ():
             if isinstance(tensor, Tensor):
+                if origin.grad and not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
+                    origin = origin._replace(grad=False)  # an index or a mask
                 self.origins[id(tensor)] = origin
                 self.trace.tensors.append(tensor)
                 if known.writes:

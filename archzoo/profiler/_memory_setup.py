@@ -41,7 +41,8 @@ MakeTracker = Callable[[nn.Module], MemoryTracker]
 class Conditions:
     """Under which a model runs: as the arguments of ``memory`` with these names.
 
-    With ``made_on_meta``, tensors that forward makes on the CPU are on the meta device, as the inputs are.
+    With ``made_on_meta``, tensors that forward makes on the CPU are on the meta device, as the inputs are. With
+    ``as_if_compiled``, forward is told that it is compiled, so that it reads no values.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
@@ -49,6 +50,7 @@ class Conditions:
     channels_last: bool = False
     cuda_graph: bool = False
     made_on_meta: bool = False
+    as_if_compiled: bool = False
 
     def check(self) -> None:
         """Raise ProfileError for an argument that is wrong, or that another one excludes."""
@@ -62,17 +64,19 @@ class Conditions:
 
 
 def run_or_retry_on_meta(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
-    """What ``run`` returns under these conditions; where it fails on a CPU, with ``made_on_meta``.
+    """What ``run`` returns under these conditions; where it fails, with ``made_on_meta`` or ``as_if_compiled``.
 
-    That is the second way because tensors that forward makes have values, which it may read, in the first one alone.
-    Raises the first error if both ways fail.
+    These are second ways because tensors that forward makes have values, which it may read, in the first one alone.
+    Raises the first error if all ways fail.
     """
     try:
         return run(conditions)
     except ProfileError:
-        if conditions.device == "cpu":
-            with suppress(ProfileError):
-                return run(replace(conditions, made_on_meta=True))
+        on_cpu = conditions.device == "cpu"
+        for made_on_meta, compiled in ((True, False), (False, True), (True, True)):
+            if on_cpu or not made_on_meta:
+                with suppress(ProfileError):
+                    return run(replace(conditions, made_on_meta=made_on_meta, as_if_compiled=compiled))
         raise
 
 
@@ -95,7 +99,7 @@ def passes(
 
     def tracker_of(net: nn.Module) -> MemoryTracker:
         tracker = make_tracker(net) if make_tracker else MemoryTracker(net, conditions.device)
-        tracker.made_on_meta = conditions.made_on_meta
+        tracker.made_on_meta, tracker.as_if_compiled = conditions.made_on_meta, conditions.as_if_compiled
         return tracker
 
     args, kwargs = inputs

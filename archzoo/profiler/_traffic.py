@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves
 from archzoo.errors import ProfileError
 from archzoo.options import shown
 from archzoo.profiler._counting import CountingMode, run_pass
+from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._meta import storage_of
 from archzoo.profiler._operators import Operator, look_up
 from archzoo.profiler._sparse_layouts import INDICES, stored_tensors
@@ -166,7 +167,9 @@ def traffic(model: nn.Module, input_size: Any, *, batch: int | None = None) -> T
 
 
 class TrafficMode(CountingMode):  # type: ignore[no-untyped-call]
-    """Counts a pass, and keeps what each operator moves."""
+    """Counts a pass, and keeps what each operator moves. Attention is fused where the CPU has a kernel for it."""
+
+    attention = CpuAttention
 
     def __init__(self, model: nn.Module, inputs: Any, *, fake: bool = False) -> None:
         super().__init__(model, inputs, fake=fake)

@@ -45,7 +45,7 @@ def least_squares(
     a: Tensor, b: Tensor, rcond: float | None = None, *, driver: str | None = None
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """``linalg.lstsq``: solution, residuals, ranks and singular values, as by the CPU's drivers for a full rank."""
-    if {type(a), type(b)} == {Tensor} and not (a.is_meta or b.is_meta):  # constants, which have values
+    if _have_values(a, b):
         values: tuple[Tensor, Tensor, Tensor, Tensor] = aten.linalg_lstsq(a, b, rcond, driver=driver)
         return values
     make = (b if b.is_meta else a).new_empty
@@ -66,9 +66,21 @@ def least_squares(
     )
 
 
+def grouped_product(
+    a: Tensor, b: Tensor, offs: Tensor | None = None, bias: Any = None, out_dtype: torch.dtype | None = None
+) -> Tensor:
+    """``grouped_mm``: matrix products of groups that end at ``offs``. PyTorch's own rule knows bfloat16 alone."""
+    if _have_values(a, b):
+        return aten._grouped_mm(a, b, offs, bias, out_dtype)  # type: ignore[no-any-return]
+    shape: tuple[int, ...] = (a.shape[-2], b.shape[-1])
+    if a.dim() == b.dim():
+        shape = (a.shape[0] if a.dim() == 3 else offs.numel() if offs is not None else 1, *shape)
+    return (b if b.is_meta else a).new_empty(shape, dtype=out_dtype or a.dtype)
+
+
 def all_true(condition: Tensor) -> Tensor:
     """What ``torch.distributions`` asks of its arguments: that they are valid, where they have no values."""
-    if type(condition) is Tensor and not condition.is_meta:
+    if _have_values(condition):
         return aten._is_all_true(condition)  # type: ignore[no-any-return]
     with unset_fake_temporarily():
         return torch.tensor(True)
@@ -82,6 +94,11 @@ def refuse_nested(*_: Any, **__: Any) -> NoReturn:
 def is_nested(types: Any) -> bool:
     """Whether nested tensors of the jagged layout are among the operands of a call, by the types of those."""
     return any(kind.__name__ == "NestedTensor" for kind in types)
+
+
+def _have_values(*tensors: Tensor) -> bool:
+    """Whether all of these are constants of the model, which are no meta or fake tensors."""
+    return all(type(tensor) is Tensor and not tensor.is_meta for tensor in tensors)
 
 
 def _values(tensor: Tensor) -> list[int]:
@@ -104,6 +121,7 @@ VALUE_READERS: dict[Any, Callable[..., Any]] = {
     aten._pad_packed_sequence: unpack,
     aten.linalg_lstsq: least_squares,
     aten._is_all_true: all_true,
+    aten._grouped_mm: grouped_product,
 }
 NESTED = (
     "_nested_tensor_from_tensor_list _nested_tensor_from_mask _nested_from_padded _nested_from_padded_tensor "
