@@ -323,6 +323,7 @@ class SkipsMask(nn.Module):
         return sdpa(x, x, x, attn_mask=None if skip else mask[:, None, None])
 
 
+@pytest.mark.slow
 def test_a_mask_that_is_read_unless_compiled_counts_as_one_that_is_used() -> None:
     inputs = [(Q, E), torch.ones(2, Q, dtype=torch.bool)]
     skips, uses = SkipsMask(skips=True), SkipsMask(skips=False)

@@ -153,8 +153,14 @@ def test_sparse_matrices_are_refused_where_they_are_not_modeled(layout: str) -> 
         memory(Calls(lambda net, x, a: a @ x), [FEATURES, adjacency])
     with pytest.raises(ProfileError, match="a sparse input has no batch that could be varied"):
         fits(Calls(lambda net, x, a: a @ x), [FEATURES, adjacency], "1GiB", device="cpu")
-    with pytest.raises(ProfileError, match="a sparse tensor that is moved to the meta device has no elements"):
+    with pytest.raises(ProfileError, match="make it outside of forward, and leave it on the CPU"):
         profile(held.to("meta"), FEATURES)
+
+
+@pytest.mark.parametrize("convert", [Tensor.to_sparse, Tensor.to_sparse_csr])
+def test_how_many_elements_a_result_has_is_not_known(convert: Callable[[Tensor], Tensor]) -> None:
+    with pytest.raises(ProfileError, match="PyTorch does not tell the shape of that operator.s result"):
+        profile(Calls(lambda net, x: convert(x @ x.mT) @ x), FEATURES)
 
 
 # --- flex_attention
@@ -188,6 +194,7 @@ FLEX: dict[str, tuple[Callable[..., Any], int]] = {
 }  # fmt: skip
 
 
+@pytest.mark.slow  # the first one imports sympy
 @pytest.mark.parametrize("name", FLEX)
 def test_flex_attention_counts_every_pair_and_refuses_its_memory(name: str) -> None:
     forward, macs = FLEX[name]

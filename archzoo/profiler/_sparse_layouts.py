@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch._subclasses.fake_tensor import FakeTensor
 
 from archzoo.errors import ProfileError
 
@@ -25,8 +26,11 @@ def stored_tensors(tensor: Tensor) -> list[Tensor]:
 
 
 def stored_elements(tensor: Tensor) -> int:
-    """How many elements a tensor has values for. Raises ProfileError for a sparse one that lost them."""
+    """How many elements a tensor has values for. Raises ProfileError for a sparse one without values."""
     count = stored_tensors(tensor)[0].numel()
-    if count == 0 < tensor.numel() and tensor.is_meta:
-        raise ProfileError("a sparse tensor that is moved to the meta device has no elements: leave it on the CPU")
+    if count == 0 < tensor.numel() and (tensor.is_meta or isinstance(tensor, FakeTensor)):
+        raise ProfileError(
+            "how many elements a sparse tensor has is not known where values are not: make it outside of forward, and "
+            "leave it on the CPU"
+        )
     return count
