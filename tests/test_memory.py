@@ -64,6 +64,13 @@ def test_attention_on_a_cpu_keeps_its_result_and_no_scores() -> None:
     assert profile.training < scores  # half a megabyte, which no step allocates
 
 
+class OneHeadOfQueries(nn.Module):
+    """Attention of other shapes than those of the fused kernel."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.scaled_dot_product_attention(x[:, :1], x, x)
+
+
 def saved_by_autograd(net: nn.Module, images: Tensor) -> int:
     """The bytes that autograd holds after a forward pass, from the saved tensors themselves."""
     held: dict[int, int] = {}
@@ -83,6 +90,7 @@ def saved_by_autograd(net: nn.Module, images: Tensor) -> int:
 ATTENTION: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "a function": (lambda: nn.Sequential(nn.Linear(8, 8), Attention()), (2, 64, 8)),
     "a function with a mask": (lambda: nn.Sequential(nn.Linear(8, 8), Attention(masked=True)), (2, 64, 8)),
+    "one head of queries for two": (lambda: nn.Sequential(nn.Linear(8, 8), OneHeadOfQueries()), (2, 64, 8)),
     "a layer": (lambda: nn.TransformerEncoderLayer(16, 4, 32, dropout=0.0, batch_first=True), (64, 16)),
     "a layer with dropout": (lambda: nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), (64, 16)),
 }

@@ -6,7 +6,8 @@ operator would touch its tensors, meta tensors (shapes without values) take thei
 
 import gc
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any
 
 import torch
@@ -30,7 +31,9 @@ from archzoo.profiler._restoring import and_restore, remove_hooks, restore_gener
 from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
+from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._work import Counts, Work
+from archzoo.profiler._wrappers import as_if_compiled
 from archzoo.wrappers import unwrapped
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -47,14 +50,15 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
             modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
             gives several inputs, a dict inputs by name. Numbers, strings, booleans and None among them are passed as
-            they are; a list of positive integers is a size.
+            they are; a list of positive integers is a size. A sparse tensor keeps the number of its elements.
         batch: How many inputs run together. All counts are for one of them.
         batch_axis: The dimension of the inputs that is the batch: 1 for (sequence, batch, features). With None the
             sizes are complete and the counts are for the whole call. So are they if example tensors have different
             lengths along ``batch_axis`` and no ``batch`` is given.
 
     Raises:
-        ProfileError: The forward pass failed. The message names the part; ``partial`` has the counts up to there.
+        ProfileError: The forward pass failed, or has nested tensors. The message names the part; ``partial`` has the
+            counts up to there.
     """
     result: Profile = run_pass(CountingMode, model, input_size, batch, batch_axis)
     return result
@@ -79,7 +83,8 @@ def run_pass(
             if counters[0].is_lazy:
                 counters.append(mode(materialize_lazy(model, args, kwargs), (args, kwargs)))
             counter = counters[-1]
-            with scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
+            hooked = module_hooks(counter.enter, counter.leave)
+            with mode.attention(), scripted_in_eval(counter.names), hooked, counter:
                 counter.model(*args, **kwargs)
         counters.clear()  # nor does it find anything in stand-ins, which are gone before the collector is back
         return counter.profile(sizes, batch, axis)
@@ -104,14 +109,16 @@ def run_pass(
 
 
 def _count_on_fake_tensors(mode: "type[CountingMode]", model: nn.Module, inputs: Any) -> "CountingMode | None":
-    """The counter after a pass on fake tensors, or None if that fails too."""
-    with suppress(Exception):
-        fake = FakePass(model, inputs)
-        counter = mode(fake.model, fake.inputs, fake=True)
-        args, kwargs = fake.inputs
-        with fake.active(), scripted_in_eval(counter.names), module_hooks(counter.enter, counter.leave), counter:
-            fake.model(*args, **kwargs)
-        return counter
+    """The counter after a pass on fake tensors, also as if it was compiled, or None if that fails too."""
+    for pretended in (False, True):
+        with suppress(Exception):
+            fake = FakePass(model, inputs)
+            counter = mode(fake.model, fake.inputs, fake=True)
+            args, kwargs = fake.inputs
+            hooked = module_hooks(counter.enter, counter.leave)
+            with fake.active(), as_if_compiled(pretended), scripted_in_eval(counter.names), hooked, counter:
+                fake.model(*args, **kwargs)
+            return counter
     return None
 
 
@@ -122,6 +129,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     supports_higher_order_operators = True
+    attention: Callable[[], AbstractContextManager[Any]] = nullcontext  # in which a kernel of attention is chosen
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -160,6 +168,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if types and is_nested(types):
+            refuse_nested()
         if isinstance(operator, HigherOrderOperator):
             out = run_higher_order(operator, args)
             self._count(operator, FLEX_ATTENTION, out, list(args[:3]), args, kwargs)
@@ -233,7 +243,7 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
         outputs = (out if isinstance(out, Tensor) else out[0]).numel()
         counts["neurons"] = counts.get("neurons", 0) + outputs
         counts["layers"] = counts.get("layers", 0) + 1
-        if known.bias is not None and args[known.bias] is not None:
+        if known.bias is not None and len(args) > known.bias and args[known.bias] is not None:
             counts["biased"] = counts.get("biased", 0) + outputs
             if known.padding is None:  # no convolution
                 counts["linear_biased"] = counts.get("linear_biased", 0) + outputs
@@ -248,6 +258,8 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
         for tensor in (out,) if isinstance(out, Tensor) else out if isinstance(out, list | tuple) else ():
             if isinstance(tensor, Tensor):
+                if origin.grad and not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
+                    origin = origin._replace(grad=False)  # an index or a mask
                 self.origins[id(tensor)] = origin
                 self.trace.tensors.append(tensor)
                 if known.writes:

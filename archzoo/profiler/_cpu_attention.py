@@ -48,7 +48,8 @@ def _fused(
     """The result of the fused kernel, or None where torch computes scores: with dropout, or other shapes."""
     tensors = (query, key, value)
     same = all(tensor.dim() == 4 and tensor.dtype is query.dtype and tensor.stride(-1) == 1 for tensor in tensors)
-    if not same or len({tensor.shape[-1] for tensor in tensors}) > 1 or dropout_p or enable_gqa:
+    sizes = {(*tensor.shape[:2], tensor.shape[-1]) for tensor in tensors}  # batch, heads, and numbers of each
+    if not same or len(sizes) > 1 or dropout_p or enable_gqa:
         return None
     if attn_mask is not None and (attn_mask.requires_grad or is_causal):
         return None

@@ -27,7 +27,8 @@ FLEX_ATTENTION = "torch.nn.attention.flex_attention"
 class FakePass:
     """A copy of a model and its inputs on fake tensors, on the device of the model, or on a CPU for a meta model.
 
-    Raises whatever copying the model raises; RuntimeError for lazy parameters, which have no shape.
+    Raises whatever copying the model raises; RuntimeError for lazy parameters, which have no shape, and for sparse and
+    nested tensors.
     """
 
     def __init__(self, model: nn.Module, inputs: Any) -> None:
@@ -43,6 +44,8 @@ class FakePass:
             module.training = False
 
     def _fake(self, tensor: Tensor) -> Tensor:
+        if tensor.layout is not torch.strided or tensor.is_nested:
+            raise RuntimeError(f"no fake tensor has the layout {tensor.layout}")
         meta = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
         fake = cast(Tensor, FakeTensor(self.mode, meta, self.device))
         return nn.Parameter(fake, tensor.requires_grad) if isinstance(tensor, nn.Parameter) else fake

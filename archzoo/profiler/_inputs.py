@@ -11,6 +11,7 @@ from archzoo.errors import ProfileError
 from archzoo.options import shown
 from archzoo.profiler._meta import modules_of
 from archzoo.profiler._shapes import META
+from archzoo.profiler._sparse_layouts import INDICES
 
 PLAIN = (bool, int, float, complex, str, torch.dtype, torch.device)  # what a forward may take beside tensors
 
@@ -74,6 +75,8 @@ def meta_inputs(
 
 def _input(value: Any, batch: int, axis: int | None, dtype: torch.dtype) -> Any:
     try:
+        if isinstance(value, Tensor) and value.layout in INDICES:
+            return value.detach()  # how many elements it has is no shape
         if isinstance(value, Tensor):
             return torch.empty_strided(value.size(), value.stride(), dtype=value.dtype, device=META)
         if _is_size(value):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from statistics import mean
 from typing import Any, Literal
 
@@ -159,7 +159,8 @@ def scalar_loss(out: Any) -> Tensor:
     """The cross entropy for logits (N, classes), the sum of all floating-point outputs for anything else."""
     if isinstance(out, Tensor) and out.dim() == 2:
         return F.cross_entropy(out, torch.zeros(len(out), dtype=torch.int64, device=out.device))
-    sums = [leaf.sum() for leaf in tree_leaves(out) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+    leaves = tree_leaves(vars(out) if is_dataclass(out) and not isinstance(out, dict) else out)
+    sums = [leaf.sum() for leaf in leaves if isinstance(leaf, Tensor) and leaf.is_floating_point()]
     if not sums:
         raise ProfileError("the model returns no floating-point tensor to compute a loss from")
     return torch.stack(sums).sum()

@@ -111,7 +111,8 @@ def memory(
             numbers of torch's CPU generator count.
 
     Raises:
-        ProfileError: An argument is wrong, or the model failed; the message names the part that did.
+        ProfileError: An argument is wrong, or the model failed; the message names the part that did. Or the model has
+            what is not modeled: ``flex_attention``, sparse and nested tensors, TorchScript with parameters.
     """
     make_optimizer = optimizer_maker(model, optimizer)
     conditions = Conditions(device, autocast, channels_last, cuda_graph)

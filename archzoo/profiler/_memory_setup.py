@@ -7,17 +7,29 @@ from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_leaves, tree_map
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._cuda_tensors import CudaTensors
+from archzoo.profiler._higher_order import flex_attention_refused
 from archzoo.profiler._inputs import sizes_of, spell_sizes
 from archzoo.profiler._memory_passes import Passes
 from archzoo.profiler._memory_tracker import MemoryTracker
-from archzoo.profiler._meta import hint, is_lazy, materialize_lazy, meta_copy, modules_of, parameters_of
+from archzoo.profiler._meta import (
+    attributes_of,
+    hint,
+    is_lazy,
+    materialize_lazy,
+    meta_copy,
+    modules_of,
+    parameters_of,
+    tensors_of,
+)
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._sparse import sparse_constructors
+from archzoo.profiler._sparse_layouts import INDICES
+from archzoo.profiler._value_readers import refuse_nested
 from archzoo.wrappers import unwrapped
 
 Outcome = TypeVar("Outcome")
@@ -29,7 +41,8 @@ MakeTracker = Callable[[nn.Module], MemoryTracker]
 class Conditions:
     """Under which a model runs: as the arguments of ``memory`` with these names.
 
-    With ``made_on_meta``, tensors that forward makes on the CPU are on the meta device, as the inputs are.
+    With ``made_on_meta``, tensors that forward makes on the CPU are on the meta device, as the inputs are. With
+    ``as_if_compiled``, forward is told that it is compiled, so that it reads no values.
     """
 
     device: Literal["cpu", "cuda"] = "cpu"
@@ -37,6 +50,7 @@ class Conditions:
     channels_last: bool = False
     cuda_graph: bool = False
     made_on_meta: bool = False
+    as_if_compiled: bool = False
 
     def check(self) -> None:
         """Raise ProfileError for an argument that is wrong, or that another one excludes."""
@@ -50,17 +64,19 @@ class Conditions:
 
 
 def run_or_retry_on_meta(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
-    """What ``run`` returns under these conditions; where it fails on a CPU, with ``made_on_meta``.
+    """What ``run`` returns under these conditions; where it fails, with ``made_on_meta`` or ``as_if_compiled``.
 
-    That is the second way because tensors that forward makes have values, which it may read, in the first one alone.
-    Raises the first error if both ways fail.
+    These are second ways because tensors that forward makes have values, which it may read, in the first one alone.
+    Raises the first error if all ways fail.
     """
     try:
         return run(conditions)
     except ProfileError:
-        if conditions.device == "cpu":
-            with suppress(ProfileError):
-                return run(replace(conditions, made_on_meta=True))
+        on_cpu = conditions.device == "cpu"
+        for made_on_meta, compiled in ((True, False), (False, True), (True, True)):
+            if on_cpu or not made_on_meta:
+                with suppress(ProfileError):
+                    return run(replace(conditions, made_on_meta=made_on_meta, as_if_compiled=compiled))
         raise
 
 
@@ -79,11 +95,11 @@ def passes(
     The message names the part and ``input_size``. MemoryError is raised as it is.
     """
     model = unwrapped(model)
-    _refuse_scripted(model)
+    _refuse_unmodeled(model, inputs)
 
     def tracker_of(net: nn.Module) -> MemoryTracker:
         tracker = make_tracker(net) if make_tracker else MemoryTracker(net, conditions.device)
-        tracker.made_on_meta = conditions.made_on_meta
+        tracker.made_on_meta, tracker.as_if_compiled = conditions.made_on_meta, conditions.as_if_compiled
         return tracker
 
     args, kwargs = inputs
@@ -103,7 +119,7 @@ def passes(
             running = Passes(net, (args, kwargs), tracker, mode, graph=conditions.cuda_graph)
             if change is not None:
                 change(running)
-            with fused, sparse_constructors(net), running:
+            with fused, sparse_constructors(net), flex_attention_refused(), running:
                 yield running
         except (ProfileError, MemoryError):
             raise
@@ -114,8 +130,15 @@ def passes(
             raise ProfileError(f"an input of {sizes} fails in {part}: {reason}") from error
 
 
-def _refuse_scripted(model: nn.Module) -> None:
-    """Raise ProfileError if parameters are in C++, where a copy does not replace them."""
+def _refuse_unmodeled(model: nn.Module, inputs: Inputs) -> None:
+    """Raise ProfileError if parameters are in C++, where a copy does not replace them, or tensors have no strides."""
+    modules = modules_of(model)
+    held = [*tensors_of(modules), *attributes_of(modules), *tree_leaves(inputs)]
+    tensors = [tensor for tensor in held if isinstance(tensor, Tensor)]
+    if any(tensor.is_nested for tensor in tensors):
+        refuse_nested()
+    if any(tensor.layout in INDICES for tensor in tensors):
+        raise ProfileError("the memory of sparse parameters, buffers and inputs is not modeled: give dense ones")
     if any(is_scripted(module) and parameters_of(module) for module in modules_of(model)):
         raise ProfileError(
             "the memory of scripted and traced modules with parameters is not modeled: give the module as it was before"

@@ -22,7 +22,9 @@ from archzoo.profiler._meta import modules_of, parameters_of
 from archzoo.profiler._operators import look_up
 from archzoo.profiler._shapes import META
 from archzoo.profiler._sparse import Unpadded, is_sparse_bag_backward, parts_of, sparse_bag_backward, sparse_call
+from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._workspaces import cublas_workspace, cudnn_workspace
+from archzoo.profiler._wrappers import as_if_compiled
 
 Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and its result
 
@@ -97,6 +99,7 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.unpadded = Unpadded()
         self.made_on_meta = False  # whether tensors of the CPU are replaced by meta tensors, in ``on_one_device``
         self.replaces = False
+        self.as_if_compiled = False  # in ``on_one_device``, too
         self.saved: dict[str, int] = {}
         # By storage: the weak reference that reports its release, its block, bytes, and the module that created it.
         self._storages: dict[int, tuple[Any, Any, int, str | None]] = {}
@@ -114,6 +117,8 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return peak
 
     def __torch_dispatch__(self, operator: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if types and is_nested(types):
+            refuse_nested()
         with torch._C.DisableTorchFunction():  # a mode that tells where tensors are has told it to the caller
             return self._dispatch(operator, args, kwargs or {})
 
@@ -212,7 +217,8 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """What the model calls in this context. Between passes, the state of random generators is read."""
         self.replaces = self.made_on_meta
         try:
-            yield
+            with as_if_compiled(self.as_if_compiled):
+                yield
         finally:
             self.replaces = False
 

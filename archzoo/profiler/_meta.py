@@ -12,6 +12,7 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._pytree import tree_leaves
 
 from archzoo.profiler._shapes import META
+from archzoo.profiler._value_readers import NESTED_ADVICE
 from archzoo.profiler._wrappers import copied_without_wrappers, run_eagerly
 from archzoo.wrappers import inner_names, unwrapped
 
@@ -82,20 +83,19 @@ class MetaTensors:
     """
 
     def __init__(self, own: Iterable[Tensor]) -> None:
-        self.own = {id(tensor): tensor for tensor in own if not tensor.is_meta}
+        self.own = {id(tensor): tensor for tensor in own if not tensor.is_meta and tensor.layout is torch.strided}
         self._stand_ins: dict[int, Tensor] = {}
         self._new: set[int] = set()  # storages that the pass made, of tensors in ``_kept``
         self._kept: list[Tensor] = []
 
     def stand_in(self, tensor: Tensor) -> Tensor:
-        """The meta tensor for a tensor, which is itself if it is one."""
-        if tensor.is_meta:
+        """The meta tensor for a tensor, which is itself if it is one. That of a sparse tensor is dense."""
+        if tensor.is_meta and tensor.layout is torch.strided:
             return tensor
         key = id(tensor)
         if key not in self._stand_ins:
             self._kept.append(tensor)  # keeps it alive, and its id with it
-            meta = torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
-            self._stand_ins[key] = meta
+            self._stand_ins[key] = _without_values(tensor)
         return self._stand_ins[key]
 
     def compute(self, operator: Any, tensors: list[Tensor], args: Any, kwargs: dict[str, Any]) -> Any:
@@ -108,8 +108,8 @@ class MetaTensors:
         if operator in LIFTS:
             inputs = set()
         for tensor in tree_leaves(out):
-            if isinstance(tensor, Tensor) and storage_of(tensor) not in inputs:
-                self._new.add(storage_of(tensor))
+            if isinstance(tensor, Tensor) and (storage := storage_of(tensor)) not in inputs and storage != -1:
+                self._new.add(storage)
                 self._kept.append(tensor)
         return out
 
@@ -124,6 +124,12 @@ class MetaTensors:
         if isinstance(value, Tensor):
             return self.stand_in(value)
         return type(value)(map(self._substitute, value)) if isinstance(value, list | tuple) else value
+
+
+def _without_values(tensor: Tensor) -> Tensor:
+    if tensor.layout is not torch.strided:
+        return torch.empty(tensor.size(), dtype=tensor.dtype, device=META)
+    return torch.empty_strided(tensor.size(), tensor.stride(), dtype=tensor.dtype, device=META)
 
 
 @contextmanager
@@ -185,10 +191,21 @@ def hint(model: nn.Module, error: Exception) -> str:
     if isinstance(error, TypeError) and ("required" in message or "unexpected keyword" in message):
         signature = inspect.signature(model.forward)
         return f"; its forward takes {signature}: give a list of sizes for several inputs, a dict for inputs by name"
-    signs = ("item()", "_local_scalar_dense", "nonzero", "out of meta tensor", "is_nonzero")
+    if any(".quantized." in type(module).__module__ for module in modules_of(model)):
+        return "; the weights of quantized modules are packed: count the model as it was before it was quantized"
+    signs = ("item()", "_local_scalar_dense", "nonzero", "out of meta tensor", "is_nonzero", "aten::equal")
     if any(sign in message for sign in signs):
         return (
             "; the forward there depends on the value of a tensor, and shapes do not tell it: count the parts before "
             "and behind by themselves"
+        )
+    if "NestedTensorImpl" in message:
+        return f"; it is a nested tensor, {NESTED_ADVICE}"
+    if "already associated to a python object" in message:
+        return "; PyTorch makes no such tensor where operators are counted: make it in __init__ and not in forward"
+    if "Meta tensors" in message or "fake impl" in message:
+        return (
+            "; PyTorch does not tell the shape of that operator's result: if it is your own, use "
+            "torch.library.register_fake, else count the parts before and behind by themselves"
         )
     return ""

@@ -12,8 +12,8 @@ from typing import Any
 import torch
 
 from archzoo.profiler._operator import Operator
-from archzoo.profiler._other_work import ESTIMATES, OTHER_OPS, lists, writes
-from archzoo.profiler._products import PRODUCTS, attention
+from archzoo.profiler._other_work import ELSEWHERE, ESTIMATES, OTHER_OPS, lists, writes
+from archzoo.profiler._products import PRODUCTS, PRODUCTS_ELSEWHERE, attention
 from archzoo.profiler._receptive_fields import rule_of
 from archzoo.profiler._shapes import SHAPES
 from archzoo.profiler._value_readers import VALUE_READERS
@@ -52,6 +52,10 @@ _unique2 unique_dim_consecutive _pin_memory _assert_async _assert_scalar _linalg
 _functional_assert_async _functional_assert_scalar _stack _chunk_cat _lazy_clone _resize_output_ embedding_renorm_
 _unsafe_masked_index_put_accumulate to_padded_tensor _jagged_to_padded_dense_forward _padded_dense_to_jagged_forward
 _to_dense _to_sparse range resize
+_to_sparse_csr _to_sparse_csc _to_sparse_bsr _to_sparse_bsc _coalesced_ sparse_coo_tensor sparse_compressed_tensor
+_sparse_coo_tensor_with_dims _sparse_coo_tensor_with_dims_and_tensors sparse_mask _convert_indices_from_coo_to_csr
+_convert_indices_from_csr_to_coo cauchy log_normal geometric _standard_gamma _sample_dirichlet int_repr
+set resize_as _resize_output _coalesced embedding_renorm _reshape_copy
 """)
 
 
@@ -81,16 +85,38 @@ def _is_composite(operator: Any) -> bool:
 def _counting_rules(operator: Any, packet: Any) -> Operator:
     if packet in PRODUCTS:
         return PRODUCTS[packet]
+    if str(packet) in PRODUCTS_ELSEWHERE:
+        return PRODUCTS_ELSEWHERE[str(packet)]
+    if str(packet) in ELSEWHERE:
+        return Operator(other_ops=ELSEWHERE[str(packet)])
     if packet in FRESH:
         return Operator(fresh=True)
     if packet in MOVES or operator.is_view or _asks(operator):
         return Operator()
     if packet in OTHER_OPS:
         return Operator(other_ops=OTHER_OPS[packet], estimate=packet in ESTIMATES)
+    if _is_copy_of_view(packet):
+        return Operator()
     if operator.name().startswith("aten::_foreach_"):
         return Operator(other_ops=lists)
-    pointwise = any(torch.Tag.pointwise in getattr(packet, name).tags for name in packet.overloads())
+    pointwise = any(map(_is_pointwise, (packet, _out_of_place(packet))))
     return Operator(other_ops=writes if pointwise else None, known=pointwise)
+
+
+def _is_pointwise(packet: Any) -> bool:
+    return any(torch.Tag.pointwise in getattr(packet, name).tags for name in packet.overloads())
+
+
+def _out_of_place(packet: Any) -> Any:
+    """The operator that returns what an in-place one writes: ``abs`` for ``abs_``, which lacks the tags of that."""
+    name = packet.__name__
+    return getattr(aten, name.removesuffix("_"), packet) if str(packet).startswith("aten.") else packet
+
+
+def _is_copy_of_view(packet: Any) -> bool:
+    """Whether an operator copies what another views: ``view_copy``."""
+    view = getattr(aten, packet.__name__.removesuffix("_copy"), packet)
+    return packet.__name__.endswith("_copy") and any(getattr(view, name).is_view for name in view.overloads())
 
 
 def _asks(operator: Any) -> bool:

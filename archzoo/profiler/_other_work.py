@@ -148,7 +148,11 @@ for _count, _names in (
         _softmax_backward_data _log_softmax_backward_data embedding_dense_backward mse_loss binary_cross_entropy
         nll_loss_forward nll_loss2d_forward huber_loss smooth_l1_loss soft_margin_loss multi_margin_loss
         multilabel_margin_loss_forward _ctc_loss segment_reduce _cummax_helper
-        _cummin_helper _logcumsumexp _is_all_true _is_any_true hash_tensor""",
+        _cummin_helper _logcumsumexp _is_all_true _is_any_true hash_tensor binary_cross_entropy_with_logits dist
+        histogram fake_quantize_per_tensor_affine_cachemask fake_quantize_per_channel_affine_cachemask
+        _fake_quantize_per_tensor_affine_cachemask_tensor_qparams _fake_quantize_learnable_per_tensor_affine
+        _fake_quantize_learnable_per_channel_affine _fused_moving_avg_obs_fq_helper
+        _fused_moving_avg_obs_fq_helper_functional""",
     ),
     (_relu, "relu relu_"),
     (_nearest, "upsample_nearest2d"),
@@ -161,7 +165,8 @@ for _count, _names in (
         _upsample_bilinear2d_aa _upsample_bicubic2d_aa _upsample_lanczos2d_aa affine_grid_generator hardswish hardswish_
         mish_ gelu_ prelu _prelu_kernel relu6_ log_sigmoid_forward rrelu_with_noise rrelu_with_noise_
         rrelu_with_noise_functional threshold_ linalg_cross cross _thnn_fused_lstm_cell _thnn_fused_gru_cell
-        _add_relu _add_relu_ angle complex polar _conj_physical frexp _transform_bias_rescale_qkv""",
+        _add_relu _add_relu_ floor_divide floor_divide_ angle complex polar _conj_physical frexp
+        _transform_bias_rescale_qkv""",
     ),
     (
         _added,
@@ -173,4 +178,8 @@ for _count, _names in (
     (record_borders, "constant_pad_nd"),
 ):
     OTHER_OPS.update(dict.fromkeys(_packets(_names), _count))
+# Operators outside of ATen, by the names of their packets.
+ELSEWHERE: dict[str, Callable[..., Counts]] = dict.fromkeys(
+    ("torchvision.roi_align", "torchvision.roi_pool", "torchvision.ps_roi_align", "torchvision.ps_roi_pool"), writes
+)
 ESTIMATES = frozenset(_packets("_fft_c2c _fft_r2c _fft_c2r"))

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from archzoo.profiler import _padding
 from archzoo.profiler._operator import Operator
+from archzoo.profiler._sparse_layouts import INDICES, stored_elements
 
 aten = torch.ops.aten
 
@@ -53,14 +54,33 @@ def linear(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
     return out.numel() * weight.shape[-1]
 
 
+def packed_linear(out: Tensor, x: Tensor, *_: Any, **__: Any) -> int:
+    """A linear layer whose quantized weight is packed, so that only its inputs and outputs have shapes."""
+    return out.numel() * x.shape[-1]
+
+
+def deformable(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
+    """A deformable convolution: each output reads one kernel, as of any other, at positions between the inputs."""
+    return out.numel() * prod(weight.shape[1:])
+
+
 def temporal_convolution(out: Tensor, x: Tensor, weight: Tensor, *_: Any, **__: Any) -> int:
     """``conv_tbc``: the weight is (kernel, inputs, outputs)."""
     return out.numel() * weight.shape[0] * weight.shape[1]
 
 
 def matrix(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
-    """A matrix product, or a batch of them."""
+    """A matrix product, or a batch of them. Each element that a sparse matrix has meets a row of the other."""
+    if a.layout in INDICES:
+        return stored_elements(a) * b.shape[-1]
+    if b.layout in INDICES:
+        return stored_elements(b) * a.shape[-2]
     return out.numel() * a.shape[-1]
+
+
+def matrix_lists(out: Any, left: Any, right: Any) -> int:
+    """The matrix products of two lists, pair by pair."""
+    return sum(matrix(*operands) for operands in zip(out, left, right, strict=True))
 
 
 def grouped(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
@@ -70,17 +90,17 @@ def grouped(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
 
 def vector(out: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
     """A matrix or a vector times a vector."""
-    return a.numel()
+    return stored_elements(a)
 
 
 def matrix_and_sum(out: Tensor, bias: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
     """A matrix product that is added to a tensor."""
-    return a.numel() * b.shape[-1]
+    return stored_elements(a) * b.shape[-1]
 
 
 def vector_and_sum(out: Tensor, bias: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
     """A matrix times a vector, added to a vector."""
-    return a.numel()
+    return stored_elements(a)
 
 
 def outer(out: Tensor, bias: Tensor, a: Tensor, b: Tensor, *_: Any, **__: Any) -> int:
@@ -103,9 +123,10 @@ _RULES: tuple[tuple[Operator, str], ...] = (
     (_LINEAR, "addmm addmm_ _addmm_activation"),
     (Operator(None, matrix, weight=1), "mm _int_mm"),
     (Operator(None, matrix), "bmm"),
+    (Operator(None, matrix_lists, ()), "_foreach_mm"),
     (Operator(None, matrix, (0,), weight=1), "_scaled_mm _scaled_mm_v2 _weight_int8pack_mm"),
     (Operator(None, grouped), "_grouped_mm _scaled_grouped_mm _scaled_grouped_mm_v2"),
-    (_SUMMED, "addbmm addbmm_ baddbmm baddbmm_"),
+    (_SUMMED, "addbmm addbmm_ baddbmm baddbmm_ _sparse_addmm"),
     (_VECTOR, "mv dot vdot"),
     (Operator(None, vector_and_sum, (1, 2)), "addmv addmv_"),
     (Operator(None, outer, (1, 2)), "addr addr_"),
@@ -120,4 +141,13 @@ _RULES: tuple[tuple[Operator, str], ...] = (
 )
 PRODUCTS: dict[Any, Operator] = {
     getattr(aten, name): rule for rule, names in _RULES for name in names.split() if hasattr(aten, name)
+}
+# Operators outside of ATen, by the names of their packets: they exist where their library is loaded.
+_PACKED = Operator(None, packed_linear, (0,))
+PRODUCTS_ELSEWHERE: dict[str, Operator] = {
+    "quantized.linear_dynamic": _PACKED,
+    "quantized.linear_relu_dynamic": _PACKED,
+    "quantized.linear_dynamic_fp16": _PACKED,
+    "quantized.linear_relu_dynamic_fp16": _PACKED,
+    "torchvision.deform_conv2d": Operator(None, deformable, weight=1),
 }

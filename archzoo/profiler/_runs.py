@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
 from archzoo.profiler._checkpointing import Change, ways
@@ -16,6 +17,7 @@ from archzoo.profiler._memory_passes import MakeOptimizer
 from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry_on_meta
 from archzoo.profiler._peaks import Peak, PeakTracker, peak_of
 from archzoo.profiler._shapes import META
+from archzoo.profiler._sparse_layouts import INDICES
 
 Kind = Literal["training", "inference"]
 
@@ -134,6 +136,8 @@ def inputs_of(model: nn.Module, input_size: Any, batch: int) -> tuple[tuple[Any,
     """
     if common_axis(input_size, None, 0) is None:
         raise ProfileError("example tensors must have one batch along dimension 0, which is varied")
+    if any(isinstance(leaf, Tensor) and leaf.layout in INDICES for leaf in tree_leaves(input_size)):
+        raise ProfileError("a sparse input has no batch that could be varied, and its memory is not modeled")
     args, kwargs, _ = meta_inputs(model, _resized(input_size, batch), batch)
     return args, kwargs
 

@@ -21,6 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from archzoo.profiler._meta import is_lazy, meta_tensor, modules_of
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
+from archzoo.profiler._value_readers import refuse_nested
 from archzoo.profiler._wrappers import original_class, remove_sharding_hooks
 from archzoo.wrappers import unwrapped
 
@@ -212,9 +213,12 @@ def stand_in_for(tensor: Tensor) -> Tensor:
             stand_in.requires_grad = True
     elif isinstance(tensor, nn.Parameter) or is_lazy(tensor):
         stand_in = meta_tensor(tensor)
+    elif tensor.is_nested:
+        refuse_nested()
     else:
         stand_in = tensor.data  # with a count of writes of its own, unlike detach()
-        return stand_in.requires_grad_() if tensor.requires_grad else stand_in
+        if tensor.requires_grad:
+            stand_in.requires_grad_()
     if tensor.__dict__:
         stand_in.__dict__.update(tensor.__dict__)
     return stand_in

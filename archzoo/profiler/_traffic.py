@@ -18,8 +18,10 @@ from torch.utils._pytree import tree_leaves
 from archzoo.errors import ProfileError
 from archzoo.options import shown
 from archzoo.profiler._counting import CountingMode, run_pass
+from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._meta import storage_of
 from archzoo.profiler._operators import Operator, look_up
+from archzoo.profiler._sparse_layouts import INDICES, stored_tensors
 
 aten = torch.ops.aten
 
@@ -165,7 +167,9 @@ def traffic(model: nn.Module, input_size: Any, *, batch: int | None = None) -> T
 
 
 class TrafficMode(CountingMode):  # type: ignore[no-untyped-call]
-    """Counts a pass, and keeps what each operator moves."""
+    """Counts a pass, and keeps what each operator moves. Attention is fused where the CPU has a kernel for it."""
+
+    attention = CpuAttention
 
     def __init__(self, model: nn.Module, inputs: Any, *, fake: bool = False) -> None:
         super().__init__(model, inputs, fake=fake)
@@ -239,6 +243,8 @@ def moved(tensors: Any) -> int:
 
 
 def _stored(tensor: Tensor) -> int:
+    if tensor.layout in INDICES:
+        return sum(map(_stored, stored_tensors(tensor)))
     strides: Sequence[int] = tensor.stride()
     return tensor.itemsize * prod(
         side for side, stride in zip(tensor.shape, strides, strict=True) if stride or side == 0

@@ -3,7 +3,7 @@
 import copy
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -21,6 +21,17 @@ def run_eagerly() -> AbstractContextManager[Any]:
         return nullcontext()
     stance: AbstractContextManager[Any] = torch.compiler.set_stance("force_eager")
     return stance
+
+
+@contextmanager
+def as_if_compiled(pretended: bool) -> Iterator[None]:
+    """Tell a forward that it is compiled, and so shall not read values: many skip a mask that leaves nothing out."""
+    before = torch.compiler._is_compiling_flag
+    torch.compiler._is_compiling_flag = before or pretended
+    try:
+        yield
+    finally:
+        torch.compiler._is_compiling_flag = before
 
 
 def original_class(kind: Any) -> Any:
