@@ -258,12 +258,13 @@ class CountingMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
     def _record_origin(self, out: Any, origin: Origin, known: Operator) -> None:
         for tensor in (out,) if isinstance(out, Tensor) else out if isinstance(out, list | tuple) else ():
             if isinstance(tensor, Tensor):
-                if origin.grad and not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
-                    origin = origin._replace(grad=False)  # an index or a mask
-                self.origins[id(tensor)] = origin
+                own = origin
+                if own.grad and not (tensor.dtype.is_floating_point or tensor.dtype.is_complex):
+                    own = own._replace(grad=False)  # an index or a mask
+                self.origins[id(tensor)] = own
                 self.trace.tensors.append(tensor)
                 if known.writes:
-                    self._record_write(tensor, origin)
+                    self._record_write(tensor, own)
 
     def _record_write(self, tensor: Tensor, origin: Origin) -> None:
         """Record for all views of a tensor that something was written into one of them."""
