@@ -28,6 +28,6 @@ def one_at_a_time() -> Iterator[None]:
 @contextmanager
 def generators_kept(device: torch.device) -> Iterator[None]:
     """Set torch's generators of the CPU and of this device back at the end."""
-    devices = [device] if device.type == "cuda" and torch.cuda.is_initialized() else []
+    devices = [device] if device.type == "cuda" and torch.cuda.is_initialized() else []  # type: ignore[no-untyped-call]
     with torch.random.fork_rng(devices):
         yield

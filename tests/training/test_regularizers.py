@@ -1,5 +1,7 @@
 """Each regularizer's expectation, and that names in the state dict stay."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -57,7 +59,7 @@ def test_a_second_training_of_a_network_regularizes_it_once() -> None:
     net.features = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2, stride=1))
     first = regularize(net, [Dropout(0.5), FractionalMaxPooling()])
     assert regularize(net, [Dropout(0.25), FractionalMaxPooling()]) == first
-    layer = net.get_submodule(first[0])
+    layer: Any = net.get_submodule(first[0])
     torch.manual_seed(0)
     seen: list[torch.Tensor] = []
     layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
