@@ -128,9 +128,9 @@ class Launched:
     def wait(self) -> int:
         """Wait for all processes, end those that outlive a failed one, show the first error, and return its code."""
         end = math.inf
-        while any(process.poll() is None for process in self.ranks) and time.monotonic() < end:
+        while None in (codes := [process.poll() for process in self.ranks]) and time.monotonic() < end:
             self._receive()
-            if end == math.inf and (self.received or any(process.returncode for process in self.ranks)):
+            if end == math.inf and (self.received or any(codes)):
                 end = time.monotonic() + GRACE
             time.sleep(INTERVAL)
         self._receive()

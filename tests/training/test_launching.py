@@ -46,6 +46,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
         (("sys.exit(143)", "sys.exit(143)"), 143, ""),
         # What a killed process did to the others is no news.
         (("time.sleep(0.1); fail('lost', 1)", "os.kill(os.getpid(), 9)"), 137, "process 1 was ended by SIGKILL"),
+        (("time.sleep(60)", "os.kill(os.getpid(), 9)"), 137, "process 1 was ended by SIGKILL"),
+        (("time.sleep(60)", "sys.exit(143)"), 143, ""),
         (("os.kill(os.getpid(), signal.SIGBUS)", "time.sleep(60)"), 135, "process 0 was ended by SIGBUS"),
         (("fail('bad', 2)", "time.sleep(0.1); os.abort()"), 2, "archzoo: bad\n"),
     ],
