@@ -39,7 +39,7 @@ from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, TrainResult
 from archzoo.training._shared_paths import shared_paths
 from archzoo.training._trainer import Trainer
-from archzoo.weights import load
+from archzoo.weights import load, save
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 from tests.networks import COVER, NETS, SHALLOWER, fewer_units, image_size, thin
@@ -327,7 +327,71 @@ def races(folder: Path, tries: int) -> Attack:
     return attack
 
 
-ALONE: dict[str, Callable[[Path, int], Attack]] = {"kills": kills, "races": races}
+# Which process of a command gets which signals, and the exit code of the command that does not end before.
+SIGNALED: dict[str, tuple[int | None, tuple[signal.Signals, ...], int]] = {
+    "SIGTERM": (None, (signal.SIGTERM,), 143),
+    "Ctrl-C": (None, (signal.SIGINT,), 130),
+    "a closed terminal": (None, (signal.SIGHUP,), 129),
+    "kill -9": (None, (signal.SIGKILL,), -9),
+    "SIGTERM of the first process": (0, (signal.SIGTERM,), 143),
+    "SIGTERM of the second process": (1, (signal.SIGTERM,), 143),
+    "kill -9 of the first process": (0, (signal.SIGKILL,), 137),
+    "a pause of the second process": (1, (signal.SIGSTOP, signal.SIGCONT), 0),
+}
+COMMANDS: dict[str, list[str]] = {
+    "train": ["train", "lenet5_textbook", "--data", "digits"],
+    "finetune": ["finetune", "lenet5_textbook", "--data", "digits", "--head-epochs", "1"],
+    "probe": ["finetune", "lenet5_textbook", "--data", "digits", "--freeze"],
+    "sharded": ["train", "lenet5_textbook", "--data", "digits", "--fsdp"],
+}
+
+
+def two_seeds(kind: str, folder: Path, weights: Path) -> subprocess.Popen[str]:
+    """A command of two processes and two seeds, in a process of its own."""
+    more = ["--weights", str(weights)] if COMMANDS[kind][0] == "finetune" else []
+    shared = ["epochs=2", "batch_size=64", "--device", "cpu", "--nproc", "2", "--seed", "0,1", "--output", str(folder)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "archzoo", *COMMANDS[kind], *more, *shared], stderr=subprocess.PIPE, text=True
+    )
+
+
+def send(process: subprocess.Popen[str], rank: int | None, numbers: tuple[signal.Signals, ...]) -> None:
+    """Send signals to a launcher, or to one of its processes if it is still there."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+    with contextlib.suppress(OSError, IndexError):
+        pid = process.pid if rank is None else int(children.read_text().split()[rank])
+        for number in numbers:
+            os.kill(pid, number)
+            time.sleep(2 * (number == signal.SIGSTOP))
+
+
+def seeds(folder: Path, tries: int) -> Attack:
+    """Commands of two processes and two seeds, signaled at a random time and rerun: exit code, and the same bits."""
+    attack = Attack("two processes, two seeds: signals at a random time x train, finetune, linear probe, FSDP")
+    weights = folder / "weights.safetensors"
+    save(archzoo.build("lenet5_textbook"), weights, "lenet5_textbook")
+    for kind in COMMANDS:
+        errors = two_seeds(kind, folder / kind, weights).communicate()[1]
+        for number in range(tries):
+            way, (rank, numbers, expected) = list(SIGNALED.items())[number % len(SIGNALED)]
+            with two_seeds(kind, folder / f"{kind}{number}", weights) as process:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.communicate(timeout=random.Random(f"{kind} {number}").uniform(3, 25))
+                send(process, rank, numbers)
+                errors = process.communicate()[1]
+            attack.check(f"{kind}, {way}: {process.returncode} {errors}", process.returncode in (0, expected))
+            attack.check(f"{kind}, {way}: {errors}", "Traceback" not in errors)
+            with two_seeds(kind, folder / f"{kind}{number}", weights) as process:
+                errors = process.communicate()[1]
+            attack.check(f"{kind}, {way}, rerun: {errors}", process.returncode == 0)
+            for seed in ("seed-0", "seed-1"):
+                files = [folder / name / seed / "net.safetensors" for name in (kind, f"{kind}{number}")]
+                states = [load(file).state_dict() if file.exists() else {} for file in files]
+                attack.check(f"{kind}, {way}, {seed}: other bits", bool(states[0]) and same(*states))
+    return attack
+
+
+ALONE: dict[str, Callable[[Path, int], Attack]] = {"kills": kills, "races": races, "seeds": seeds}
 PARALLEL: dict[str, Callable[[Path, Distributed, list[str]], Attack]] = {
     "networks": all_networks,
     "optimizers": all_optimizers,

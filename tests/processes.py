@@ -4,6 +4,7 @@ They are forked from a process that has done nothing but import torch, which tak
 has threads, and cannot be forked.
 """
 
+import gc
 import multiprocessing
 import os
 import socket
@@ -50,6 +51,7 @@ def find_port() -> int:
 
 def _with_environment(rank: int, port: int, function: Callable[..., None], folder: Path, *args: Any) -> None:
     torch.set_num_threads(1)
+    gc.freeze()  # each run looks for cycles at its end, and what was imported has none to free
     ranks = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ.update({name: str(value) for name, value in ranks.items()})
     function(rank, folder, *args)

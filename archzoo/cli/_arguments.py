@@ -17,6 +17,7 @@ import typer
 from archzoo import Entry, find, names
 from archzoo.errors import ArchzooError, BadOption
 from archzoo.escaping import one_line, printable
+from archzoo.processes import say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -272,4 +273,4 @@ def show(text: str, end: str = "\n") -> None:
 
 def log(message: str) -> None:
     """Print one line to stderr."""
-    print(f"archzoo: {one_line(message)}", file=sys.stderr)
+    say(f"archzoo: {one_line(message)}")

@@ -356,19 +356,24 @@ def each_seed(seeds: Sequence[int]) -> "Iterator[int]":
 
 def is_main_process() -> bool:
     """Whether this is the process that prints, among those of torchrun."""
-    return os.environ.get("RANK", "0") == "0"
+    from archzoo.training import read_environment
+
+    return read_environment().rank == 0
 
 
 def start_processes(nproc: int) -> None:
     """Run the command in several processes if that is asked for, and this is not one of them."""
-    from archzoo.training import is_launched, launch
+    from archzoo.training import is_launched, launch, read_environment
 
-    if is_launched():
-        end_with_parent()
-        return
     check_whole("--nproc", nproc, 1, max(64, os.cpu_count() or 1))
-    if nproc > 1:
+    if is_launched():
+        started = os.environ.get("LOCAL_WORLD_SIZE", "1")
+        if nproc > 1 and str(nproc) != started:
+            raise BadOption(f"--nproc is without torchrun, which has started {started} processes here: leave it out")
+        end_with_parent()
+    elif nproc > 1:
         launch(nproc, sys.argv[1:])
+    read_environment()
 
 
 def sort_changes(entry: Entry, recipe: Recipe, changes: Sequence[str]) -> tuple[list[str], dict[str, str]]:

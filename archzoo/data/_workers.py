@@ -5,14 +5,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from archzoo.errors import ArchzooError, DataError
-from archzoo.processes import end_with_parent
+from archzoo.processes import end_with_parent, obey_parent_alone
 
 DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 
 def begin_worker(number: int) -> None:
-    """End with the process that trains, even where it is killed."""
+    """End with the process that trains, even where it is killed, and not before it needs no more batches."""
     end_with_parent()
+    obey_parent_alone()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from archzoo.training._choosing import choose_recipe
     from archzoo.training._config import RunConfig
     from archzoo.training._distributed import Distributed
+    from archzoo.training._environment import read_environment
     from archzoo.training._evaluation import evaluate, predict
     from archzoo.training._launching import is_launched, launch, report_error
     from archzoo.training._logs import Log, log_to_stderr
@@ -49,6 +50,7 @@ __all__ = [
     "mean_and_deviation",
     "predict",
     "prefers_channels_last",
+    "read_environment",
     "report_error",
     "run",
     "single_crop",
@@ -78,6 +80,7 @@ _MODULES = {
     "mean_and_deviation": "_scores",
     "predict": "_evaluation",
     "prefers_channels_last": "_precision",
+    "read_environment": "_environment",
     "report_error": "_launching",
     "run": "_runs",
     "single_crop": "_protocols",

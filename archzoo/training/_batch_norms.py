@@ -22,16 +22,20 @@ def estimate_batch_norms(net: nn.Module, batches: Iterable[Tensor], distributed:
     """Replace the running statistics of all batch norms by the averages of those of ``batches``, and count the batches.
 
     ``batches`` are this process's shares of images, ready for the network; statistics are those of the whole batches,
-    in any number of processes. Batch norms normalize by the batch, as in training, and all other layers are in eval
-    mode. Frozen batch norms keep their statistics. Restores train/eval mode.
+    in any number of processes. A share may be empty, but for the first. Batch norms normalize by the batch, as in
+    training, and all other layers are in eval mode. Frozen batch norms keep their statistics. Restores train/eval mode.
     """
     norms = _learning_norms(net)
     averages = [_Average(norm, distributed) for norm in norms]
     count = 0
     try:
         with evaluation_mode(net), torch.no_grad():
+            image = torch.empty(0)
             for batch in batches if norms else ():
-                net(batch)
+                image = batch[:1] if len(batch) else image
+                for average in averages:
+                    average.counts = len(batch) > 0
+                net(batch if len(batch) else image)  # in step with the other processes
                 count += 1
     finally:
         for average in averages:
@@ -60,11 +64,13 @@ class _Average:
 
     def __init__(self, norm: _BatchNorm, distributed: Distributed) -> None:
         self.norm, self.distributed = norm, distributed
-        self.mean, self.variance, self.batches = torch.zeros(()), torch.zeros(()), 0
+        self.mean, self.variance, self.batches, self.counts = torch.zeros(()), torch.zeros(()), 0, True
         self.handle = norm.register_forward_pre_hook(self)
 
     def __call__(self, norm: nn.Module, inputs: tuple[Any, ...]) -> None:
         count, mean, variance = self._statistics(inputs[0])
+        if not count:
+            return
         self.norm.running_mean.copy_(mean)  # type: ignore[union-attr]
         self.norm.running_var.copy_(variance)  # type: ignore[union-attr]
         self.mean = self.mean.to(mean) + mean
@@ -75,7 +81,7 @@ class _Average:
         """How many values a channel has in the batch of all processes, their mean, and their biased variance."""
         variance, mean = torch.var_mean(maps, [0, *range(2, maps.dim())], correction=0)
         mean, variance = mean.double(), variance.double()
-        own = maps.numel() // maps.shape[1]
+        own = maps.numel() // maps.shape[1] if self.counts else 0
         sums = torch.cat([torch.full_like(mean[:1], own), own * mean, own * (variance + mean.square())])
         count, *_ = self.distributed.all_reduce(sums)[:1].tolist()
         mean, square = (sums[1:] / count).chunk(2)

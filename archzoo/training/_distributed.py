@@ -1,24 +1,23 @@
 """Several processes, started by ``launch`` or torchrun: how they meet, and collectives."""
 
-import itertools
+import gc
 import os
+import sys
+import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
-from torch._C._distributed_c10d import PrefixStore, Store, TCPStore
-from torch.distributed.rendezvous import rendezvous
 
 from archzoo.errors import DeviceError
-from archzoo.training._launching import ERRORS, SOCKET
-
-_runs = itertools.count()  # of this process: all processes make the same calls, and count alike
+from archzoo.training._environment import Member, read_environment, read_local_rank
+from archzoo.training._launching import ERRORS
+from archzoo.training._meeting import meet, patience
 
 
 @dataclass(frozen=True)
@@ -65,57 +64,62 @@ def join(device: str | None = None) -> Iterator[Distributed]:
     """Join the processes that ``launch`` or torchrun started, or run alone. The backend is gloo, or nccl on CUDA.
 
     A process that has joined a group already stays in it, and runs as one of its members. Raises DeviceError if there
-    is no such device.
+    is no such device, and TrainingError where the environment does not say how the processes meet, or they do not.
     """
-    world_size = dist.get_world_size() if dist.is_initialized() else int(os.environ.get("WORLD_SIZE", "1"))
-    local_rank = int(os.environ.get("LOCAL_RANK", "0"))
-    requested = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    placed = _check_device(f"cuda:{local_rank}" if requested == "cuda" else requested)
-    if placed.type == "cuda":
-        torch.cuda.set_device(placed)
-    if world_size == 1:
+    member = this_member()
+    placed = choose_device(device)
+    if member.world_size == 1:
         yield Distributed(device=placed)
         return
     # Images of one channel have strides of two layouts at once, and DDP remarks on its speed.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     if dist.is_initialized():
-        yield Distributed(dist.get_rank(), world_size, placed)
+        yield Distributed(member.rank, member.world_size, placed)
         return
-    _meet("nccl" if placed.type == "cuda" else "gloo", world_size)
+    _start_group("nccl" if placed.type == "cuda" else "gloo", member)
     try:
-        yield Distributed(dist.get_rank(), world_size, placed)
-    except BaseException:
+        yield Distributed(member.rank, member.world_size, placed)
+    except BaseException as error:
         if ERRORS not in os.environ:  # else the launcher ends the others, for which this would wait
+            _clear(error)
             dist.destroy_process_group()
         raise
+    gc.collect()  # torch may wait for itself where a network of a group that ended is freed later
     dist.destroy_process_group()
 
 
-def _meet(backend: str, world_size: int) -> None:
-    """Start the process group of one run, which finds nothing of the runs before it in the store that they share."""
-    store = _open_store(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), int(os.environ["RANK"]), world_size)
-    own = PrefixStore(f"run-{next(_runs)}", store)
-    dist.init_process_group(backend, store=own, rank=int(os.environ["RANK"]), world_size=world_size)
+def _clear(error: BaseException) -> None:
+    """Let go of what failed: the others wait as long as this process keeps a network of the group, and it may go on."""
+    reason: BaseException | None = error
+    while reason is not None:
+        traceback.clear_frames(reason.__traceback__)
+        reason = reason.__cause__ or reason.__context__
+    gc.collect()
 
 
-@cache
-def _open_store(address: str, port: int, rank: int, world_size: int) -> Store:
-    """The store where the processes meet, over the socket that ``launch`` has bound or as torchrun's environment says.
+def this_member() -> Member:
+    """This process in the group that it has joined, or as the environment says. Raises TrainingError as that does."""
+    if not dist.is_initialized():
+        return read_environment()
+    return Member(dist.get_rank(), dist.get_world_size())
 
-    It stays open as long as the process. With a store per run, a process that is done with one run meets those that
-    are not in the store that they are about to close, and waits for the next run in vain.
-    """
-    if SOCKET not in os.environ:
-        store: Store = next(rendezvous("env://"))[0]
-        return store
-    return TCPStore(
-        address,
-        port,
-        world_size,
-        is_master=rank == 0,
-        wait_for_workers=False,
-        master_listen_fd=int(os.environ[SOCKET]) if rank == 0 else None,
-    )
+
+def _start_group(backend: str, member: Member) -> None:
+    """Start the process group of one run."""
+    store, hook = meet(member), sys.excepthook
+    # NCCL finds out by its own, shorter time that it is stuck.
+    waits = patience() if backend == "gloo" else None
+    dist.init_process_group(backend, store=store, rank=member.rank, world_size=member.world_size, timeout=waits)
+    sys.excepthook = hook  # torch wraps it once more for each group, and never takes that back
+
+
+def choose_device(name: str | None = None) -> torch.device:
+    """The device of this name, or the GPU if there is one; ``cuda`` is that of this process. Raises DeviceError."""
+    requested = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    device = _check_device(f"cuda:{read_local_rank()}" if requested == "cuda" else requested)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    return device
 
 
 def _check_device(name: str) -> torch.device:

@@ -9,13 +9,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import FileIO
 from typing import NoReturn
 
 from archzoo.errors import ArchzooError
-from archzoo.processes import end_with_parent
+from archzoo.processes import end_with_parent, say
+from archzoo.training._stopping import NOTICE, SIGNALS, handled_signals
 
 GRACE = 10.0  # seconds from the first process that ends otherwise than well to the end of the others
 INTERVAL = 0.05  # seconds between two looks at the processes
@@ -28,10 +29,11 @@ def launch(processes: int, arguments: Sequence[str]) -> NoReturn:
 
     They meet over a socket of this machine that is bound before they start. All end with this process, even where it
     is killed (on Linux, from their first moment on), and all end soon after one fails. Only the first error is shown,
-    and this process exits with its code: 143 after SIGTERM, which the processes get too.
+    and this process exits with its code. SIGTERM, Ctrl-C and a closed terminal stop all of them, with a checkpoint, and
+    the code is 128 and the number of that signal; Ctrl-C again ends them at once.
     """
     sys.stdout.flush()
-    with Launched(processes, list(arguments)) as launched, _forwarding(launched):
+    with Launched(processes, list(arguments)) as launched, forwarding(launched):
         code = launched.wait()
     sys.exit(code)
 
@@ -52,7 +54,7 @@ class Launched:
         ranks: The processes, by rank.
         pipes: Where each writes why it ends.
         received: What each has written there, by rank.
-        stopping: Whether SIGTERM was forwarded to them.
+        stopping: The signal that asked them to stop, or 0.
     """
 
     processes: int
@@ -61,7 +63,7 @@ class Launched:
     ranks: list[subprocess.Popen[bytes]] = field(default_factory=list)
     pipes: list[FileIO] = field(default_factory=list)
     received: dict[int, bytes] = field(default_factory=dict)
-    stopping: bool = False
+    stopping: int = 0
 
     def __enter__(self) -> "Launched":
         # Bound and listening before the first process starts: no other one can take the port, and none comes too early.
@@ -112,7 +114,9 @@ class Launched:
 
         def prepare() -> None:
             end_with_parent(launcher)
-            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the launcher, which ends all of them
+            for number in SIGNALS:  # those of a terminal are for the launcher, which asks all of them to stop
+                if number != signal.SIGTERM:
+                    signal.signal(number, signal.SIG_IGN)
 
         return subprocess.Popen(
             [*self.command, *self.arguments],
@@ -124,9 +128,9 @@ class Launched:
     def wait(self) -> int:
         """Wait for all processes, end those that outlive a failed one, show the first error, and return its code."""
         end = math.inf
-        while any(process.poll() is None for process in self.ranks) and time.monotonic() < end:
+        while None in (codes := [process.poll() for process in self.ranks]) and time.monotonic() < end:
             self._receive()
-            if end == math.inf and (self.received or any(process.returncode for process in self.ranks)):
+            if end == math.inf and (self.received or any(codes)):
                 end = time.monotonic() + GRACE
             time.sleep(INTERVAL)
         self._receive()
@@ -145,10 +149,11 @@ class Launched:
         if self.received:  # a process may abort since another one has failed
             killed = [(rank, number) for rank, number in killed if number != signal.SIGABRT]
         stopped = [number for _, number in killed if number == signal.SIGTERM]
-        if self.stopping and (stopped or not self.received):
+        # Where one stops before it meets the others, they lose it.
+        if self.stopping and (stopped or STOPPED in codes or not self.received):
             if stopped:
                 _show("stopped; rerun the command to resume")
-            return STOPPED if any(codes) else 0
+            return 128 + self.stopping if any(codes) else 0
         if killed:
             rank, number = killed[0]
             _show(_describe_killed(rank, number))
@@ -159,9 +164,14 @@ class Launched:
             return int(errors[0]["code"])
         return next((code for code in codes if code), 0)
 
-    def forward_sigterm(self) -> None:
-        """Ask every process to stop."""
-        self.stopping = True
+    def stop(self, number: int) -> None:
+        """Ask every process to stop, as this signal asks. A second Ctrl-C raises KeyboardInterrupt."""
+        if number == signal.SIGINT:
+            if self.stopping == number:
+                raise KeyboardInterrupt
+            with suppress(OSError):
+                os.write(2, NOTICE)
+        self.stopping = number
         for process in self.ranks:
             process.terminate()
 
@@ -184,17 +194,19 @@ def _describe_killed(rank: int, number: int) -> str:
 
 
 def _show(message: str, code: int = 2) -> None:
-    """Print one line; a traceback, of a bug, as it is."""
-    print(f"archzoo: {message}" if code in (2, STOPPED) else message, file=sys.stderr)
+    """Print one line, where someone reads it; a traceback, of a bug, as it is."""
+    say(f"archzoo: {message}" if code in (2, STOPPED) else message)
 
 
 @contextmanager
-def _forwarding(launched: Launched) -> Iterator[None]:
-    previous = signal.signal(signal.SIGTERM, lambda number, frame: launched.forward_sigterm())
+def forwarding(launched: Launched) -> Iterator[None]:
+    """Ask all processes to stop where a signal asks this one."""
+    previous = {number: signal.signal(number, lambda number, _: launched.stop(number)) for number in handled_signals()}
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def report_error(message: str, code: int) -> bool:

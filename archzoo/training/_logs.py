@@ -4,7 +4,6 @@ import csv
 import io
 import json
 import platform
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import torch
 from archzoo.errors import MissingDependency
 from archzoo.escaping import one_line
 from archzoo.files import write_text
+from archzoo.processes import say
 from archzoo.training._writing import writing
 
 Log = Callable[[str], None]
@@ -21,7 +21,7 @@ Log = Callable[[str], None]
 
 def log_to_stderr(message: str) -> None:
     """Print one line to stderr: the default of every ``log`` argument."""
-    print(one_line(message), file=sys.stderr)
+    say(one_line(message))
 
 
 def no_log(message: str) -> None:

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from inspect import signature
 from typing import Any
 
@@ -36,6 +36,17 @@ def build_optimizer(
         split, lr=recipe.lr, **decay, **_fused(net, recipe, split), **recipe.optimizer.options
     )
     return optimizer
+
+
+def placed_groups(
+    groups: Sequence[dict[str, Any]], names: Mapping[nn.Parameter, str], net: nn.Module
+) -> list[dict[str, Any]]:
+    """Groups of the parameters that ``net`` has under the names that theirs had: FSDP makes others of them."""
+    placed = dict(net.named_parameters())
+    return [
+        {**group, "params": [placed.get(names.get(parameter, ""), parameter) for parameter in group["params"]]}
+        for group in groups
+    ]
 
 
 def _fused(net: nn.Module, recipe: Recipe, groups: Sequence[dict[str, Any]]) -> dict[str, bool]:

@@ -16,6 +16,8 @@ from archzoo.training._stochastic_layers import DropConnectLinear, FractionalMax
 def regularize(net: Net, regularizers: Sequence[Regularizer]) -> list[str]:
     """Apply regularizers to a network in place, and return the names of the changed modules.
 
+    Where a training before this one has applied them, they are not applied twice.
+
     Raises RecipeError for one that does not fit the network.
     """
     changed: list[str] = []
@@ -59,7 +61,12 @@ def dropout(net: Net, regularizer: Dropout) -> list[str]:
     names = [name for name, module in net.named_modules() if isinstance(module, nn.Linear)]
     if not names:
         raise RecipeError("Dropout stands before a linear layer, and the network has none")
-    net.get_submodule(names[-1]).register_forward_pre_hook(_InputDropout(regularizer.p))
+    layer = net.get_submodule(names[-1])
+    earlier = [hook for hook in layer._forward_pre_hooks.values() if isinstance(hook, _InputDropout)]
+    for hook in earlier:  # of a training before this one
+        hook.p = regularizer.p
+    if not earlier:
+        layer.register_forward_pre_hook(_InputDropout(regularizer.p))
     return names[-1:]
 
 
@@ -75,17 +82,20 @@ class _InputDropout:
 
 def fractional_max_pooling(net: Net, regularizer: FractionalMaxPooling) -> list[str]:
     """Replace every max pooling with a stride by a fractional one of the same output size."""
-    pools = [
-        (name, module)
-        for name, module in net.named_modules()
-        if isinstance(module, nn.MaxPool2d) and module.stride != 1
-    ]
-    if not pools:
+    modules = dict(net.named_modules())
+    changed = [name for name, module in modules.items() if isinstance(module, FractionalMaxPool2d)]
+    within = {f"{name}.pool" for name in changed}
+    pools = {
+        name: module
+        for name, module in modules.items()
+        if isinstance(module, nn.MaxPool2d) and module.stride != 1 and name not in within
+    }
+    if not pools and not changed:
         raise RecipeError("FractionalMaxPooling is for networks with max pooling, and this one has none")
-    for name, pool in pools:
+    for name, pool in pools.items():
         parent, _, child = name.rpartition(".")
         setattr(net.get_submodule(parent), child, FractionalMaxPool2d(pool))
-    return [name for name, _ in pools]
+    return [*changed, *pools]
 
 
 def group_lasso(net: Net, regularizer: GroupLasso) -> list[str]:

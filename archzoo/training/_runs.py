@@ -3,7 +3,6 @@
 What ``archzoo.transfer.run`` shares with it is here too.
 """
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -22,7 +21,8 @@ from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
 from archzoo.training._config import RunConfig, check_ranges
-from archzoo.training._distributed import Distributed, join
+from archzoo.training._distributed import Distributed, join, this_member
+from archzoo.training._exclusive import generators_kept, one_at_a_time
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
 from archzoo.training._trained import describe_training
@@ -184,7 +184,7 @@ class Job:
 
         ``write`` writes further files beside the network, and returns their names.
         """
-        with self._setup() as setup:
+        with one_at_a_time(), self._setup() as setup, generators_kept(setup.distributed.device):
             torch.manual_seed(self.config.seed)
             net = build(setup.options)
             self._check_description(net, setup.options)
@@ -214,7 +214,7 @@ class Job:
     def _setup(self) -> Iterator[Setup]:
         with torch.device("meta"):
             self.entry.build(**self.options)
-        if os.environ.get("RANK", "0") == "0":
+        if this_member().rank == 0:
             check_folder(self.run_dir)
         splits = self._load()
         options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options

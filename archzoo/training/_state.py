@@ -1,5 +1,6 @@
 """Everything that a checkpoint holds: network, optimizer, averaged weights, snapshots and progress."""
 
+import copy
 import warnings
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -19,7 +20,7 @@ from archzoo.training._condensing import learned_groups
 from archzoo.training._config import RunConfig
 from archzoo.training._distributed import Distributed
 from archzoo.training._machines import describe_machine
-from archzoo.training._optimizer import build_optimizer
+from archzoo.training._optimizer import build_optimizer, placed_groups
 from archzoo.training._parallel import full_state, load_net, load_state_dicts, parallelize, state_dicts, unwrap
 from archzoo.training._progress import Progress
 from archzoo.training._regularization import regularize
@@ -38,15 +39,18 @@ class TrainState:
         distributed: Distributed,
         parameter_groups: Sequence[dict[str, Any]] | None,
     ) -> None:
-        self.config, self.distributed = config, distributed
+        self.config, self.distributed, self.given = config, distributed, net
         regularize(net, recipe.regularizers)
-        self.net = net.to(distributed.device)
+        names = {parameter: name for name, parameter in net.named_parameters()}
+        # FSDP changes a network for good, and another training may follow.
+        self.net = (copy.deepcopy(net) if config.sharded else net).to(distributed.device)
         if config.channels_last and not config.sharded:  # FSDP shards contiguous parameters
             self.net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.parallel = parallelize(self.net, config, distributed)
         if config.compile:
             self.parallel.compile()  # in place: names and state dicts stay
-        self.optimizer = build_optimizer(self.net, recipe, parameter_groups)
+        groups = None if parameter_groups is None else placed_groups(parameter_groups, names, self.net)
+        self.optimizer = build_optimizer(self.net, recipe, groups)
         self.averaged = moving_average(self.net, recipe.ema) if recipe.ema else None
         self.scaler = torch.amp.GradScaler(distributed.device.type, enabled=config.precision == "float16")
         self.learned_groups = learned_groups(self.net)
@@ -65,15 +69,24 @@ class TrainState:
         self.distributed.broadcast_buffers(self.net)
         return state_dicts(self.parallel, self.optimizer)
 
+    def trained(self) -> tuple[Net, dict[str, Any]]:
+        """The network as it was given, with the weights at the end of the run, and its full state dict."""
+        state, _ = self.state_dicts()
+        if self.given is not self.net:
+            self.given.load_state_dict(state)
+            self.given.to(self.distributed.device)
+        return self.given, state
+
     def take_snapshot(self) -> None:
         """Add the current weights to the ensemble."""
+        self.distributed.broadcast_buffers(self.net)
         self.snapshots.append(copy_to_cpu(full_state(self.net)))
 
     def keep_if_best(self, validation_error: float) -> None:
         """Keep the evaluated weights if this validation error is the lowest one."""
         if validation_error < self.progress.best_error:
             self.progress.best_error = validation_error
-            self.distributed.broadcast_buffers(self.net)
+            self.distributed.broadcast_buffers(self.evaluated_net)
             self.best_state = copy_to_cpu(full_state(self.evaluated_net))
 
     def load_best(self) -> None:

@@ -13,7 +13,7 @@ from archzoo.data import ImageSet, Prepared, describe_prepared, fit_size, restor
 from archzoo.errors import DataError, WeightsError
 from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Dense, Protocol, Recipe, describe_value, read_objects
-from archzoo.training._distributed import join
+from archzoo.training._distributed import choose_device
 from archzoo.training._evaluation import SINGLE_CROP, evaluate, predict
 from archzoo.training._fully_convolutional import fully_convolutional
 from archzoo.training._protocols import crops_of
@@ -69,8 +69,7 @@ class Trained:
 
     def to(self, device: str | None) -> "Trained":
         """The same network on a device; by default on the GPU, if there is one. Raises DeviceError without it."""
-        with join(device) as distributed:
-            self.net.to(distributed.device)
+        self.net.to(choose_device(device))
         return self
 
     def name(self, number: int) -> str:

@@ -32,6 +32,7 @@ from archzoo.training._checking import check_classes
 from archzoo.training._config import RunConfig, check_config, why_no_graph
 from archzoo.training._distributed import Distributed
 from archzoo.training._evaluation import evaluate
+from archzoo.training._exclusive import generators_kept, one_at_a_time
 from archzoo.training._logs import HistoryWriter, Log, log_to_stderr
 from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._passes import GraphedPass
@@ -45,7 +46,7 @@ from archzoo.training._scores import Score
 from archzoo.training._shared_paths import shared_paths
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
-from archzoo.training._stopping import on_stop_signal
+from archzoo.training._stopping import on_stop_signal, share_signal
 from archzoo.training._utilization import Utilization
 
 CHECK_INTERVAL = 20  # iterations between two checks of the loss and of signals, on an accelerator
@@ -150,6 +151,12 @@ class Trainer:
 
     def run(self) -> TrainResult:
         """Resume, train all remaining epochs, and test."""
+        with one_at_a_time(), generators_kept(self.distributed.device):
+            result = self._run()
+        share_signal(self.distributed)
+        return result
+
+    def _run(self) -> TrainResult:
         with (
             on_stop_signal(self._request_stop),
             gpu_kernels(self.config, self.distributed.device),
@@ -346,7 +353,8 @@ class Trainer:
 
     def _evaluate(self, nets: Sequence[nn.Module], images: ImageSet, protocol: Protocol) -> Score:
         """A score that all processes agree on. A sharded network runs in all of them, on all images."""
-        self.distributed.broadcast_buffers(self.state.net)
+        for net in nets:
+            self.distributed.broadcast_buffers(net)
         return evaluate(
             nets,
             images,
@@ -382,7 +390,7 @@ class Trainer:
         if net is not state.net:
             state.net.load_state_dict(net.state_dict())
         state.net.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # as it was given
-        return TrainResult(state.net, state.state_dicts()[0], self.progress.history, test, ensemble, result)
+        return TrainResult(*state.trained(), self.progress.history, test, ensemble, result)
 
     def _estimate_batch_norms(self, net: nn.Module) -> int:
         """Estimate the statistics of batch norms anew from the recipe's number of images; return that of batches."""
@@ -394,8 +402,9 @@ class Trainer:
         left, epoch = max(images // self.recipe.batch_size, 1), len(self.progress.history)
         while left:
             for batch in islice(load_batches(self._batches(epoch), 0, self.config.workers), left):
-                # As many parts in every process: their statistics are added up.
-                parts = min(self.config.accumulate, self.recipe.batch_size // self.distributed.world_size)
+                # As many parts in every process, some perhaps without an image: their statistics are added up.
+                least = self.recipe.batch_size // self.distributed.world_size
+                parts = min(self.config.accumulate, least if self.distributed.world_size > 1 else len(batch.images))
                 yield from (to_device(self.state, part) for part in batch.images.tensor_split(parts))
                 left -= 1
             epoch += 1

@@ -4,9 +4,10 @@ from pathlib import Path
 from typing import Any
 
 from archzoo.data import Prepared, Splits
+from archzoo.errors import Stopped
 from archzoo.layers import Net
 from archzoo.recipes import Recipe
-from archzoo.training import Distributed, Log, RunConfig, TrainResult, log_to_stderr, train
+from archzoo.training import Distributed, Log, RunConfig, TrainResult, last_signal, log_to_stderr, train
 from archzoo.transfer._freezing import frozen
 from archzoo.transfer._layer_rates import parameter_groups
 
@@ -46,6 +47,8 @@ def fine_tune(
                 description=description,
                 log=log,
             )
+        if (number := last_signal()) is not None:
+            raise Stopped("stopped after the classifier's epochs; rerun the command to resume", number)
     return train(
         net,
         splits,

@@ -1,8 +1,11 @@
 """Caches that were damaged, and processes that were killed: an error says what, and what to do."""
 
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +92,32 @@ class Fatal(ImageSet):
         if self.how == "killed":
             os.kill(os.getpid(), signal.SIGKILL)
         raise DataError("cat.png is corrupt or not an image")
+
+
+class Signaled(ImageSet):
+    """Images of which each preparation brings SIGTERM of a batch system to its process."""
+
+    def transform(self, indices: Tensor, pipeline: Pipeline, numbers: Tensor | None = None) -> Any:
+        subprocess.run(["kill", "-TERM", str(os.getpid())], check=True)
+        return super().transform(indices, pipeline, numbers)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="who sent a signal is known on Linux only")
+def test_a_worker_works_on_where_a_batch_system_stops_all_processes_of_a_job() -> None:
+    images = cached_noise()
+    signaled = Signaled(**{name: getattr(images, name) for name in images.__dataclass_fields__})
+    batches = EpochBatches(signaled, Pipeline(()), 2, 0, 0)
+    with watched_workers():
+        assert len(list(load_batches(batches, workers=1))) == len(batches) == 3
+    loaded = load_batches(batches, workers=1)
+    next(loaded)
+    workers = multiprocessing.active_children()
+    for worker in workers:
+        worker.terminate()  # the word of its parent
+        worker.join(10)
+        assert worker.exitcode == 0
+    assert len(workers) == 1
+    loaded.close()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(

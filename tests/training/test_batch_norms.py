@@ -76,12 +76,18 @@ def test_frozen_batch_norms_keep_their_statistics() -> None:
     assert all(torch.equal(after[name], value) for name, value in statistics(net).items())
 
 
-def _estimate_a_share(rank: int, folder: Path) -> None:
-    """One of two processes: it has every second image."""
+def uneven_batches() -> list[Tensor]:
+    """Batches of which the second process has fewer images, none of one, and nobody any of another."""
     torch.manual_seed(0)
-    batches = [1 + 3 * torch.randn(7, 3, 8, 8) for _ in range(4)]
+    return [1 + 3 * torch.randn(count, 3, 8, 8) for count in (7, 7, 2, 0, 7)]
+
+
+def _estimate_a_share(rank: int, folder: Path) -> None:
+    """One of two processes: it has every second image, and the first has both of two."""
+    batches = uneven_batches()
+    shares = [batch[rank::2] if len(batch) > 2 else batch[: len(batch) * (1 - rank)] for batch in batches]
     net = small_net()
-    estimate_batch_norms(net, [batch[rank::2] for batch in batches], Distributed(rank, 2))
+    estimate_batch_norms(net, shares, Distributed(rank, 2))
     torch.save(statistics(net), folder / f"{rank}.pt")
 
 
@@ -89,8 +95,7 @@ def _estimate_a_share(rank: int, folder: Path) -> None:
 @pytest.mark.xdist_group("processes")
 def test_two_processes_estimate_what_one_does(tmp_path: Path) -> None:
     run_two(_estimate_a_share, tmp_path)
-    torch.manual_seed(0)
-    batches = [1 + 3 * torch.randn(7, 3, 8, 8) for _ in range(4)]
+    batches = [batch for batch in uneven_batches() if len(batch)]
     whole = by_torch(small_net(), batches)
     first, second = (torch.load(tmp_path / f"{rank}.pt") for rank in range(2))
     for name, value in whole.items():

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from archzoo.registry import find_recipe
 from archzoo.training import Distributed, RunConfig, TrainResult, train
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training import _locking as locking
+from archzoo.training._exclusive import one_at_a_time
 from archzoo.training._locking import Lock
 from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._shared_paths import shared_paths
@@ -84,6 +86,30 @@ def test_two_runs_of_one_process_do_not_share_a_folder(run: Run, tmp_path: Path)
         run()
     lock.release()
     run()
+
+
+def test_trainings_of_two_threads_do_not_draw_from_the_same_generators(run: Run) -> None:
+    begun, ended = threading.Event(), threading.Event()
+
+    def train_elsewhere() -> None:
+        with one_at_a_time(), one_at_a_time():  # a job trains
+            begun.set()
+            ended.wait()
+
+    thread = threading.Thread(target=train_elsewhere)
+    thread.start()
+    begun.wait()
+    try:
+        with pytest.raises(TrainingError, match="another thread of this process is training, and both would draw"):
+            run()
+    finally:
+        ended.set()
+        thread.join()
+    torch.manual_seed(0)
+    archzoo.build("lenet5_textbook")  # as run does before it trains
+    before = torch.get_rng_state()
+    run()
+    assert torch.equal(torch.get_rng_state(), before)
 
 
 @pytest.mark.parametrize("replaced", [False, True])

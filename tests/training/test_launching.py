@@ -1,15 +1,17 @@
 """Several processes of one command: they end together, with one error and its code. The processes are small scripts."""
 
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from archzoo.training import _launching as launching
-from archzoo.training._launching import Launched
+from archzoo.training._launching import Launched, forwarding
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="processes end with their launcher on Linux only")
 
@@ -44,6 +46,8 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
         (("sys.exit(143)", "sys.exit(143)"), 143, ""),
         # What a killed process did to the others is no news.
         (("time.sleep(0.1); fail('lost', 1)", "os.kill(os.getpid(), 9)"), 137, "process 1 was ended by SIGKILL"),
+        (("time.sleep(60)", "os.kill(os.getpid(), 9)"), 137, "process 1 was ended by SIGKILL"),
+        (("time.sleep(60)", "sys.exit(143)"), 143, ""),
         (("os.kill(os.getpid(), signal.SIGBUS)", "time.sleep(60)"), 135, "process 0 was ended by SIGBUS"),
         (("fail('bad', 2)", "time.sleep(0.1); os.abort()"), 2, "archzoo: bad\n"),
     ],
@@ -66,9 +70,43 @@ def test_sigterm_reaches_every_process_and_gives_143(capfd: pytest.CaptureFixtur
         end = time.monotonic() + 20
         while "ready" not in capfd.readouterr().out and time.monotonic() < end:
             time.sleep(0.02)
-        processes.forward_sigterm()
+        processes.stop(signal.SIGTERM)
         assert processes.wait() == 143
     assert capfd.readouterr().err == "archzoo: stopped; rerun the command to resume\n"
+
+
+SLEEPS = "signal.signal(signal.SIGTERM, lambda *_: sys.exit(143)); print('ready', flush=True); time.sleep(60)"
+LOSES_IT = SLEEPS.replace("sys.exit(143)", "fail('Traceback: connection lost', 1)")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("numbers", "lines", "code"),
+    [
+        ([signal.SIGINT], (SLEEPS, SLEEPS), 130),
+        ([signal.SIGHUP], (SLEEPS, SLEEPS), 129),
+        ([signal.SIGTERM], (SLEEPS, LOSES_IT), 143),  # one stops before it meets the other
+        ([signal.SIGINT, signal.SIGINT], ("print('ready', flush=True); time.sleep(60)",) * 2, None),
+    ],
+)
+def test_signals_of_a_terminal_stop_every_process_with_a_checkpoint(
+    numbers: list[int], lines: tuple[str, ...], code: int | None, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The launcher gets them alone: its processes ignore them, and get SIGTERM."""
+    with pytest.raises(KeyboardInterrupt) if code is None else nullcontext(), launched(*lines) as processes:
+        end, out = time.monotonic() + 20, ""
+        while out.count("ready") < len(lines) and time.monotonic() < end:
+            out += capfd.readouterr().out
+            time.sleep(0.02)
+        for process in processes.ranks:
+            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGHUP)
+        with forwarding(processes):
+            for number in numbers:
+                os.kill(os.getpid(), number)
+            assert processes.wait() == code
+    assert all(process.poll() is not None for process in processes.ranks)
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_processes_end_with_a_launcher_that_is_killed(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Each regularizer's expectation, and that names in the state dict stay."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -49,6 +51,23 @@ def test_fractional_pooling_expects_the_mean_of_its_regions_and_keeps_the_size()
     assert (outputs[..., 3] == 8).all()  # the last region is at the edge
     fixed = part.eval()
     assert torch.equal(fixed(maps), fixed(maps))
+
+
+def test_a_second_training_of_a_network_regularizes_it_once() -> None:
+    """As after the epochs of the classifier alone: dropout is not drawn twice, and pooling is still fractional."""
+    net = archzoo.build("lenet5_textbook")
+    net.features = nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(2, stride=1))
+    first = regularize(net, [Dropout(0.5), FractionalMaxPooling()])
+    assert regularize(net, [Dropout(0.25), FractionalMaxPooling()]) == first
+    layer: Any = net.get_submodule(first[0])
+    torch.manual_seed(0)
+    seen: list[torch.Tensor] = []
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    layer.train()(torch.ones(1000, layer.in_features))
+    assert (seen[0] == 0).float().mean().item() == pytest.approx(0.25, abs=0.01)
+    assert seen[0].max().item() == pytest.approx(1 / 0.75)
+    assert [type(part) for part in net.features] == [FractionalMaxPool2d, nn.MaxPool2d]
+    assert type(net.features[0].pool) is nn.MaxPool2d
 
 
 def test_dropout_stands_before_the_last_linear_layer() -> None:

@@ -3,7 +3,9 @@
 import os
 import signal
 import sys
+import threading
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +14,9 @@ import archzoo
 from archzoo.data import Splits
 from archzoo.recipes import Duration, spell_seconds
 from archzoo.registry import find_recipe
-from archzoo.training import RunConfig, Score
+from archzoo.training import Distributed, RunConfig, Score, log_to_stderr
 from archzoo.training._reporting import Pulse, introduce
-from archzoo.training._stopping import on_stop_signal
+from archzoo.training._stopping import last_signal, on_stop_signal, share_signal
 
 
 def test_a_run_says_what_it_starts(few: Splits, tmp_path: "os.PathLike[str]") -> None:
@@ -84,16 +86,52 @@ def test_a_signal_is_a_request_and_its_handler_is_restored(number: signal.Signal
 
 def test_a_second_interrupt_stops_at_once_except_in_a_process_of_several(monkeypatch: pytest.MonkeyPatch) -> None:
     requests: list[int] = []
-    monkeypatch.delenv("RANK", raising=False)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    monkeypatch.setenv("RANK", "0")  # what a scheduler has left
     with on_stop_signal(requests.append):
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
-    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
     with on_stop_signal(requests.append):
         for _ in range(2):
             os.kill(os.getpid(), signal.SIGINT)
     assert requests == [signal.SIGINT] * 4
+
+
+def test_a_signal_that_python_does_not_handle_is_left_to_who_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A program around Python may have a handler, which Python could not set back: training would fail at its end."""
+    monkeypatch.setattr(signal, "getsignal", lambda number: None if number == signal.SIGINT else signal.SIG_DFL)
+    handled: list[int] = []
+    monkeypatch.setattr(signal, "signal", lambda number, handler: handled.append(number))
+    with on_stop_signal(lambda number: None):
+        pass
+    assert sorted(handled) == sorted(2 * [signal.SIGTERM, signal.SIGHUP])
+
+
+def test_a_signal_in_the_last_moments_of_one_process_is_known_to_all() -> None:
+    class Second(Distributed):
+        def gather(self, value: Any) -> list[Any]:
+            return [None, signal.SIGTERM] if value is None else [value, None]
+
+    with on_stop_signal(lambda number: None):
+        pass
+    share_signal(Second())
+    assert last_signal() == signal.SIGTERM
+    thread = threading.Thread(target=lambda: on_stop_signal(lambda number: None).__enter__())
+    thread.start()
+    thread.join()
+    assert last_signal() is None  # of another training: it has nothing to stop
+
+
+def test_a_log_that_nobody_reads_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with open(writing, "w", encoding="utf-8") as closed:
+        monkeypatch.setattr(sys, "stderr", closed)
+        for _ in range(2):
+            log_to_stderr("epoch 1 of 2")
+    monkeypatch.undo()
 
 
 def test_under_nohup_a_closed_terminal_stays_ignored(monkeypatch: pytest.MonkeyPatch) -> None:

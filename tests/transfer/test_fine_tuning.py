@@ -1,5 +1,6 @@
 """Pretrained networks on other images: fine-tuning, linear probes, predictions."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from torch import nn
 import archzoo
 from archzoo import cli
 from archzoo.data import Prepared, Splits
-from archzoo.errors import RecipeError, TrainingError
+from archzoo.errors import RecipeError, Stopped, TrainingError
 from archzoo.recipes import ParameterGroup
 from archzoo.registry import find_recipe
 from archzoo.training import RunConfig, train
@@ -81,6 +82,17 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     rates = [group["initial_lr"] for group in saved["optimizer"]["param_groups"]]
     assert rates == pytest.approx([SHORT.lr * 0.5**distance for distance in range(len(rates))][::-1])
     assert len(rates) == 5
+
+
+def test_a_signal_that_comes_too_late_to_stop_the_epochs_of_the_head_stops_those_after_them(
+    few: Splits, prepared: Prepared, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    phases: list[str] = []
+    monkeypatch.setattr(fine_tuning, "train", lambda *args, **_: phases.append(args[4].name))
+    monkeypatch.setattr(fine_tuning, "last_signal", lambda: signal.SIGTERM)
+    with pytest.raises(Stopped, match="stopped after the classifier's epochs; rerun the command") as stopped:
+        fine_tune(archzoo.build("lenet5"), few, prepared, SHORT, tmp_path / "run", head_epochs=1, **QUIET)
+    assert (phases, stopped.value.signal) == (["head"], signal.SIGTERM)
 
 
 @pytest.mark.slow
