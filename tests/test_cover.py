@@ -7,7 +7,7 @@ import pytest
 from torch import nn
 
 import archzoo
-from tests.networks import AGAIN, CLASSES, COVER, HEAVY, KINDS, LONG, NETS, build, on_meta, parameters
+from tests.networks import AGAIN, CLASSES, COVER, EVERY_NET, HEAVY, KINDS, LONG, NETS, build, on_meta, parameters
 
 SETTINGS = ("kernel_size", "stride", "padding", "dilation", "p", "affine", "inplace", "ceil_mode", "size")
 
@@ -38,6 +38,7 @@ def layer_orders(net: nn.Module) -> set[Hashable]:
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(not EVERY_NET, reason="builds every network: with EVERY_NET=1")
 def test_a_cover_has_what_every_network_has() -> None:
     covers = [(CLASSES, [], layer_classes), (COVER, [*LONG, *AGAIN], layer_orders)]
     for chosen, left_out, kinds in covers:  # in one test, for every network is built once
