@@ -275,6 +275,41 @@ def test_padding_costs_the_same_wherever_it_is(bag: bool, padding: int) -> None:
     assert (padded.training, padded.gradients) == (other.training, other.gradients)
 
 
+class NormOfChannels(nn.LayerNorm):
+    """Layer normalization over the channels of maps, which it reads in another order than they have."""
+
+    def forward(self, maps: Tensor) -> Tensor:
+        return super().forward(maps.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+
+
+def activated(activation: nn.Module) -> nn.Module:
+    """The gradient of an activation where as much is allocated as anywhere."""
+    return nn.Sequential(nn.Linear(8, 512, bias=False), activation, nn.Linear(512, 512, bias=False))
+
+
+def channels_normed() -> nn.Module:
+    return nn.Sequential(nn.AvgPool2d(1), NormOfChannels(16), nn.AvgPool2d(1), NormOfChannels(16), nn.Flatten())
+
+
+@pytest.mark.parametrize("activation", [nn.SiLU(), nn.GELU(), nn.Hardswish()], ids=str)
+def test_the_gradient_of_an_activation_is_one_operator(activation: nn.Module) -> None:
+    """That of SiLU has a kernel on the CPU, though PyTorch can compute it by other operators."""
+    inputs = torch.randn(2048, 8)
+    recorded = recorded_peaks(lambda: activated(activation), inputs, plain_sgd)
+    usage = memory(activated(activation), inputs, optimizer=plain_sgd)
+    assert usage.training == pytest.approx(recorded["training"], rel=0.01)
+
+
+def test_normalization_reads_a_copy_of_maps_in_another_order() -> None:
+    maps = 2 * 16 * 32 * 32 * FLOAT
+    inputs = torch.randn(2, 16, 32, 32)
+    usage = memory(channels_normed(), inputs, optimizer=plain_sgd)
+    recorded = recorded_peaks(channels_normed, inputs, plain_sgd)
+    # The input, what is read, its copy, and the result, with a mean and a deviation of every position.
+    assert usage.inference == usage.parameters + 4 * maps + 2 * maps // 16
+    assert (usage.inference, usage.training) == pytest.approx(tuple(recorded.values()), rel=0.01)
+
+
 @pytest.mark.filterwarnings("ignore:Sparse invariant checks")
 @pytest.mark.parametrize("padding", [None, 0])
 @pytest.mark.parametrize("bag", [False, True])

@@ -31,6 +31,8 @@ Draw = Callable[[Any, Any, Any], None]  # given an operator, its arguments and i
 aten = torch.ops.aten
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
 MATRIX_PRODUCTS = {aten.mm.default, aten.addmm.default, aten.bmm.default, aten.baddbmm.default}
+# Those that read contiguous rows, on the CPU from copies where they are in another order, and of how many operands.
+NORMALIZATIONS = {aten.native_layer_norm.default: 1, aten.native_layer_norm_backward.default: 2}
 FORMATS = {4: torch.channels_last, 5: torch.channels_last_3d}  # by the dimensions of maps
 
 
@@ -151,6 +153,9 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self.draw(operator, args, out)
         self.unpadded.record(operator, args, out)
         out = self._convolve(operator, args, out)
+        if operator in NORMALIZATIONS and self.device == "cpu":
+            copies = sum(map(_copied, args[: NORMALIZATIONS[operator]]))
+            self._borrow(copies, [tensor for tensor in out if tensor is not None])
         if operator in MATRIX_PRODUCTS and self.device == "cuda" and not self.workspace:
             self.workspace = cublas_workspace()
             self.allocator.allocate(self.workspace)
@@ -259,6 +264,11 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             )
             memory.append(ModuleMemory(name, type(module).__name__, storage_bytes(parameters), gradients, saved))
         return memory
+
+
+def _copied(tensor: Tensor) -> int:
+    """Bytes of a contiguous copy of a tensor, where it is not contiguous."""
+    return 0 if tensor.is_contiguous() else tensor.numel() * tensor.itemsize
 
 
 def on_meta(leaf: Any) -> Any:

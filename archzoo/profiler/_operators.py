@@ -78,8 +78,8 @@ def look_up(operator: Any) -> Operator:
 
 def _is_composite(operator: Any) -> bool:
     """Whether an operator's only kernel calls other operators; operators of Python have no kernel."""
-    name = operator.name()
-    return torch._C._dispatch_has_kernel(name) and torch._C._dispatch_has_kernel_for_dispatch_key(name, COMPOSITE)
+    name, has_kernel_for = operator.name(), torch._C._dispatch_has_kernel_for_dispatch_key
+    return torch._C._dispatch_has_kernel(name) and has_kernel_for(name, COMPOSITE) and not has_kernel_for(name, "CPU")
 
 
 def _counting_rules(operator: Any, packet: Any) -> Operator:
