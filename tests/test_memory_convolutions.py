@@ -171,3 +171,15 @@ def test_a_real_run_takes_what_is_computed(what: str) -> None:
     computed = memory(make(), inputs)
     assert computed.inference == pytest.approx(recorded["inference"], rel=0.02)
     assert computed.training == pytest.approx(recorded["training"], rel=0.02)
+
+
+@pytest.mark.parametrize(("kernel", "copied"), [("Slow2d", True), ("SlowDilated2d", False), (None, True)])
+def test_a_gradient_in_another_order_than_the_maps_is_copied(
+    kernel: str | None, copied: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one thread, a 1x1 convolution is PyTorch's own, which computes in one order too."""
+    monkeypatch.setattr("archzoo.profiler._cpu_convolution.slow_kernel", lambda *_: kernel)
+    x = torch.empty(2, 16, 10, 10, device="meta").to(memory_format=torch.channels_last)
+    weight, grad = torch.empty(16, 16, 1, 1, device="meta"), torch.empty(2, 16, 10, 10, device="meta")
+    conv = CpuConvolution(x, weight, grad, (1, 1), (0, 0), (1, 1), False, (0, 0), 1)
+    assert conv.copies(grad, x, weight) == copied * maps(16)

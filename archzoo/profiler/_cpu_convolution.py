@@ -51,7 +51,11 @@ class CpuConvolution:
         self.avx512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
         self.block = 16 if self.avx512 else 8
         self.threads = torch.get_num_threads()
-        self.last = not self.slow and bool({suggest_memory_format(x), suggest_memory_format(weight)} & {*CHANNELS_LAST})
+        reads_last = bool({suggest_memory_format(x), suggest_memory_format(weight)} & {*CHANNELS_LAST})
+        self.last = reads_last and not self.slow
+        self.orders = {torch.contiguous_format, *([CHANNELS_LAST[x.dim() == 5]] if x.dim() > 3 else [])}
+        if not self.slow or self.slow == "Slow2d":  # the other kernels of PyTorch take both
+            self.orders = {CHANNELS_LAST[x.dim() == 5] if reads_last else torch.contiguous_format}
         unfolds = not self.is_pointwise or (self.is_strided and self.slow is not None)
         depth = self.out.shape[2] if self.out.dim() == 5 and not self.slow else 1  # which oneDNN unfolds one by one
         channel = prod(self.out.shape[2:]) // depth * x.itemsize  # of one image
@@ -79,10 +83,7 @@ class CpuConvolution:
 
     def copies(self, *operands: Tensor) -> int:
         """Copies of operands that are in no order, or in another one than the convolution computes in."""
-        last = CHANNELS_LAST[self.maps.dim() == 5]
-        forms = {last} if self.last else {torch.contiguous_format}
-        forms |= {last} if self.slow and self.maps.dim() > 3 else set()
-        ordered = [any(tensor.is_contiguous(memory_format=form) for form in forms) for tensor in operands]
+        ordered = [any(tensor.is_contiguous(memory_format=order) for order in self.orders) for tensor in operands]
         return sum(_bytes(tensor) for tensor, is_ordered in zip(operands, ordered, strict=True) if not is_ordered)
 
     def of_maps(self, maps: Tensor) -> int:
