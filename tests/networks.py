@@ -165,16 +165,7 @@ CLASSES = [
     "shufflenet_v2_x0_5",
 ]
 # Their forwards choose, draw, collect or return several: what may break a graph. The others call layer after layer.
-GRAPHS = [
-    "lenet5",
-    "googlenet",
-    "dsn_companions",
-    "stochastic_depth_110",
-    "fractalnet_5_16",
-    "densenet_c",
-    "se_resnet50",
-    "shufflenet_v2_x0_5",
-]
+GRAPHS = ["googlenet", "stochastic_depth_110", "fractalnet_5_16", "shufflenet_v2_x0_5"]
 # Together they have every layer, in every setting and order, but for those of LONG and HEAVY networks.
 COVER = [
     "lenet5",

@@ -170,6 +170,7 @@ def _exchanged_in_a_step(rank: int, sharded: bool) -> dict[str, int]:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
+@pytest.mark.skipif(not EVERY_NET, reason="with EVERY_NET=1: seconds")
 def test_processes_exchange_what_is_said(tmp_path: Path) -> None:
     run_two(_train, tmp_path)
     cost = estimate("resnet20")

@@ -515,6 +515,9 @@ def _train_a_share(rank: int, folder: Path, few: Splits, prepared: Prepared) -> 
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("processes")
+@pytest.mark.skipif(
+    not EVERY_NET, reason="with EVERY_NET=1. test_released_data.py and test_two_processes.py ask it in small"
+)
 def test_two_processes_train_as_one_does(few: Splits, prepared: Prepared, run: Runs, tmp_path: Path) -> None:
     """LeNet-5 has no batch norm, whose statistics are each process's own."""
     alone = run(BIASES_APART, "alone")
