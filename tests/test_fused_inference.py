@@ -173,7 +173,8 @@ class Selected(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         joined = torch.cat([maps, self.convs[0](self.select(maps))], 1)
         joined = torch.cat([joined, self.convs[1](torch.index_select(joined, 1, self.places))], 1)
-        return self.features(joined.index_select(1, torch.arange(7).flip(0)).mean((2, 3)))
+        joined = torch.index_select(joined, dim=1, index=torch.arange(7).flip(0))
+        return self.features(joined.index_select(1, index=torch.arange(7)).mean((2, 3)))
 
 
 MAPS = torch.linspace(-1, 1, 2 * 3 * 8 * 8).reshape(2, 3, 8, 8)
@@ -396,6 +397,11 @@ def test_maps_are_selected_in_the_order_of_channels_last() -> None:
     net = Selected().eval()
     steps = kinds(net, MAPS)
     assert (steps["SelectMaps"], steps["StartBuffer"], steps["Append"]) == (2, 1, 2)
+    program = fused(net)
+    with torch.no_grad():
+        program(MAPS)
+    assert program.program is not None
+    assert [step.run for step in program.program.steps].count(select_maps) == 3
     fast = optimize(net)
     with torch.no_grad():
         fast(MAPS)

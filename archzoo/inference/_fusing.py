@@ -276,8 +276,10 @@ class FusedGraph:
             layer = self.module(node)
             if isinstance(layer, Select) and type(layer).forward is Select.forward:
                 self.replace(node, self.call(node, SelectMaps(layer), node.all_input_nodes[0]))
-            elif node.target in SELECTIONS and len(node.args) == 3 and node.args[1] == 1:
-                self.replace(node, self.call(node, select_maps, node.args[0], node.args[2]))
+            elif node.target in SELECTIONS:
+                given = dict(zip(("input", "dim", "index"), node.args, strict=False)) | node.kwargs
+                if given["dim"] == 1:
+                    self.replace(node, self.call(node, select_maps, given["input"], given["index"]))
 
     def copies(self, node: fx.Node) -> bool:
         """Whether what a node returns shares no memory with what it reads."""

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from archzoo.layers import device_of, evaluation_mode
 
 SIDES = (32, 28, 64, 96, 224, 227)  # in pixels: of small images first, then of networks for images of one size
 TOLERANCE = 1e-2  # deep networks without trained statistics amplify rounding; another function differs by more
 Rewrite = Callable[[nn.Module], nn.Module]  # a network to another one that is to compute the same
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 class Sample(NamedTuple):
@@ -93,7 +93,9 @@ def with_fitting_statistics(net: nn.Module, images: Tensor) -> nn.Module:
         if size.isfinite() and size > 0:
             norm.running_var.fill_(size)
 
-    norms = [module for module in fitting.modules() if isinstance(module, NORMS) and module.running_mean is not None]
+    norms = [
+        module for module in fitting.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None
+    ]
     hooks = [norm.register_forward_pre_hook(fit) for norm in norms]
     output_of(fitting, fitting, images)
     for hook in hooks:
