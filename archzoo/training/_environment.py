@@ -47,14 +47,17 @@ def read_environment() -> Member:
 
 def is_one_of_several() -> bool:
     """Whether other processes run the same, or torchrun has started this one alone."""
-    return os.environ.get("WORLD_SIZE", "1") not in ("", "1") or "TORCHELASTIC_RUN_ID" in os.environ
+    return not _is_alone() or "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def read_local_rank() -> int:
     """The number of this process on its machine, which is that of its GPU; 0 in one process."""
-    if os.environ.get("WORLD_SIZE", "1") in ("", "1") or not os.environ.get("LOCAL_RANK"):
-        return 0
-    return _read("LOCAL_RANK", 0, None, "")
+    return 0 if _is_alone() or not os.environ.get("LOCAL_RANK") else _read("LOCAL_RANK", 0, None, "")
+
+
+def _is_alone() -> bool:
+    """Whether WORLD_SIZE says that there is one process, or nothing."""
+    return os.environ.get("WORLD_SIZE", "1") in ("", "1")
 
 
 def _read(name: str, least: int, most: int | None, advice: str) -> int:
