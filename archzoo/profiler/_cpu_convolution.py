@@ -53,9 +53,10 @@ class CpuConvolution:
         self.threads = torch.get_num_threads()
         reads_last = bool({suggest_memory_format(x), suggest_memory_format(weight)} & {*CHANNELS_LAST})
         self.last = reads_last and not self.slow
-        self.orders = {torch.contiguous_format, *([CHANNELS_LAST[x.dim() == 5]] if x.dim() > 3 else [])}
-        if not self.slow or self.slow == "Slow2d":  # the other kernels of PyTorch take both
-            self.orders = {CHANNELS_LAST[x.dim() == 5] if reads_last else torch.contiguous_format}
+        last = CHANNELS_LAST[x.dim() == 5]
+        self.orders = {last if reads_last else torch.contiguous_format}
+        if self.slow not in (None, "Slow2d"):  # the other kernels of PyTorch take both
+            self.orders = {torch.contiguous_format, last} if x.dim() > 3 else {torch.contiguous_format}
         unfolds = not self.is_pointwise or (self.is_strided and self.slow is not None)
         depth = self.out.shape[2] if self.out.dim() == 5 and not self.slow else 1  # which oneDNN unfolds one by one
         channel = prod(self.out.shape[2:]) // depth * x.itemsize  # of one image

@@ -5,7 +5,6 @@ its forward pass creates are on one device. It is slower, and tensors that the f
 it is tried where meta tensors fail.
 """
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -15,13 +14,12 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 from torch.utils._pytree import tree_map_only
 
+from archzoo.profiler._higher_order import flex_attention_uncompiled
 from archzoo.profiler._meta import is_lazy, modules_of, tensors_of
 from archzoo.profiler._restoring import generators_restored
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
 from archzoo.profiler._wrappers import copied_without_wrappers
-
-FLEX_ATTENTION = "torch.nn.attention.flex_attention"
 
 
 class FakePass:
@@ -53,7 +51,7 @@ class FakePass:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Run operators on fake tensors inside the block."""
-        with torch.no_grad(), generators_restored(), _unfused(), _flex_attention_uncompiled(), self.mode:
+        with torch.no_grad(), generators_restored(), _unfused(), flex_attention_uncompiled(), self.mode:
             yield
 
 
@@ -66,18 +64,3 @@ def _unfused() -> Iterator[None]:
         yield
     finally:
         torch.backends.mha.set_fastpath_enabled(before)
-
-
-@contextmanager
-def _flex_attention_uncompiled() -> Iterator[None]:
-    """Let ``flex_attention`` call its operator, which is counted, without compiling it first."""
-    module: Any = sys.modules.get(FLEX_ATTENTION)
-    if module is None:
-        yield
-        return
-    before = module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG
-    module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG = True
-    try:
-        yield
-    finally:
-        module._FLEX_ATTENTION_DISABLE_COMPILE_DEBUG = before

@@ -1,8 +1,7 @@
 """Higher-order operators: those with a function among their operands, which PyTorch runs only when compiled."""
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -11,6 +10,7 @@ from torch import Tensor
 from archzoo.errors import ProfileError
 from archzoo.profiler._operator import Operator
 from archzoo.profiler._products import attention
+from archzoo.profiler._restoring import attribute_set
 
 MODULE = "torch.nn.attention.flex_attention"
 FLEX_ATTENTION = Operator(None, attention, (0, 1, 2), name="flex_attention")
@@ -33,19 +33,20 @@ def run_higher_order(operator: Any, args: Any) -> tuple[Tensor, Tensor, Tensor]:
     return out, of_each_query("OUTPUT_LOGSUMEXP"), of_each_query("OUTPUT_MAX")
 
 
-@contextmanager
-def flex_attention_refused() -> Iterator[None]:
+def flex_attention_refused() -> AbstractContextManager[None]:
     """Raise ProfileError where ``flex_attention`` is called inside the block, before it is compiled."""
-    module: Any = sys.modules.get(MODULE)
-    if module is None:
-        yield
-        return
-    before = module._validate_device
-    module._validate_device = _refuse
-    try:
-        yield
-    finally:
-        module._validate_device = before
+    return _flex_attention_with("_validate_device", _refuse)
+
+
+def flex_attention_uncompiled() -> AbstractContextManager[None]:
+    """Let ``flex_attention`` call its operator, which is counted, without compiling it first."""
+    return _flex_attention_with("_FLEX_ATTENTION_DISABLE_COMPILE_DEBUG", True)
+
+
+def _flex_attention_with(name: str, value: Any) -> AbstractContextManager[None]:
+    """Its module with another value of an attribute, where it is imported."""
+    module = sys.modules.get(MODULE)
+    return nullcontext() if module is None else attribute_set(module, name, value)
 
 
 def _refuse(*_: Any) -> None:

@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from archzoo.errors import ProfileError
 from archzoo.profiler._inputs import meta_inputs, sizes_of
 from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes, Step
-from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry_on_meta
+from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 from archzoo.profiler._meta import buffers_of, parameters_of
 
@@ -127,7 +127,7 @@ def memory(
             running.prepare_training(make_optimizer)
             return running, inference, running.train(draw)
 
-    running, inference, step = run_or_retry_on_meta(run, conditions)
+    running, inference, step = run_or_retry(run, conditions)
     net = running.net
     state = tree_leaves(dict(running.optimizer.state) if running.optimizer else {})
     return MemoryProfile(

@@ -63,7 +63,7 @@ class Conditions:
             raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {self.device!r}")
 
 
-def run_or_retry_on_meta(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
+def run_or_retry(run: Callable[[Conditions], Outcome], conditions: Conditions) -> Outcome:
     """What ``run`` returns under these conditions; where it fails, with ``made_on_meta`` or ``as_if_compiled``.
 
     These are second ways because tensors that forward makes have values, which it may read, in the first one alone.

@@ -268,7 +268,7 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 def _copied(tensor: Tensor) -> int:
     """Bytes of a contiguous copy of a tensor, where it is not contiguous."""
-    return 0 if tensor.is_contiguous() else tensor.numel() * tensor.itemsize
+    return 0 if tensor.is_contiguous() else tensor.nbytes
 
 
 def on_meta(leaf: Any) -> Any:

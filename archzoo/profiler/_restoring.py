@@ -90,6 +90,17 @@ def restore_modes() -> list[Undo]:
     return [*steps, gc.enable] if gc.isenabled() else steps
 
 
+@contextmanager
+def attribute_set(owner: Any, name: str, value: Any) -> Iterator[None]:
+    """Give an attribute another value inside the block."""
+    before = getattr(owner, name)
+    setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        setattr(owner, name, before)
+
+
 def remove_hooks(functions: Collection[Any]) -> None:
     """Remove these functions from torch's hooks of all modules, and leave those of others, also of other threads."""
     for hooks in (module_hooks._global_forward_pre_hooks, module_hooks._global_forward_hooks):

@@ -14,7 +14,7 @@ from archzoo.errors import ProfileError
 from archzoo.profiler._checkpointing import Change, ways
 from archzoo.profiler._inputs import common_axis, meta_inputs
 from archzoo.profiler._memory_passes import MakeOptimizer
-from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry_on_meta
+from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry
 from archzoo.profiler._peaks import Peak, PeakTracker, peak_of
 from archzoo.profiler._shapes import META
 from archzoo.profiler._sparse_layouts import INDICES
@@ -78,7 +78,7 @@ class Runs:
 
     def _run(self, kind: Kind, batch: int, capacity: int | None) -> Result:
         """A run that takes at most ``capacity`` bytes. Raises MemoryError where it needs more."""
-        return run_or_retry_on_meta(partial(self._run_under, kind, batch, capacity), self.conditions)
+        return run_or_retry(partial(self._run_under, kind, batch, capacity), self.conditions)
 
     def _run_under(self, kind: Kind, batch: int, capacity: int | None, conditions: Conditions) -> Result:
         trackers: list[PeakTracker] = []

@@ -3,13 +3,14 @@
 import copy
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from archzoo.errors import ProfileError
+from archzoo.profiler._restoring import attribute_set
 from archzoo.wrappers import inner_names, unwrapped
 
 SHARDED = "FSDP"  # with which ``fully_shard`` begins the name of the class that it makes
@@ -23,15 +24,9 @@ def run_eagerly() -> AbstractContextManager[Any]:
     return stance
 
 
-@contextmanager
-def as_if_compiled(pretended: bool) -> Iterator[None]:
+def as_if_compiled(pretended: bool) -> AbstractContextManager[None]:
     """Tell a forward that it is compiled, and so shall not read values: many skip a mask that leaves nothing out."""
-    before = torch.compiler._is_compiling_flag
-    torch.compiler._is_compiling_flag = before or pretended
-    try:
-        yield
-    finally:
-        torch.compiler._is_compiling_flag = before
+    return attribute_set(torch.compiler, "_is_compiling_flag", torch.compiler._is_compiling_flag or pretended)
 
 
 def original_class(kind: Any) -> Any:
