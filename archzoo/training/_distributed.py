@@ -13,11 +13,14 @@ from typing import Any
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
-from archzoo.errors import DeviceError
+from archzoo.errors import DeviceError, TrainingError
 from archzoo.training._environment import Member, read_environment, read_local_rank
 from archzoo.training._launching import ERRORS
 from archzoo.training._meeting import meet, patience
+
+_meshes: list[DeviceMesh] = []  # of the group that was started here
 
 
 @dataclass(frozen=True)
@@ -58,13 +61,19 @@ class Distributed:
         if self.world_size > 1:
             dist.barrier()
 
+    def mesh(self) -> DeviceMesh:
+        """All processes in a row, over which tensors are sharded."""
+        _meshes.append(init_device_mesh(self.device.type, (self.world_size,)))
+        return _meshes[-1]
+
 
 @contextmanager
 def join(device: str | None = None) -> Iterator[Distributed]:
     """Join the processes that ``launch`` or torchrun started, or run alone. The backend is gloo, or nccl on CUDA.
 
     A process that has joined a group already stays in it, and runs as one of its members. Raises DeviceError if there
-    is no such device, and TrainingError where the environment does not say how the processes meet, or they do not.
+    is no such device, and TrainingError where the environment does not say how the processes meet, they do not, or one
+    of the others ends while this one waits for it.
     """
     member = this_member()
     placed = choose_device(device)
@@ -82,10 +91,30 @@ def join(device: str | None = None) -> Iterator[Distributed]:
     except BaseException as error:
         if ERRORS not in os.environ:  # else the launcher ends the others, for which this would wait
             _clear(error)
-            dist.destroy_process_group()
+            _end_group()
+        if _is_lost_connection(error):
+            raise TrainingError(
+                f"process {member.rank} of {member.world_size} has lost another one, whose error says why; rerun all "
+                f"of them to resume from the last checkpoint"
+            ) from error
         raise
     gc.collect()  # torch may wait for itself where a network of a group that ended is freed later
+    _end_group()
+
+
+def _end_group() -> None:
+    """End the process group that was started here, also for the others, which may wait in it.
+
+    torch keeps the meshes of sharded tensors in its caches, and each keeps the group and its connections open.
+    """
+    while _meshes:
+        vars(_meshes.pop()).get("_pg_registry", {}).clear()
     dist.destroy_process_group()
+
+
+def _is_lost_connection(error: BaseException) -> bool:
+    """Whether a collective failed since another process is gone. Gloo has no exception of its own."""
+    return isinstance(error, dist.DistError) or (isinstance(error, RuntimeError) and "/gloo/" in str(error))
 
 
 def _clear(error: BaseException) -> None:

@@ -19,13 +19,13 @@ def parallelize(net: Net, config: RunConfig, distributed: Distributed) -> nn.Mod
     if distributed.world_size == 1:
         return net
     if config.sharded:
-        _shard(net)
+        _shard(net, distributed)
         return net
     devices = [distributed.device.index] if distributed.device.type == "cuda" else None
     return DistributedDataParallel(net, device_ids=devices, find_unused_parameters=skips_modules(net))
 
 
-def _shard(net: Net) -> None:
+def _shard(net: Net, distributed: Distributed) -> None:
     """Shard the parameters: those of each part of the features by themselves, where all are called one by one.
 
     FSDP gathers the parameters of a module when it is called. Modules of which only the insides are called, such as the
@@ -35,10 +35,11 @@ def _shard(net: Net) -> None:
 
     # Nothing here changes logits in place.
     warnings.filterwarnings("ignore", message="FSDP2-wrapped module .* returned a view tensor")
+    mesh = distributed.mesh()
     for part in net.features.children() if type(net.features).forward is nn.Sequential.forward else ():
         if any(parameter.requires_grad for parameter in part.parameters()):
-            fully_shard(part)
-    fully_shard(net)
+            fully_shard(part, mesh=mesh)
+    fully_shard(net, mesh=mesh)
 
 
 def unwrap(parallel: nn.Module) -> nn.Module:

@@ -59,37 +59,30 @@ class Attacked(Trainer):
         return super().finish()
 
 
-def attacked(folder: Path, how: str, recipe: Recipe = RECIPE, sizes: tuple[int, ...] = (16, 5, 5)) -> str | TrainResult:
+def attacked(
+    folder: Path, how: str, recipe: Recipe = RECIPE, sizes: tuple[int, ...] = (16, 5, 5), **config: Any
+) -> str | TrainResult:
     """A run of the processes that meet for it; the error in words where it ends with one."""
     try:
         with join("cpu") as here:
-            return train(folder, how, recipe, sizes, here)
+            return train(folder, how, recipe, sizes, here, RunConfig(**config))
     except (RuntimeError, ValueError) as error:
         return str(error)
 
 
-def train(folder: Path, how: str, recipe: Recipe, sizes: tuple[int, ...], here: Distributed) -> TrainResult:
+def train(
+    folder: Path, how: str, recipe: Recipe, sizes: tuple[int, ...], here: Distributed, config: RunConfig
+) -> TrainResult:
     splits, prepared = noise(*sizes)
     options: Any = {"description": {}, "parameter_groups": None, **QUIET}
-    run = Attacked(net(), splits, prepared, recipe, folder, RunConfig(), distributed=here, **options)
+    run = Attacked(net(), splits, prepared, recipe, folder, config, distributed=here, **options)
     run.how = how
     return run.run()
 
 
 def _attack(rank: int, folder: Path) -> None:
-    # The process that failed goes on, as a script may: the other one does not wait for it.
-    ends = attacked(folder / "failed", "an error"), attacked(folder / "nan", "NaN")
-    assert ("cat.png is corrupt", "Connection closed by peer")[1 - rank] in str(ends[0])
-    assert str(ends[1]).startswith("loss is NaN or infinite at iteration 3 ")
-    # Both stop in the same iteration where one gets the signal, and know of one that comes too late.
-    assert str(attacked(folder / "stopped", "SIGTERM")).startswith("stopped at iteration 3;")
-    whole, resumed = attacked(folder / "whole", ""), attacked(folder / "stopped", "")
-    assert isinstance(whole, TrainResult)
-    assert isinstance(resumed, TrainResult)
-    assert all(torch.equal(value, resumed.state[name]) for name, value in whole.state.items())
-    assert last_signal() is None
-    attacked(folder / "whole", "a late signal")
-    assert last_signal() == signal.SIGTERM
+    for sharded in (False, True):
+        _fail_and_stop(rank, folder / f"sharded-{sharded}", sharded=sharded)
     # Both evaluate the same weights, also those that were read from the first one's checkpoint, and sets of one image.
     for name, changes in (("averaged", {"ema": 0.5}), ("snapshots", {"schedule": Cosine(restarts=2)})):
         recipe = RECIPE.with_changes(**changes)
@@ -98,6 +91,24 @@ def _attack(rank: int, folder: Path) -> None:
         assert first.test.loss == again.test.loss
         assert (first.ensemble and first.ensemble.loss) == (again.ensemble and again.ensemble.loss)
     (folder / f"{rank} passed").touch()
+
+
+def _fail_and_stop(rank: int, folder: Path, **config: Any) -> None:
+    # The process that failed goes on, as a script may: the other one does not wait for it.
+    ends = [attacked(folder / how, how, **config) for how in ("an error", "NaN")]
+    assert str(ends[0]).startswith(("process 0 of 2 has lost another one", "cat.png is corrupt")[rank])
+    assert str(ends[1]).startswith("loss is NaN or infinite at iteration 3 ")
+    # Both stop in the same iteration where one gets the signal, and know of one that comes too late.
+    assert str(attacked(folder / "stopped", "SIGTERM", **config)).startswith("stopped at iteration 3;")
+    whole, resumed = (attacked(folder / name, "", **config) for name in ("whole", "stopped"))
+    assert isinstance(whole, TrainResult)
+    assert isinstance(resumed, TrainResult)
+    assert all(torch.equal(value, resumed.state[name]) for name, value in whole.state.items())
+    assert last_signal() is None
+    attacked(folder / "whole", "a late signal", **config)
+    assert last_signal() == signal.SIGTERM
+    # Fewer images than processes, in the last batch and in the sets that are scored.
+    assert isinstance(attacked(folder / "few", "", sizes=(5, 1, 1), **config), TrainResult)
 
 
 def tuned(how: str, folder: Path, here: Distributed, **config: Any) -> dict[str, Tensor]:
