@@ -514,9 +514,9 @@ def batch(name: str, numbers: range, seed: int) -> list[str]:
     if child := os.fork():
         os.close(writer)
         with os.fdopen(reader) as lines:
-            told = lines.read().splitlines()
+            failures = lines.read().splitlines()
         _, status = os.waitpid(child, 0)
-        return told if not status else [*told, f"the process died ({status})"]
+        return failures if not status else [*failures, f"the process died ({status})"]
     os.close(reader)
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, _late)

@@ -42,8 +42,8 @@ def find(name: str) -> Entry:
 
 def _suggestion(name: str, spellings: Mapping[str, str]) -> str:
     plain = _loading.plain(name)
-    if told := advice(name, plain, spellings):
-        return f": {told}"
+    if hint := advice(name, plain, spellings):
+        return f": {hint}"
     near = difflib.get_close_matches(plain, spellings, n=3, cutoff=0.6)
     meant = dict.fromkeys(spellings[spelling] for spelling in near)
     return f": did you mean {' or '.join(meant)}?" if meant else "; archzoo.names() lists all"

@@ -20,8 +20,6 @@ from archzoo.training._environment import Member, read_environment, read_local_r
 from archzoo.training._launching import ERRORS
 from archzoo.training._meeting import meet, patience
 
-_meshes: list[DeviceMesh] = []  # of the group that was started here
-
 
 @dataclass(frozen=True)
 class Distributed:
@@ -30,6 +28,7 @@ class Distributed:
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    _meshes: list[DeviceMesh] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
@@ -63,8 +62,17 @@ class Distributed:
 
     def mesh(self) -> DeviceMesh:
         """All processes in a row, over which tensors are sharded."""
-        _meshes.append(init_device_mesh(self.device.type, (self.world_size,)))
-        return _meshes[-1]
+        self._meshes.append(init_device_mesh(self.device.type, (self.world_size,)))
+        return self._meshes[-1]
+
+    def end_group(self) -> None:
+        """End the process group, also for the others, which may wait in it.
+
+        torch keeps the meshes of sharded tensors in its caches, and each keeps the group and its connections open.
+        """
+        while self._meshes:
+            vars(self._meshes.pop()).get("_pg_registry", {}).clear()
+        dist.destroy_process_group()
 
 
 @contextmanager
@@ -86,12 +94,13 @@ def join(device: str | None = None) -> Iterator[Distributed]:
         yield Distributed(member.rank, member.world_size, placed)
         return
     _start_group("nccl" if placed.type == "cuda" else "gloo", member)
+    here = Distributed(member.rank, member.world_size, placed)
     try:
-        yield Distributed(member.rank, member.world_size, placed)
+        yield here
     except BaseException as error:
         if ERRORS not in os.environ:  # else the launcher ends the others, for which this would wait
             _clear(error)
-            _end_group()
+            here.end_group()
         if _is_lost_connection(error):
             raise TrainingError(
                 f"process {member.rank} of {member.world_size} has lost another one, whose error says why; rerun all "
@@ -99,17 +108,7 @@ def join(device: str | None = None) -> Iterator[Distributed]:
             ) from error
         raise
     gc.collect()  # torch may wait for itself where a network of a group that ended is freed later
-    _end_group()
-
-
-def _end_group() -> None:
-    """End the process group that was started here, also for the others, which may wait in it.
-
-    torch keeps the meshes of sharded tensors in its caches, and each keeps the group and its connections open.
-    """
-    while _meshes:
-        vars(_meshes.pop()).get("_pg_registry", {}).clear()
-    dist.destroy_process_group()
+    here.end_group()
 
 
 def _is_lost_connection(error: BaseException) -> bool:
