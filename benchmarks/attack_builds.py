@@ -197,7 +197,8 @@ def faults_of_network(attack: Attack, net: Any) -> Iterator[str]:
     counted = archzoo.profile(net, size)
     if options["num_classes"] and counted.modules[0].output != (options["num_classes"],):
         yield f"its logits have shape {counted.modules[0].output}"
-    if entry.family in DEPTHS and entry.family != "wide_resnet" and counted.depth != options["depth"]:
+    depth = options.get("depth", 0) - (not options["num_classes"])  # without classes, it has no last layer
+    if entry.family in DEPTHS and entry.family != "wide_resnet" and counted.depth != depth:
         yield f"it has {counted.depth} layers"
     if counted.params < SMALL and max(size) <= 64:
         yield from faults_of_values(attack, size)

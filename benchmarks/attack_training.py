@@ -56,7 +56,7 @@ OPTIMIZERS = (
     "sgd", "adam", "adamw", "rmsprop", "adagrad", "adadelta", "nadam", "radam", "adamax", "asgd", "rprop", "adafactor",
     "almost_adam", "caffe_sgd",
 )  # fmt: skip
-UNSHARDED = "adafactor"  # which a sharded run refuses before its first step
+UNSHARDED = ("adafactor", "rprop")  # which a sharded run refuses before its first step
 CLASSES, BATCH, ITERATIONS = 3, 8, 4
 TOLERANCE = 1e-6  # of the norm of all weights, in float64
 
@@ -197,7 +197,7 @@ def recipe_for(name: str) -> Recipe:
 
 def refuses(recipe: Recipe, config: dict[str, Any]) -> bool:
     """Whether a run is to be refused before its first step."""
-    return bool(config.get("sharded")) and recipe.optimizer.name == UNSHARDED
+    return bool(config.get("sharded")) and recipe.optimizer.name in UNSHARDED
 
 
 def resumed(folder: Path, name: str, recipe: Recipe, here: Distributed, attack: Attack, **config: Any) -> None:

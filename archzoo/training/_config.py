@@ -12,7 +12,6 @@ from archzoo.training._distributed import Distributed
 
 Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
 LARGEST_SEED = 2**63 - 1  # that torch.manual_seed takes, without those that it counts from the end
-UNSHARDED = ("adafactor",)  # torch's optimizers that fail on sharded parameters
 
 
 @dataclass(frozen=True)
@@ -78,11 +77,6 @@ def _check_sharded(recipe: Recipe, distributed: Distributed) -> None:
         raise TrainingError("FSDP shards parameters over processes, and there is one: start several with --nproc 2")
     if recipe.ema or snapshot_interval(recipe, 2):
         raise TrainingError("FSDP cannot train with averaged weights or snapshots: set ema=0 and another schedule")
-    if recipe.optimizer.name in UNSHARDED:
-        raise TrainingError(
-            f"FSDP cannot train with {recipe.optimizer.name}, which sums over whole parameters: choose another "
-            f"optimizer, such as adamw, or several processes without --fsdp"
-        )
 
 
 def why_no_graph(config: RunConfig, distributed: Distributed) -> str | None:

@@ -43,6 +43,7 @@ from archzoo.training._reporting import Pulse, introduce
 from archzoo.training._result import TrainResult, describe_result, write_result
 from archzoo.training._run_dir import RunDir, claimed, describe_run
 from archzoo.training._scores import Score
+from archzoo.training._sharded_steps import check_steps
 from archzoo.training._shared_paths import shared_paths
 from archzoo.training._state import TrainState
 from archzoo.training._steps import forward_backward, to_device, train_step
@@ -122,6 +123,8 @@ class Trainer:
         log: Log,
     ) -> None:
         check_config(config, recipe, distributed)
+        if config.sharded:
+            check_steps(recipe, distributed)
         check_batch_size(recipe.batch_size, splits.train, distributed.world_size)
         if recipe.batch_norm_images:
             check_has_batch_norm(net)
