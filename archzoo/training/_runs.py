@@ -28,7 +28,7 @@ from archzoo.training._result import TrainResult
 from archzoo.training._trained import describe_training
 from archzoo.training._trainer import train
 from archzoo.training._writing import writing
-from archzoo.weights import described_options, initialize_from, save_with
+from archzoo.weights import described_options, digest, initialize_from, save_with
 
 MOST_PER_CLASS = 10**9
 
@@ -280,13 +280,21 @@ class Job:
             "weights": None if self.weights is None else str(self.weights),
             "classes": None if self.classes is None else list(self.classes),
             **({} if self.per_class is None else {"per_class": self.per_class}),
-            **self._init_description(),
+            **self._start_description(),
         }
 
-    def _init_description(self) -> dict[str, Any]:
-        if self.init_from is None:
-            return {}
-        return {"init_from": str(self.init_from), "init_layers": list(self.init_layers)}
+    def _start_description(self) -> dict[str, Any]:
+        """What the network starts from, with the content of files: another one may have the same name by now."""
+        described: dict[str, Any] = {}
+        if self.weights is not None:
+            described |= {"weights_digest": digest(self.weights), "adapt_input": self.adapt_input}
+        if self.init_from is not None:
+            described |= {
+                "init_from": str(self.init_from),
+                "init_layers": list(self.init_layers),
+                "init_digest": digest(Path(self.init_from)),
+            }
+        return {name: value for name, value in described.items() if value is not None}
 
     def _check_description(self, net: Net, options: dict[str, Any]) -> None:
         """Raise before any training where net.safetensors could not describe the network."""

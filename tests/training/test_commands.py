@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 import archzoo
 from archzoo import cli, training, transfer
 from archzoo.cli._training import finetune, read_classes, read_seeds, read_settings, sort_changes, train
-from archzoo.errors import BadOption, Stopped
+from archzoo.errors import BadOption, Stopped, TrainingError
 from archzoo.recipes import MultiCrop144, Recipe, SubtractMean, defaults_of
 from archzoo.registry import find_recipe
 from archzoo.training import TrainResult
@@ -197,6 +198,31 @@ def test_finetuning_without_pillow_is_refused_before_the_first_step(
     monkeypatch.setitem(sys.modules, "PIL", None)
     with pytest.raises(archzoo.ArchzooError, match="Pillow is not installed"):
         transfer.run("lenet5_textbook", weights="net.safetensors", data="digits", run_dir="run")
+
+
+@pytest.mark.slow
+def test_other_weights_in_a_file_of_the_same_name_are_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a finished run would be returned as theirs."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("net.safetensors")
+    shared: Any = {"data": "digits", "device": "cpu", "changes": {"epochs": 1, "batch_size": 512, "augmentation": ()}}
+    color = {"options": {"in_channels": 3}}
+
+    def run(directory: str, **given: Any) -> None:
+        archzoo.training.run("lenet5_textbook", run_dir=directory, **shared, **given)
+
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        save(archzoo.build("lenet5_textbook"), file, "lenet5_textbook")
+        with pytest.raises(TrainingError, match=r"\(weights_digest was .*, and is ") if seed else nullcontext():
+            run("weights", weights=str(file))
+        with pytest.raises(TrainingError, match=r"\(init_digest was .*, and is ") if seed else nullcontext():
+            run("layers", init_from=file)
+    run("color", weights=file, adapt_input="sum", **color)
+    with pytest.raises(TrainingError, match=r"\(adapt_input was sum, and is mean\)"):
+        run("color", weights=file, adapt_input="mean", **color)
 
 
 @pytest.mark.slow
