@@ -83,7 +83,7 @@ def train(
 
     Raises:
         TrainingError: For a config that does not fit, a run directory of another run or in use by another process, a
-            file of it that cannot be written, or a loss that is NaN or infinite.
+            file of it that cannot be written, or a loss or weights that are NaN or infinite.
         Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
         CheckpointError: If a checkpoint cannot be written, or none of those in the run directory can be used.
     """
@@ -281,14 +281,23 @@ class Trainer:
         if stop and not is_last:
             self.progress.seconds += time.perf_counter() - began
             self.progress.sums = self._reduced_sums()
+            self._check_finite()
             self.state.save(self.run_dir)
             raise self._stopped()
 
-    def _diverged(self) -> TrainingError:
+    def _check_finite(self, validation_loss: float = 0.0) -> None:
+        """Raise before a checkpoint is written from which no run can go on: the last update is in no loss yet."""
+        flags = [not self.state.is_finite(), not math.isfinite(validation_loss)]
+        reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
+        weights, validation = self.distributed.all_reduce(reduced).tolist()
+        if weights or validation:
+            raise self._diverged("the weights are" if weights else "the validation loss is")
+
+    def _diverged(self, what: str = "loss is") -> TrainingError:
         kept = checkpoints.list_checkpoints(self.path)
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
-            f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
+            f"{what} NaN or infinite at iteration {self.progress.iteration:,} "
             f"(lr {self._lr():g}): {last}; try a lower learning rate, such as "
             f"lr={self.recipe.lr / 10:g}"
         )
@@ -314,6 +323,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         row = self._row(epoch, seconds)
+        self._check_finite(row["validation_loss"])
         self.state.progress = self.progress.next_epoch(row)
         if self.recipe.select == "best":
             self.state.keep_if_best(row["validation_error"])
