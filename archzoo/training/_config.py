@@ -66,11 +66,16 @@ def check_config(config: RunConfig, recipe: Recipe, distributed: Distributed) ->
 def check_ranges(config: RunConfig, recipe: Recipe) -> None:
     """Raise TrainingError for a number of a config that is out of its range."""
     check_whole("seed", config.seed, 0, LARGEST_SEED, TrainingError)
-    check_whole("workers", config.workers, 0, max(32, 16 * (os.cpu_count() or 1)), TrainingError)
+    check_workers(config.workers)
     check_whole("accumulate", config.accumulate, 1, recipe.batch_size, TrainingError)
     if config.precision not in get_args(Precision):
         choices = ", ".join(get_args(Precision))
         raise TrainingError(f"precision must be one of {choices}, not {shown(config.precision)}")
+
+
+def check_workers(workers: int) -> None:
+    """Raise TrainingError for more processes than a machine has use for: a mistyped number would fill its memory."""
+    check_whole("workers", workers, 0, max(32, 16 * (os.cpu_count() or 1)), TrainingError)
 
 
 def _check_sharded(recipe: Recipe, distributed: Distributed) -> None:

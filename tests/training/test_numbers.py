@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+import archzoo
+from archzoo.data import Prepared, Splits
 from archzoo.errors import RecipeError, TrainingError
 from archzoo.recipes import Constant, ParameterGroup, Recipe, sgd
 from archzoo.recipes._preprocessing import PREPROCESSING
@@ -14,7 +16,7 @@ from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.recipes._schedules import SCHEDULES
 from archzoo.recipes._transforms import TRANSFORMS
 from archzoo.registry import find_recipe
-from archzoo.training import Distributed, RunConfig
+from archzoo.training import Distributed, RunConfig, evaluate
 from archzoo.training._config import check_config
 
 RECIPE = find_recipe("digits")
@@ -91,6 +93,11 @@ def test_a_refused_number_of_a_recipe_is_named_with_its_range(changes: dict[str,
 def test_no_number_of_a_run_is_out_of_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         check_config(replace(RunConfig(), **values), RECIPE, Distributed())
+
+
+def test_an_evaluation_takes_no_more_workers_than_a_run(few: Splits, prepared: Prepared) -> None:
+    with pytest.raises(TrainingError, match="workers must be an integer from 0 to"):
+        evaluate(archzoo.build("lenet5_textbook"), few.test, prepared, workers=1_000_000)
 
 
 @pytest.mark.parametrize(
