@@ -16,7 +16,6 @@ import typer
 from archzoo import Entry, find
 from archzoo.cli._arguments import Changes, Name, TrainedAs, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
-from archzoo.processes import end_with_parent
 from archzoo.ranges import check_whole
 from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes, value_hint
 from archzoo.registry import option_hint
@@ -370,7 +369,6 @@ def start_processes(nproc: int) -> None:
         started = os.environ.get("LOCAL_WORLD_SIZE", "1")
         if nproc > 1 and str(nproc) != started:
             raise BadOption(f"--nproc is without torchrun, which has started {started} processes here: leave it out")
-        end_with_parent()
     elif nproc > 1:
         launch(nproc, sys.argv[1:])
     read_environment()

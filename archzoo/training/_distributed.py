@@ -2,6 +2,7 @@
 
 import gc
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -14,24 +15,39 @@ import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
-from archzoo.errors import DeviceError
+from archzoo.errors import DeviceError, TrainingError
 from archzoo.training._environment import Member, read_environment, read_local_rank
-from archzoo.training._launching import ERRORS
+from archzoo.training._launching import ERRORS, is_launched
 from archzoo.training._meeting import meet, patience
+
+LOST = re.compile("Connection (closed|reset) by peer|Broken pipe")  # what gloo says of a process that has ended
 
 
 @dataclass(frozen=True)
 class Distributed:
-    """This process in a run of one or several processes."""
+    """This process in a run of one or several processes.
+
+    Attributes:
+        rank: From 0 to ``world_size - 1``.
+        world_size: The number of processes.
+        device: The device that it trains on.
+        launcher: The id of the process that started it, where torchrun or ``launch`` did.
+    """
 
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    launcher: int | None = None
 
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and logs."""
         return self.rank == 0
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its launcher has ended, and nobody waits for this process any more."""
+        return self.launcher not in (None, os.getppid())
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all processes, in place."""
@@ -76,13 +92,19 @@ def join(device: str | None = None) -> Iterator[Distributed]:
     if dist.is_initialized():
         yield Distributed(member.rank, member.world_size, placed)
         return
+    launcher = os.getppid() if is_launched() else None  # before they meet, which fails where it has ended
     _start_group("nccl" if placed.type == "cuda" else "gloo", member)
     try:
-        yield Distributed(member.rank, member.world_size, placed)
+        yield Distributed(member.rank, member.world_size, placed, launcher)
     except BaseException as error:
         if ERRORS not in os.environ:  # else the launcher ends the others, for which this would wait
             _clear(error)
             dist.destroy_process_group()
+        if isinstance(error, RuntimeError) and LOST.search(str(error)):
+            raise TrainingError(
+                f"process {member.rank} of {member.world_size} lost another one, which has ended, perhaps with an "
+                f"error of its own ({str(error).partition(chr(10))[0]}); rerun the command to resume"
+            ) from error
         raise
     gc.collect()  # torch may wait for itself where a network of a group that ended is freed later
     dist.destroy_process_group()

@@ -13,7 +13,7 @@ import torch
 
 import archzoo
 from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare, sample_per_class
-from archzoo.errors import TrainingError, TransferError
+from archzoo.errors import OutputError, TrainingError, TransferError
 from archzoo.files import check_folder
 from archzoo.layers import Net
 from archzoo.ranges import check_whole
@@ -21,7 +21,7 @@ from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
 from archzoo.training._config import RunConfig, check_ranges
-from archzoo.training._distributed import Distributed, join, this_member
+from archzoo.training._distributed import Distributed, join
 from archzoo.training._exclusive import generators_kept, one_at_a_time
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
@@ -214,11 +214,11 @@ class Job:
     def _setup(self) -> Iterator[Setup]:
         with torch.device("meta"):
             self.entry.build(**self.options)
-        if this_member().rank == 0:
-            check_folder(self.run_dir)
-        splits = self._load()
-        options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
+        # Before what may fail in one process alone, for which the others would wait.
         with join(self.device) as distributed:
+            self._check_folder(distributed)
+            splits = self._load()
+            options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
             prepared = prepare(
                 self.recipe.augmentation,
                 self.recipe.preprocessing,
@@ -230,6 +230,17 @@ class Job:
             for line in describe(splits):
                 log(line)
             yield Setup(splits, prepared, options, distributed, log)
+
+    def _check_folder(self, distributed: Distributed) -> None:
+        """Raise OutputError in all processes where the main one cannot write its files."""
+        refusal = ""
+        if distributed.is_main:
+            try:
+                check_folder(self.run_dir)
+            except OutputError as error:
+                refusal = str(error)
+        if refusal := distributed.gather(refusal)[0]:
+            raise OutputError(refusal)
 
     @property
     def side(self) -> int:

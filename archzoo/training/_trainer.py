@@ -273,6 +273,8 @@ class Trainer:
         self.progress.loss += loss
         self.progress.errors += errors
         self.pulse.train(self.progress.iteration, lambda: self.progress.loss / max(self.progress.images, 1))
+        if self.distributed.is_orphan:
+            self._request_stop(signal.SIGTERM)
         flags = [not math.isfinite(loss), self.stop_signal > 0]
         reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
         diverged, stop = self.distributed.all_reduce(reduced).tolist()

@@ -94,6 +94,24 @@ class Fatal(ImageSet):
         raise DataError("cat.png is corrupt or not an image")
 
 
+def test_a_worker_ends_with_the_process_that_trains_even_where_that_has_ended_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[dict[str, Any]] = []
+
+    def start(*_: Any, **settings: Any) -> list[Any]:
+        started.append(settings)
+        return []
+
+    parents: list[int] = []
+    monkeypatch.setattr("archzoo.data._loading.DataLoader", start)
+    monkeypatch.setattr("archzoo.data._workers.end_with_parent", parents.append)
+    monkeypatch.setattr("archzoo.data._workers.obey_parent_alone", lambda: None)
+    assert not list(load_batches(EpochBatches(cached_noise(), Pipeline(()), 2, 0, 0), workers=1))
+    started[0]["worker_init_fn"](0)
+    assert parents == [os.getpid()]
+
+
 class Signaled(ImageSet):
     """Images of which each preparation brings SIGTERM of a batch system to its process."""
 

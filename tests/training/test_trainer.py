@@ -378,6 +378,18 @@ def test_a_validation_loss_that_is_not_finite_ends_the_run(run: Runs, monkeypatc
     assert not checkpoints.list_checkpoints(run.directory / "run")
 
 
+def test_a_process_whose_launcher_was_killed_stops_with_a_checkpoint(
+    run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = run.trainer(archzoo.build("lenet5_textbook"), SHORT, "run")
+    launcher = os.getppid()
+    trainer.distributed = replace(trainer.distributed, launcher=launcher)
+    monkeypatch.setattr(os, "getppid", lambda: launcher if trainer.progress.iteration < 3 else 1)
+    with pytest.raises(Stopped, match="stopped at iteration 3; rerun the command"):
+        trainer.run()
+    assert [path.name[:20] for path in checkpoints.list_checkpoints(run.directory / "run")] == ["checkpoint-000000003"]
+
+
 def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path) -> None:
     gone = replace(run.few.train, file=tmp_path / "gone.u8")
     with pytest.raises(DataError, match=r"the images of digits are gone: .*gone.u8"):

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import archzoo
 from archzoo.data import Batch, ImageSet, Prepared, Splits, prepare
-from archzoo.errors import DataError
+from archzoo.errors import ArchzooError, DataError, OutputError
 from archzoo.layers import Net
 from archzoo.recipes import Constant, Cosine, Normalize, Recipe
 from archzoo.registry import find_recipe
@@ -77,6 +78,15 @@ def train(folder: Path, how: str, recipe: Recipe, sizes: tuple[int, ...], here: 
 
 
 def _attack(rank: int, folder: Path) -> None:
+    # What the first process alone can find out, all say, before they read any images.
+    with pytest.raises(OutputError, match="nowhere/run cannot be a folder for output"):
+        archzoo.training.run("lenet5", data="digits", run_dir="/proc/nowhere/run", device="cpu", **QUIET)
+    # An error of one process while it reads images ends the other one, and both count their runs alike.
+    data, message = (
+        ("/proc/nowhere", "no dataset and no folder") if rank else ("digits", "process 0 of 2 lost another one")
+    )
+    with pytest.raises(ArchzooError, match=message):
+        archzoo.training.run("lenet5", data=data, run_dir=folder / "data", device="cpu", **QUIET)
     # The process that failed goes on, as a script may: the other one does not wait for it.
     ends = attacked(folder / "failed", "an error"), attacked(folder / "nan", "NaN")
     assert ("cat.png is corrupt", "Connection closed by peer")[1 - rank] in str(ends[0])
