@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -20,6 +20,7 @@ from archzoo.training._environment import Member, read_environment, read_local_r
 from archzoo.training._launching import ERRORS, is_launched
 from archzoo.training._meeting import meet, patience
 
+T = TypeVar("T")
 LOST = re.compile("Connection (closed|reset) by peer|Broken pipe")  # what gloo says of a process that has ended
 
 
@@ -68,6 +69,13 @@ class Distributed:
             values *= self.world_size
             dist.all_gather_object(values, value)
         return values
+
+    def share(self, value: T) -> T:
+        """The main process's value, in all processes."""
+        values = [value]
+        if self.world_size > 1:
+            dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def barrier(self) -> None:
         """Wait for all processes."""

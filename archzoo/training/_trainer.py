@@ -367,7 +367,7 @@ class Trainer:
         """A score that all processes agree on. A sharded network runs in all of them, on all images."""
         for net in nets:
             self.distributed.broadcast_buffers(net)
-        return evaluate(
+        score = evaluate(
             nets,
             images,
             self.placed.prepared if images is self.placed.validation else self.prepared,
@@ -377,6 +377,8 @@ class Trainer:
             workers=self.config.workers,
             progress=lambda done, total: self.pulse.evaluate(images.name, done, total),
         )
+        # An image that is gone by now may be left out in one process alone.
+        return self.distributed.share(score) if self.config.sharded else score
 
     def finish(self) -> TrainResult:
         """Evaluate the test set once, and write the result."""

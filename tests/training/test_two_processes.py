@@ -4,6 +4,7 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ from archzoo.errors import ArchzooError, DataError, OutputError
 from archzoo.layers import Net
 from archzoo.recipes import Constant, Cosine, Normalize, Recipe
 from archzoo.registry import find_recipe
-from archzoo.training import Distributed, RunConfig, TrainResult, last_signal
+from archzoo.training import Distributed, RunConfig, Score, TrainResult, last_signal
 from archzoo.training._distributed import join
 from archzoo.training._logs import no_log
 from archzoo.training._trainer import Trainer
@@ -123,8 +124,25 @@ def tuned(how: str, folder: Path, here: Distributed, **config: Any) -> dict[str,
     return dict(given.state_dict())
 
 
+def _share_scores(rank: int, folder: Path) -> None:
+    """A sharded network is evaluated in both processes. One may miss images, and both must agree on the best epoch."""
+    counts = torch.eye(3) if rank == 0 else 1 - torch.eye(3)
+    splits, prepared = noise(16, 4, 4)
+    with (
+        patch("archzoo.training._trainer.evaluate", lambda *_, **__: Score(counts, 3, 1.0, "", (*"abc",))),
+        join("cpu") as here,
+    ):
+        options: Any = {"description": {}, "parameter_groups": None, **QUIET}
+        config = RunConfig(sharded=True)
+        run = Trainer(net(), splits, prepared, RECIPE, folder / "scores", config, distributed=here, **options)
+        result = run.run()
+    assert {row["validation_error"] for row in result.history} == {0.0}
+    assert result.test.top1 == 1.0
+
+
 def _tune(rank: int, folder: Path) -> None:
     _attack(rank, folder)
+    _share_scores(rank, folder)
     for how in ("tuned", "probe"):
         with join("cpu") as here:
             for sharded in (False, True):
