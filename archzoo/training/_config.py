@@ -1,6 +1,7 @@
 """What a run needs beside its recipe: its seed, precision, layout and how a batch is divided."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +12,10 @@ from archzoo.training._averaging import snapshot_interval
 from archzoo.training._distributed import Distributed
 
 Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+SWITCHES: Mapping[str, tuple[bool | None, ...]] = {
+    **dict.fromkeys(("sharded", "tensorboard", "compile", "deterministic"), (True, False)),
+    **dict.fromkeys(("channels_last", "resident", "cuda_graph"), (True, False, None)),
+}
 LARGEST_SEED = 2**63 - 1  # that torch.manual_seed takes, without those that it counts from the end
 UNSHARDED = ("adafactor",)  # torch's optimizers that fail on sharded parameters
 
@@ -69,8 +74,12 @@ def check_ranges(config: RunConfig, recipe: Recipe) -> None:
     check_workers(config.workers)
     check_whole("accumulate", config.accumulate, 1, recipe.batch_size, TrainingError)
     if config.precision not in get_args(Precision):
-        choices = ", ".join(get_args(Precision))
-        raise TrainingError(f"precision must be one of {choices}, not {shown(config.precision)}")
+        precisions = ", ".join(get_args(Precision))
+        raise TrainingError(f"precision must be one of {precisions}, not {shown(config.precision)}")
+    for name, choices in SWITCHES.items():
+        if getattr(config, name) not in choices:
+            words = " or ".join(map(str, choices))
+            raise TrainingError(f"{name} must be {words}, not {shown(getattr(config, name))}")
 
 
 def check_workers(workers: int) -> None:
