@@ -130,7 +130,7 @@ def test_a_folder_that_is_removed_or_replaced_ends_the_run(tmp_path: Path, repla
     lock.release()
 
 
-@pytest.mark.parametrize("name", ["run.json", "log.csv", "result.json", "net.safetensors", ".lock"])
+@pytest.mark.parametrize("name", ["run.json", "log.csv", "result.json", "net.safetensors", "predictions.png", ".lock"])
 def test_what_is_no_file_in_the_folder_is_refused_at_once(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / name)
