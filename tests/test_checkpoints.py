@@ -27,7 +27,7 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import WeightsError
-from archzoo.weights import initialize_from, save
+from archzoo.weights import digest, initialize_from, save
 from archzoo.weights._reading import read_checkpoint, read_state
 from archzoo.weights._recognition import kind_of
 
@@ -453,6 +453,16 @@ def test_a_checkpoint_in_parts_is_read_by_its_index_or_its_folder(suffix: str, t
     (tmp_path / f"model-00002-of-00002{suffix}").unlink()
     with pytest.raises(WeightsError, match="lists 1 files that are not beside it: model-00002-of-00002"):
         read_state(index)
+
+
+def test_a_digest_is_of_the_content_of_all_parts(tmp_path: Path) -> None:
+    index = parts(tmp_path, ".safetensors")
+    before = digest(index)
+    assert digest(str(tmp_path)) == before  # the folder's one index
+    assert digest("torchvision") is None
+    part = tmp_path / "model-00002-of-00002.safetensors"
+    part.write_bytes(part.read_bytes() + b" ")
+    assert digest(index) != before
 
 
 @pytest.mark.parametrize(

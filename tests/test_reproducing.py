@@ -1,6 +1,7 @@
 """The table of results: what was run and nothing else, its verdicts, and the command that runs a row."""
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,10 @@ def test_a_row_is_run_resumed_and_recorded(shell: Shell, tmp_path: Path, monkeyp
     code, again, err = shell(*command)
     assert (code, again) == (0, out)
     assert "resuming from iteration 40 of 40" in err
+    parts = ("--accumulate", "2", "--output", "parts")
+    assert shell(*command[:4], *parts)[0] == 0
+    (in_parts,) = read_measured(Path("parts/reproduction.json"))
+    assert in_parts.command == "archzoo reproduce digits lenet5_textbook epochs=1 --seed 0 --accumulate 2"
     assert (folder / "seed-0" / "net.safetensors").read_bytes() == weights
     table = tmp_path / "measured.json"
     table.write_text(text_of([measured(4.0)]))
@@ -249,6 +254,21 @@ def test_requests_that_cannot_be_met_say_why(arguments: tuple[str, ...], message
     code, _, err = shell("reproduce", *arguments)
     assert code == 2
     assert message in err
+
+
+def test_what_is_no_file_for_its_record_is_refused_before_a_run(shell: Shell, tmp_path: Path) -> None:
+    file = tmp_path / "reproduction.json"
+    command = ("reproduce", "digits", "lenet5_textbook", "epochs=1", "--output", str(tmp_path))
+    file.mkdir()
+    assert shell(*command) == (2, "", f"archzoo: {file} cannot be written: it is a folder\n")
+    file.rmdir()
+    os.mkfifo(file)
+    code, _, err = shell(*command)
+    assert (code, err) == (
+        2,
+        f"archzoo: {file} is no regular file: remove it, or choose another folder with --output\n",
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["reproduction.json"]
 
 
 def test_a_row_is_of_a_recipe_that_trains_the_network() -> None:

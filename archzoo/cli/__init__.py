@@ -30,6 +30,7 @@ from archzoo.cli import _teaching as teaching
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
 from archzoo.errors import ArchzooError
+from archzoo.processes import end_with_parent
 
 # What a machine may refuse at any time, and is no bug: full and read-only disks, limits, missing rights.
 MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)
@@ -88,6 +89,7 @@ def main() -> NoReturn:
     """Run the command line."""
     warnings.showwarning = lambda message, *_, **__: log(str(message).removeprefix("archzoo: "))
     _open_standard_streams()
+    _end_with_launcher()
     try:
         try:
             app()
@@ -115,6 +117,14 @@ def main() -> NoReturn:
             raise
         sys.exit(1)
     sys.exit(0)
+
+
+def _end_with_launcher() -> None:
+    """End with torchrun, even where it is killed. Before torch is imported, which takes seconds."""
+    from archzoo.training import is_launched
+
+    if is_launched():
+        end_with_parent()
 
 
 def _report(message: str, code: int) -> bool:

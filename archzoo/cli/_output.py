@@ -6,7 +6,7 @@ from pathlib import Path
 
 from archzoo.cli._arguments import log
 from archzoo.errors import OutputError
-from archzoo.files import check_writable, write_bytes, write_text
+from archzoo.files import check_writable, is_stream, write_bytes, write_text
 
 STDOUT = Path("-")
 
@@ -15,6 +15,13 @@ def check_output(output: Path | None) -> None:
     """Raise OutputError, before any work, where a file cannot be written."""
     if output is not None and output != STDOUT:
         check_writable(output)
+
+
+def check_regular(file: Path) -> None:
+    """Raise OutputError as ``check_output`` does, and for a FIFO or a device, where a file was not asked for."""
+    check_writable(file)
+    if is_stream(file):
+        raise OutputError(f"{file} is no regular file: remove it, or choose another folder with --output")
 
 
 def write(text: str, output: Path | None) -> None:

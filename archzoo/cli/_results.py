@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from archzoo import Entry, find
-from archzoo.cli._arguments import Changes, Format, Name, Pattern, log, read_options, show
-from archzoo.cli._output import check_output, write
+from archzoo.cli._arguments import Changes, Format, Name, Pattern, read_options, show
+from archzoo.cli._output import check_output, check_regular, write
 from archzoo.cli._rows import write_rows
 from archzoo.cli._training import (
     Settings,
@@ -25,7 +25,6 @@ from archzoo.cli._training import (
 )
 from archzoo.errors import BadOption
 from archzoo.escaping import printable
-from archzoo.files import write_text
 from archzoo.recipes import read_changes
 from archzoo.results import Measured, Row, describe_run, find_row, model_index, rows, text_of
 
@@ -101,8 +100,10 @@ def reproduce(
     options = {**row.options, **read_options(entry, given)}
     chosen = row.recipe.with_changes(**read_changes(row.recipe, texts))
     row = find_row(recipe, name, options)
-    start_processes(settings.nproc)
     base = settings.output or Path("runs") / f"{row.recipe.name}-{entry.name}"
+    file = base / "reproduction.json"
+    check_regular(file)
+    start_processes(settings.nproc)
     finished = [
         run_or_exit(
             training.run,
@@ -118,8 +119,7 @@ def reproduce(
     ]
     if is_main_process():
         run = _measured(row, entry, texts, given, settings, finished)
-        write_text(base / "reproduction.json", text_of([run]))
-        log(f"wrote reproduction.json to {base}")
+        write(text_of([run]), file)
         _report(Row(row.network, row.recipe, row.options, row.printed, row.paper, run))
 
 
@@ -132,7 +132,11 @@ def _measured(
     runs: "Sequence[TrainResult]",
 ) -> Measured:
     changes = [*given, *(f"{name}={text}" for name, text in texts.items())]
-    words = [*map(quote, changes), f"--seed {','.join(map(str, settings.seeds))}", *_extra(settings)]
+    words = [
+        *map(quote, changes),
+        f"--seed {','.join(map(str, settings.seeds))}",
+        *_extra(settings, runs[0].result["processes"]),
+    ]
     return describe_run(
         [run.result for run in runs],
         [sum(epoch["seconds"] for epoch in run.history) for run in runs],
@@ -146,12 +150,15 @@ def _measured(
     )
 
 
-def _extra(settings: Settings) -> list[str]:
-    """Options of the command that change what is computed."""
+def _extra(settings: Settings, processes: int) -> list[str]:
+    """Options of the command that change what is computed: batch norms see a part, or a process's share of a batch."""
     validation, precision = settings.images.get("validation", 0.1), settings.config["precision"]
+    accumulate = settings.config["accumulate"]
     return [
         *([f"--validation {validation:g}"] if validation != 0.1 else []),
         *([f"--precision {precision}"] if precision != "float32" else []),
+        *([f"--accumulate {accumulate}"] if accumulate != 1 else []),
+        *([f"--nproc {processes}"] if processes != 1 else []),
     ]
 
 

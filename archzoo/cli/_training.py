@@ -3,6 +3,7 @@
 import difflib
 import inspect
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -16,7 +17,6 @@ import typer
 from archzoo import Entry, find
 from archzoo.cli._arguments import Changes, Name, TrainedAs, log, read_options, split_option
 from archzoo.errors import ArchzooError, BadOption, Stopped
-from archzoo.processes import end_with_parent
 from archzoo.ranges import check_whole
 from archzoo.recipes import TRAINING_IMAGES, Recipe, defaults_of, read_changes, value_hint
 from archzoo.registry import option_hint
@@ -40,6 +40,9 @@ OF_THE_COMMAND = {
     "workers",
     "classes",
 }
+
+
+CLASSES = re.compile(r"(\d{1,6})(?:-(\d{1,6}))?", re.ASCII)  # a number, or the ends of a range; no list fills a memory
 
 
 class Precision(str, Enum):
@@ -370,7 +373,6 @@ def start_processes(nproc: int) -> None:
         started = os.environ.get("LOCAL_WORLD_SIZE", "1")
         if nproc > 1 and str(nproc) != started:
             raise BadOption(f"--nproc is without torchrun, which has started {started} processes here: leave it out")
-        end_with_parent()
     elif nproc > 1:
         launch(nproc, sys.argv[1:])
     read_environment()
@@ -419,8 +421,9 @@ def read_seeds(text: str) -> list[int]:
 
 def read_classes(text: str) -> list[int]:
     """Classes by number: 0-4, or 1,3,5. Raises ArchzooError for anything else."""
-    try:
-        ranges = [[int(number) for number in part.split("-")] for part in text.split(",")]
-    except ValueError as error:
-        raise ArchzooError(f"--classes must be numbers such as 0-4 or 1,3,5, not {text!r}") from error
-    return [number for ends in ranges for number in range(ends[0], ends[-1] + 1)]
+    ends = [CLASSES.fullmatch(part.strip()) for part in text.split(",")]
+    ranges = [range(int(part[1]), int(part[2] or part[1]) + 1) for part in ends if part is not None]
+    numbers = [number for part in ranges for number in part]
+    if None in ends or not all(ranges) or len(set(numbers)) < len(numbers):
+        raise ArchzooError(f"--classes must be different numbers such as 0-4 or 1,3,5, not {text!r}")
+    return numbers

@@ -39,9 +39,8 @@ class Conversion:
 
     def __post_init__(self) -> None:
         check_channels(self.channels)
-        low, high = self.value_range or (0.0, 1.0)
-        if not -math.inf < low < high < math.inf:
-            raise DataError(f"value_range must be two finite numbers, the lower first, not {low:g} and {high:g}")
+        if self.value_range is not None:
+            _check_range(self.value_range)
         if self.background != "white":
             _check_color(self.background)
 
@@ -52,12 +51,21 @@ def check_channels(channels: int) -> None:
         raise DataError(f"images are read with 1 or 3 channels, not {channels}")
 
 
+def _check_range(given: Any) -> None:
+    numbers = (
+        given if isinstance(given, tuple | list) and all(isinstance(value, int | float) for value in given) else ()
+    )
+    if len(numbers) != 2 or not -math.inf < numbers[0] < numbers[1] < math.inf:
+        text = " and ".join(f"{value:g}" for value in numbers) or repr(given)
+        raise DataError(f"value_range must be two finite numbers, the lower first, not {text}")
+
+
 def _check_color(color: str) -> None:
     load_pillow()
     from PIL import ImageColor
 
     try:
-        is_opaque = len(ImageColor.getrgb(color)) == 3
+        is_opaque = isinstance(color, str) and len(ImageColor.getrgb(color)) == 3
     except ValueError:
         is_opaque = False
     if not is_opaque:

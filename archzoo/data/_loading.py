@@ -1,7 +1,9 @@
 """Batches of an epoch: the same global batches for any number of processes, from any step on."""
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -116,7 +118,7 @@ def load_batches(
         sampler=steps,
         num_workers=workers,
         pin_memory=_pins(device),
-        worker_init_fn=begin_worker,
+        worker_init_fn=partial(begin_worker, parent=os.getpid()),
     )
     with watched_workers():
         yield from batches if device is None else copy_ahead(batches, device)
@@ -176,7 +178,11 @@ def load_crops(
     if workers and images.is_encoded:
         dataset = _CropsOfParts(images, parts, crops)
         loader = DataLoader(
-            dataset, batch_size=None, sampler=range(len(parts)), num_workers=workers, worker_init_fn=begin_worker
+            dataset,
+            batch_size=None,
+            sampler=range(len(parts)),
+            num_workers=workers,
+            worker_init_fn=partial(begin_worker, parent=os.getpid()),
         )
         with watched_workers():
             yield from loader

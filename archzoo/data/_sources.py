@@ -8,6 +8,7 @@ deviation by channel go into NORMALIZATION; without them they are computed from 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from archzoo.data._conversion import Conversion
 from archzoo.data._dataset import ImageSet
@@ -118,10 +119,12 @@ def load(
         DataError: For an unknown source, a source that cannot be read, or one with other channels.
         MissingDependency: Where a package that reads the source is not installed.
     """
-    if not 0 < validation < 1:
-        raise DataError(f"validation must be between 0 and 1, not {validation}")
-    if shorter_side is not None and shorter_side < 1:
-        raise DataError(f"shorter_side must be at least 1 pixel, not {shorter_side}")
+    if not isinstance(validation, float) or not 0 < validation < 1:
+        raise DataError(f"validation must be between 0 and 1, not {validation!r}")
+    if shorter_side is not None and (not isinstance(shorter_side, int) or shorter_side < 1):
+        raise DataError(f"shorter_side must be at least 1 pixel, and whole, not {shorter_side!r}")
+    if on_corrupt not in get_args(OnCorrupt):
+        raise DataError(f"on_corrupt must be one of {', '.join(get_args(OnCorrupt))}, not {on_corrupt!r}")
     name = str(source)
     if data_dir is not None and name not in LAYOUTS:
         raise DataError(f"data_dir holds the files of {', '.join(LAYOUTS)}; {name} is not looked for there")

@@ -10,9 +10,12 @@ from archzoo.processes import end_with_parent, obey_parent_alone
 DEAD = re.compile(r"DataLoader worker \(pid(?:\(s\))? ([\d, ]+)\)")
 
 
-def begin_worker(number: int) -> None:
-    """End with the process that trains, even where it is killed, and not before it needs no more batches."""
-    end_with_parent()
+def begin_worker(number: int, parent: int) -> None:
+    """End with the process that trains, even where it is killed, and not before it needs no more batches.
+
+    ``parent`` is its id: it may have ended by now.
+    """
+    end_with_parent(parent)
     obey_parent_alone()
 
 

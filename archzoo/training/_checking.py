@@ -22,8 +22,12 @@ def check_classes(net: nn.Module, images: ImageSet, prepared: Prepared, protocol
     batches, labels = take_crops(images, torch.tensor([0]), lambda image: crops(image, prepared))
     if not len(labels):  # it is corrupt, and corrupt images are skipped
         return
-    with evaluation_mode(evaluated), torch.no_grad():
-        logits = evaluated(next(iter(batches)).to(device_of(net)))
+    try:
+        with evaluation_mode(evaluated), torch.no_grad():
+            logits = evaluated(next(iter(batches)).to(device_of(net)))
+    except RuntimeError as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"the network cannot be evaluated on {images.name} by {protocol}: {reason}") from error
     check_count(logits.shape[1], images)
 
 

@@ -1,6 +1,7 @@
 """What a run needs beside its recipe: its seed, precision, layout and how a batch is divided."""
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -11,6 +12,10 @@ from archzoo.training._averaging import snapshot_interval
 from archzoo.training._distributed import Distributed
 
 Precision = Literal["auto", "float32", "tf32", "bfloat16", "float16"]
+SWITCHES: Mapping[str, tuple[bool | None, ...]] = {
+    **dict.fromkeys(("sharded", "tensorboard", "compile", "deterministic"), (True, False)),
+    **dict.fromkeys(("channels_last", "resident", "cuda_graph"), (True, False, None)),
+}
 LARGEST_SEED = 2**63 - 1  # that torch.manual_seed takes, without those that it counts from the end
 
 
@@ -65,11 +70,20 @@ def check_config(config: RunConfig, recipe: Recipe, distributed: Distributed) ->
 def check_ranges(config: RunConfig, recipe: Recipe) -> None:
     """Raise TrainingError for a number of a config that is out of its range."""
     check_whole("seed", config.seed, 0, LARGEST_SEED, TrainingError)
-    check_whole("workers", config.workers, 0, max(32, 16 * (os.cpu_count() or 1)), TrainingError)
+    check_workers(config.workers)
     check_whole("accumulate", config.accumulate, 1, recipe.batch_size, TrainingError)
     if config.precision not in get_args(Precision):
-        choices = ", ".join(get_args(Precision))
-        raise TrainingError(f"precision must be one of {choices}, not {shown(config.precision)}")
+        precisions = ", ".join(get_args(Precision))
+        raise TrainingError(f"precision must be one of {precisions}, not {shown(config.precision)}")
+    for name, choices in SWITCHES.items():
+        if getattr(config, name) not in choices:
+            words = " or ".join(map(str, choices))
+            raise TrainingError(f"{name} must be {words}, not {shown(getattr(config, name))}")
+
+
+def check_workers(workers: int) -> None:
+    """Raise TrainingError for more processes than a machine has use for: a mistyped number would fill its memory."""
+    check_whole("workers", workers, 0, max(32, 16 * (os.cpu_count() or 1)), TrainingError)
 
 
 def _check_sharded(recipe: Recipe, distributed: Distributed) -> None:

@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -17,23 +17,38 @@ from torch.distributed.device_mesh import DeviceMesh, init_device_mesh
 
 from archzoo.errors import DeviceError, TrainingError
 from archzoo.training._environment import Member, read_environment, read_local_rank
-from archzoo.training._launching import ERRORS
-from archzoo.training._meeting import meet, patience
+from archzoo.training._launching import ERRORS, is_launched
+from archzoo.training._meeting import PATIENCE, meet, patience
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Distributed:
-    """This process in a run of one or several processes."""
+    """This process in a run of one or several processes.
+
+    Attributes:
+        rank: From 0 to ``world_size - 1``.
+        world_size: The number of processes.
+        device: The device that it trains on.
+        launcher: The id of the process that started it, where torchrun or ``launch`` did.
+    """
 
     rank: int = 0
     world_size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    launcher: int | None = None
     _meshes: list[DeviceMesh] = field(default_factory=list, repr=False, compare=False)
 
     @property
     def is_main(self) -> bool:
         """Whether this process writes files and logs."""
         return self.rank == 0
+
+    @property
+    def is_orphan(self) -> bool:
+        """Whether its launcher has ended, and nobody waits for this process any more."""
+        return self.launcher not in (None, os.getppid())
 
     def all_reduce(self, values: Tensor) -> Tensor:
         """The sum over all processes, in place."""
@@ -54,6 +69,13 @@ class Distributed:
             values *= self.world_size
             dist.all_gather_object(values, value)
         return values
+
+    def share(self, value: T) -> T:
+        """The main process's value, in all processes."""
+        values = [value]
+        if self.world_size > 1:
+            dist.broadcast_object_list(values, 0)
+        return values[0]
 
     def barrier(self) -> None:
         """Wait for all processes."""
@@ -93,8 +115,9 @@ def join(device: str | None = None) -> Iterator[Distributed]:
     if dist.is_initialized():
         yield Distributed(member.rank, member.world_size, placed)
         return
+    launcher = os.getppid() if is_launched() else None  # before they meet, which fails where it has ended
     _start_group("nccl" if placed.type == "cuda" else "gloo", member)
-    here = Distributed(member.rank, member.world_size, placed)
+    here = Distributed(member.rank, member.world_size, placed, launcher)
     try:
         yield here
     except BaseException as error:
@@ -103,8 +126,8 @@ def join(device: str | None = None) -> Iterator[Distributed]:
             here.end_group()
         if _is_lost_connection(error):
             raise TrainingError(
-                f"process {member.rank} of {member.world_size} has lost another one, whose error says why; rerun all "
-                f"of them to resume from the last checkpoint"
+                f"process {member.rank} of {member.world_size} lost another one, whose error says why; rerun all of "
+                f"them to resume from the last checkpoint"
             ) from error
         raise
     gc.collect()  # torch may wait for itself where a network of a group that ended is freed later
@@ -135,8 +158,8 @@ def this_member() -> Member:
 def _start_group(backend: str, member: Member) -> None:
     """Start the process group of one run."""
     store, hook = meet(member), sys.excepthook
-    # NCCL finds out by its own, shorter time that it is stuck.
-    waits = patience() if backend == "gloo" else None
+    # NCCL is stuck, and not one of the processes busy, where it waits longer than they do for each other.
+    waits = patience() if backend == "gloo" else PATIENCE
     dist.init_process_group(backend, store=store, rank=member.rank, world_size=member.world_size, timeout=waits)
     sys.excepthook = hook  # torch wraps it once more for each group, and never takes that back
 

@@ -13,6 +13,7 @@ from archzoo.errors import DataError
 from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Dense, Protocol, SingleCrop
 from archzoo.training._checking import check_count
+from archzoo.training._config import check_workers
 from archzoo.training._distributed import Distributed
 from archzoo.training._fully_convolutional import fully_convolutional
 from archzoo.training._protocols import Crops, crops_of, single_crop
@@ -37,8 +38,9 @@ def evaluate(
     Without ``distributed``, one process evaluates all of them on the device of the first network. For a single crop,
     ``workers`` processes decode images that stay encoded. Restores train/eval mode. ``progress``
     is called after each batch with the images so far and all that this process evaluates. Raises DataError if there are
-    no images, or another number of classes than logits.
+    no images, or another number of classes than logits, and TrainingError for more workers than a run takes.
     """
+    check_workers(workers)
     if not len(images):
         raise DataError(f"{images.name} has no images to evaluate")
     is_dense = isinstance(protocol, Dense)

@@ -16,6 +16,7 @@ from archzoo.training._launching import ERRORS, SOCKET, is_launched
 
 INTERVAL = 0.05  # seconds between two looks
 SAID_AFTER = 20.0  # seconds until the missing processes are named
+AGENT_PATIENCE = 20.0  # seconds until torchrun is given up
 # Processes wait as long as torch's. Those of ``launch`` end together: one of them may read its images for hours, or be
 # paused.
 PATIENCE, WATCHED_PATIENCE = timedelta(minutes=30), timedelta(days=14)
@@ -57,7 +58,9 @@ def _open_store(member: Member) -> Store:
     if member not in _stores:
         at_agent = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True"  # as torch's env:// asks
         is_host = member.rank == 0 and not at_agent
-        if SOCKET not in os.environ and not at_agent and not is_host:
+        if at_agent:
+            _check_agent(member)
+        elif SOCKET not in os.environ and not is_host:
             _wait(member, lambda: [] if _is_open(member) else [0])
         _stores[member] = TCPStore(
             member.address,
@@ -72,8 +75,17 @@ def _open_store(member: Member) -> Store:
     return _stores[member]
 
 
+def _check_agent(member: Member) -> None:
+    """Raise TrainingError where torchrun does not answer. It listened before it started this process."""
+    end = time.monotonic() + AGENT_PATIENCE
+    while not _is_open(member):
+        if time.monotonic() > end:
+            raise TrainingError(f"torchrun does not answer at {_place(member)}, and has perhaps ended: start it again")
+        time.sleep(INTERVAL)
+
+
 def _is_open(member: Member) -> bool:
-    """Whether process 0 is listening."""
+    """Whether somebody listens where the processes meet."""
     try:
         socket.create_connection((member.address, member.port), timeout=5).close()
     except OSError:  # also where the name of its machine is not known yet

@@ -65,6 +65,12 @@ def _full(value: Any) -> Any:
     return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
 
 
+def local_part(tensor: Tensor) -> Tensor:
+    """What this process has of a tensor that may be sharded."""
+    part: Tensor = tensor.to_local() if hasattr(tensor, "to_local") else tensor
+    return part
+
+
 def load_state_dicts(
     parallel: nn.Module, optimizer: torch.optim.Optimizer, net_state: dict[str, Any], optimizer_state: dict[str, Any]
 ) -> None:

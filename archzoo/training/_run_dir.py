@@ -18,7 +18,7 @@ from archzoo.training._distributed import Distributed
 from archzoo.training._locking import Lock, check_is_file
 from archzoo.training._writing import writing
 
-WRITTEN = (".lock", "run.json", "log.csv", "log.jsonl", "result.json", "net.safetensors")
+WRITTEN = (".lock", "run.json", "log.csv", "log.jsonl", "result.json", "net.safetensors", "predictions.png")
 
 
 def describe_run(recipe: Recipe, config: RunConfig, splits: Splits, description: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 
 import archzoo
 from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare, sample_per_class
-from archzoo.errors import TrainingError, TransferError
+from archzoo.errors import OutputError, TrainingError, TransferError
 from archzoo.files import check_folder
 from archzoo.layers import Net
 from archzoo.ranges import check_whole
@@ -21,14 +21,14 @@ from archzoo.recipes import Recipe
 from archzoo.registry import Entry, find
 from archzoo.training._choosing import choose_recipe
 from archzoo.training._config import RunConfig, check_ranges
-from archzoo.training._distributed import Distributed, join, this_member
+from archzoo.training._distributed import Distributed, join
 from archzoo.training._exclusive import generators_kept, one_at_a_time
 from archzoo.training._logs import Log, log_to_stderr, no_log
 from archzoo.training._result import TrainResult
 from archzoo.training._trained import describe_training
 from archzoo.training._trainer import train
 from archzoo.training._writing import writing
-from archzoo.weights import described_options, initialize_from, save_with
+from archzoo.weights import described_options, digest, initialize_from, save_with
 
 MOST_PER_CLASS = 10**9
 
@@ -214,11 +214,11 @@ class Job:
     def _setup(self) -> Iterator[Setup]:
         with torch.device("meta"):
             self.entry.build(**self.options)
-        if this_member().rank == 0:
-            check_folder(self.run_dir)
-        splits = self._load()
-        options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
+        # Before what may fail in one process alone, for which the others would wait.
         with join(self.device) as distributed:
+            self._check_folder(distributed)
+            splits = self._load()
+            options = {"in_channels": splits.train.channels, "num_classes": len(splits.train.classes)} | self.options
             prepared = prepare(
                 self.recipe.augmentation,
                 self.recipe.preprocessing,
@@ -230,6 +230,17 @@ class Job:
             for line in describe(splits):
                 log(line)
             yield Setup(splits, prepared, options, distributed, log)
+
+    def _check_folder(self, distributed: Distributed) -> None:
+        """Raise OutputError in all processes where the main one cannot write its files."""
+        refusal = ""
+        if distributed.is_main:
+            try:
+                check_folder(self.run_dir)
+            except OutputError as error:
+                refusal = str(error)
+        if refusal := distributed.gather(refusal)[0]:
+            raise OutputError(refusal)
 
     @property
     def side(self) -> int:
@@ -280,13 +291,21 @@ class Job:
             "weights": None if self.weights is None else str(self.weights),
             "classes": None if self.classes is None else list(self.classes),
             **({} if self.per_class is None else {"per_class": self.per_class}),
-            **self._init_description(),
+            **self._start_description(),
         }
 
-    def _init_description(self) -> dict[str, Any]:
-        if self.init_from is None:
-            return {}
-        return {"init_from": str(self.init_from), "init_layers": list(self.init_layers)}
+    def _start_description(self) -> dict[str, Any]:
+        """What the network starts from, with the content of files: another one may have the same name by now."""
+        described: dict[str, Any] = {}
+        if self.weights is not None:
+            described |= {"weights_digest": digest(self.weights), "adapt_input": self.adapt_input}
+        if self.init_from is not None:
+            described |= {
+                "init_from": str(self.init_from),
+                "init_layers": list(self.init_layers),
+                "init_digest": digest(Path(self.init_from)),
+            }
+        return {name: value for name, value in described.items() if value is not None}
 
     def _check_description(self, net: Net, options: dict[str, Any]) -> None:
         """Raise before any training where net.safetensors could not describe the network."""

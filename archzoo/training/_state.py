@@ -21,7 +21,15 @@ from archzoo.training._config import RunConfig
 from archzoo.training._distributed import Distributed
 from archzoo.training._machines import describe_machine
 from archzoo.training._optimizer import build_optimizer, placed_groups
-from archzoo.training._parallel import full_state, load_net, load_state_dicts, parallelize, state_dicts, unwrap
+from archzoo.training._parallel import (
+    full_state,
+    load_net,
+    load_state_dicts,
+    local_part,
+    parallelize,
+    state_dicts,
+    unwrap,
+)
 from archzoo.training._progress import Progress
 from archzoo.training._regularization import regularize
 from archzoo.training._run_dir import RunDir
@@ -76,6 +84,10 @@ class TrainState:
             self.given.load_state_dict(state)
             self.given.to(self.distributed.device)
         return self.given, state
+
+    def is_finite(self) -> bool:
+        """Whether this process has no parameter that is NaN or infinite; of a sharded one, its own part."""
+        return all(bool(local_part(parameter.detach()).isfinite().all()) for parameter in self.net.parameters())
 
     def take_snapshot(self) -> None:
         """Add the current weights to the ensemble."""

@@ -84,7 +84,7 @@ def train(
 
     Raises:
         TrainingError: For a config that does not fit, a run directory of another run or in use by another process, a
-            file of it that cannot be written, or a loss that is NaN or infinite.
+            file of it that cannot be written, or a loss or weights that are NaN or infinite.
         Stopped: After SIGTERM, SIGINT or SIGHUP, with the state saved.
         CheckpointError: If a checkpoint cannot be written, or none of those in the run directory can be used.
     """
@@ -276,6 +276,8 @@ class Trainer:
         self.progress.loss += loss
         self.progress.errors += errors
         self.pulse.train(self.progress.iteration, lambda: self.progress.loss / max(self.progress.images, 1))
+        if self.distributed.is_orphan:
+            self._request_stop(signal.SIGTERM)
         flags = [not math.isfinite(loss), self.stop_signal > 0]
         reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
         diverged, stop = self.distributed.all_reduce(reduced).tolist()
@@ -284,14 +286,23 @@ class Trainer:
         if stop and not is_last:
             self.progress.seconds += time.perf_counter() - began
             self.progress.sums = self._reduced_sums()
+            self._check_finite()
             self.state.save(self.run_dir)
             raise self._stopped()
 
-    def _diverged(self) -> TrainingError:
+    def _check_finite(self, validation_loss: float = 0.0) -> None:
+        """Raise before a checkpoint is written from which no run can go on: the last update is in no loss yet."""
+        flags = [not self.state.is_finite(), not math.isfinite(validation_loss)]
+        reduced = torch.tensor(flags, dtype=torch.float32, device=self.distributed.device)
+        weights, validation = self.distributed.all_reduce(reduced).tolist()
+        if weights or validation:
+            raise self._diverged("the weights are" if weights else "the validation loss is")
+
+    def _diverged(self, what: str = "loss is") -> TrainingError:
         kept = checkpoints.list_checkpoints(self.path)
         last = f"the last good checkpoint is {kept[0]}" if kept else "no checkpoint was written yet"
         return TrainingError(
-            f"loss is NaN or infinite at iteration {self.progress.iteration:,} "
+            f"{what} NaN or infinite at iteration {self.progress.iteration:,} "
             f"(lr {self._lr():g}): {last}; try a lower learning rate, such as "
             f"lr={self.recipe.lr / 10:g}"
         )
@@ -317,6 +328,7 @@ class Trainer:
 
     def _end_epoch(self, epoch: int, seconds: float) -> None:
         row = self._row(epoch, seconds)
+        self._check_finite(row["validation_loss"])
         self.state.progress = self.progress.next_epoch(row)
         if self.recipe.select == "best":
             self.state.keep_if_best(row["validation_error"])
@@ -358,7 +370,7 @@ class Trainer:
         """A score that all processes agree on. A sharded network runs in all of them, on all images."""
         for net in nets:
             self.distributed.broadcast_buffers(net)
-        return evaluate(
+        score = evaluate(
             nets,
             images,
             self.placed.prepared if images is self.placed.validation else self.prepared,
@@ -368,6 +380,8 @@ class Trainer:
             workers=self.config.workers,
             progress=lambda done, total: self.pulse.evaluate(images.name, done, total),
         )
+        # An image that is gone by now may be left out in one process alone.
+        return self.distributed.share(score) if self.config.sharded else score
 
     def finish(self) -> TrainResult:
         """Evaluate the test set once, and write the result."""

@@ -33,6 +33,8 @@ def fine_tune(
     other arguments and errors.
     """
     directory = Path(run_dir)
+    parameter_groups(net, recipe.lr, decay)  # refuses a decay before the classifier is trained
+    stages = {**({"head_epochs": head_epochs} if head_epochs else {}), **({"decay": decay} if decay != 1 else {})}
     if head_epochs:
         head_recipe = recipe.with_changes(epochs=head_epochs, batch_norm_images=0)
         with frozen(net, "features"):
@@ -57,7 +59,7 @@ def fine_tune(
         directory,
         config,
         distributed=distributed,
-        description=description,
+        description={**(description or {}), **stages},
         parameter_groups=parameter_groups(net, recipe.lr, decay),
         log=log,
     )

@@ -1,6 +1,6 @@
 """Pretrained weights: published sets under our names, ours under other libraries', and files that rebuild a network."""
 
-from archzoo.weights._building import build_pretrained, described_network, described_options, is_path, load
+from archzoo.weights._building import build_pretrained, described_network, described_options, digest, is_path, load
 from archzoo.weights._candidates import Candidate, Nearest
 from archzoo.weights._describing import WeightsFile, check_describes, describe_file
 from archzoo.weights._hub import from_hub, push
@@ -28,6 +28,7 @@ __all__ = [
     "describe_file",
     "described_network",
     "described_options",
+    "digest",
     "from_hub",
     "identify",
     "initialize_from",

@@ -1,5 +1,6 @@
 """Networks with pretrained weights."""
 
+import hashlib
 import os
 import warnings
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from typing import Any
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
 from archzoo.registry import Entry, find
+from archzoo.weights._download import sha256
 from archzoo.weights._fetching import published_file, read_published
 from archzoo.weights._files import State
 from archzoo.weights._fitting import AdaptInput, build_filled, build_on_meta
@@ -19,7 +21,7 @@ from archzoo.weights._origins import read_for
 from archzoo.weights._published import choose, required_options
 from archzoo.weights._published_set import PublishedWeights
 from archzoo.weights._reading import read_checkpoint, read_state
-from archzoo.weights._sharded import SUFFIXES
+from archzoo.weights._sharded import SUFFIXES, file_in_folder, parts_of
 
 
 def build_pretrained(
@@ -116,6 +118,15 @@ def described_network(path: str | Path) -> str | None:
     """The name of the network that a file says it is for, or None where it says nothing."""
     description = read_metadata(read_checkpoint(path).metadata, str(path))
     return None if description is None else description.name
+
+
+def digest(weights: str | Path) -> str | None:
+    """Sixteen hex digits of the content of a file of weights and of its parts; None for a published set."""
+    if not is_file(weights):
+        return None
+    path = file_in_folder(Path(weights)) if Path(weights).is_dir() else Path(weights)
+    parts = sorted(parts_of(path)) if path.name.endswith(".index.json") else []
+    return hashlib.sha256("".join(map(sha256, (path, *parts))).encode()).hexdigest()[:16]
 
 
 def is_file(weights: str | Path) -> bool:

@@ -94,6 +94,24 @@ class Fatal(ImageSet):
         raise DataError("cat.png is corrupt or not an image")
 
 
+def test_a_worker_ends_with_the_process_that_trains_even_where_that_has_ended_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[dict[str, Any]] = []
+
+    def start(*_: Any, **settings: Any) -> list[Any]:
+        started.append(settings)
+        return []
+
+    parents: list[int] = []
+    monkeypatch.setattr("archzoo.data._loading.DataLoader", start)
+    monkeypatch.setattr("archzoo.data._workers.end_with_parent", parents.append)
+    monkeypatch.setattr("archzoo.data._workers.obey_parent_alone", lambda: None)
+    assert not list(load_batches(EpochBatches(cached_noise(), Pipeline(()), 2, 0, 0), workers=1))
+    started[0]["worker_init_fn"](0)
+    assert parents == [os.getpid()]
+
+
 class Signaled(ImageSet):
     """Images of which each preparation brings SIGTERM of a batch system to its process."""
 
@@ -113,8 +131,11 @@ def test_a_worker_works_on_where_a_batch_system_stops_all_processes_of_a_job() -
     next(loaded)
     workers = multiprocessing.active_children()
     for worker in workers:
-        worker.terminate()  # the word of its parent
-        worker.join(10)
+        for _ in range(100):  # one that comes while another one waits to be read is lost
+            worker.terminate()  # the word of its parent
+            worker.join(0.1)
+            if not worker.is_alive():
+                break
         assert worker.exitcode == 0
     assert len(workers) == 1
     loaded.close()  # type: ignore[attr-defined]

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import torch
 import archzoo
 from archzoo import cli, training, transfer
 from archzoo.cli._training import finetune, read_classes, read_seeds, read_settings, sort_changes, train
-from archzoo.errors import BadOption, Stopped
+from archzoo.errors import ArchzooError, BadOption, Stopped, TrainingError
 from archzoo.recipes import MultiCrop144, Recipe, SubtractMean, defaults_of
 from archzoo.registry import find_recipe
 from archzoo.training import TrainResult
@@ -71,6 +72,9 @@ def test_options_of_another_optimizer_are_values_of_the_recipe_that_has_it() -> 
 def test_lists_of_numbers_are_read() -> None:
     assert read_seeds("0,7") == [0, 7]
     assert read_classes("0-2,5") == [0, 1, 2, 5]
+    for text in ("5-2", "1-2-3", "1,0-2", "-1", "", "0-1000000000000"):
+        with pytest.raises(ArchzooError, match="--classes must be different numbers such as 0-4 or 1,3,5, not "):
+            read_classes(text)
 
 
 def test_a_run_writes_a_network_its_recipe_and_its_result(shell: Shell, tmp_path: Path) -> None:
@@ -200,6 +204,31 @@ def test_finetuning_without_pillow_is_refused_before_the_first_step(
 
 
 @pytest.mark.slow
+def test_other_weights_in_a_file_of_the_same_name_are_another_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a finished run would be returned as theirs."""
+    monkeypatch.chdir(tmp_path)
+    file = Path("net.safetensors")
+    shared: Any = {"data": "digits", "device": "cpu", "changes": {"epochs": 1, "batch_size": 512, "augmentation": ()}}
+    color = {"options": {"in_channels": 3}}
+
+    def run(directory: str, **given: Any) -> None:
+        archzoo.training.run("lenet5_textbook", run_dir=directory, **shared, **given)
+
+    for seed in (0, 0, 1):
+        torch.manual_seed(seed)
+        save(archzoo.build("lenet5_textbook"), file, "lenet5_textbook")
+        with pytest.raises(TrainingError, match=r"\(weights_digest was .*, and is ") if seed else nullcontext():
+            run("weights", weights=str(file))
+        with pytest.raises(TrainingError, match=r"\(init_digest was .*, and is ") if seed else nullcontext():
+            run("layers", init_from=file)
+    run("color", weights=file, adapt_input="sum", **color)
+    with pytest.raises(TrainingError, match=r"\(adapt_input was sum, and is mean\)"):
+        run("color", weights=file, adapt_input="mean", **color)
+
+
+@pytest.mark.slow
 def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None:
     save(archzoo.build("lenet5_textbook"), tmp_path / "net.safetensors", "lenet5_textbook")
     command = ("finetune", "lenet5_textbook", "--weights", "net.safetensors", "--data", "digits", "in_channels=3")
@@ -221,7 +250,10 @@ def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None
         (("train", "resnet20", "--recipe", "densenets"), "no recipe is called 'densenets', and no network is called"),
         (("train", "resnet20", "--seed", "one"), "--seed must be a number, or several with commas between, not 'one'"),
         (("train", "resnet20", "--seed", "1,1"), "--seed must be different numbers, not '1,1'"),
-        (("train", "resnet20", "--classes", "a-b"), "--classes must be numbers such as 0-4 or 1,3,5, not 'a-b'"),
+        (
+            ("train", "resnet20", "--classes", "a-b"),
+            "--classes must be different numbers such as 0-4 or 1,3,5, not 'a-b'",
+        ),
         (("train", "resnet20", "--classes", "8-12"), "classes"),
         (
             ("train", "resnet20", "--value-range", "0-9"),

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors import SafetensorError
 from torch import nn
 
 import archzoo
@@ -30,6 +31,8 @@ from archzoo.training._locking import Lock
 from archzoo.training._machines import describe_differences, describe_machine
 from archzoo.training._shared_paths import shared_paths
 from archzoo.training._steps import split_batch
+from archzoo.training._writing import writing
+from archzoo.weights import save
 
 RECIPE = find_recipe("digits").with_changes(epochs=2, schedule=Constant(), lr=0.1, batch_size=128)
 # Another process that holds a lock as any program would, by the system's own call.
@@ -127,7 +130,7 @@ def test_a_folder_that_is_removed_or_replaced_ends_the_run(tmp_path: Path, repla
     lock.release()
 
 
-@pytest.mark.parametrize("name", ["run.json", "log.csv", "result.json", "net.safetensors", ".lock"])
+@pytest.mark.parametrize("name", ["run.json", "log.csv", "result.json", "net.safetensors", "predictions.png", ".lock"])
 def test_what_is_no_file_in_the_folder_is_refused_at_once(run: Run, tmp_path: Path, name: str) -> None:
     (tmp_path / "run").mkdir()
     os.mkfifo(tmp_path / "run" / name)
@@ -252,6 +255,22 @@ def test_a_disk_that_fails_at_any_file_is_one_line_and_loses_nothing(
     assert not list((tmp_path / "run").glob(".*.part*"))
     assert same(run(), run("whole"))
     assert len((tmp_path / "run" / "log.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "message"),
+    [(errno.ENOSPC, "No space left on device: make room there"), (errno.EROFS, "Read-only file system: make it writ")],
+)
+def test_a_disk_without_room_for_the_trained_network_says_what_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, message: str
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise SafetensorError(f"Error while serializing: I/O error: {os.strerror(number)} (os error {number})")
+
+    monkeypatch.setattr("safetensors.torch.save_file", fail)
+    file = tmp_path / "net.safetensors"
+    with pytest.raises(TrainingError, match=f"could not write {file}: {message}"), writing(file):
+        save(archzoo.build("lenet5_textbook"), file, "lenet5_textbook")
 
 
 def test_two_writers_of_one_file_have_temporary_files_of_their_own(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import archzoo
+from archzoo.cli import main
 from archzoo.cli._training import is_main_process, start_processes
 from archzoo.errors import BadOption, TrainingError
 from archzoo.training import _meeting as meeting
@@ -75,7 +76,6 @@ def test_an_environment_of_no_process_is_refused_before_the_data_are_read(
 
 
 def test_torchrun_has_said_how_many_processes_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("archzoo.cli._training.end_with_parent", lambda: None)
     set_all(monkeypatch, **OF_TORCHRUN, LOCAL_WORLD_SIZE=2, TORCHELASTIC_RUN_ID="none")
     start_processes(1)
     start_processes(2)
@@ -105,6 +105,25 @@ def test_a_port_that_is_taken_is_said_at_once() -> None:
         port = other.getsockname()[1]
         with pytest.raises(TrainingError, match=rf"process 0 of 2 cannot meet the others at 127.0.0.1:{port} \(.*"):
             meet(Member(0, 2, "127.0.0.1", port))
+
+
+def test_a_torchrun_that_has_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCHELASTIC_USE_AGENT_STORE", "True")
+    monkeypatch.setattr(meeting, "AGENT_PATIENCE", 0.1)
+    with pytest.raises(TrainingError, match="torchrun does not answer at 127.0.0.1:1, and has perhaps ended"):
+        meet(Member(1, 2, "127.0.0.1", 1))
+
+
+def test_a_command_ends_with_torchrun_from_its_first_moment_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr("archzoo.cli.end_with_parent", lambda: calls.append("ends with its parent"))
+    monkeypatch.setattr("archzoo.cli.app", lambda: calls.append("the command"))
+    for launched in (False, True):
+        if launched:
+            set_all(monkeypatch, TORCHELASTIC_RUN_ID="none")
+        with pytest.raises(SystemExit):
+            main()
+    assert calls == ["the command", "ends with its parent", "the command"]
 
 
 def test_one_of_several_processes_evaluates_without_the_others(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,19 +2,22 @@
 
 import math
 from dataclasses import MISSING, fields, replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from archzoo.errors import RecipeError, TrainingError
-from archzoo.recipes import Constant, Cosine, ParameterGroup
+import archzoo
+from archzoo.data import Prepared, Splits, load
+from archzoo.errors import DataError, RecipeError, TrainingError
+from archzoo.recipes import Constant, Cosine, Dense, ParameterGroup
 from archzoo.recipes._preprocessing import PREPROCESSING
 from archzoo.recipes._protocols import PROTOCOLS
 from archzoo.recipes._regularizers import REGULARIZERS
 from archzoo.recipes._schedules import SCHEDULES
 from archzoo.recipes._transforms import TRANSFORMS
 from archzoo.registry import find_recipe
-from archzoo.training import Distributed, RunConfig
+from archzoo.training import Distributed, RunConfig, evaluate, train
 from archzoo.training._config import check_config
 
 RECIPE = find_recipe("digits")
@@ -91,6 +94,46 @@ def test_a_refused_number_of_a_recipe_is_named_with_its_range(changes: dict[str,
 def test_no_number_of_a_run_is_out_of_range(values: dict[str, Any], message: str) -> None:
     with pytest.raises(TrainingError, match=message):
         check_config(replace(RunConfig(), **values), RECIPE, Distributed())
+
+
+@pytest.mark.parametrize("name", ["sharded", "tensorboard", "compile", "deterministic", "channels_last", "resident"])
+def test_a_switch_of_a_run_is_no_word(name: str) -> None:
+    values: tuple[Any, ...] = ("no", 0.5)
+    for value in values:
+        with pytest.raises(TrainingError, match=f"{name} must be True or False.*, not {value!r}"):
+            check_config(replace(RunConfig(), **{name: value}), RECIPE, Distributed(0, 2))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"validation": "0.1"}, "validation must be between 0 and 1, not '0.1'"),
+        ({"validation": None}, "validation must be between 0 and 1, not None"),
+        ({"shorter_side": 2.5}, "shorter_side must be at least 1 pixel, and whole, not 2.5"),
+        ({"on_corrupt": "Skip"}, "on_corrupt must be one of error, skip, not 'Skip'"),
+        ({"background": 5}, "background must be a color, such as white or #808080, not 5"),
+        ({"value_range": (1,)}, "value_range must be two finite numbers, the lower first, not 1"),
+        ({"value_range": "ab"}, "value_range must be two finite numbers, the lower first, not 'ab'"),
+        ({"value_range": (5, 1)}, "value_range must be two finite numbers, the lower first, not 5 and 1"),
+    ],
+)
+def test_values_of_the_data_are_refused_in_words(values: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=f"^{message}$"):
+        load("digits", **values)
+
+
+def test_a_protocol_that_leaves_no_pixel_is_refused_before_training(
+    few: Splits, prepared: Prepared, tmp_path: Path
+) -> None:
+    recipe = RECIPE.with_changes(protocol=Dense((1,)))
+    with pytest.raises(DataError, match=r"cannot be evaluated on digits by dense.*: .*output \(H: 0, W: 0\)"):
+        train(archzoo.build("lenet5_textbook"), few, prepared, recipe, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_evaluation_takes_no_more_workers_than_a_run(few: Splits, prepared: Prepared) -> None:
+    with pytest.raises(TrainingError, match="workers must be an integer from 0 to"):
+        evaluate(archzoo.build("lenet5_textbook"), few.test, prepared, workers=1_000_000)
 
 
 @pytest.mark.parametrize("changes", [{"ema": 0.9}, {"schedule": Cosine(restarts=2)}])

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import math
 import os
 import resource
 import signal
@@ -21,11 +22,11 @@ from torch import Tensor, nn
 
 import archzoo
 from archzoo import cli
-from archzoo.data import EpochBatches, Prepared, Splits
+from archzoo.data import Batch, EpochBatches, Prepared, Splits
 from archzoo.errors import CheckpointError, DataError, Stopped, TrainingError
 from archzoo.recipes import Constant, Cosine, MultiStepFraction, ParameterGroup, Recipe, ReduceOnPlateau, StepDecay
 from archzoo.registry import find_recipe
-from archzoo.training import Distributed, RunConfig, TrainResult, prefers_channels_last, train
+from archzoo.training import Distributed, RunConfig, Score, TrainResult, prefers_channels_last, train
 from archzoo.training import _checkpoints as checkpoints
 from archzoo.training._logs import no_log
 from archzoo.training._precision import prefers_bfloat16, resolve
@@ -338,6 +339,55 @@ def test_a_nan_loss_ends_the_run_and_keeps_the_last_checkpoint(run: Runs) -> Non
     kept = checkpoints.list_checkpoints(run.directory / "run")[0]
     assert "000000016" in kept.name
     assert str(kept) in str(caught.value)
+
+
+class Breaks(Trainer):
+    """A run whose 16th update, the last one of its second epoch, gives a weight that is not finite."""
+
+    value = torch.inf
+    also_stops = False
+
+    def step(self, batch: Batch) -> None:
+        super().step(batch)
+        if self.progress.iteration == (12 if self.also_stops else 16):
+            next(self.state.net.parameters()).data.view(-1)[0] = self.value
+            self.stop_signal = signal.SIGTERM * self.also_stops
+
+
+@pytest.mark.parametrize(("value", "also_stops"), [(torch.inf, False), (torch.nan, True)])
+def test_weights_that_are_not_finite_are_in_no_checkpoint_and_no_result(
+    run: Runs, value: float, also_stops: bool
+) -> None:
+    """No loss has seen the last update yet."""
+    recipe = SHORT.with_changes(epochs=2)
+    trainer = make_trainer(Breaks, run, archzoo.build("lenet5_textbook"), recipe, "run", RunConfig())
+    assert isinstance(trainer, Breaks)
+    trainer.value, trainer.also_stops = value, also_stops
+    at = 12 if also_stops else 16
+    with pytest.raises(TrainingError, match=f"the weights are NaN or infinite at iteration {at} .*lower learning rate"):
+        trainer.run()
+    assert [path.name[:20] for path in checkpoints.list_checkpoints(run.directory / "run")] == ["checkpoint-000000008"]
+    assert not (run.directory / "run" / "result.json").exists()
+
+
+def test_a_validation_loss_that_is_not_finite_ends_the_run(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    score = Score(torch.eye(10).long(), 10, math.nan, "single crop", tuple("0123456789"))
+    monkeypatch.setattr(Trainer, "_evaluate", lambda *_: score)
+    with pytest.raises(TrainingError, match="the validation loss is NaN or infinite at iteration 8 "):
+        run()
+    assert not checkpoints.list_checkpoints(run.directory / "run")
+
+
+def test_a_process_whose_launcher_was_killed_stops_with_a_checkpoint(
+    run: Runs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trainer = run.trainer(archzoo.build("lenet5_textbook"), SHORT, "run")
+    launcher = os.getppid()
+    trainer.distributed = replace(trainer.distributed, launcher=launcher)
+    monkeypatch.setattr(os, "getppid", lambda: launcher if trainer.progress.iteration < 3 else 1)
+    with pytest.raises(Stopped, match="stopped at iteration 3; rerun the command"):
+        trainer.run()
+    assert [path.name[:20] for path in checkpoints.list_checkpoints(run.directory / "run")] == ["checkpoint-000000003"]
 
 
 def test_data_that_vanishes_ends_the_run_with_its_name(run: Runs, tmp_path: Path) -> None:

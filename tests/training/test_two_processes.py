@@ -4,17 +4,19 @@ import os
 import signal
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+import archzoo
 from archzoo.data import Batch, ImageSet, Prepared, Splits, prepare
-from archzoo.errors import DataError
+from archzoo.errors import ArchzooError, DataError, OutputError
 from archzoo.layers import Net
 from archzoo.recipes import Constant, Cosine, Normalize, Recipe
 from archzoo.registry import find_recipe
-from archzoo.training import Distributed, RunConfig, TrainResult, last_signal
+from archzoo.training import Distributed, RunConfig, Score, TrainResult, last_signal
 from archzoo.training._distributed import join
 from archzoo.training._logs import no_log
 from archzoo.training._trainer import Trainer
@@ -81,6 +83,15 @@ def train(
 
 
 def _attack(rank: int, folder: Path) -> None:
+    # What the first process alone can find out, all say, before they read any images.
+    with pytest.raises(OutputError, match="nowhere/run cannot be a folder for output"):
+        archzoo.training.run("lenet5", data="digits", run_dir="/proc/nowhere/run", device="cpu", **QUIET)
+    # An error of one process while it reads images ends the other one, and both count their runs alike.
+    data, message = (
+        ("/proc/nowhere", "no dataset and no folder") if rank else ("digits", "process 0 of 2 lost another one")
+    )
+    with pytest.raises(ArchzooError, match=message):
+        archzoo.training.run("lenet5", data=data, run_dir=folder / "data", device="cpu", **QUIET)
     for sharded in (False, True):
         _fail_and_stop(rank, folder / f"sharded-{sharded}", sharded=sharded)
     # Both evaluate the same weights, also those that were read from the first one's checkpoint, and sets of one image.
@@ -96,7 +107,7 @@ def _attack(rank: int, folder: Path) -> None:
 def _fail_and_stop(rank: int, folder: Path, **config: Any) -> None:
     # The process that failed goes on, as a script may: the other one does not wait for it.
     ends = [attacked(folder / how, how, **config) for how in ("an error", "NaN")]
-    assert str(ends[0]).startswith(("process 0 of 2 has lost another one", "cat.png is corrupt")[rank])
+    assert str(ends[0]).startswith(("process 0 of 2 lost another one", "cat.png is corrupt")[rank])
     assert str(ends[1]).startswith("loss is NaN or infinite at iteration 3 ")
     # Both stop in the same iteration where one gets the signal, and know of one that comes too late.
     assert str(attacked(folder / "stopped", "SIGTERM", **config)).startswith("stopped at iteration 3;")
@@ -124,8 +135,25 @@ def tuned(how: str, folder: Path, here: Distributed, **config: Any) -> dict[str,
     return dict(given.state_dict())
 
 
+def _share_scores(rank: int, folder: Path) -> None:
+    """A sharded network is evaluated in both processes. One may miss images, and both must agree on the best epoch."""
+    counts = torch.eye(3) if rank == 0 else 1 - torch.eye(3)
+    splits, prepared = noise(16, 4, 4)
+    with (
+        patch("archzoo.training._trainer.evaluate", lambda *_, **__: Score(counts, 3, 1.0, "", (*"abc",))),
+        join("cpu") as here,
+    ):
+        options: Any = {"description": {}, "parameter_groups": None, **QUIET}
+        config = RunConfig(sharded=True)
+        run = Trainer(net(), splits, prepared, RECIPE, folder / "scores", config, distributed=here, **options)
+        result = run.run()
+    assert {row["validation_error"] for row in result.history} == {0.0}
+    assert result.test.top1 == 1.0
+
+
 def _tune(rank: int, folder: Path) -> None:
     _attack(rank, folder)
+    _share_scores(rank, folder)
     for how in ("tuned", "probe"):
         with join("cpu") as here:
             for sharded in (False, True):

@@ -12,7 +12,7 @@ from torch import nn
 import archzoo
 from archzoo import cli
 from archzoo.data import Prepared, Splits
-from archzoo.errors import RecipeError, Stopped, TrainingError
+from archzoo.errors import RecipeError, Stopped, TrainingError, TransferError
 from archzoo.recipes import ParameterGroup
 from archzoo.registry import find_recipe
 from archzoo.training import RunConfig, train
@@ -82,6 +82,31 @@ def test_the_head_learns_first_and_stages_at_their_own_rates(
     rates = [group["initial_lr"] for group in saved["optimizer"]["param_groups"]]
     assert rates == pytest.approx([SHORT.lr * 0.5**distance for distance in range(len(rates))][::-1])
     assert len(rates) == 5
+
+
+def test_other_rates_and_epochs_of_the_head_are_another_run(few: Splits, prepared: Prepared, tmp_path: Path) -> None:
+    """Else a finished run would be returned as theirs."""
+    recipe = SHORT.with_changes(epochs=1)
+
+    def tune(**options: Any) -> None:
+        fine_tune(archzoo.build("lenet5_textbook"), few, prepared, recipe, tmp_path / "run", **options, **QUIET)
+
+    tune(decay=0.5)
+    tune(decay=0.5)
+    for other in (0.9, 1.0):
+        with pytest.raises(TrainingError, match=r"run holds another run \(decay was 0.5, and is "):
+            tune(decay=other)
+    with pytest.raises(TrainingError, match=r"head_epochs was None, and is 1\)"):
+        tune(decay=0.5, head_epochs=1)
+
+
+@pytest.mark.parametrize("decay", [0.0, 2.0, float("nan")])
+def test_a_decay_is_refused_before_the_head_is_trained(
+    few: Splits, prepared: Prepared, tmp_path: Path, decay: float
+) -> None:
+    with pytest.raises(TransferError, match=r"decay in \(0, 1\]"):
+        fine_tune(archzoo.build("lenet5"), few, prepared, SHORT, tmp_path / "run", head_epochs=1, decay=decay, **QUIET)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_signal_that_comes_too_late_to_stop_the_epochs_of_the_head_stops_those_after_them(
