@@ -359,7 +359,7 @@ def test_larger_images_are_encoded_again_on_request(folder: Path) -> None:
     exact = photographs()[0].resize(tuple(reduced.shape[:0:-1]), Image.Resampling.BICUBIC)
     expected = torch.frombuffer(bytearray(exact.tobytes()), dtype=torch.uint8).view(*reduced.shape[1:], 3)
     assert (reduced.permute(1, 2, 0).float() - expected.float()).abs().mean() < 4
-    with pytest.raises(DataError, match="shorter_side must be at least 1 pixel, not 0"):
+    with pytest.raises(DataError, match="shorter_side must be at least 1 pixel, and whole, not 0"):
         load(folder, shorter_side=0)
 
 
