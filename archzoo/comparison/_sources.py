@@ -1,6 +1,7 @@
 """The networks that a comparison is given: modules, names, and files."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -107,7 +108,7 @@ def read(source: Source) -> Network:
         return Network(run_file(Path(path), name), text)
     if text.endswith(".py"):
         raise ComparisonError(f"{text} is Python: add the class or function that makes the network, {text}:NAME")
-    if isinstance(source, Path) or is_path(text) or Path(text).is_file():
+    if isinstance(source, Path) or is_path(text) or os.path.isfile(text):
         rebuilt = rebuild(text)
         return Network(
             *(rebuilt.net, text, rebuilt.input_size),
@@ -135,7 +136,7 @@ def run_file(path: Path, name: str) -> nn.Module:
 
     Raises ComparisonError if there is no such file or name, if it makes something else, or from errors of its own.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ComparisonError(f"there is no file {path}")
     make = _attribute(path, name)
     try:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archzoo.errors import BadOption
+from archzoo.options import shown
 from archzoo.registry import Entry, find
 from archzoo.weights import _digests
 from archzoo.weights._published_by_sources import BY_SOURCES
@@ -175,7 +176,7 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
     if not tagged:
         known = ", ".join(dict.fromkeys(published.name for published in of_network))
         available = f"there are {known}" if known else "there are none"
-        raise BadOption(f"{entry.name} has no weights {weights!r}; {available}")
+        raise BadOption(f"{entry.name} has no weights {shown(weights)}; {available}")
     deciding = {name for candidate in candidates for name in candidate.options}
     decided = {name: value for name, value in given.items() if name in deciding}
     fitting = [candidate for candidate in tagged if _agrees(entry, candidate, _fixed(decided))]
