@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from archzoo import recipes as recipes
     from archzoo import registry as registry
     from archzoo import report as report
+    from archzoo import restoring as restoring
     from archzoo import results as results
     from archzoo import training as training
     from archzoo import transfer as transfer
@@ -98,6 +99,7 @@ SUBMODULES = (
     "recipes",
     "registry",
     "report",
+    "restoring",
     "results",
     "training",
     "transfer",
@@ -145,7 +147,11 @@ def build(
 
         device = checked_device(device)
     if adapt_input is not None and weights is None:
-        raise BadOption(f"adapt_input={adapt_input!r} adapts pretrained weights: give weights too, or leave it out")
+        from archzoo.options import shown as quoted
+
+        raise BadOption(
+            f"adapt_input={quoted(adapt_input)} adapts pretrained weights: give weights too, or leave it out"
+        )
     if weights is not None:
         from archzoo.weights import build_pretrained
 

@@ -18,6 +18,7 @@ from archzoo.comparison._differences import Difference
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
 from archzoo.layers import Net
+from archzoo.options import shown
 from archzoo.registry import Entry, find
 from archzoo.weights import build_pretrained, is_path, rebuild
 from archzoo.wrappers import unwrapped
@@ -102,6 +103,8 @@ def read(source: Source) -> Network:
         if isinstance(net, Net) and net.name:
             return Network(source, net.name, net.input_size)
         return Network(source, type(source).__name__)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ComparisonError(f"expected a torch.nn.Module, a name or a path, not {shown(source)}")
     text = str(source)
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py"):

@@ -58,7 +58,7 @@ class Structure(fx.Tracer):
             before = len(self.graph.nodes)
             try:
                 return forward(*args, **kwargs)
-            except (AttributeError, RuntimeError, TypeError, ValueError):  # control flow that depends on values
+            except Exception:  # control flow that depends on values raises anything, a table of them KeyError
                 for node in reversed(list(self.graph.nodes)[before:]):
                     self.graph.erase_node(node)
         return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
+from archzoo.options import shown
 from archzoo.profiler._inputs import meta_inputs, sizes_of
 from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes, Step
 from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry
@@ -118,7 +119,7 @@ def memory(
     conditions = Conditions(device, autocast, channels_last, cuda_graph)
     conditions.check()
     if draw not in DRAWS:
-        raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {draw!r}")
+        raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {shown(draw)}")
     args, kwargs, batch = meta_inputs(model, input_size, batch)
 
     def run(conditions: Conditions) -> tuple[Passes, int, Step]:
@@ -157,6 +158,6 @@ def optimizer_maker(model: Any, optimizer: str | MakeOptimizer) -> MakeOptimizer
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ProfileError(
-            f"no optimizer is called {optimizer!r}; there are {', '.join(OPTIMIZERS)}, or give a function"
+            f"no optimizer is called {shown(optimizer)}; there are {', '.join(OPTIMIZERS)}, or give a function"
         )
     return OPTIMIZERS[optimizer]

@@ -144,9 +144,13 @@ class Entry:
                 raise BadOption(
                     f"{self.name} has no option {shown(name)}{option_hint(name, types)} (options: {', '.join(types)})"
                 )
-        plain = {name: plain_value(value) for name, value in options.items()}
-        for name, value in plain.items():
-            self._check(types[name], name, value)
+        plain: dict[str, Any] = {}
+        for name, given in options.items():
+            try:
+                plain[name] = plain_value(given)
+                self._check(types[name], name, plain[name])
+            except RecursionError as error:
+                raise BadOption(f"{self.name}: {name} is nested too deep, or holds itself") from error
         return plain
 
     def _check(self, kind: Any, name: str, value: Any) -> None:

@@ -166,6 +166,8 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
 
     Raises BadOption if this network has no such set, or the options are those of another network.
     """
+    if not isinstance(weights, str):
+        raise BadOption(f"weights must be the name of a set, such as 'torchvision', not {shown(weights)}")
     library, _, tag = weights.partition(":")
     of_network = [published for published in PUBLISHED if is_for(published, entry)]
     candidates = [published for published in of_network if published.library == library]

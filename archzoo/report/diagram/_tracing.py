@@ -9,10 +9,10 @@ import torch
 from torch import fx, nn
 
 from archzoo.errors import ReportError
-from archzoo.layers import evaluation_mode
 from archzoo.profiler import Profile
 from archzoo.report.diagram._boxes import Box
 from archzoo.report.diagram._descriptions import describe
+from archzoo.restoring import copy_to_run, process_restored
 
 
 class _Tracer(fx.Tracer):
@@ -60,8 +60,8 @@ class TracedGraph:
         self.levels: dict[str, int] = {}
         tracer = _Tracer(self._closed)
         try:
-            with evaluation_mode(net):
-                traced = tracer.trace(net)
+            with process_restored():
+                traced = tracer.trace(copy_to_run(net).eval())
         except Exception as error:
             where = tracer.within[-1] or "the network itself"
             raise ReportError(
