@@ -200,7 +200,10 @@ def profile(
     from archzoo.profiler import profile
     from archzoo.wrappers import unwrapped
 
+    of_name = None
     if isinstance(model, str):
+        entry = find(model)
+        of_name = (options.get("in_channels", entry.options["in_channels"]), *entry.input_size[1:])
         model = build(model, device="meta", **options)
     elif options:
         raise BadOption(
@@ -208,6 +211,7 @@ def profile(
         )
     net = unwrapped(model, averaged=True)
     name, usual = (net.name, net.input_size) if isinstance(net, Net) else ("", None)
+    usual = usual or of_name  # a module of another package does not say it
     if input_size is None and usual is None:
         raise ProfileError(f"no paper gives the input size of this {type(net).__name__}: give one, as (3, 224, 224)")
     counted = profile(model, usual if input_size is None else input_size, batch=batch, batch_axis=batch_axis)
