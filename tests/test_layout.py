@@ -66,7 +66,7 @@ MAY_IMPORT = {
     "grading": {"auditor", "claims", "comparison", "grading", "options", "profiler", "registry"},
     "inference": {"exporting", "inference", "layers", "options", "restoring"},
     "layers": {"limits", "layers", "notebook_html", "options", "restoring"},
-    "limits": set(),
+    "limits": {"restoring"},
     "models": {"layers"},
     "notebook_html": set(),
     "options": set(),

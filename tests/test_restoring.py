@@ -1,6 +1,7 @@
 """A model is left as it was by whatever runs it, and so are torch's settings and the random generators."""
 
 import gc
+import itertools
 import random
 import warnings
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import numpy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as module_hooks
+from torch.utils.hooks import RemovableHandle
 
 import archzoo
 from archzoo.comparison import compare
@@ -20,6 +23,8 @@ from archzoo.exporting import export
 from archzoo.inference import fold_batch_norms, optimize
 from archzoo.layers import evaluation_mode
 from archzoo.profiler import measure, memory, profile, traffic
+from archzoo.profiler._cuda_allocator import CudaAllocator
+from archzoo.profiler._memory_tracker import ByteCounter
 from archzoo.report.diagram import diagram
 from archzoo.restoring import copy_to_run
 
@@ -216,6 +221,36 @@ def test_what_cannot_be_copied_runs_itself() -> None:
     net.lines = [net.fc.weight * 2]  # a tensor with a history
     assert copy_to_run(net) is net
     assert compare(net, net, SIZE).equal
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_ctrl_c_in_the_release_of_a_tensor_is_not_lost(device: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python drops what the callback of a weak reference raises, and the memory would be counted wrong."""
+    allocator: Any = {"cpu": ByteCounter, "cuda": CudaAllocator}[device]
+    release, calls = allocator.release, itertools.count()
+
+    def interrupted(self: Any, block: Any) -> None:
+        if next(calls) == 5:
+            raise KeyboardInterrupt
+        release(self, block)
+
+    monkeypatch.setattr(allocator, "release", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        memory(Meddling(lambda net: None), SIZE, device=device)
+
+
+def test_ctrl_c_at_the_end_of_a_build_leaves_no_hook(monkeypatch: pytest.MonkeyPatch) -> None:
+    remove, calls = RemovableHandle.remove, itertools.count()
+
+    def interrupted(self: Any) -> None:
+        if next(calls) == 0:
+            raise KeyboardInterrupt
+        remove(self)
+
+    monkeypatch.setattr(RemovableHandle, "remove", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        archzoo.build("lenet5")
+    assert not module_hooks._global_parameter_registration_hooks
 
 
 def test_modes_come_back_after_interrupts_in_the_restoring() -> None:

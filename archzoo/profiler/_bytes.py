@@ -18,8 +18,8 @@ def read_bytes(size: int | float | str, what: str = "memory") -> int:
     number = _number(size)
     if number is None or not 1 <= number < 1 << 63:  # NaN is not either
         raise ProfileError(
-            f"{what} must be a positive number of bytes below 2^63, or a text with a unit such as '24GiB' or '500MB', "
-            f"not {shown(size)}"
+            f"{what} must be a positive number of bytes, or a text with a unit such as '24GiB' or '500MB', below 2^63 "
+            f"bytes, not {shown(size)}"
         )
     return int(number)
 

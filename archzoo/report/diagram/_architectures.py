@@ -33,7 +33,7 @@ def architecture(
     forward has control flow that depends on data, ProfileError if it cannot run.
     """
     if depth not in (None, "auto") and not (type(depth) is int and depth >= 1):
-        raise ReportError(f"depth must be an integer from 1 on, 'auto', or None for everything, not {shown(depth)}")
+        raise ReportError(f"depth must be at least 1, or None for everything, not {shown(depth)}")
     counted = counted or profile(net, input_size)
     if depth == "auto":
         return _as_deep_as_branches(net, input_size, counted, fold=fold)
