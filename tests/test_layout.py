@@ -122,7 +122,7 @@ MAY_IMPORT = {
         "weights",
     },
     "transfer": {"data", "files", "layers", "ranges", "recipes", "registry", "training", "transfer"},
-    "weights": {"data", "files", "layers", "options", "recipes", "registry", "weights"},
+    "weights": {"data", "files", "layers", "options", "read_only", "recipes", "registry", "weights"},
     "wrappers": set(),
 }
 

@@ -17,9 +17,11 @@ from archzoo.auditor import differences
 from archzoo.claims import params
 from archzoo.errors import RegistrationError, WeightsError
 from archzoo.paper import Paper
+from archzoo.profiler import OPTIMIZERS
 from archzoo.registry import _loading
 from archzoo.report.page import page
 from archzoo.training import load_trained
+from archzoo.weights import PUBLISHED
 from tests.shell import Shell
 
 MODULE = "archzoo_test_plugin"
@@ -141,6 +143,17 @@ def test_an_audit_judges_all_others() -> None:
     assert unread.sentences[0].startswith("What differs cannot be read: RegistrationError")
     (count,) = archzoo.audit("plain_module")
     assert count.ours == 4 * 3 * 9 + 4 + 4 * 10 + 10
+
+
+def test_what_all_share_cannot_be_changed() -> None:
+    paper = archzoo.find("resnet50").paper
+    for name, value in (("title", "another"), ("networks", ()), ("_complete", False)):
+        with pytest.raises(RegistrationError, match="is loaded"):
+            setattr(paper, name, value)
+    shared: tuple[Any, ...] = (PUBLISHED[0].options, OPTIMIZERS)
+    for values in shared:
+        with pytest.raises(TypeError):
+            values["another"] = 1
 
 
 def test_the_size_of_a_plain_module_is_that_of_its_paper() -> None:

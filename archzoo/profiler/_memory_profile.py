@@ -1,7 +1,9 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -16,16 +18,18 @@ from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 from archzoo.profiler._meta import buffers_of, parameters_of
 
-OPTIMIZERS: dict[str, MakeOptimizer] = {
-    "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
-    "nesterov": partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True),
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-    "nadam": torch.optim.NAdam,
-}
+OPTIMIZERS: Mapping[str, MakeOptimizer] = MappingProxyType(
+    {
+        "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        "nesterov": partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True),
+        "rmsprop": torch.optim.RMSprop,
+        "adagrad": torch.optim.Adagrad,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "adamax": torch.optim.Adamax,
+        "nadam": torch.optim.NAdam,
+    }
+)
 
 
 @dataclass(frozen=True)
