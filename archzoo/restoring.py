@@ -4,6 +4,7 @@ import copy
 import gc
 import random
 import sys
+import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
@@ -15,6 +16,8 @@ from torch.nn.modules import module as module_hooks
 from torch.utils import _python_dispatch as dispatch
 
 T = TypeVar("T")
+# A trace of torch.fx replaces how modules are called in all threads, and sets back what it found: one at a time.
+TRACING = threading.RLock()
 Undo = Callable[[], object]  # has the same effect when it is done twice
 Setting = tuple[Callable[[], Any], Callable[[Any], object]]
 

@@ -3,6 +3,7 @@
 import gc
 import itertools
 import random
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -251,6 +252,27 @@ def test_ctrl_c_at_the_end_of_a_build_leaves_no_hook(monkeypatch: pytest.MonkeyP
     with pytest.raises(KeyboardInterrupt):
         archzoo.build("lenet5")
     assert not module_hooks._global_parameter_registration_hooks
+
+
+@pytest.mark.parametrize("run", ["compare", "optimize", "fold", "diagram"])
+def test_other_threads_run_their_modules_meanwhile(run: str) -> None:
+    """Hooks of all modules, and a symbolic trace, are the process's: they must leave other threads alone."""
+    other, images = Meddling(lambda net: None).eval(), torch.randn(1, *SIZE)
+    with torch.no_grad():
+        expected, outputs = other(images), []
+
+        def run_other() -> None:
+            with torch.no_grad():
+                outputs.append(other(images))
+
+        def run_in_a_thread(net: nn.Module) -> None:
+            thread = threading.Thread(target=run_other)
+            thread.start()
+            thread.join()
+
+        RUNS[run](Meddling(run_in_a_thread).eval())
+    assert outputs
+    assert all(torch.equal(output, expected) for output in outputs)
 
 
 def test_modes_come_back_after_interrupts_in_the_restoring() -> None:
