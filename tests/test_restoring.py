@@ -254,7 +254,7 @@ def test_ctrl_c_at_the_end_of_a_build_leaves_no_hook(monkeypatch: pytest.MonkeyP
     assert not module_hooks._global_parameter_registration_hooks
 
 
-@pytest.mark.parametrize("run", ["compare", "optimize", "fold", "diagram"])
+@pytest.mark.parametrize("run", ["optimize", "fold", "diagram"])
 def test_other_threads_run_their_modules_meanwhile(run: str) -> None:
     """Hooks of all modules, and a symbolic trace, are the process's: they must leave other threads alone."""
     other, images = Meddling(lambda net: None).eval(), torch.randn(1, *SIZE)
@@ -273,6 +273,37 @@ def test_other_threads_run_their_modules_meanwhile(run: str) -> None:
         RUNS[run](Meddling(run_in_a_thread).eval())
     assert outputs
     assert all(torch.equal(output, expected) for output in outputs)
+
+
+def test_a_pass_of_another_thread_may_begin_in_one_comparison_and_end_in_the_next() -> None:
+    """Its modules were entered before the hooks of the second one were there, which are called as it leaves them."""
+    begun, may_end = threading.Event(), threading.Event()
+
+    def wait(net: nn.Module) -> None:
+        begun.set()
+        assert may_end.wait(30)
+
+    other, outputs = nn.Sequential(nn.Sequential(Meddling(wait))).eval(), []
+
+    def run_other() -> None:
+        with torch.no_grad():
+            outputs.append(other(torch.randn(1, *SIZE)))
+
+    thread = threading.Thread(target=run_other)
+
+    def begin(net: nn.Module) -> None:
+        if not begun.is_set():
+            thread.start()
+            assert begun.wait(30)
+
+    def end(net: nn.Module) -> None:
+        may_end.set()
+        thread.join()
+
+    for act in (begin, end):
+        net = Meddling(act).eval()
+        assert compare(net, net, SIZE).equal
+    assert len(outputs) == 1
 
 
 def test_modes_come_back_after_interrupts_in_the_restoring() -> None:
