@@ -46,8 +46,8 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
     Args:
         model: Any module, on any device. A stand-in for it runs. So it is unchanged afterwards, whatever its forward
             does and however the pass ends, also by Ctrl-C; and so are the random generators of Python, numpy and torch,
-            and torch's settings. What forward changes outside the model stays changed: files, global variables, objects of other classes than
-            modules, tensors, containers and dataclasses, and what its functions hold.
+            and torch's settings. What forward changes outside the model stays changed: files, global variables, objects
+            of other classes than modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
             gives several inputs, a dict inputs by name. Numbers, strings, booleans and None among them are passed as
             they are; a list of positive integers is a size. A sparse tensor keeps the number of its elements.
