@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from archzoo import recipes as recipes
     from archzoo import registry as registry
     from archzoo import report as report
+    from archzoo import restoring as restoring
     from archzoo import results as results
     from archzoo import training as training
     from archzoo import transfer as transfer
@@ -98,6 +99,7 @@ SUBMODULES = (
     "recipes",
     "registry",
     "report",
+    "restoring",
     "results",
     "training",
     "transfer",
@@ -145,7 +147,11 @@ def build(
 
         device = checked_device(device)
     if adapt_input is not None and weights is None:
-        raise BadOption(f"adapt_input={adapt_input!r} adapts pretrained weights: give weights too, or leave it out")
+        from archzoo.options import shown as quoted
+
+        raise BadOption(
+            f"adapt_input={quoted(adapt_input)} adapts pretrained weights: give weights too, or leave it out"
+        )
     if weights is not None:
         from archzoo.weights import build_pretrained
 
@@ -194,7 +200,10 @@ def profile(
     from archzoo.profiler import profile
     from archzoo.wrappers import unwrapped
 
+    of_name = None
     if isinstance(model, str):
+        entry = find(model)
+        of_name = (options.get("in_channels", entry.options["in_channels"]), *entry.input_size[1:])
         model = build(model, device="meta", **options)
     elif options:
         raise BadOption(
@@ -202,6 +211,7 @@ def profile(
         )
     net = unwrapped(model, averaged=True)
     name, usual = (net.name, net.input_size) if isinstance(net, Net) else ("", None)
+    usual = usual or of_name  # a module of another package does not say it
     if input_size is None and usual is None:
         raise ProfileError(f"no paper gives the input size of this {type(net).__name__}: give one, as (3, 224, 224)")
     counted = profile(model, usual if input_size is None else input_size, batch=batch, batch_axis=batch_axis)

@@ -90,7 +90,9 @@ def judge(paper: Paper, entry: Entry, claim: Claim) -> AuditResult:
         count = measure(entry, claim)
         verdict = claim.judge(count)
         why = _reason(claim, verdict, count)
-    except Exception as error:  # whatever a network of another package raises, the other claims are judged
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # whatever a network of another package does, also an exit, the others are judged
         count, verdict, why = (), MISMATCH, f"cannot be counted: {type(error).__name__}: {in_a_line(error)}"
     return AuditResult(
         name=entry.name,
@@ -144,7 +146,9 @@ def differences(pattern: str = "*") -> list[Differences]:
 def _sentences(entry: Entry) -> tuple[str, ...]:
     try:
         return entry.differences
-    except Exception as error:  # of another package
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # of another package
         return (f"What differs cannot be read: {type(error).__name__}: {in_a_line(error)}",)
 
 

@@ -3,18 +3,23 @@
 import copy
 import warnings
 from collections.abc import Callable, Sequence
+from math import prod
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
-from archzoo.errors import ExportError, MissingDependency
+from archzoo.errors import ArchzooError, ExportError, MissingDependency
+from archzoo.escaping import one_line
 from archzoo.files import atomic_write, check_writable
 from archzoo.layers import device_of, evaluation_mode
+from archzoo.options import shown
+from archzoo.restoring import copy_to_run, process_restored
 
 Format = Literal["onnx", "pt2"]
 Function = Callable[[Tensor], Tensor]  # images (N, C, H, W) to logits (N, num_classes)
+LARGEST = 1 << 30  # numbers in the example batch
 TOLERANCE = 1e-4  # relative to the norm of the logits
 
 
@@ -31,22 +36,21 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     ``input_size`` does not fit the network, OutputError if the path cannot be written, and MissingDependency without
     the extra.
     """
-    if to not in WRITERS:
-        raise ExportError(f"to must be {' or '.join(map(repr, WRITERS))}, not {to!r}")
-    if batch < 2:
-        raise ExportError(f"the example batch must be at least 2, not {batch}: one image would be taken for a constant")
+    if not isinstance(to, str) or to not in WRITERS:
+        raise ExportError(f"to must be {' or '.join(map(repr, WRITERS))}, not {shown(to)}")
+    if not _is_count(batch) or batch < 2:
+        given = shown(batch)
+        raise ExportError(f"the example batch must be at least 2, not {given}: one image would be taken for a constant")
+    _check_size(input_size, batch)
     target = Path(path)
     check_writable(target)
-    if device_of(net).type not in ("cpu", "meta"):
-        net = copy.deepcopy(net).cpu()
+    net = copy_to_run(net) if device_of(net).type in ("cpu", "meta") else copy.deepcopy(net).cpu()
     images = _random_images(net, (batch, *input_size))
     try:
-        with evaluation_mode(net), atomic_write(target) as partial:
-            with torch.no_grad():
-                net(images)  # raises InputError for images that do not fit, which tracing would not
+        with process_restored(), evaluation_mode(net), atomic_write(target) as partial:
+            _check_that_it_runs(net, images)
             WRITERS[to](net, images, partial)
-            exported = READERS[to](partial)
-            error = max(_relative_error(net, exported, batch) for batch in (images, torch.cat([images, images])))
+            error = _error_of_file(net, READERS[to], partial, images)
             if not error <= TOLERANCE:
                 raise ExportError(
                     f"the exported network is {error:.1e} from the original, more than {TOLERANCE:.0e}: not kept"
@@ -56,11 +60,51 @@ def export(net: nn.Module, path: str | Path, to: Format, input_size: Sequence[in
     return error
 
 
+def _is_count(number: Any) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number > 0
+
+
+def _check_size(input_size: Any, batch: int) -> None:
+    sides = input_size if isinstance(input_size, Sequence) else ()
+    if len(sides) != 3 or not all(map(_is_count, sides)):
+        raise ExportError(
+            f"input_size must be (channels, height, width), such as (3, 224, 224), not {shown(input_size)}"
+        )
+    if batch * prod(sides) > LARGEST:
+        size = "x".join(map(str, sides))
+        raise ExportError(f"{shown(batch)} images of {shown(size)} have more than {LARGEST:,} numbers: give fewer")
+
+
 def _random_images(net: nn.Module, shape: Sequence[int]) -> Tensor:
     """Normally distributed images in the dtype and on the device of the network."""
-    images = torch.randn(*shape, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(*shape, generator=torch.Generator().manual_seed(0), device="cpu")
     parameter = next(net.parameters(), None)
     return images if parameter is None else images.to(parameter)
+
+
+def _check_that_it_runs(net: nn.Module, images: Tensor) -> None:
+    """Raise InputError for images that do not fit, which tracing would not, and ExportError for all other errors."""
+    try:
+        with torch.no_grad():
+            net(images)
+    except ArchzooError:
+        raise
+    except Exception as error:  # of the network's own code
+        size = "x".join(map(str, images.shape[1:]))
+        reason = f"{type(error).__name__}: {one_line(str(error), 300)}"
+        raise ExportError(f"the network does not run on images of {size}: {reason}") from error
+
+
+def _error_of_file(net: nn.Module, read: Callable[[Path], Function], path: Path, images: Tensor) -> float:
+    """The largest relative error of what was written, on the images and on twice as many."""
+    try:
+        exported = read(path)
+        return max(_relative_error(net, exported, batch) for batch in (images, torch.cat([images, images])))
+    except (ArchzooError, OSError):
+        raise
+    except Exception as error:  # of torch.export or onnxruntime
+        reason = f"{type(error).__name__}: {one_line(str(error), 300)}"
+        raise ExportError(f"the exported network cannot be run: {reason}") from error
 
 
 def _relative_error(net: nn.Module, exported: Function, images: Tensor) -> float:

@@ -72,6 +72,8 @@ def check_writable(target: Path) -> None:
             probe.unlink()
     except OSError as error:
         raise OutputError(f"{target} cannot be written: {error.strerror}") from error
+    except ValueError as error:  # a null character in the name, or one that is none
+        raise OutputError(f"{target} cannot be written: {error}") from error
 
 
 def check_folder(folder: Path) -> None:
@@ -82,6 +84,8 @@ def check_folder(folder: Path) -> None:
             (folder / ".part").unlink()
     except OSError as error:
         raise OutputError(f"{folder} cannot be a folder for output: {error.strerror}") from error
+    except ValueError as error:
+        raise OutputError(f"{folder} cannot be a folder for output: {error}") from error
 
 
 def is_stream(target: Path) -> bool:

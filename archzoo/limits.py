@@ -71,8 +71,8 @@ def limited(options: str) -> Iterator[None]:
         if layers > most_layers:
             raise too_large(f"too many layers with {options}", "ARCHZOO_MAX_LAYERS")
 
+    from archzoo.restoring import undone
+
     handle = register_module_parameter_registration_hook(count)
-    try:
+    with undone([handle.remove]):
         yield
-    finally:
-        handle.remove()

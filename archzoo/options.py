@@ -18,13 +18,17 @@ LONGEST = 80  # characters of a value that an error quotes
 def signature_of(constructor: Callable[..., Any]) -> dict[str, inspect.Parameter]:
     """The options of a constructor by name, with their types as annotations.
 
-    Raises RegistrationError for ``*args`` or ``**kwargs``, for an option without a type or a default, and where
-    ``in_channels`` or ``num_classes`` is missing.
+    Raises RegistrationError for ``*args`` or ``**kwargs``, for an option without a type or a default, for a type that
+    cannot be read, and where ``in_channels`` or ``num_classes`` is missing.
     """
-    name = constructor.__name__
+    name = getattr(constructor, "__name__", type(constructor).__name__)
     options: dict[str, inspect.Parameter] = {}
-    hints = typing.get_type_hints(constructor)
-    for option, parameter in inspect.signature(constructor).parameters.items():
+    try:
+        hints, parameters = typing.get_type_hints(constructor), inspect.signature(constructor).parameters
+    except Exception as error:  # an annotation may name anything
+        reason = f"{type(error).__name__}: {in_a_line(error)}"
+        raise RegistrationError(f"{name}: the types of its options cannot be read: {reason}") from error
+    for option, parameter in parameters.items():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise RegistrationError(f"{name}: *{option} hides the options; spell them out")
         if option not in hints or parameter.default is parameter.empty:

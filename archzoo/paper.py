@@ -151,9 +151,14 @@ class Paper:
         if type(self.year) is not int:
             raise RegistrationError(f"{self.title}: year must be an integer, not {self.year!r}")
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        if vars(self).get("_complete", False):
+            self._check_open()
+        super().__setattr__(name, value)
+
     def complete(self) -> None:
         """Accept no more statements: the registry calls it, which reads them once for all who ask."""
-        self._complete = True
+        object.__setattr__(self, "_complete", True)
 
     def _state(self, kind: str, *statements: Any) -> None:
         """Add statements to one of the tuples above. Raises RegistrationError for a paper that is loaded."""

@@ -22,11 +22,13 @@ from typing import Any
 import numpy
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 import archzoo
 from archzoo.errors import WeightsError
+from archzoo.weights import _recognition as recognition
 from archzoo.weights import digest, initialize_from, save
 from archzoo.weights._reading import read_checkpoint, read_state
 from archzoo.weights._recognition import kind_of
@@ -117,6 +119,25 @@ def test_averaged_weights_are_preferred_and_that_is_said(content: Any, said: str
     with pytest.warns(UserWarning, match=said):
         state, _ = read_state(tmp_path / "file")
     assert all(torch.equal(state[name], tensor) for name, tensor in AVERAGED.items())
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_of_two_sets_of_weights_in_one_table_none_is_dropped_unsaid(prefix: str, tmp_path: Path) -> None:
+    for content in ({**STATE, **prefixed(prefix, AVERAGED)}, {**prefixed(prefix, AVERAGED), **STATE}):
+        torch.save(content, tmp_path / "file")
+        with pytest.raises(WeightsError, match="has two sets of weights in one table, .*conv1.weight.* and .*conv1"):
+            read_state(tmp_path / "file")
+    torch.save({**STATE, **prefixed(prefix, STATE)}, tmp_path / "file")  # twice the same
+    assert same(read_state(tmp_path / "file")[0], STATE)
+
+
+def test_averaged_weights_beside_others_without_a_prefix_are_preferred_too(tmp_path: Path) -> None:
+    torch.save({**STATE, **prefixed("ema.", AVERAGED)}, tmp_path / "file")
+    with pytest.warns(UserWarning, match=r"averaged weights of ema\.\* are read, not those beside them"):
+        assert same(read_state(tmp_path / "file")[0], AVERAGED)
+    torch.save({**STATE, "bn.running_mean": torch.ones(2), **prefixed("ema.", AVERAGED)}, tmp_path / "file")
+    with pytest.raises(WeightsError, match="has two sets of weights in one table"):
+        read_state(tmp_path / "file")
 
 
 def test_averaged_weights_without_statistics_are_not_mixed_with_others(tmp_path: Path) -> None:
@@ -471,6 +492,8 @@ def test_a_digest_is_of_the_content_of_all_parts(tmp_path: Path) -> None:
         ({"fc.weight": "../secret.safetensors"}, "which is no file beside it"),
         ({"fc.weight": "/etc/passwd"}, "which is no file beside it"),
         ({"fc.weight": 3}, "which is no file beside it"),
+        ({"fc.weight": ""}, "lists '', which is no file beside it"),
+        ({"fc.weight": "a" * 300}, "lists 1 files that are not beside it"),
         ({}, "lists no tensors"),
         ({"fc.bias": "model-00001-of-00002.safetensors"}, "lacks 1 tensors of model.safetensors.index.json: fc.bias"),
     ],
@@ -480,6 +503,53 @@ def test_an_index_that_is_wrong_is_refused(weight_map: Any, message: str, tmp_pa
     index.write_text(json.dumps({"weight_map": weight_map}))
     with pytest.raises(WeightsError, match=message):
         read_state(index)
+
+
+def test_a_tensor_is_read_from_the_file_that_the_index_names_for_it(tmp_path: Path) -> None:
+    index = parts(tmp_path, ".safetensors")
+    second = tmp_path / "model-00002-of-00002.safetensors"
+    save_file({**AVERAGED, **read_checkpoint_of(second)}, second)  # which has an old copy of the first tensor, too
+    assert same(read_state(index)[0], STATE)
+
+
+def read_checkpoint_of(part: Path) -> dict[str, Tensor]:
+    with safe_open(part, framework="pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_a_folder_that_is_closed_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(folder: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "listdir", closed)
+    with pytest.raises(WeightsError, match="cannot be read: Permission denied"):
+        read_state(tmp_path)
+
+
+def test_a_large_file_that_begins_as_an_index_is_not_read_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"a": "b" * 100, "weight_map": {}}))
+    monkeypatch.setattr(recognition, "LARGEST_INDEX", 50)
+    assert kind_of(path).name.startswith("JSON")
+    monkeypatch.setattr(recognition, "LARGEST_INDEX", 150)
+    assert kind_of(path) == recognition.INDEX
+
+
+@pytest.mark.parametrize("weights", [b"net.pth", 1, True, [], {}, ("timm",), torch.zeros(2), object()], ids=repr)
+def test_what_is_neither_a_name_nor_a_path_is_no_set_of_weights(weights: Any) -> None:
+    with pytest.raises(archzoo.BadOption, match="weights must be the name of a set or the path of a file, not"):
+        archzoo.build("lenet5", weights=weights)
+
+
+def test_a_name_that_is_too_long_for_a_file_is_none() -> None:
+    for name in ("a" * 300, "timm:" + "x" * 10_000):
+        with pytest.raises(archzoo.BadOption, match="lenet5 has no weights") as error:
+            archzoo.build("lenet5", weights=name)
+        assert len(str(error.value)) < 200
+    with pytest.raises(archzoo.UnknownName):
+        archzoo.same("lenet5", "a" * 300)
 
 
 @pytest.mark.parametrize(

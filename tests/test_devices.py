@@ -359,7 +359,7 @@ PATHS: dict[str, Computes] = {
     "archzoo.weights.save": saved,
 }
 # The network goes to another machine through a file, which is ``archzoo.weights.save``.
-WITHOUT_PATH = {"archzoo.weights.push", "archzoo.weights.save_with"}
+WITHOUT_PATH = {"archzoo.restoring.copy_to_run", "archzoo.weights.push", "archzoo.weights.save_with"}
 
 
 def figures_of_a_run(machine: Machine) -> None:

@@ -18,6 +18,7 @@ WITHOUT_REFERENCE = {
     "files",
     "models",
     "notebook_html",
+    "restoring",
     "options",
     "papers",
     "processes",

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,6 +25,7 @@ from archzoo.weights import _download as download
 from archzoo.weights import _locks as locks
 from archzoo.weights import _published as published
 from archzoo.weights import _transfers as transfers
+from archzoo.weights._archives import cached_member
 from archzoo.weights._download import cached_file
 from archzoo.weights._libraries import names_in
 from archzoo.weights._reading import read_state
@@ -92,6 +94,7 @@ def fetch(url: str, folder: Path, digest: str = "") -> Path:
     return cached_file(url, "w.safetensors", digest, folder, check=read_state)
 
 
+SPAN = f"bytes 1000-{len(BODY) - 1}/{len(BODY)}"
 HTML = b"<!DOCTYPE html><html><body>Log in to the network of this hotel</body></html>"
 BAD: dict[str, tuple[list[Answer], str]] = {
     "page": ([says(HTML, Content_Type="text/html; charset=utf-8")], "sent a page of text/html"),
@@ -125,6 +128,10 @@ BAD: dict[str, tuple[list[Answer], str]] = {
         [lambda request: request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")],
         "could not download",
     ),
+    **{
+        f"a redirect to {where}": ([says(b"", 302, Location=where)], "leads to an address that is none")
+        for where in ("http://[::1", "http://[x]/w", "http://a..b/w", f"http://{'a' * 70}.org/w")
+    },
     "half a chunk": (
         [lambda request: request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc")],
         "could not download",
@@ -156,6 +163,53 @@ def test_a_part_is_continued_only_if_it_is_of_the_same_file(url: str, tmp_path: 
         Server.answers = [says(sent=1000, etag=etag), says()]
         assert fetch(url, tmp_path / name).read_bytes() == BODY
         assert "Range" not in Server.asked[-1]
+
+
+@pytest.mark.parametrize("etag", ['"2"', 'W/"1"', ""])
+def test_the_rest_of_another_file_is_not_appended(etag: str, url: str, tmp_path: Path) -> None:
+    """A server that ignores If-Range sends it."""
+    other = save({"weight": torch.ones(20_000)})
+    Server.answers = [says(sent=1000), says(other[1000:], 206, etag=etag, Content_Range=SPAN), says(other)]
+    assert fetch(url, tmp_path).read_bytes() == other
+    assert "Range" not in Server.asked[2]
+
+
+@pytest.mark.parametrize("validator", ["", '"1"\n', '"1"\r\nX: y', "é"])
+def test_a_part_with_a_damaged_validator_is_not_continued(validator: str, url: str, tmp_path: Path) -> None:
+    (tmp_path / "w.part.safetensors").write_bytes(b"\x00" * 1000)
+    (tmp_path / "w.part.safetensors.etag").write_text(validator)  # a full disk leaves an empty one
+    assert fetch(url, tmp_path).read_bytes() == BODY
+    assert "Range" not in Server.asked[0]
+
+
+def test_the_part_of_another_file_is_gone_before_the_new_validator_is_there(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = tmp_path / "w.part.safetensors"
+    part.write_bytes(b"\x00" * 1000)
+    part.with_name(f"{part.name}.etag").write_text('"0"')
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(WeightsError, match="No space left"):
+        fetch(url, tmp_path)
+    assert not part.exists()
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs")
+def test_a_part_that_is_no_file_is_replaced(url: str, tmp_path: Path) -> None:
+    outside = tmp_path / "outside"
+    outside.write_text("mine")
+    for number, make in enumerate((os.mkfifo, lambda path: path.symlink_to(outside))):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        make(folder / "w.part.safetensors")
+        path = fetch(url, folder)
+        assert path.read_bytes() == BODY
+        assert not path.is_symlink()
+    assert outside.read_text() == "mine"
 
 
 @pytest.mark.parametrize(
@@ -239,6 +293,86 @@ def test_headers_that_drip_end(url: str, tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(WeightsError, match="could not download"):
         fetch(url, tmp_path)
     assert hung_up.wait(30)  # the headers would end after a minute
+
+
+@pytest.mark.parametrize(
+    ("before", "repeated"),
+    [
+        (b"", b"0"),
+        (b"%x\r\n%s\r\n0\r\n" % (len(BODY), BODY), b"X: y\r\n"),
+    ],
+    ids=["the size of a chunk", "trailers"],
+)
+def test_what_is_beside_the_body_ends_too(
+    before: bytes, repeated: bytes, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfers, "WINDOW", 0.05)
+    monkeypatch.setattr(download, "TRIES", 1)
+    hung_up = threading.Event()
+
+    def endless(request: Any) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + before)
+        try:
+            for _ in range(6000):
+                request.wfile.write(repeated)
+                time.sleep(0.01)
+        except OSError:
+            hung_up.set()
+
+    Server.answers = [endless]
+    if before:
+        assert fetch(url, tmp_path).read_bytes() == BODY
+    else:
+        with pytest.raises(WeightsError, match="could not download"):
+            fetch(url, tmp_path)
+    assert hung_up.wait(30)  # it would end after a minute
+
+
+def test_every_error_of_the_cache_is_a_line(url: str, tmp_path: Path) -> None:
+    (tmp_path / "w.safetensors").write_bytes(BODY)
+    (tmp_path / "w.safetensors.sha256").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(WeightsError, match="is not the published file"):
+        fetch(url, tmp_path)
+    for folder in (tmp_path / ("a" * 300), tmp_path / "a\0b"):
+        with pytest.raises(WeightsError, match="cannot be read|could not download"):
+            fetch(url, folder)
+        with pytest.raises(WeightsError, match="cannot be read|could not be written"):
+            cached_member(url, "w.pth", "0" * 40, folder)
+
+
+def test_what_a_cache_that_is_read_only_keeps_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "w.safetensors"
+    path.with_name(f"{path.name}.sha256").write_text("0" * 64)
+
+    def closed(*_: Any, **__: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "unlink", closed)
+    error = download.remove_unreadable(path, WeightsError("it is a page"))
+    assert str(error) == "it is a page. Delete the file to download it again: Permission denied"
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_damaged_archive_is_refused_and_not_kept(method: int, url: str, tmp_path: Path) -> None:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", method) as archive:
+        archive.writestr("w.pth", bytes(range(256)) * 40)
+    whole = content.getvalue()
+    for at in range(len("w.pth") + 30, len("w.pth") + 50, 6):
+        Server.answers = [says(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])]
+        with pytest.raises(WeightsError, match=r"cannot be unpacked|is not the published file"):
+            cached_member(url, "w.pth", "0" * 40, tmp_path)
+        assert os.listdir(tmp_path) == []
+
+
+def test_an_archive_of_a_huge_file_is_not_unpacked(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("archzoo.weights._archives.LARGEST", 1000)
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("w.pth", bytes(1001))
+    Server.answers = [says(content.getvalue())]
+    with pytest.raises(WeightsError, match="its w.pth would have 1,001 bytes, more than weights have"):
+        cached_member(url, "w.pth", "0" * 40, tmp_path)
 
 
 def test_a_full_disk_is_said_before_the_download(url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

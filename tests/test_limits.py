@@ -91,7 +91,7 @@ def test_numbers_of_numpy_are_numbers() -> None:
 
 @pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta:", 10**9, 1.5, ""])
 def test_a_device_that_there_is_not_is_refused(device: Any) -> None:
-    with pytest.raises(DeviceError, match=f"there is no device {re.escape(repr(str(device)))} on this machine: "):
+    with pytest.raises(DeviceError, match=f"there is no device {re.escape(repr(device))} on this machine: "):
         archzoo.build("lenet5", device=device)
 
 

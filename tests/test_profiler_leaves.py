@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from archzoo.errors import ProfileError
 from archzoo.profiler import profile
-from archzoo.profiler._restoring import and_restore
+from archzoo.restoring import and_restore
 from tests.networks import EVERY_NET
 
 HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_state_dict_hooks")
@@ -200,7 +200,7 @@ def test_also_where_forward_raises(error: BaseException) -> None:
     assert state_of(net) == before
 
 
-OWN_FILES = ("/profiler/_restoring.py", "/profiler/_meta.py", "/profiler/_counting.py", "/profiler/_stand_ins.py")
+OWN_FILES = ("/archzoo/restoring.py", "/profiler/_meta.py", "/profiler/_counting.py", "/profiler/_stand_ins.py")
 FILES = (*OWN_FILES, "/torch/utils/_python_dispatch.py", "/torch/autograd/grad_mode.py", "contextlib.py")
 
 

@@ -554,7 +554,8 @@ def test_a_bad_claim_is_reported_under_its_name_and_stops_no_other(loaded: _load
     assert results["tiny", "Table 1"].verdict == "match"  # 3 x 2 weights and 2 biases
     assert {result.verdict for (_, where), result in results.items() if where != "Table 1"} == {"mismatch"}
     assert results["tiny", "Table 2"].why.startswith("cannot be counted: ProfileError: Net has no part")
-    assert results["tiny_fails", "Table 3"].why == "cannot be counted: RuntimeError: cannot be"
+    raised = "tiny_fails: tests.test_registry:tiny_fails raised RuntimeError: cannot be"
+    assert results["tiny_fails", "Table 3"].why == f"cannot be counted: RegistrationError: {raised}"
     assert "has no function 'tiny_lost'" in results["tiny_lost", "Table 4"].why
     assert "has no option 'widht'" in results["tiny", "Table 5"].why
     assert results["tiny", "Table 5"].ours_text == ""

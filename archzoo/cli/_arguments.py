@@ -166,7 +166,7 @@ def build_target(target: str, options: list[str]) -> "tuple[nn.Module, Any]":
 
 def is_weights_file(target: str) -> bool:
     """Whether an argument that may be a network's name is a file."""
-    return Path(target).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar") or Path(target).is_file()
+    return Path(target).suffix in (".safetensors", ".pth", ".pt", ".bin", ".ckpt", ".tar") or os.path.isfile(target)
 
 
 def _in_graph(path: str, options: list[str]) -> "tuple[nn.Module, Any]":

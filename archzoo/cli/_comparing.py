@@ -1,6 +1,7 @@
 """The command that tells whether two networks are the same function."""
 
 import json
+import os
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,7 +59,7 @@ def _read(text: str) -> "Network":
         log(f"runs the code of {path}, and {name}()")
         return read(text)
     known, *options = text.split(",")
-    if text.endswith(".py") or Path(text).is_file() or is_path(known):
+    if text.endswith(".py") or os.path.isfile(text) or is_path(known):
         return read(Path(text))
     if path and "=" not in text:
         log(f"runs the code of {path}, and {name}()")

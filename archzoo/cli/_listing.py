@@ -11,11 +11,13 @@ import typer
 
 import archzoo
 from archzoo import registry
-from archzoo.cli._arguments import Format, Pattern, read_image_size
+from archzoo.cli._arguments import Format, Pattern, log, read_image_size
 from archzoo.cli._rows import terminal_width, write_rows
 from archzoo.errors import ArchzooError
-from archzoo.options import hint
+from archzoo.escaping import one_line
+from archzoo.options import hint, in_a_line
 
+MOST, LONGEST = 20, 500  # texts that a file says of itself, and characters of one
 UNITS = {"k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 
 
@@ -31,17 +33,27 @@ def _weights() -> Mapping[str, list[str]]:
     return libraries
 
 
+@cache
 def _profile(entry: archzoo.Entry) -> Any:
+    """The profile of a network, or None, with a line that says why, where one of another package has none."""
     from archzoo.auditor import profiled
 
-    return profiled(entry.name)
+    try:
+        return profiled(entry.name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # also an exit
+        if entry.module.startswith("archzoo."):
+            raise
+        log(f"{entry.name} cannot be counted: {type(error).__name__}: {in_a_line(error)}")
+        return None
 
 
 COLUMNS: Mapping[str, Callable[[archzoo.Entry], Any]] = {
     "name": lambda entry: entry.name,
     "year": lambda entry: entry.paper.year,
-    "params": lambda entry: _profile(entry).params,
-    "macs": lambda entry: _profile(entry).macs,
+    "params": lambda entry: getattr(_profile(entry), "params", None),
+    "macs": lambda entry: getattr(_profile(entry), "macs", None),
     "input": lambda entry: list(entry.input_size),
     "weights": lambda entry: _weights().get(entry.name, []),
     "recipes": lambda entry: [recipe.name for recipe in registry.recipes_of(entry.name)],
@@ -78,12 +90,17 @@ def list_networks(
     if not entries:
         raise ArchzooError(f"no network that {pattern!r} matches is left by these filters")
     if sort:
-        entries.sort(key=COLUMNS[sort])
+        entries.sort(key=lambda entry: _order(COLUMNS[sort](entry)))
     if shown == ["name"] and form is Format.table:
         print("\n".join(entry.name for entry in entries))
         return
     rows = [[COLUMNS[column](entry) for column in shown] for entry in entries]
     print(write_rows(shown, rows, form, terminal_width()), end="")
+
+
+def _order(value: Any) -> tuple[bool, Any]:
+    """Unknown values come last."""
+    return value is None, 0 if value is None else value
 
 
 def _filters(
@@ -100,7 +117,7 @@ def _filters(
         yield lambda entry: weights in _weights().get(entry.name, [])
     if max_params:
         most = read_count(max_params)
-        yield lambda entry: bool(_profile(entry).params <= most)
+        yield lambda entry: _profile(entry) is not None and bool(_profile(entry).params <= most)
 
 
 def read_count(text: str) -> float:
@@ -113,7 +130,11 @@ def read_count(text: str) -> float:
 
 
 def describe_weights(path: str) -> Iterator[str]:
-    """What a weights file says about itself, line by line."""
+    """What a weights file says about itself, line by line, without the control characters that it may have."""
+    return map(one_line, _describe_file(path))
+
+
+def _describe_file(path: str) -> Iterator[str]:
     from archzoo.weights import describe_file
 
     file = describe_file(path)
@@ -122,14 +143,32 @@ def describe_weights(path: str) -> Iterator[str]:
     dtypes = Counter(file.dtypes.values())
     kinds = ", ".join(f"{count:,} {dtype}" for dtype, count in dtypes.most_common())
     yield f"  tensors   {len(file.shapes):,} ({kinds}), {sum(map(prod, file.shapes.values())):,} elements"
-    if "classes" in file.metadata:
-        classes = json.loads(file.metadata["classes"])
-        yield f"  classes   {len(classes):,}: {', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}"
-    if "prepared" in file.metadata:
-        prepared = json.loads(file.metadata["prepared"])
-        yield f"  images    {prepared['preprocessing']}, {prepared['side']} pixels"
-    if "protocol" in file.metadata:
-        yield f"  protocol  {file.metadata['protocol']}"
+    for key, (label, describe) in METADATA.items():
+        if key in file.metadata:
+            try:
+                text = describe(file.metadata[key])
+            except (KeyError, RecursionError, TypeError, ValueError):
+                text = "cannot be read"
+            yield f"  {label:<9} {text[:LONGEST]}"
     others = sorted(file.metadata.keys() - {"archzoo", "options", "classes", "prepared", "protocol"})
     if others:
-        yield f"  metadata  {', '.join(f'{name}={file.metadata[name][:40]}' for name in others)}"
+        known = ", ".join(f"{name[:40]}={file.metadata[name][:40]}" for name in others[:MOST])
+        yield f"  metadata  {known}{f' and {len(others) - MOST} more' if len(others) > MOST else ''}"
+
+
+def _describe_classes(text: str) -> str:
+    classes = json.loads(text)
+    return f"{len(classes):,}: {', '.join(classes[:10])}{', ...' if len(classes) > 10 else ''}"
+
+
+def _describe_images(text: str) -> str:
+    prepared = json.loads(text)
+    return f"{prepared['preprocessing']}, {prepared['side']} pixels"
+
+
+# What a file that was trained here says beside its network: its name in the output, and how it is shown.
+METADATA: Mapping[str, tuple[str, Callable[[str], str]]] = {
+    "classes": ("classes", _describe_classes),
+    "prepared": ("images", _describe_images),
+    "protocol": ("protocol", str),
+}

@@ -14,7 +14,8 @@ from archzoo.comparison._differences import Difference, Ordered, first_differenc
 from archzoo.comparison._graph import Graph
 from archzoo.comparison._matching import LayerMatch, match
 from archzoo.comparison._running import run, sizes_of, tensors_of, trace
-from archzoo.errors import ComparisonError
+from archzoo.errors import ArchzooError, ComparisonError
+from archzoo.restoring import copy_to_run, process_restored
 
 Verdict = Literal["equal", "equal up to a permutation of channels", "different"]
 TOLERANCE = 1e-9  # of outputs in float64, as a share of their norm
@@ -116,12 +117,26 @@ def compare(
     Raises:
         ComparisonError: If a network does not run on such an input, or writes into a part of a tensor.
     """
+    for network in (a, b):
+        if not isinstance(network, nn.Module):
+            raise ComparisonError(f"expected a torch.nn.Module, not {type(network).__name__}")
     sizes, names = sizes_of(input_size), names or (type(a).__name__, type(b).__name__)
-    graphs = trace(a, sizes, names[0], training=training), trace(b, sizes, names[1], training=training)
-    pair = Pair((a, b), graphs, sizes)
-    return (
-        pair.same_graphs(names) or pair.same_but_for_training(names) or pair.same_values(names) or pair.different(names)
-    )
+    with torch.device("cpu"), process_restored():
+        first, second = copy_to_run(a), copy_to_run(b)
+        graphs = trace(first, sizes, names[0], training=training), trace(second, sizes, names[1], training=training)
+        pair = Pair((first, second), graphs, sizes)
+        try:
+            return (
+                pair.same_graphs(names)
+                or pair.same_but_for_training(names)
+                or pair.same_values(names)
+                or pair.different(names)
+            )
+        except ArchzooError:
+            raise
+        except Exception as error:  # of the networks' own code
+            reason = f"{type(error).__name__}: {error}"
+            raise ComparisonError(f"{names[0]} or {names[1]} does not run with other weights: {reason}") from error
 
 
 class Pair:

@@ -1,6 +1,7 @@
 """Recording what a network computes: every operator that torch runs, whatever the code around it looks like."""
 
 import hashlib
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -30,6 +31,7 @@ from archzoo.comparison._maps import (
     zeros_like,
 )
 from archzoo.errors import ComparisonError
+from archzoo.restoring import undone
 
 Value = Maps | Labels | Weight
 DROPOUTS = {F.dropout, F.dropout1d, F.dropout2d, F.dropout3d, F.alpha_dropout, F.feature_alpha_dropout, torch.dropout}
@@ -443,23 +445,23 @@ class Dropouts(TorchFunctionMode):
 def recording(recorder: Recorder, model: nn.Module) -> Iterator[None]:
     """Record what runs in the block, with the names of the modules of this model."""
     names = {id(module): name for name, module in model.named_modules()}
+    thread = threading.get_ident()  # hooks of all modules are called in all threads
 
     def enter(module: nn.Module, args: Any) -> None:
+        if threading.get_ident() != thread:
+            return
         recorder.modules.append(names.get(id(module), recorder.modules[-1]))
 
     def leave(module: nn.Module, args: Any, output: Any) -> None:
-        recorder.modules.pop()
+        if threading.get_ident() == thread:
+            recorder.modules.pop()
 
     handles = [
         torch_module.register_module_forward_pre_hook(enter),
         torch_module.register_module_forward_hook(leave, always_call=True),
     ]
-    try:
-        with torch.no_grad(), recorder, Dropouts(recorder):
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    with undone([handle.remove for handle in handles]), torch.no_grad(), recorder, Dropouts(recorder):
+        yield
 
 
 @cache

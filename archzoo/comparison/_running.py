@@ -1,6 +1,7 @@
 """Running networks in eval mode with weights from elsewhere, in float64. The networks are left as they are."""
 
 from collections.abc import Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -12,6 +13,9 @@ from archzoo.comparison._graph import Graph
 from archzoo.comparison._recording import Recorder, recording
 from archzoo.errors import ComparisonError
 from archzoo.layers import evaluation_mode
+from archzoo.options import shown
+
+LARGEST = 1 << 26  # numbers of an input, which is run in float64
 
 
 def sizes_of(input_size: Any) -> list[tuple[int, ...]]:
@@ -19,13 +23,16 @@ def sizes_of(input_size: Any) -> list[tuple[int, ...]]:
     sizes = [input_size] if isinstance(input_size, Sequence) and all(type(n) is int for n in input_size) else input_size
     try:
         read = [tuple(int(side) for side in size) for size in sizes]
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError, RecursionError):
         read = []
     if not read or any(not size or min(size) < 1 for size in read):
         raise ComparisonError(
             f"input_size must be positive integers such as (3, 32, 32), or a list of these for several inputs, not "
-            f"{input_size!r}"
+            f"{shown(input_size)}"
         )
+    if sum(map(prod, read)) > LARGEST:
+        text = f"an input of {shown(input_size)} has more than {LARGEST:,} numbers"
+        raise ComparisonError(f"{text}: the networks would run on it, so give a smaller one")
     return read
 
 

@@ -1,6 +1,7 @@
 """The networks that a comparison is given: modules, names, and files."""
 
 import importlib.util
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +18,7 @@ from archzoo.comparison._differences import Difference
 from archzoo.comparison._running import tensors_of
 from archzoo.errors import ComparisonError
 from archzoo.layers import Net
+from archzoo.options import shown
 from archzoo.registry import Entry, find
 from archzoo.weights import build_pretrained, is_path, rebuild
 from archzoo.wrappers import unwrapped
@@ -101,13 +103,15 @@ def read(source: Source) -> Network:
         if isinstance(net, Net) and net.name:
             return Network(source, net.name, net.input_size)
         return Network(source, type(source).__name__)
+    if not isinstance(source, (str, os.PathLike)):
+        raise ComparisonError(f"expected a torch.nn.Module, a name or a path, not {shown(source)}")
     text = str(source)
     path, colon, name = text.rpartition(":")
     if colon and path.endswith(".py"):
         return Network(run_file(Path(path), name), text)
     if text.endswith(".py"):
         raise ComparisonError(f"{text} is Python: add the class or function that makes the network, {text}:NAME")
-    if isinstance(source, Path) or is_path(text) or Path(text).is_file():
+    if isinstance(source, Path) or is_path(text) or os.path.isfile(text):
         rebuilt = rebuild(text)
         return Network(
             *(rebuilt.net, text, rebuilt.input_size),
@@ -135,7 +139,7 @@ def run_file(path: Path, name: str) -> nn.Module:
 
     Raises ComparisonError if there is no such file or name, if it makes something else, or from errors of its own.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ComparisonError(f"there is no file {path}")
     make = _attribute(path, name)
     try:

@@ -42,7 +42,7 @@ def restore_prepared(described: Mapping[str, Any]) -> Prepared:
         normalize, last = normalization(preprocessing, fitted)
         by_pixel = bool(described["by_pixel"]) and is_by_pixel(preprocessing)
         side = int(described["side"])
-    except (KeyError, TypeError, ValueError) as error:
+    except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
         raise DataError(f"the description of the preprocessing cannot be read: {error}") from error
     frame += [normalize] if by_pixel else []
     finish = last if by_pixel else (normalize, *last)

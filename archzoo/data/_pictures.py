@@ -1,5 +1,6 @@
 """Pictures to look at: those that a recipe trains on, or two photographs that need no download."""
 
+import os
 from pathlib import Path
 
 import torch
@@ -13,7 +14,7 @@ from archzoo.data._layout import read_content
 from archzoo.data._reading import Reading, read_pixels
 from archzoo.data._resizing import center_crop, resize_shorter_side
 from archzoo.data._sources import load
-from archzoo.errors import MissingDependency
+from archzoo.errors import DataError, MissingDependency
 
 THUMBNAIL_SIDE = 64  # in pixels: networks with an input of at most this side take thumbnails, as CIFAR's are
 
@@ -41,8 +42,11 @@ def load_pictures(source: str | Path, *, side: int = 224) -> ImageSet:
 def read_picture(path: Path, channels: int) -> Tensor:
     """A picture as bytes (C, h, w).
 
-    Raises MissingDependency, ValueRangeError, and whatever Pillow raises for a corrupt one.
+    Raises MissingDependency, ValueRangeError, DataError for what is no file, such as a device that has no end, and
+    whatever Pillow raises for a corrupt one.
     """
+    if isinstance(path, Path) and os.path.exists(path) and not os.path.isfile(path):
+        raise DataError(f"{path} is a folder, a device or a pipe, not a picture")
     return read_pixels(path, Conversion(channels)).permute(2, 0, 1)
 
 

@@ -50,7 +50,7 @@ def grade(file: str | Path, attribute: str, name: str, limits: Limits | None = N
     does not exist or does not fit.
     """
     limits, path, entry = limits or Limits(), Path(file), find(name)
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ComparisonError(f"there is no file {path}")
     options = entry.checked(options) if options else {}
     token = secrets.token_hex(16)

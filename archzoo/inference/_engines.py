@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from archzoo.errors import BadOption, DeviceError, ExportError, InputError, MissingDependency
 from archzoo.exporting import TOLERANCE, export
 from archzoo.inference._fused_forward import has_bfloat16_instructions
+from archzoo.options import shown
 
 Engine = Literal["onnxruntime", "openvino"]
 Run = Callable[[Tensor], Tensor]  # images (N, C, H, W) on the CPU to what the network returns
@@ -55,7 +56,7 @@ class EngineNetwork(nn.Module):
             path = Path(folder, "net.onnx")
             export(self.net, path, "onnx", size)
             run = RUNS[self.engine](path, threads, self.dtype)
-            images = torch.randn(3, *size, generator=torch.Generator().manual_seed(0))
+            images = torch.randn(3, *size, generator=torch.Generator().manual_seed(0), device="cpu")
             with torch.no_grad():
                 expected = self.net(images)
             error = float((run(images) - expected).norm() / expected.norm())
@@ -70,8 +71,8 @@ class EngineNetwork(nn.Module):
 
 def check_engine(engine: str, dtype: torch.dtype | None) -> None:
     """Raise BadOption or MissingDependency where an engine cannot be used."""
-    if engine not in RUNS:
-        raise BadOption(f"engine must be {', '.join(map(repr, RUNS))} or None, not {engine!r}")
+    if not isinstance(engine, str) or engine not in RUNS:
+        raise BadOption(f"engine must be {', '.join(map(repr, RUNS))} or None, not {shown(engine)}")
     if dtype not in (None, torch.float32) and (engine, dtype) != ("openvino", torch.bfloat16):
         raise BadOption(f"{engine} computes in float32{BFLOAT16[engine]}, not {dtype}")
     if dtype == torch.bfloat16 and not has_bfloat16_instructions():

@@ -13,23 +13,32 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from archzoo.errors import BadOption
 from archzoo.inference._norms import norm_of_maps
 from archzoo.inference._splitting import join_norms, split_norms
 from archzoo.inference._structure import Structure, replace_modules
 from archzoo.layers import ChannelShuffle, device_of
+from archzoo.restoring import process_restored
 
 Replacement = tuple[nn.Module, nn.Module]  # (module of the network, its replacement)
 
 
 def fold_batch_norms(model: nn.Module) -> nn.Module:
-    """A copy in eval mode, with every batch norm folded that a convolution before or after it can absorb."""
+    """A copy in eval mode, with every batch norm folded that a convolution before or after it can absorb.
+
+    Raises BadOption for what is no module.
+    """
+    if not isinstance(model, nn.Module):
+        raise BadOption(f"expected a torch.nn.Module, not {type(model).__name__}")
     folded = copy.deepcopy(model).eval()
     splits = split_norms(folded)
-    with torch.no_grad():
+    with process_restored(), torch.no_grad():
         for fold in (fold_into_conv_before, fold_into_conv_after, fold_beyond_relu):
-            replace_modules(folded, dict(fold(Structure(folded))))
+            structure = Structure(folded)
+            folded.eval()  # forward, which a trace runs, may have changed the mode
+            replace_modules(folded, dict(fold(structure)))
     join_norms(folded, splits)
-    return folded
+    return folded.eval()
 
 
 def fold_into_conv_before(net: Structure) -> Iterator[Replacement]:

@@ -17,6 +17,8 @@ from archzoo.inference._response_norm import BandedNorm
 from archzoo.inference._structure import replace_modules
 from archzoo.inference._verifying import TOLERANCE, Rewrite, Sample, error_of_rewrite, sample_of
 from archzoo.layers import ResponseNorm, device_of
+from archzoo.options import shown
+from archzoo.restoring import process_restored
 
 Compile = Literal["freeze", "inductor"]
 
@@ -59,9 +61,26 @@ def optimize(
     engine, and DeviceError for a device that this machine lacks.
     """
     check(dtype, compile, engine, device)
+    if not isinstance(model, nn.Module):
+        raise BadOption(f"expected a torch.nn.Module, not {type(model).__name__}")
+    if memory_format not in (torch.channels_last, torch.channels_last_3d, torch.contiguous_format):
+        formats = "torch.channels_last, torch.channels_last_3d or torch.contiguous_format"
+        raise BadOption(f"memory_format must be {formats}, not {shown(memory_format)}")
     if engine is not None:
         return EngineNetwork(model, engine, dtype)
-    model = copy.deepcopy(model).to(device) if device is not None else model
+    model = copy.deepcopy(model)  # which runs on an image, and its forward may change it
+    with process_restored():
+        return optimized_copy(model if device is None else model.to(device), memory_format, dtype, compile, device)
+
+
+def optimized_copy(
+    model: nn.Module,
+    memory_format: torch.memory_format,
+    dtype: torch.dtype | None,
+    compile: Compile | None,  # noqa: A002
+    device: str | torch.device | None,
+) -> nn.Module:
+    """What ``optimize`` returns, from a copy of the model that nothing else uses."""
     sample = sample_of(model)
     optimized, fold = folded(model, sample)
     prepare(optimized, memory_format)
@@ -74,7 +93,7 @@ def optimize(
     if compile is None and memory_format == torch.channels_last and where == "cpu":
         fuse(optimized, model, fold, sample)
     if dtype == torch.bfloat16 and where == "cpu" and not has_bfloat16_instructions():
-        warnings.warn("this processor has no bfloat16 instructions: float32 is faster", stacklevel=2)
+        warnings.warn("this processor has no bfloat16 instructions: float32 is faster", stacklevel=3)
     with_dtype(optimized, dtype)
     if compile == "inductor":
         return cast(nn.Module, torch.compile(optimized))
@@ -84,9 +103,9 @@ def optimize(
 def check(dtype: Any, compile: Any, engine: Any, device: Any) -> None:  # noqa: A002
     """Raise BadOption or DeviceError for what ``optimize`` cannot do."""
     if compile not in (None, *get_args(Compile)):
-        raise BadOption(f"compile must be 'freeze', 'inductor' or None, not {compile!r}")
-    if dtype is not None and not dtype.is_floating_point:
-        raise BadOption(f"dtype must be a floating type, such as torch.bfloat16, not {dtype}")
+        raise BadOption(f"compile must be 'freeze', 'inductor' or None, not {shown(compile)}")
+    if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
+        raise BadOption(f"dtype must be a floating type, such as torch.bfloat16, not {shown(dtype)}")
     if device is not None:
         check_device(device)
     if engine is not None and compile is not None:
@@ -99,8 +118,8 @@ def check_device(device: str | torch.device) -> None:
     """Raise DeviceError for a device that this machine lacks."""
     try:
         kind = torch.device(device)
-    except RuntimeError as error:
-        raise DeviceError(f"there is no device {device!r}: 'cuda' and 'cpu' are two") from error
+    except (RuntimeError, TypeError) as error:
+        raise DeviceError(f"there is no device {shown(device)}: 'cuda' and 'cpu' are two") from error
     if kind.type == "cuda" and (not torch.cuda.is_available() or (kind.index or 0) >= torch.cuda.device_count()):
         raise DeviceError(f"this machine has no device {kind}: torch sees {torch.cuda.device_count()} CUDA devices")
 
@@ -119,7 +138,7 @@ def folded(model: nn.Module, sample: Sample | None) -> tuple[nn.Module, Rewrite]
         error = error_of_rewrite(fold_batch_norms, model, optimized, sample)
         if not error <= TOLERANCE:
             warnings.warn(
-                f"folding changes the network by {error:.0e} on a random image: nothing is folded", stacklevel=3
+                f"folding changes the network by {error:.0e} on a random image: nothing is folded", stacklevel=4
             )
             return unfolded(model).requires_grad_(False), unfolded
     return optimized, fold_batch_norms
@@ -151,7 +170,7 @@ def fuse(optimized: nn.Module, model: nn.Module, fold: Rewrite, sample: Sample |
     optimized.forward = FusedForward(optimized)  # without weights that are packed for the size of the sample
     if not error <= TOLERANCE:
         del optimized.forward
-        warnings.warn(f"fusing changes what the network computes by {error:.0e}: nothing is fused", stacklevel=3)
+        warnings.warn(f"fusing changes what the network computes by {error:.0e}: nothing is fused", stacklevel=4)
 
 
 def order_weights(net: nn.Module, memory_format: torch.memory_format) -> None:

@@ -1,12 +1,15 @@
 """Which layer reads whose output, from a symbolic trace, and the replacement of modules."""
 
 import inspect
+import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from torch import fx, nn
 from torch.nn.utils.parametrize import is_parametrized
+
+from archzoo.restoring import TRACING
 
 Layer = TypeVar("Layer", bound=nn.Module)
 PLAIN = (nn.Conv2d.forward, nn.BatchNorm2d.forward, nn.ReLU.forward, nn.Dropout.forward, nn.Identity.forward)
@@ -22,7 +25,9 @@ class Structure(fx.Tracer):
     def __init__(self, net: nn.Module, whole: tuple[type[nn.Module], ...] = (), *, own_hooks: bool = True) -> None:
         super().__init__()
         self.whole, self.unhooked = whole, None if own_hooks else net
-        self.nodes = list(self.trace(nn.Sequential(net)).nodes)
+        self.thread = threading.get_ident()
+        with TRACING:
+            self.nodes = list(self.trace(nn.Sequential(net)).nodes)
         self.uses = Counter(map(module_path, self.nodes))
         self.hidden = set(self.inside_layers())
         self.has_options = len(inspect.signature(net.forward).parameters) > 1
@@ -52,13 +57,15 @@ class Structure(fx.Tracer):
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self.thread:  # modules of other threads are called here too
+            return forward(*args, **kwargs)
         if m is self.unhooked:
             return type(m).forward(m, *args, **kwargs)
         if next(m.children(), None) is not None and not is_hooked(m) and not isinstance(m, self.whole):
             before = len(self.graph.nodes)
             try:
                 return forward(*args, **kwargs)
-            except (AttributeError, RuntimeError, TypeError, ValueError):  # control flow that depends on values
+            except Exception:  # control flow that depends on values raises anything, a table of them KeyError
                 for node in reversed(list(self.graph.nodes)[before:]):
                     self.graph.erase_node(node)
         return self.create_proxy("call_module", self.path_of_module(m), args, kwargs)

@@ -41,7 +41,8 @@ def candidates(net: nn.Module) -> Iterator[Tensor]:
     if conv is None or conv.weight.is_meta:
         return
     for side in SIDES:
-        image = torch.randn(1, conv.in_channels, side, side, generator=torch.Generator().manual_seed(0))
+        generator = torch.Generator().manual_seed(0)
+        image = torch.randn(1, conv.in_channels, side, side, generator=generator, device="cpu")
         yield image.to(device_of(net), conv.weight.dtype)
 
 
@@ -49,7 +50,8 @@ def output_of(run: Callable[..., Any], net: nn.Module, images: Tensor) -> Any:
     """What a function of a network's modules returns in eval mode; None for images that it does not take."""
     try:
         with torch.no_grad(), evaluation_mode(net):
-            return run(images)
+            out = run(images)
+        return out.detach() if isinstance(out, Tensor) else out  # forward may have switched gradients on
     except (RuntimeError, ValueError, TypeError, IndexError):
         return None
 

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 from archzoo.errors import DeviceError
+from archzoo.options import shown
 
 
 def device_of(net: nn.Module) -> torch.device:
@@ -21,5 +22,5 @@ def checked_device(device: torch.device | str) -> torch.device:
         torch.empty(0, device=checked)
     except (RuntimeError, TypeError, ValueError, AssertionError, NotImplementedError) as error:
         reason = (str(error).strip().splitlines() or ["unknown"])[0]
-        raise DeviceError(f"there is no device {str(device)[:80]!r} on this machine: {reason[:200]}") from error
+        raise DeviceError(f"there is no device {shown(device)} on this machine: {reason[:200]}") from error
     return checked

@@ -5,6 +5,8 @@ from contextlib import contextmanager
 
 from torch import nn
 
+from archzoo.restoring import undone
+
 
 @contextmanager
 def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
@@ -13,10 +15,12 @@ def evaluation_mode(*modules: nn.Module) -> Iterator[None]:
     Modes are restored submodule by submodule, so that frozen parts stay in eval mode.
     """
     training = {submodule: submodule.training for module in modules for submodule in module.modules()}
-    try:
+
+    def restore() -> None:
+        for submodule, mode in training.items():
+            submodule.training = mode
+
+    with undone([restore]):
         for module in modules:
             module.eval()
         yield
-    finally:
-        for submodule, mode in training.items():
-            submodule.training = mode

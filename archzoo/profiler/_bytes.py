@@ -1,6 +1,5 @@
 """Numbers of bytes as text, read and written."""
 
-import math
 import re
 
 from archzoo.errors import ProfileError
@@ -13,13 +12,14 @@ UNITS |= {f"{name}i": 2 ** (10 * power) for power, name in enumerate(UNITS) if n
 def read_bytes(size: int | float | str, what: str = "memory") -> int:
     """Bytes, from a number of them or a text such as "24GiB", "500 MB" or "1.5e9 B".
 
-    ``what`` names the argument in the message. Raises ProfileError for anything else, and for zero and negative sizes.
+    ``what`` names the argument in the message. Raises ProfileError for anything else, for zero and negative sizes, and
+    for more than 64 bits count.
     """
     number = _number(size)
-    if number is None or not math.isfinite(number) or number < 1:
+    if number is None or not 1 <= number < 1 << 63:  # NaN is not either
         raise ProfileError(
-            f"{what} must be a positive number of bytes, or a text with a unit such as '24GiB' or '500MB', not "
-            f"{shown(size)}"
+            f"{what} must be a positive number of bytes, or a text with a unit such as '24GiB' or '500MB', below 2^63 "
+            f"bytes, not {shown(size)}"
         )
     return int(number)
 

@@ -18,7 +18,7 @@ from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import InputError, ProfileError
 from archzoo.profiler._coverage import coverage_of
-from archzoo.profiler._fake_pass import FakePass
+from archzoo.profiler._fake_pass import FakePass, fake_tensors_quiet
 from archzoo.profiler._higher_order import FLEX_ATTENTION, run_higher_order
 from archzoo.profiler._inputs import common_axis, meta_inputs, sizes_of, spell_sizes, without_batch
 from archzoo.profiler._meta import MetaTensors, hint, is_lazy, materialize_lazy, module_hooks, modules_of, tensors_of
@@ -27,13 +27,13 @@ from archzoo.profiler._module_work import MODULE_WORK
 from archzoo.profiler._operators import Operator, look_up
 from archzoo.profiler._parameters import count_parameters
 from archzoo.profiler._profiles import Profile
-from archzoo.profiler._restoring import and_restore, remove_hooks, restore_generators, restore_modes
 from archzoo.profiler._scripted import scripted_in_eval
 from archzoo.profiler._stand_ins import StandIns
 from archzoo.profiler._trace import CONSTANT, LEARNABLE, CallTrace, Origin
 from archzoo.profiler._value_readers import is_nested, refuse_nested
 from archzoo.profiler._work import Counts, Work
 from archzoo.profiler._wrappers import as_if_compiled
+from archzoo.restoring import and_restore, remove_hooks, restore_generators, restore_modes, restore_settings
 from archzoo.wrappers import unwrapped
 
 COMPOSITE = torch._C.DispatchKey.CompositeImplicitAutograd
@@ -45,9 +45,9 @@ def profile(model: nn.Module, input_size: Any, *, batch: int | None = None, batc
 
     Args:
         model: Any module, on any device. A stand-in for it runs. So it is unchanged afterwards, whatever its forward
-            does and however the pass ends, also by Ctrl-C; and so are the random generators of Python, numpy and torch.
-            What forward changes outside the model stays changed: files, global variables, objects of other classes than
-            modules, tensors, containers and dataclasses, and what its functions hold.
+            does and however the pass ends, also by Ctrl-C; and so are the random generators of Python, numpy and torch,
+            and torch's settings. What forward changes outside the model stays changed: files, global variables, objects
+            of other classes than modules, tensors, containers and dataclasses, and what its functions hold.
         input_size: A size without the batch, or an example tensor with it (its values are not read). A list of these
             gives several inputs, a dict inputs by name. Numbers, strings, booleans and None among them are passed as
             they are; a list of positive integers is a size. A sparse tensor keeps the number of its elements.
@@ -93,7 +93,7 @@ def run_pass(
         remove_hooks([hook for counter in counters for hook in (counter.enter, counter.leave)])
 
     try:
-        return and_restore(run, [leave_modules, *restore_generators(), *restore_modes()])
+        return and_restore(run, [leave_modules, *restore_generators(), *restore_modes(), *restore_settings()])
     except Exception as error:
         if not counters:
             raise
@@ -111,7 +111,7 @@ def run_pass(
 def _count_on_fake_tensors(mode: "type[CountingMode]", model: nn.Module, inputs: Any) -> "CountingMode | None":
     """The counter after a pass on fake tensors, also as if it was compiled, or None if that fails too."""
     for pretended in (False, True):
-        with suppress(Exception):
+        with suppress(Exception), fake_tensors_quiet():
             fake = FakePass(model, inputs)
             counter = mode(fake.model, fake.inputs, fake=True)
             args, kwargs = fake.inputs

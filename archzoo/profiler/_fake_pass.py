@@ -5,6 +5,8 @@ its forward pass creates are on one device. It is slower, and tensors that the f
 it is tried where meta tensors fail.
 """
 
+import logging
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, cast
@@ -16,10 +18,10 @@ from torch.utils._pytree import tree_map_only
 
 from archzoo.profiler._higher_order import flex_attention_uncompiled
 from archzoo.profiler._meta import is_lazy, modules_of, tensors_of
-from archzoo.profiler._restoring import generators_restored
 from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._shapes import META
 from archzoo.profiler._wrappers import copied_without_wrappers
+from archzoo.restoring import generators_restored
 
 
 class FakePass:
@@ -53,6 +55,21 @@ class FakePass:
         """Run operators on fake tensors inside the block."""
         with torch.no_grad(), generators_restored(), _unfused(), flex_attention_uncompiled(), self.mode:
             yield
+
+
+@contextmanager
+def fake_tensors_quiet() -> Iterator[None]:
+    """Keep torch from logging the traceback of an operator that does not take its inputs, in this thread."""
+    logger, thread = logging.getLogger("torch._subclasses.fake_tensor"), threading.get_ident()
+
+    def is_of_others(record: logging.LogRecord) -> bool:
+        return record.thread != thread
+
+    logger.addFilter(is_of_others)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_of_others)
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from torch import Tensor
 from archzoo.errors import ProfileError
 from archzoo.profiler._operator import Operator
 from archzoo.profiler._products import attention
-from archzoo.profiler._restoring import attribute_set
+from archzoo.restoring import attribute_set
 
 MODULE = "torch.nn.attention.flex_attention"
 FLEX_ATTENTION = Operator(None, attention, (0, 1, 2), name="flex_attention")

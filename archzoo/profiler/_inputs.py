@@ -22,26 +22,35 @@ def common_axis(input_size: Any, batch: int | None, batch_axis: int | None) -> i
     Raises ProfileError for an axis that an example tensor lacks, for a ``batch`` that the inputs do not have, and for
     nested tensors.
     """
-    if any(isinstance(leaf, Tensor) and leaf.is_nested for leaf in tree_flatten(input_size)[0]):
+    if any(isinstance(leaf, Tensor) and leaf.is_nested for leaf in _leaves(input_size)):
         raise ProfileError("a nested tensor has no single size: give an input of the padded size, or one for each size")
     if batch is not None and (not isinstance(batch, int) or isinstance(batch, bool) or batch < 1):
-        raise ProfileError(f"batch must be a positive integer, not {batch!r}")
+        raise ProfileError(f"batch must be a positive integer, not {shown(batch)}")
     if batch_axis is None:
         if batch is not None:
-            raise ProfileError(f"batch_axis=None counts the whole call, so that batch={batch} has no meaning")
+            raise ProfileError(f"batch_axis=None counts the whole call, so that batch={shown(batch)} has no meaning")
         return None
     if not isinstance(batch_axis, int) or isinstance(batch_axis, bool) or batch_axis < 0:
-        raise ProfileError(f"batch_axis must be None or an integer from 0 on, not {batch_axis!r}")
+        raise ProfileError(f"batch_axis must be None or an integer from 0 on, not {shown(batch_axis)}")
     lengths = _lengths(input_size, batch_axis)
+    if 0 in lengths:
+        raise ProfileError("an example tensor must have at least one input in its batch, not 0")
     if batch is not None and lengths - {batch}:
         counts = " and ".join(map(str, sorted(lengths | {batch})))
         raise ProfileError(f"all inputs must have one batch, not {counts}")
     return batch_axis if len(lengths) < 2 else None
 
 
+def _leaves(input_size: Any) -> list[Any]:
+    try:
+        return tree_flatten(input_size)[0]
+    except RecursionError as error:
+        raise ProfileError("input_size is nested too deep, or holds itself") from error
+
+
 def _lengths(input_size: Any, axis: int) -> set[int]:
     """The lengths of all example tensors along an axis, but those of single numbers."""
-    tensors = [leaf for leaf in tree_flatten(input_size)[0] if isinstance(leaf, Tensor) and leaf.dim()]
+    tensors = [leaf for leaf in _leaves(input_size) if isinstance(leaf, Tensor) and leaf.dim()]
     for tensor in tensors:
         if tensor.dim() <= axis:
             raise ProfileError(f"an input of {spell_sizes(tuple(tensor.shape))} has no dimension {axis} for the batch")
@@ -82,7 +91,8 @@ def _input(value: Any, batch: int, axis: int | None, dtype: torch.dtype) -> Any:
         if _is_size(value):
             return torch.empty(_with_batch(tuple(map(int, value)), batch, axis), dtype=dtype, device=META)
     except (RuntimeError, TypeError, OverflowError) as error:  # sparse, or more elements than 64 bits count
-        raise ProfileError(f"no input can be made of {_kind(value)} in a batch of {batch}: {error}") from error
+        reason = str(error).partition("\n")[0]
+        raise ProfileError(f"no input can be made of {_kind(value)} in a batch of {shown(batch)}: {reason}") from error
     if isinstance(value, dict):
         return {name: _input(inner, batch, axis, dtype) for name, inner in value.items()}
     if isinstance(value, list | tuple) and (not value or _has_tensor(value)):

@@ -14,6 +14,7 @@ from archzoo.errors import ProfileError
 from archzoo.options import shown
 from archzoo.profiler._inputs import meta_inputs
 from archzoo.profiler._meta import modules_of, tensors_of
+from archzoo.restoring import process_restored
 
 WARM_UP = 3  # passes that are not measured: libraries choose their kernels, memory is allocated
 ENOUGH = 1.0  # seconds
@@ -37,9 +38,9 @@ def measure(
         raise ProfileError(f"passes must be a positive integer, not {shown(passes)}")
     inputs = meta_inputs(model, input_size, batch)[:2]
     try:
-        net = _on_device(model, torch.device(device)).eval()
-        args, kwargs = tree_map_only(Tensor, lambda leaf: _random(leaf, torch.device(device)), inputs)
-        with torch.no_grad():
+        with process_restored(), torch.no_grad():
+            net = _on_device(model, torch.device(device)).eval()
+            args, kwargs = tree_map_only(Tensor, lambda leaf: _random(leaf, torch.device(device)), inputs)
             for _ in range(WARM_UP):
                 net(*args, **kwargs)
             return _time(lambda: net(*args, **kwargs), torch.device(device), passes)

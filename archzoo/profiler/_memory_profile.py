@@ -1,7 +1,9 @@
 """The memory that a model needs in inference and in training, from passes on meta tensors."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from types import MappingProxyType
 from typing import Any, Literal
 
 import torch
@@ -9,22 +11,25 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves
 
 from archzoo.errors import ProfileError
+from archzoo.options import shown
 from archzoo.profiler._inputs import meta_inputs, sizes_of
 from archzoo.profiler._memory_passes import DRAWS, DrawName, MakeOptimizer, Passes, Step
 from archzoo.profiler._memory_setup import Conditions, passes, run_or_retry
 from archzoo.profiler._memory_tracker import MemorySample, ModuleMemory, storage_bytes
 from archzoo.profiler._meta import buffers_of, parameters_of
 
-OPTIMIZERS: dict[str, MakeOptimizer] = {
-    "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
-    "nesterov": partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True),
-    "rmsprop": torch.optim.RMSprop,
-    "adagrad": torch.optim.Adagrad,
-    "adam": torch.optim.Adam,
-    "adamw": torch.optim.AdamW,
-    "adamax": torch.optim.Adamax,
-    "nadam": torch.optim.NAdam,
-}
+OPTIMIZERS: Mapping[str, MakeOptimizer] = MappingProxyType(
+    {
+        "sgd": partial(torch.optim.SGD, lr=0.1, momentum=0.9),
+        "nesterov": partial(torch.optim.SGD, lr=0.1, momentum=0.9, nesterov=True),
+        "rmsprop": torch.optim.RMSprop,
+        "adagrad": torch.optim.Adagrad,
+        "adam": torch.optim.Adam,
+        "adamw": torch.optim.AdamW,
+        "adamax": torch.optim.Adamax,
+        "nadam": torch.optim.NAdam,
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -118,7 +123,7 @@ def memory(
     conditions = Conditions(device, autocast, channels_last, cuda_graph)
     conditions.check()
     if draw not in DRAWS:
-        raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {draw!r}")
+        raise ProfileError(f"draw must be one of {', '.join(map(repr, DRAWS))}, not {shown(draw)}")
     args, kwargs, batch = meta_inputs(model, input_size, batch)
 
     def run(conditions: Conditions) -> tuple[Passes, int, Step]:
@@ -157,6 +162,6 @@ def optimizer_maker(model: Any, optimizer: str | MakeOptimizer) -> MakeOptimizer
         return optimizer
     if optimizer not in OPTIMIZERS:
         raise ProfileError(
-            f"no optimizer is called {optimizer!r}; there are {', '.join(OPTIMIZERS)}, or give a function"
+            f"no optimizer is called {shown(optimizer)}; there are {', '.join(OPTIMIZERS)}, or give a function"
         )
     return OPTIMIZERS[optimizer]

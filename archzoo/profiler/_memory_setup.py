@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import tree_leaves, tree_map
 
 from archzoo.errors import ProfileError
+from archzoo.options import shown
 from archzoo.profiler._cpu_attention import CpuAttention
 from archzoo.profiler._cuda_tensors import CudaTensors
 from archzoo.profiler._higher_order import flex_attention_refused
@@ -30,6 +31,7 @@ from archzoo.profiler._scripted import is_scripted
 from archzoo.profiler._sparse import sparse_constructors
 from archzoo.profiler._sparse_layouts import INDICES
 from archzoo.profiler._value_readers import refuse_nested
+from archzoo.restoring import process_restored
 from archzoo.wrappers import unwrapped
 
 Outcome = TypeVar("Outcome")
@@ -55,9 +57,9 @@ class Conditions:
     def check(self) -> None:
         """Raise ProfileError for an argument that is wrong, or that another one excludes."""
         if self.device not in ("cpu", "cuda"):
-            raise ProfileError(f"device must be 'cpu' or 'cuda', not {self.device!r}")
+            raise ProfileError(f"device must be 'cpu' or 'cuda', not {shown(self.device)}")
         if self.autocast not in (None, torch.bfloat16, torch.float16):
-            raise ProfileError(f"autocast must be torch.bfloat16, torch.float16 or None, not {self.autocast!r}")
+            raise ProfileError(f"autocast must be torch.bfloat16, torch.float16 or None, not {shown(self.autocast)}")
         if self.device == "cpu" and (self.autocast is not None or self.cuda_graph):
             option = "cuda_graph" if self.cuda_graph else "autocast"
             raise ProfileError(f"{option} is modeled for device='cuda' alone, not for {self.device!r}")
@@ -103,7 +105,7 @@ def passes(
         return tracker
 
     args, kwargs = inputs
-    with torch.random.fork_rng(devices=[]):
+    with process_restored():
         net = meta_copy(model)
         tracker = tracker_of(net)
         try:

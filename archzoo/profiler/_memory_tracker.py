@@ -103,6 +103,7 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.replaces = False
         self.as_if_compiled = False  # in ``on_one_device``, too
         self.saved: dict[str, int] = {}
+        self.failure: BaseException | None = None  # of the release of a storage
         # By storage: the weak reference that reports its release, its block, bytes, and the module that created it.
         self._storages: dict[int, tuple[Any, Any, int, str | None]] = {}
 
@@ -115,6 +116,7 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
     @property
     def peak(self) -> int:
         """The most bytes that were allocated since the last ``reset``."""
+        self.check()
         peak: int = self.allocator.peak_allocated
         return peak
 
@@ -201,6 +203,7 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def track(self, tensor: Tensor) -> None:
         """Add the storages of a tensor, unless they are tracked already."""
+        self.check()
         for part in parts_of(tensor):
             storage = part.untyped_storage()
             key, size = storage._cdata, storage.nbytes()
@@ -210,7 +213,15 @@ class MemoryTracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._storages[key] = weakref.ref(storage, partial(self._release, key)), block, size, self.running[-1]
 
     def _release(self, key: int, _: Any) -> None:
-        self.allocator.release(self._storages.pop(key)[1])
+        try:
+            self.allocator.release(self._storages.pop(key)[1])
+        except BaseException as error:  # Python drops what a callback raises, also Ctrl-C
+            self.failure = error
+
+    def check(self) -> None:
+        """Raise what a release has raised: without that block, what is counted is wrong."""
+        if self.failure is not None:
+            raise self.failure
 
     def reset(self) -> None:
         """Reset the peaks to what is allocated now, and drop the timeline of earlier training steps."""

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from archzoo.errors import ProfileError
-from archzoo.profiler._restoring import attribute_set
+from archzoo.restoring import attribute_set
 from archzoo.wrappers import inner_names, unwrapped
 
 SHARDED = "FSDP"  # with which ``fully_shard`` begins the name of the class that it makes

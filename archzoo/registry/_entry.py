@@ -12,7 +12,7 @@ from typing import Any
 from archzoo.claims import Claim
 from archzoo.errors import BadOption, RegistrationError, TransferError
 from archzoo.limits import limited, max_layers, max_parameters, too_large
-from archzoo.options import describe_type, hint, is_of_type, numbers_in, plain_value, shown, signature_of
+from archzoo.options import describe_type, hint, in_a_line, is_of_type, numbers_in, plain_value, shown, signature_of
 from archzoo.paper import Paper
 from archzoo.read_only import ReadOnlyDict
 from archzoo.registry._docstrings import differences_in
@@ -112,7 +112,17 @@ class Entry:
                 raise BadOption(f"{self.name}: {too_many}") from error
             if "DefaultCPUAllocator" in str(error):
                 raise BadOption(f"{self.name} with {given}: there is not enough memory for it") from error
+            raise self._of_plugin(error) from error
+        except KeyboardInterrupt:
             raise
+        except BaseException as error:
+            raise self._of_plugin(error) from error
+
+    def _of_plugin(self, error: BaseException) -> BaseException:
+        """The error that names the constructor of another package which raised this one; this one where it is ours."""
+        if self.module.startswith("archzoo."):
+            return error
+        return RegistrationError(f"{self.name}: {self.target} raised {type(error).__name__}: {in_a_line(error)}")
 
     def _make(self, options: Mapping[str, Any], given: str, device: str | None = None) -> Any:
         import torch
@@ -127,8 +137,12 @@ class Entry:
 
     def _named(self, net: Any, options: Mapping[str, Any]) -> Any:
         """The network, which knows its name, its options and its input size. A plugin's may be any module."""
+        from torch import nn
+
         from archzoo.layers import Net
 
+        if not isinstance(net, nn.Module):
+            raise RegistrationError(f"{self.target} makes a {type(net).__name__}, not a torch.nn.Module")
         if isinstance(net, Net):
             defaults = self.options
             changed = {name: value for name, value in options.items() if value != defaults[name]}
@@ -144,9 +158,13 @@ class Entry:
                 raise BadOption(
                     f"{self.name} has no option {shown(name)}{option_hint(name, types)} (options: {', '.join(types)})"
                 )
-        plain = {name: plain_value(value) for name, value in options.items()}
-        for name, value in plain.items():
-            self._check(types[name], name, value)
+        plain: dict[str, Any] = {}
+        for name, given in options.items():
+            try:
+                plain[name] = plain_value(given)
+                self._check(types[name], name, plain[name])
+            except RecursionError as error:
+                raise BadOption(f"{self.name}: {name} is nested too deep, or holds itself") from error
         return plain
 
     def _check(self, kind: Any, name: str, value: Any) -> None:
@@ -196,7 +214,15 @@ def _without_final_layer(name: str, net: Any) -> None:
 @cache
 def _constructor(target: str) -> Callable[..., Any]:
     module, _, function = target.partition(":")
-    constructor = getattr(import_module(module), function, None)
-    if constructor is None:
+    try:
+        constructor = getattr(import_module(module), function, None)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        if module.startswith("archzoo."):
+            raise
+        reason = f"{type(error).__name__}: {in_a_line(error)}"
+        raise RegistrationError(f"{module}, which a paper's file declares, cannot be imported: {reason}") from error
+    if not callable(constructor):
         raise RegistrationError(f"{module} has no function {function!r}, which a paper's file declares")
     return constructor  # type: ignore[no-any-return]

@@ -105,8 +105,9 @@ def loaded() -> Registry:
     loads the papers itself, without the lock, since Python's own locks of modules find such circles. A plugin that asks
     for networks as it is loaded gets what is there so far. Raises RegistrationError after WAIT seconds.
     """
-    if SHARED.registry is not None:
-        return SHARED.registry
+    registry = SHARED.registry
+    if registry is not None:
+        return registry
     if LOADING.so_far is not None:
         return LOADING.so_far
     if not SHARED.lock.acquire(blocking=False):
@@ -119,13 +120,15 @@ def loaded() -> Registry:
             )
     try:
         failures: list[str] = []
-        if SHARED.registry is None:
-            SHARED.registry, failures = _load()
+        registry = SHARED.registry
+        if registry is None:
+            registry, failures = _load()
+            SHARED.registry = registry
     finally:
         SHARED.lock.release()
     for failure in failures:
         warnings.warn(failure, stacklevel=3)
-    return SHARED.registry
+    return registry
 
 
 def forget() -> None:

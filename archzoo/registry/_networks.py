@@ -60,8 +60,11 @@ def _several(pattern: str) -> str:
 def names(pattern: str = "*") -> list[str]:
     """The registered names that match a shell pattern, oldest paper first. A name in any spelling matches itself.
 
-    A pattern that matches no name is one of other spellings: ``VGG1*``, ``WRN-28-*``.
+    A pattern that matches no name is one of other spellings: ``VGG1*``, ``WRN-28-*``. Raises UnknownName for what is no
+    text.
     """
+    if not isinstance(pattern, str):
+        raise UnknownName(f"a pattern of names is a text such as 'resnet*', not {shown(pattern)}")
     registry = _loading.loaded()
     if not set(pattern) & WILDCARDS:
         return [registry.spellings[plain] for plain in [_loading.plain(pattern)] if plain in registry.spellings]

@@ -109,24 +109,49 @@ def load_trained(path: str | Path) -> Trained:
     file = describe_file(path)
     check_describes(path, file)
     read = _reader(path, file.metadata)
-    prepared = read("prepared", json.loads, None)
-    size = (prepared or {}).get("image_size")
+    prepared = read("prepared", _table, None)
+    size = read("prepared", lambda text: _size(json.loads(text).get("image_size")), None)
     return Trained(
         load(path),
         file.network,
-        tuple(read("classes", json.loads, ())),
+        read("classes", _texts, ()),
         _channels(file.network, file.options),
         None if prepared is None else restore_prepared(prepared),
-        (size[0], size[1]) if size else None,
+        size,
         read("protocol", lambda text: read_objects("protocol", text)[0], SINGLE_CROP),
     )
+
+
+def _texts(text: str) -> tuple[str, ...]:
+    """A list of texts in JSON."""
+    values = json.loads(text)
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise TypeError("it is no list of texts")
+    return tuple(values)
+
+
+def _table(text: str) -> dict[str, Any]:
+    """A table in JSON."""
+    values = json.loads(text)
+    if not isinstance(values, dict):
+        raise TypeError(f"it is a {type(values).__name__}, not a table")
+    return values
+
+
+def _size(value: Any) -> tuple[int, int] | None:
+    """Height and width, or None where images have any size."""
+    if value is None:
+        return None
+    if not isinstance(value, list) or len(value) != 2 or not all(type(side) is int and side > 0 for side in value):
+        raise TypeError("image_size must be height and width")
+    return value[0], value[1]
 
 
 def _reader(path: str | Path, metadata: Mapping[str, str]) -> Callable[[str, Callable[[str], Any], Any], Any]:
     def read(key: str, parse: Callable[[str], Any], otherwise: Any) -> Any:
         try:
             return parse(metadata[key]) if key in metadata else otherwise
-        except (ValueError, IndexError) as error:
+        except (ValueError, TypeError, IndexError, RecursionError) as error:
             raise WeightsError(f"{path}: {key} in its metadata cannot be read: {error}") from error
 
     return read

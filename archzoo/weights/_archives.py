@@ -10,10 +10,11 @@ import torch
 
 from archzoo.errors import WeightsError
 from archzoo.files import atomic_write
-from archzoo.weights._download import cached_file
+from archzoo.weights._download import cached_file, reading_cache
 from archzoo.weights._guarding import check_regular
 from archzoo.weights._locks import locked
-from archzoo.weights._transfers import CHUNK
+from archzoo.weights._recognition import first_line
+from archzoo.weights._transfers import CHUNK, LARGEST
 
 
 def cached_member(url: str, name: str, sha1: str, directory: Path | None = None) -> Path:
@@ -26,10 +27,12 @@ def cached_member(url: str, name: str, sha1: str, directory: Path | None = None)
     """
     directory = directory or Path(torch.hub.get_dir()) / "checkpoints"
     path = directory / name
-    if not path.exists():
-        _unpack_once(url, path, sha1)
-    check_regular(path)
-    if _sha1(path) != sha1:
+    with reading_cache(path):
+        if not path.exists():
+            _unpack_once(url, path, sha1)
+        check_regular(path)
+        actual = _sha1(path)
+    if actual != sha1:
         raise WeightsError(f"{path} is not the published file: its SHA-1 is not {sha1}; delete it to download it again")
     return path
 
@@ -54,20 +57,24 @@ def _check_archive(archive: Path, name: str) -> None:
     """Raise WeightsError for anything but a zip archive with this file."""
     try:
         with zipfile.ZipFile(archive) as members:
-            members.getinfo(name)
+            size = members.getinfo(name).file_size
     except (zipfile.BadZipFile, KeyError, NotImplementedError, ValueError) as error:
         raise WeightsError(f"it is no zip archive of {name}") from error
+    if size > LARGEST:
+        raise WeightsError(f"its {name} would have {size:,} bytes, more than weights have ({LARGEST:,})")
 
 
 def _unpack(archive: Path, path: Path, sha1: str) -> None:
-    try:
-        with zipfile.ZipFile(archive) as members, members.open(path.name) as member, atomic_write(path) as target:
-            with target.open("wb") as file:
+    with atomic_write(path) as target:
+        try:
+            with zipfile.ZipFile(archive) as members, members.open(path.name) as member, target.open("wb") as file:
                 shutil.copyfileobj(member, file, CHUNK)
-            if _sha1(target) != sha1:
-                raise WeightsError(f"{path.name} in {archive.name} is not the published file: its SHA-1 is not {sha1}")
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as error:  # a damaged or an encrypted member
-        raise WeightsError(f"{path.name} in {archive.name} cannot be unpacked: {error}") from error
+        except Exception as error:  # a damaged or an encrypted member: each method of compression has errors of its own
+            if getattr(error, "errno", None) is not None:  # of the disk
+                raise
+            raise WeightsError(f"{path.name} in {archive.name} cannot be unpacked: {first_line(error)}") from error
+        if _sha1(target) != sha1:
+            raise WeightsError(f"{path.name} in {archive.name} is not the published file: its SHA-1 is not {sha1}")
 
 
 def _sha1(path: Path) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 from archzoo.errors import BadOption, WeightsError
 from archzoo.layers import Net
+from archzoo.options import shown
 from archzoo.registry import Entry, find
 from archzoo.weights._download import sha256
 from archzoo.weights._fetching import published_file, read_published
@@ -44,6 +45,8 @@ def build_pretrained(
     Raises BadOption for options that contradict the weights, and WeightsError for files that cannot be read or do not
     fit.
     """
+    if not isinstance(weights, (str, os.PathLike)):
+        raise BadOption(f"weights must be the name of a set or the path of a file, not {shown(weights)}")
     if options.get("num_classes") == 0:
         return _without_final_layer(entry, weights, options, adapt_input, trained_as)
     if is_file(weights):
@@ -131,11 +134,11 @@ def digest(weights: str | Path) -> str | None:
 
 def is_file(weights: str | Path) -> bool:
     """Whether ``weights`` is a path, and not the name of a published set, which a file beside us does not hide."""
-    if isinstance(weights, Path):
+    if not isinstance(weights, str):
         return True
     if weights.partition(":")[0] in LIBRARIES:
         return False
-    return is_path(weights) or Path(weights).exists()
+    return is_path(weights) or os.path.exists(weights)  # Path.exists raises OSError for a name that is too long
 
 
 def is_path(text: str) -> bool:

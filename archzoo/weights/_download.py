@@ -4,7 +4,8 @@ import hashlib
 import os
 import time
 import urllib.error
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from http.client import HTTPException
 from pathlib import Path
 
@@ -36,23 +37,41 @@ def cached_file(
     """
     directory = directory or Path(torch.hub.get_dir()) / "checkpoints"
     path = directory / name
-    if not path.exists():
-        _download_once(url, path, digest, check)
-    check_regular(path)
-    _check(path, digest)
+    with reading_cache(path):
+        if not path.exists():
+            _download_once(url, path, digest, check)
+        check_regular(path)
+        _check(path, digest)
     return path
+
+
+@contextmanager
+def reading_cache(path: Path) -> Iterator[None]:
+    """Turn the errors of reading a file in the cache, whose folder may be closed or gone, into a WeightsError."""
+    try:
+        yield
+    except WeightsError:
+        raise
+    except (OSError, ValueError) as error:  # ValueError: a null character in the name
+        reason = getattr(error, "strerror", "") or error
+        raise WeightsError(f"{getattr(error, 'filename', '') or path} cannot be read: {reason}") from error
 
 
 def remove_unreadable(path: Path, error: WeightsError) -> WeightsError:
     """Remove a file of ours that cannot be read, so that the next call asks again, and return the error that says so.
 
-    A file that archzoo did not download stays, and so does one where the disk or the memory failed.
+    A file that archzoo did not download stays, and so does one where the disk or the memory failed, or of a cache that
+    is read-only.
     """
-    ours = _digest_path(path).exists() and not isinstance(error.__cause__, OSError | MemoryError)
-    if not ours:
+    if isinstance(error.__cause__, OSError | MemoryError):
         return error
-    path.unlink(missing_ok=True)
-    _digest_path(path).unlink(missing_ok=True)
+    try:
+        if not _digest_path(path).exists():
+            return error
+        path.unlink(missing_ok=True)
+        _digest_path(path).unlink(missing_ok=True)
+    except OSError as failure:
+        return WeightsError(f"{error}. Delete the file to download it again: {failure.strerror}")
     return WeightsError(f"{error}. The file is removed: the next call downloads it again")
 
 
@@ -135,7 +154,9 @@ def _advice(url: str, path: Path, reason: str) -> str:
 
 def _check(path: Path, digest: str) -> None:
     """Raise WeightsError unless the SHA-256 of a file is the stored one and begins with the published one."""
-    stored = _digest_path(path).read_text(encoding="utf-8").strip() if _digest_path(path).is_file() else ""
+    stored = (
+        _digest_path(path).read_text(encoding="utf-8", errors="replace").strip() if _digest_path(path).is_file() else ""
+    )
     if not stored and not digest:
         return
     actual = sha256(path)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from archzoo.errors import BadOption
+from archzoo.options import shown
 from archzoo.registry import Entry, find
 from archzoo.weights import _digests
 from archzoo.weights._published_by_sources import BY_SOURCES
@@ -165,6 +166,8 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
 
     Raises BadOption if this network has no such set, or the options are those of another network.
     """
+    if not isinstance(weights, str):
+        raise BadOption(f"weights must be the name of a set, such as 'torchvision', not {shown(weights)}")
     library, _, tag = weights.partition(":")
     of_network = [published for published in PUBLISHED if is_for(published, entry)]
     candidates = [published for published in of_network if published.library == library]
@@ -175,7 +178,7 @@ def choose(entry: Entry, weights: str, given: Mapping[str, Any]) -> PublishedWei
     if not tagged:
         known = ", ".join(dict.fromkeys(published.name for published in of_network))
         available = f"there are {known}" if known else "there are none"
-        raise BadOption(f"{entry.name} has no weights {weights!r}; {available}")
+        raise BadOption(f"{entry.name} has no weights {shown(weights)}; {available}")
     deciding = {name for candidate in candidates for name in candidate.options}
     decided = {name: value for name, value in given.items() if name in deciding}
     fitting = [candidate for candidate in tagged if _agrees(entry, candidate, _fixed(decided))]

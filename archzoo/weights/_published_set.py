@@ -6,6 +6,8 @@ from typing import Any
 
 from torch import Tensor
 
+from archzoo.read_only import ReadOnlyDict
+
 IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -35,6 +37,9 @@ class PublishedWeights:
     sha1: str = ""
     channels: str = "RGB"
     printed: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "options", ReadOnlyDict(self.options))
 
     @property
     def name(self) -> str:

@@ -86,10 +86,12 @@ def _kind_of(path: Path) -> FileKind:
 
 
 def _merged(index: Path) -> tuple[State, dict[str, str]]:
-    """The tensors of all files of an index."""
+    """The tensors of all files of an index, each from the file that the index names for it."""
     state: State = {}
     metadata: dict[str, str] = {}
-    for part, names in parts_of(index).items():
+    parts = parts_of(index)
+    listed = {name for names in parts.values() for name in names}
+    for part, names in parts.items():
         kind = _kind_of(part)
         if not kind.readable or kind in (recognition.INDEX, recognition.FOLDER, recognition.ONNX):
             raise WeightsError(f"{part} is {kind.name}, and no part of {index.name}")
@@ -98,7 +100,8 @@ def _merged(index: Path) -> tuple[State, dict[str, str]]:
         missing = [name for name in names if name not in tensors]
         if missing:
             raise WeightsError(f"{part} lacks {len(missing)} tensors of {index.name}: {first_line(missing[0])}")
-        state |= tensors
+        state |= {name: tensors[name] for name in names}
+        state |= {name: tensor for name, tensor in tensors.items() if name not in listed}
         metadata = {**described, **metadata}
     return state, metadata
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from archzoo.escaping import one_line
 
 HEAD = 4096  # bytes that are read to tell
+LARGEST_INDEX = 1 << 26  # bytes
 TORCH_MAGIC = b"\x8a\x0a\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19"  # in the first pickle of torch.save before torch 1.6
 
 
@@ -108,12 +109,18 @@ def _of_structure(path: Path, head: bytes, size: int) -> FileKind | None:
         return _of_zip(path, size)
     if head[257:262] == b"ustar" or _is_old_tar(head):
         return TORCH_TAR if head.startswith((b"sys_info\x00", b"storages\x00", b"pickle\x00", b"tensors\x00")) else TAR
-    if head.lstrip().startswith(b"{") and b'"weight_map"' in path.read_bytes()[: 1 << 26]:
+    if head.lstrip().startswith(b"{") and b'"weight_map"' in _beginning(path):
         return INDEX
     # The first fields of the message: the version of the format, 1 to 30, then the producer, or the graph itself.
     if head[:1] == b"\x08" and b"\x01" <= head[1:2] <= b"\x1e" and head[2:3] in (b"\x12", b"\x1a", b"\x3a", b"\x42"):
         return ONNX
     return None
+
+
+def _beginning(path: Path) -> bytes:
+    """As much of a file as an index may have: a file of any length may begin as one."""
+    with path.open("rb") as file:
+        return file.read(LARGEST_INDEX)
 
 
 def _is_old_tar(head: bytes) -> bool:

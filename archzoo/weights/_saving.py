@@ -47,7 +47,7 @@ def state_of(net: nn.Module) -> State:
 
     Raises WeightsError if the tensors are spread over processes.
     """
-    state = without_prefixes(net.state_dict()).tensors
+    state = without_prefixes(net.state_dict(), "this network").tensors
     spread = [name for name, tensor in state.items() if hasattr(tensor, "full_tensor")]
     if spread:
         raise WeightsError(

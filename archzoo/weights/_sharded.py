@@ -1,13 +1,13 @@
 """Checkpoints in several files: the index that lists them, and the folder that they are in."""
 
 import json
+import os
 import re
 from pathlib import Path
 
 from archzoo.errors import WeightsError
-from archzoo.weights._recognition import first_line
+from archzoo.weights._recognition import LARGEST_INDEX, first_line
 
-LARGEST_INDEX = 1 << 26  # bytes
 PART = re.compile(r"(.+)-(\d{5})-of-(\d{5})(\.\w+)")
 # The files of a folder that are its weights, the first of them that is there: a run's own, then those of the Hub.
 USUAL = ("net.safetensors", "model.safetensors", "pytorch_model.bin", "model.bin")
@@ -21,10 +21,10 @@ def parts_of(index: Path) -> dict[Path, list[str]]:
     """
     parts: dict[Path, list[str]] = {}
     for name, part in _weight_map(index).items():
-        if not isinstance(part, str) or Path(part).name != part or part in (".", "..") or "\\" in part:
+        if not isinstance(part, str) or Path(part).name != part or part in ("", ".", "..") or "\\" in part:
             raise WeightsError(f"{index} lists {first_line(part, 60)!r}, which is no file beside it")
         parts.setdefault(index.with_name(part), []).append(str(name))
-    missing = [part.name for part in parts if not part.is_file()]
+    missing = [part.name for part in parts if not os.path.isfile(part)]  # Path.is_file raises for a long name
     if missing:
         raise WeightsError(f"{index} lists {len(missing)} files that are not beside it: {first_line(missing[0], 60)}")
     return parts
@@ -53,8 +53,11 @@ def refuse_part(path: Path) -> None:
 
 
 def file_in_folder(folder: Path) -> Path:
-    """The checkpoint in a folder. Raises WeightsError where there is none, or several."""
-    names = sorted(path.name for path in folder.iterdir())
+    """The checkpoint in a folder. Raises WeightsError where there is none, or several, or the folder is closed."""
+    try:
+        names = sorted(os.listdir(folder))
+    except OSError as error:
+        raise WeightsError(f"{folder} cannot be read: {error.strerror}") from error
     indices = [name for name in names if name.endswith(".index.json")]
     candidates = [name for name in names if name.endswith(SUFFIXES) and PART.fullmatch(name) is None]
     usual = [name for name in USUAL if name in names]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from archzoo.errors import WeightsError
@@ -70,7 +71,7 @@ def _find(content: Any, source: str, seen: set[int]) -> StateDict | None:
         return None
     seen.add(id(content))
     if is_network(content):
-        return without_prefixes(tensors_of(content))
+        return without_prefixes(tensors_of(content), source)
     if isinstance(content, Sequence) and not isinstance(content, (str, bytes)):
         content = {str(position): item for position, item in enumerate(content)}
     if not isinstance(content, Mapping) or len(seen) > LARGEST:
@@ -84,7 +85,7 @@ def _find(content: Any, source: str, seen: set[int]) -> StateDict | None:
         return averaged or plain
     inner = None if any("." in str(name) for name in own) else _only_one(content, source, seen)
     if inner is None and own and all(isinstance(name, str) for name in own):
-        return without_prefixes(own)
+        return without_prefixes(own, source)
     return inner
 
 
@@ -145,8 +146,11 @@ def _described(content: Any) -> str:
     return f"a {type(content).__name__}"
 
 
-def without_prefixes(tensors: Mapping[str, Tensor]) -> StateDict:
-    """A state dict without the names that compiled, parallel and other wrappers add, also one in another."""
+def without_prefixes(tensors: Mapping[str, Tensor], source: str) -> StateDict:
+    """A state dict without the names that compiled, parallel and other wrappers add, also one in another.
+
+    Raises WeightsError where two tensors have the same name without them, and other values.
+    """
     inside = {name: WITHIN.sub(r"\1", name) for name in tensors if name != "n_averaged"}
     outside: dict[str, str] = {}
     prefix, notes = "", []
@@ -160,9 +164,29 @@ def without_prefixes(tensors: Mapping[str, Tensor]) -> StateDict:
         }
         prefix += begins
         notes += [note] if note else []
-    kept = {name: tensors[original] for original, name in inside.items()}
+    kept = _by_name(inside, tensors, source)
+    averaged = prefix.startswith(AVERAGED_PREFIXES) and kept.keys() >= set(outside.values())
+    if not averaged:
+        _by_name(inside | outside, tensors, source)
     beside = {name: tensors[original] for original, name in outside.items() if name not in kept}
     return StateDict({**kept, **beside}, (), prefix, frozenset(beside), tuple(notes))
+
+
+def _by_name(names: Mapping[str, str], tensors: Mapping[str, Tensor], source: str) -> dict[str, Tensor]:
+    """Tensors by their new names, of which none may take the place of another."""
+    originals: dict[str, str] = {}
+    for original, name in names.items():
+        other = originals.setdefault(name, original)
+        if other != original and not _same_values(tensors[other], tensors[original]):
+            both = f"{first_line(other, 60)!r} and {first_line(original, 60)!r}"
+            raise WeightsError(f"{source} has two sets of weights in one table, {both}: give a file with one")
+    return {name: tensors[original] for name, original in originals.items()}
+
+
+def _same_values(a: Tensor, b: Tensor) -> bool:
+    if a.shape != b.shape or a.dtype != b.dtype or a.layout != b.layout or a.device != b.device:
+        return False
+    return a is b or (not a.is_meta and a.layout == torch.strided and torch.equal(a, b))
 
 
 def _wrapper_of(names: Iterable[str]) -> tuple[str, str] | None:
@@ -173,6 +197,9 @@ def _wrapper_of(names: Iterable[str]) -> tuple[str, str] | None:
         return None
     first = present[0]
     plain = next((prefix for prefix in present if prefix in PREFIXES), None)
+    if first in AVERAGED_PREFIXES and plain is None:
+        beside = {n[len(first) :] for n in names if n.startswith(first)}.intersection(names)
+        return first, f"the averaged weights of {first}* are read, not those beside them" if beside else ""
     if first in AVERAGED_PREFIXES and plain is not None:
         inner = {begins: {n[len(begins) :] for n in names if n.startswith(begins)} for begins in (first, plain)}
         if inner[plain] - inner[first]:

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import ssl
+import stat
 import threading
 import time
 import urllib.error
@@ -22,6 +23,7 @@ CHUNK = 1 << 20  # bytes
 TIMEOUT = 30  # seconds without a byte
 HEADERS = 60  # seconds until the headers are there, redirects included
 WINDOW, LEAST = 60, 1 << 16  # in each of so many seconds, at least so many bytes arrive
+STRONG_ETAG = r'"[\x21\x23-\x7e]{1,500}"'  # a weak one may be that of other bytes
 LARGEST = 4 << 30  # bytes; the largest published file has 575 million
 PAGES = (
     "text/html",
@@ -52,14 +54,16 @@ def transfer(url: str, partial: Path) -> Arrival:
     headers = {"Accept-Encoding": "identity"}
     if size:
         headers |= {"Range": f"bytes={size}-", "If-Range": validator}
-    with _opened(urllib.request.Request(url, headers=headers), redirects) as response:
+    with _opened(urllib.request.Request(url, headers=headers), redirects) as (response, sockets):
         resumed = _check_answer(url, response, size)
+        if resumed and response.headers.get("ETag") != validator:
+            raise WrongRange("the server sent the rest of another version of the file")
         total = _total(url, response, size if resumed else 0)
         _check_room(url, partial, (total or 0) - (size if resumed else 0))
         if not resumed:
             _keep_validator(partial, response)
         with partial.open("ab" if resumed else "wb") as file:
-            _copy(url, response, file)
+            _copy(url, response, file, sockets)
             file.flush()
             os.fsync(file.fileno())
     arrived = partial.stat().st_size
@@ -81,18 +85,22 @@ def discard(partial: Path) -> None:
 def _part(partial: Path) -> tuple[int, str]:
     """The size of a part and the validator of its file; 0 without one, since the rest could be another file's."""
     with contextlib.suppress(OSError, ValueError):
+        status = partial.lstat()
+        if not stat.S_ISREG(status.st_mode):  # a link leads elsewhere, and to write to a FIFO would wait for ever
+            discard(partial)
+            return 0, ""
         validator = _validator_path(partial).read_text(encoding="ascii")
-        return partial.stat().st_size, validator
+        if re.fullmatch(STRONG_ETAG, validator):  # a disk that was full leaves an empty one
+            return status.st_size, validator
     return 0, ""
 
 
 def _keep_validator(partial: Path, response: Any) -> None:
-    """Store what identifies this very content: a strong ETag. A weak one may be that of other bytes."""
+    """Store what identifies this very content: a strong ETag. Removes the earlier part, which is of other content."""
+    discard(partial)
     etag = response.headers.get("ETag") or ""
-    if re.fullmatch(r'"[\x21\x23-\x7e]{1,500}"', etag):
+    if re.fullmatch(STRONG_ETAG, etag):
         _validator_path(partial).write_text(etag, encoding="ascii")
-    else:
-        _validator_path(partial).unlink(missing_ok=True)
 
 
 def _validator_path(partial: Path) -> Path:
@@ -138,25 +146,42 @@ def _check_room(url: str, partial: Path, missing: int) -> None:
         raise WeightsError(f"{url} needs {missing:,} bytes in {partial.parent}, which has {free:,} free")
 
 
-def _copy(url: str, response: Any, file: Any) -> None:
+def _copy(url: str, response: Any, file: Any, sockets: list[socket.socket]) -> None:
     """Write the body to a file. Raises OSError where fewer than ``LEAST`` bytes arrive in ``WINDOW`` seconds."""
     read = getattr(response, "read1", response.read)  # what is there, where read waits for a whole chunk
     since, arrived, total = time.monotonic(), 0, 0
-    while chunk := read(CHUNK):
-        file.write(chunk)
-        arrived, total = arrived + len(chunk), total + len(chunk)
-        if total > LARGEST:
-            raise WeightsError(f"{url} sent more than {LARGEST:,} bytes")
-        if time.monotonic() - since > WINDOW:
-            if arrived < LEAST:
-                raise TimeoutError(f"only {arrived:,} bytes arrived in {WINDOW} seconds")
-            since, arrived = time.monotonic(), 0
+    timer = _timer(2 * WINDOW, sockets)  # one read ends by no window: it takes the sizes of chunks, and trailers
+    try:
+        while chunk := read(CHUNK):
+            file.write(chunk)
+            arrived, total = arrived + len(chunk), total + len(chunk)
+            if total > LARGEST:
+                raise WeightsError(f"{url} sent more than {LARGEST:,} bytes")
+            if time.monotonic() - since > WINDOW:
+                if arrived < LEAST:
+                    raise TimeoutError(f"only {arrived:,} bytes arrived in {WINDOW} seconds")
+                since, arrived = time.monotonic(), 0
+                timer.cancel()
+                timer = _timer(2 * WINDOW, sockets)
+    finally:
+        timer.cancel()
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects to https, from http also to http. Notes the SHA-256 that Hugging Face states on the way."""
 
     sha256 = ""
+
+    def http_error_302(self, req: Any, fp: Any, code: int, msg: str, headers: Any) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except WeightsError:
+            raise
+        except ValueError as error:  # of the address or of its host
+            fp.close()
+            raise WeightsError(f"{req.full_url} leads to an address that is none: {str(error)[:200]}") from error
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         fp.close()  # or its body would be read, however long it is
@@ -169,13 +194,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 @contextlib.contextmanager
-def _opened(request: urllib.request.Request, redirects: _Redirects) -> Iterator[Any]:
-    """The response of a request, whose headers arrive within ``HEADERS`` seconds or not at all."""
+def _opened(request: urllib.request.Request, redirects: _Redirects) -> Iterator[tuple[Any, list[socket.socket]]]:
+    """The response of a request, whose headers arrive within ``HEADERS`` seconds or not at all, and its sockets."""
     sockets: list[socket.socket] = []
     opener = urllib.request.build_opener(_http(sockets), _https(sockets), redirects)
-    timer = threading.Timer(HEADERS, _end, [sockets])
-    timer.daemon = True
-    timer.start()
+    timer = _timer(HEADERS, sockets)
     try:
         response = opener.open(request, timeout=TIMEOUT)
     except urllib.error.HTTPError as error:
@@ -184,7 +207,15 @@ def _opened(request: urllib.request.Request, redirects: _Redirects) -> Iterator[
     finally:
         timer.cancel()
     with response:
-        yield response
+        yield response, sockets
+
+
+def _timer(seconds: float, sockets: list[socket.socket]) -> threading.Timer:
+    """A timer that ends the connections after so many seconds, and with them the read that waits, unless cancelled."""
+    timer = threading.Timer(seconds, _end, [sockets])
+    timer.daemon = True
+    timer.start()
+    return timer
 
 
 def _end(sockets: list[socket.socket]) -> None:

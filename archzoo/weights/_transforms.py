@@ -1,5 +1,6 @@
 """Images as published weights expect them: resized, cropped, normalized."""
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ import torch
 from torch import Tensor
 
 from archzoo.data import center_crop, read_picture, resize_shorter_side
-from archzoo.errors import DataError
-from archzoo.options import shown
+from archzoo.errors import ArchzooError, DataError
+from archzoo.options import in_a_line, shown
 from archzoo.recipes import Interpolation
 from archzoo.registry import find
 from archzoo.weights._published import choose
@@ -32,6 +33,9 @@ BICUBIC = (
 )
 
 
+LARGEST = 1 << 28  # pixels of an image after resizing
+
+
 @dataclass(frozen=True)
 class Transform:
     """An image as a set of weights expects it: the shorter side resized, the center cropped, channels normalized.
@@ -51,11 +55,10 @@ class Transform:
         """An image as floats (C, H, W), or a batch (N, C, H, W).
 
         ``image`` is a path, a Pillow image, or a tensor (C, h, w) or (N, C, h, w) of bytes, or of floats from 0 to 1.
-        Raises DataError for another one, and as ``archzoo.data.read_picture`` does.
+        Raises DataError for another one, for a file that cannot be read, and for an image that would be resized to more
+        than 2^28 pixels, and MissingDependency without Pillow.
         """
-        if isinstance(image, str):
-            image = Path(image)
-        pixels = image if isinstance(image, Tensor) else read_picture(image, len(self.mean))
+        pixels = image if isinstance(image, Tensor) else self._read(image)
         self._check(pixels)
         if pixels.dim() == 4:
             return torch.stack([self(image) for image in pixels])
@@ -67,11 +70,27 @@ class Transform:
         mean, std = (values.new_tensor(numbers).view(-1, 1, 1) for numbers in (self.mean, self.std))
         return (values - mean) / std
 
+    def _read(self, image: Any) -> Tensor:
+        path = Path(image) if isinstance(image, (str, os.PathLike)) else image
+        try:
+            return read_picture(path, len(self.mean))
+        except ArchzooError:
+            raise
+        except Exception as error:  # Pillow's readers raise nearly anything
+            reason = getattr(error, "strerror", "") or in_a_line(error)
+            raise DataError(f"{shown(image)} cannot be read as an image: {reason}") from error
+
     def _check(self, pixels: Tensor) -> None:
         if pixels.dim() not in (3, 4) or pixels.shape[-3] != len(self.mean):
             raise DataError(
                 f"an image must be ({len(self.mean)}, h, w), or a batch (N, {len(self.mean)}, h, w), not a tensor of "
                 f"shape {tuple(pixels.shape)}"
+            )
+        height, width = pixels.shape[-2:]
+        if not height or not width or max(height, width) * self.shorter_side**2 > LARGEST * min(height, width):
+            raise DataError(
+                f"an image of {height}x{width} cannot be resized to a shorter side of {self.shorter_side}: it would "
+                f"have no pixels, or more than {LARGEST:,}"
             )
         if pixels.dtype != torch.uint8 and not pixels.is_floating_point():
             raise DataError(f"an image must be of bytes, or of floats from 0 to 1, not of {shown(pixels.dtype)}")

@@ -4,6 +4,7 @@ The graph becomes a module on the meta device, whose parts are those that the ex
 has no values, but can be profiled as the module that it came from.
 """
 
+import os
 from pathlib import Path
 
 from archzoo.errors import ProfileError
@@ -25,6 +26,6 @@ def read_program(path: str | Path) -> Program:
     path = Path(path)
     if path.suffix not in READERS:
         raise ProfileError(f"{path} is not a graph: its name must end in {' or '.join(READERS)}")
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise ProfileError(f"there is no file {path}")
     return READERS[path.suffix](path)

@@ -6,6 +6,7 @@ from typing import Literal
 from torch import nn
 
 from archzoo.errors import ReportError
+from archzoo.options import shown
 from archzoo.profiler import Profile, profile
 from archzoo.report.diagram._boxes import Item, LayeredGraph, Parallel, Repeat, Series
 from archzoo.report.diagram._folding import folded, merged, unframed
@@ -31,11 +32,11 @@ def architecture(
     profile of the network at this size, computed if not given. The network is not changed. Raises ReportError if its
     forward has control flow that depends on data, ProfileError if it cannot run.
     """
+    if depth not in (None, "auto") and not (type(depth) is int and depth >= 1):
+        raise ReportError(f"depth must be at least 1, or None for everything, not {shown(depth)}")
     counted = counted or profile(net, input_size)
     if depth == "auto":
         return _as_deep_as_branches(net, input_size, counted, fold=fold)
-    if depth is not None and depth < 1:
-        raise ReportError(f"depth must be at least 1, or None for everything, not {depth}")
     return _opened(net, input_size, depth, counted, fold=fold)
 
 

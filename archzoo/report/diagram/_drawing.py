@@ -6,6 +6,7 @@ from torch import nn
 
 from archzoo.errors import ReportError
 from archzoo.escaping import markup
+from archzoo.options import shown
 from archzoo.profiler import Profile
 from archzoo.report.diagram._architectures import Depth, architecture
 from archzoo.report.diagram._boxes import Series
@@ -62,4 +63,4 @@ def draw(series: Series, title: str = "", *, style: bool = True, layout: Directi
 
 def _check(layout: str) -> None:
     if layout not in get_args(Direction):
-        raise ReportError(f"a diagram's layout is vertical or horizontal, not {layout!r}")
+        raise ReportError(f"a diagram's layout is vertical or horizontal, not {shown(layout)}")

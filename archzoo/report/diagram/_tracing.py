@@ -1,5 +1,6 @@
 """The traced graph of a network: a box for each node that is drawn, and the edges between them."""
 
+import threading
 import typing
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,10 +10,10 @@ import torch
 from torch import fx, nn
 
 from archzoo.errors import ReportError
-from archzoo.layers import evaluation_mode
 from archzoo.profiler import Profile
 from archzoo.report.diagram._boxes import Box
 from archzoo.report.diagram._descriptions import describe
+from archzoo.restoring import TRACING, copy_to_run, process_restored
 
 
 class _Tracer(fx.Tracer):
@@ -22,10 +23,13 @@ class _Tracer(fx.Tracer):
         super().__init__()
         self.closed = closed
         self.within = [""]
+        self.thread = threading.get_ident()
 
     def call_module(
         self, m: nn.Module, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
+        if threading.get_ident() != self.thread:  # modules of other threads are called here too
+            return forward(*args, **kwargs)
         path = self.path_of_module(m)
         if self.closed(m, path):
             inputs = tuple(value for value in (*args, *kwargs.values()) if isinstance(value, fx.Proxy))
@@ -60,8 +64,8 @@ class TracedGraph:
         self.levels: dict[str, int] = {}
         tracer = _Tracer(self._closed)
         try:
-            with evaluation_mode(net):
-                traced = tracer.trace(net)
+            with process_restored(), TRACING:
+                traced = tracer.trace(copy_to_run(net).eval())
         except Exception as error:
             where = tracer.within[-1] or "the network itself"
             raise ReportError(

@@ -1,13 +1,18 @@
 """All networks on one HTML page, a single file that loads nothing else."""
 
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+
 import archzoo
-from archzoo.auditor import audit
+from archzoo.auditor import AuditResult, audit
+from archzoo.errors import ReportError
+from archzoo.options import in_a_line, shown
 from archzoo.report.diagram import STYLE
 from archzoo.report.page import _overview as overview
 from archzoo.report.page._html import asset
-from archzoo.report.page._network import describe
+from archzoo.report.page._network import Network, describe
 from archzoo.report.page._sections import section
-from archzoo.results import rows
+from archzoo.results import Row, rows
 
 __all__ = ["page"]
 
@@ -17,11 +22,14 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inli
 def page(pattern: str = "*") -> str:
     """HTML of the networks whose names match ``pattern``: a table, a chart, and a section each.
 
-    Takes half a minute for all networks. Raises ArchzooError if no name matches.
+    Takes half a minute for all networks. One of another package that cannot be shown is left out, with a warning.
+    Raises ArchzooError if no name matches, and ReportError if none can be shown.
     """
     audited = audit(pattern)
     measured = [row for row in rows(pattern) if row.measured is not None]
-    networks = [describe(name, audited, measured) for name in archzoo.names(pattern)]
+    networks = list(_shown(archzoo.names(pattern), audited, measured))
+    if not networks:
+        raise ReportError(f"no network that {shown(pattern)} matches can be shown")
     return "".join(
         [
             '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n',
@@ -37,3 +45,21 @@ def page(pattern: str = "*") -> str:
             f"<script>{asset('page.js')}</script>\n</body></html>\n",
         ]
     )
+
+
+def _shown(names: Iterable[str], audited: Sequence[AuditResult], measured: Sequence[Row]) -> Iterator[Network]:
+    """What the page shows about each network."""
+    for name in names:
+        try:
+            network = describe(name, audited, measured)
+            for show in (overview.row, section):
+                show(network)  # what cannot be shown raises here, and not in the middle of the page
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # also an exit
+            if archzoo.find(name).module.startswith("archzoo."):
+                raise
+            reason = f"{type(error).__name__}: {in_a_line(error)}"
+            warnings.warn(f"archzoo: {name} is not on the page: {reason}", stacklevel=3)
+        else:
+            yield network

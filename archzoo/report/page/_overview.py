@@ -74,7 +74,7 @@ def table(networks: Sequence[Network]) -> str:
 def row(network: Network) -> str:
     """A row of the table of networks."""
     entry, cost, verdicts = network.entry, network.cost, network.verdicts
-    field = cost.at("features").receptive_field
+    field = next((stats.receptive_field for stats in cost.modules if stats.name == "features"), None)
     cells: list[tuple[Any, str, str]] = [
         (entry.paper.year, "", "n"),
         ("x".join(map(str, entry.input_size)), "", "less"),
