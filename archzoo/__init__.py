@@ -152,6 +152,10 @@ def build(
         raise BadOption(
             f"adapt_input={quoted(adapt_input)} adapts pretrained weights: give weights too, or leave it out"
         )
+    if trained_as is not None and weights is None:
+        from archzoo.options import shown as quoted
+
+        raise BadOption(f"trained_as={quoted(trained_as)} is for a file: give it as weights, or leave trained_as out")
     if weights is not None:
         from archzoo.weights import build_pretrained
 

@@ -117,3 +117,9 @@ class OutputError(ArchzooError):
 
 class EstimateError(ArchzooError):
     """The cost of a recipe cannot be estimated."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether a machine or an accelerator has no more memory. torch has an exception of its own for the latter only."""
+    by_name = type(error).__name__ == "OutOfMemoryError" or "DefaultCPUAllocator" in str(error)
+    return by_name or isinstance(error, MemoryError)

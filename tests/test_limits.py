@@ -106,6 +106,8 @@ def test_what_is_no_name_is_refused_in_a_short_line(name: Any) -> None:
 def test_adapting_weights_that_are_not_given_is_refused() -> None:
     with pytest.raises(BadOption, match="adapt_input='sum' adapts pretrained weights: give weights too"):
         archzoo.build("lenet5", in_channels=3, adapt_input="sum")
+    with pytest.raises(BadOption, match="trained_as='lenet5' is for a file: give it as weights"):
+        archzoo.build("lenet5", trained_as="lenet5")
 
 
 def test_values_and_errors_are_quoted_on_one_short_line() -> None:

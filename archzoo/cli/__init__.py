@@ -29,7 +29,8 @@ from archzoo.cli import _results as results
 from archzoo.cli import _teaching as teaching
 from archzoo.cli import _training as training
 from archzoo.cli._arguments import log
-from archzoo.errors import ArchzooError
+from archzoo.errors import ArchzooError, is_out_of_memory
+from archzoo.escaping import one_line
 from archzoo.processes import end_with_parent
 
 # What a machine may refuse at any time, and is no bug: full and read-only disks, limits, missing rights.
@@ -112,7 +113,13 @@ def main() -> NoReturn:
         if not _report(message, 2):
             log(message)
         sys.exit(2)
-    except Exception:
+    except Exception as error:
+        if is_out_of_memory(error):
+            reason = one_line(str(error).split("DefaultCPUAllocator: ")[-1].partition(". ")[0], 120)
+            message = f"there is not enough memory{reason and f' ({reason})'}: give smaller images or batches"
+            if not _report(message, 2):
+                log(message)
+            sys.exit(2)
         if not _report(traceback.format_exc(), 1):
             raise
         sys.exit(1)

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any
 
 from archzoo.claims import Claim
-from archzoo.errors import BadOption, RegistrationError, TransferError
+from archzoo.errors import BadOption, RegistrationError, TransferError, is_out_of_memory
 from archzoo.limits import limited, max_layers, max_parameters, too_large
 from archzoo.options import describe_type, hint, in_a_line, is_of_type, numbers_in, plain_value, shown, signature_of
 from archzoo.paper import Paper
@@ -110,7 +110,7 @@ class Entry:
             if "overflow" in str(error):
                 too_many = too_large(f"too many parameters with {given}", "ARCHZOO_MAX_PARAMETERS")
                 raise BadOption(f"{self.name}: {too_many}") from error
-            if "DefaultCPUAllocator" in str(error):
+            if is_out_of_memory(error):
                 raise BadOption(f"{self.name} with {given}: there is not enough memory for it") from error
             raise self._of_plugin(error) from error
         except KeyboardInterrupt:

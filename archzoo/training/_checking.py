@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from archzoo.data import ImageSet, Prepared, take_crops
-from archzoo.errors import DataError
+from archzoo.errors import DataError, is_out_of_memory
 from archzoo.layers import Net, device_of, evaluation_mode
 from archzoo.recipes import Dense, Protocol
 from archzoo.training._fully_convolutional import fully_convolutional
@@ -26,6 +26,8 @@ def check_classes(net: nn.Module, images: ImageSet, prepared: Prepared, protocol
         with evaluation_mode(evaluated), torch.no_grad():
             logits = evaluated(next(iter(batches)).to(device_of(net)))
     except RuntimeError as error:
+        if is_out_of_memory(error):
+            raise
         reason = str(error).partition("\n")[0]
         raise DataError(f"the network cannot be evaluated on {images.name} by {protocol}: {reason}") from error
     check_count(logits.shape[1], images)

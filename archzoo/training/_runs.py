@@ -13,7 +13,7 @@ import torch
 
 import archzoo
 from archzoo.data import NORMALIZATION, OnCorrupt, Prepared, Splits, describe, load, prepare, sample_per_class
-from archzoo.errors import OutputError, TrainingError, TransferError
+from archzoo.errors import BadOption, OutputError, TrainingError, TransferError
 from archzoo.files import check_folder
 from archzoo.layers import Net
 from archzoo.ranges import check_whole
@@ -110,7 +110,7 @@ def run(
         device,
         log,
         init_from,
-        tuple(init_layers),
+        (init_layers,) if isinstance(init_layers, str) else tuple(init_layers),
         pack=pack,
         shorter_side=shorter_side,
         background=background,
@@ -170,6 +170,9 @@ class Job:
     def __post_init__(self) -> None:
         if self.init_layers and self.init_from is None:
             raise TransferError("init_layers names layers of another network: give its weights file as init_from")
+        if self.weights is None and (self.adapt_input or self.trained_as):
+            name = "adapt_input" if self.adapt_input else "trained_as"
+            raise BadOption(f"{name} is for pretrained weights: give weights too, or leave it out")
         if self.per_class is not None:
             check_whole("per_class", self.per_class, 1, MOST_PER_CLASS, TrainingError)
         check_ranges(self.config, self.recipe)

@@ -22,7 +22,7 @@ from archzoo.data import (
     load_batches,
     watched_workers,
 )
-from archzoo.errors import DataError, Stopped, TrainingError
+from archzoo.errors import DataError, Stopped, TrainingError, is_out_of_memory
 from archzoo.layers import Net, device_of
 from archzoo.recipes import Protocol, Recipe, SingleCrop, spell_seconds
 from archzoo.training import _checkpoints as checkpoints
@@ -175,6 +175,14 @@ class Trainer:
                     message = "stopped; rerun the command to resume from the last checkpoint"
                     raise Stopped(message, self.stop_signal) from error
                 raise
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                raise TrainingError(
+                    f"there is not enough memory on {self.distributed.device} for batches of "
+                    f"{self.recipe.batch_size:,} images: give a larger accumulate, such as "
+                    f"{2 * self.config.accumulate}, or a smaller batch_size"
+                ) from error
 
     def _train_and_test(self) -> TrainResult:
         self._introduce()

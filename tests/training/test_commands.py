@@ -270,6 +270,7 @@ def test_gray_weights_are_adapted_to_color(shell: Shell, tmp_path: Path) -> None
         (("train", "resnet20", "--per-class", "500"), "per_class must be at most the 1"),
         (("train", "resnet20", "per_class=5"), "write --per-class"),
         (("train", "resnet20", "--init-layers", "classifier.*"), "give its weights file as init_from"),
+        (("train", "resnet20", "--trained-as", "resnet20"), "trained_as is for pretrained weights: give weights too"),
         (("train", "resnet20", "--init-from", "gone.safetensors"), "there is no file gone.safetensors"),
         (("train", "googlenet_bn", "--data", "photos"), "no recipe is published for googlenet_bn"),
         (("finetune", "resnet20", "--weights", "gone.safetensors", "--data", "digits"), "gone.safetensors"),

@@ -370,6 +370,13 @@ def test_weights_that_are_not_finite_are_in_no_checkpoint_and_no_result(
     assert not (run.directory / "run" / "result.json").exists()
 
 
+def test_memory_that_runs_out_in_a_step_is_said_with_what_takes_less(run: Runs) -> None:
+    net = archzoo.build("lenet5_textbook")
+    net.register_forward_pre_hook(lambda module, _: torch.empty(2**60).numel() if module.training else None)
+    with pytest.raises(TrainingError, match="not enough memory on cpu for batches of 64 images: .* such as 2"):
+        run(SHORT.with_changes(batch_size=64), net=net)
+
+
 def test_a_validation_loss_that_is_not_finite_ends_the_run(run: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
     score = Score(torch.eye(10).long(), 10, math.nan, "single crop", tuple("0123456789"))
     monkeypatch.setattr(Trainer, "_evaluate", lambda *_: score)
