@@ -146,16 +146,14 @@ def build(
         from archzoo.layers import checked_device
 
         device = checked_device(device)
-    if adapt_input is not None and weights is None:
-        from archzoo.options import shown as quoted
+    if weights is None and (adapt_input is not None or trained_as is not None):
+        from archzoo.options import shown
 
         raise BadOption(
-            f"adapt_input={quoted(adapt_input)} adapts pretrained weights: give weights too, or leave it out"
+            f"adapt_input={shown(adapt_input)} adapts pretrained weights: give weights too, or leave it out"
+            if adapt_input is not None
+            else f"trained_as={shown(trained_as)} is for a file: give it as weights, or leave trained_as out"
         )
-    if trained_as is not None and weights is None:
-        from archzoo.options import shown as quoted
-
-        raise BadOption(f"trained_as={quoted(trained_as)} is for a file: give it as weights, or leave trained_as out")
     if weights is not None:
         from archzoo.weights import build_pretrained
 

@@ -85,7 +85,7 @@ class CpuConvolution:
     def copies(self, *operands: Tensor) -> int:
         """Copies of operands that are in no order, or in another one than the convolution computes in."""
         ordered = [any(tensor.is_contiguous(memory_format=order) for order in self.orders) for tensor in operands]
-        return sum(_bytes(tensor) for tensor, is_ordered in zip(operands, ordered, strict=True) if not is_ordered)
+        return sum(tensor.nbytes for tensor, is_ordered in zip(operands, ordered, strict=True) if not is_ordered)
 
     def of_maps(self, maps: Tensor) -> int:
         """Maps in blocks."""
@@ -97,7 +97,7 @@ class CpuConvolution:
 
     def forward(self) -> int:
         """The peak of computing ``out``, which is part of it."""
-        out, read = _bytes(self.out), _bytes(self.maps)
+        out, read = self.out.nbytes, self.maps.nbytes
         if self.slow:
             images = 1 if self.slow in OF_ONE_IMAGE else self.maps.shape[0]
             parts = read // self.groups if self.groups > 1 else 0
@@ -112,7 +112,7 @@ class CpuConvolution:
 
     def gradient(self) -> int:
         """The peak of computing the gradient of ``maps``, which is part of it."""
-        maps, grad = _bytes(self.maps), _bytes(self.out)
+        maps, grad = self.maps.nbytes, self.out.nbytes
         if self.slow:
             images = self.maps.shape[0] if self.slow == "Slow3d" else self.slow in OF_ONE_IMAGE
             columns = images * self.columns
@@ -130,10 +130,10 @@ class CpuConvolution:
 
     def weight_gradient(self) -> int:
         """The peak of computing the gradient of the weight, which is part of it."""
-        weight = _bytes(self.weight)
+        weight = self.weight.nbytes
         if self.slow:
             images = 1 if self.slow in OF_ONE_IMAGE else self.maps.shape[0]
-            parts = (_bytes(self.maps) + _bytes(self.out)) // self.groups if self.groups > 1 else 0
+            parts = (self.maps.nbytes + self.out.nbytes) // self.groups if self.groups > 1 else 0
             return weight + max(parts + images * self.columns, weight * (self.groups > 1))
         sums = self.sums()
         if self.last:  # a copy in order, and another one in channels_last
@@ -187,7 +187,3 @@ def _rounded(tensor: Tensor, block: int, *dims: int) -> int:
     for dim in dims:
         shape[dim] = -(-shape[dim] // block) * block
     return prod(shape) * tensor.itemsize
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.itemsize

@@ -28,7 +28,7 @@ def cudnn_workspace(x: Tensor, weight: Tensor, groups: int, *results: Sequence[T
         return 0
     if any(not tensor.is_contiguous() for tensor in (x, weight)):
         return 0
-    return max(sum(map(_bytes, operands)) for operands in results)
+    return max(sum(operand.nbytes for operand in operands) for operands in results)
 
 
 def cublas_workspace() -> int:
@@ -43,7 +43,3 @@ def cublas_workspace() -> int:
     has_gpu = hasattr(torch._C, "_cuda_getDeviceCount") and torch.cuda.is_available()
     old = has_gpu and torch.cuda.get_device_capability()[0] < 9
     return 1024 * (2 * 4096 + 8 * 16) if old else 32 * MIB
-
-
-def _bytes(tensor: Tensor) -> int:
-    return tensor.numel() * tensor.itemsize
