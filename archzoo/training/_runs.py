@@ -42,7 +42,7 @@ def run(
     options: Mapping[str, Any] | None = None,
     weights: str | Path | None = None,
     init_from: str | Path | None = None,
-    init_layers: Sequence[str] = (),
+    init_layers: Sequence[str] | str = (),
     classes: Sequence[int] | None = None,
     on_corrupt: OnCorrupt = "error",
     run_dir: str | Path | None = None,
@@ -72,7 +72,7 @@ def run(
         options: Options of the network. ``in_channels`` and ``num_classes`` are those of the data by default.
         weights: Pretrained weights to start from: a published set or a file.
         init_from: The weights file of another network, from which some layers start.
-        init_layers: Shell patterns over the names of these layers; by default, all that fit.
+        init_layers: Shell patterns over the names of these layers, or one of them; by default, all that fit.
         classes: Train on these classes only, by number.
         on_corrupt: Whether a corrupt image raises DataError or is skipped.
         run_dir: Where logs, checkpoints, result.json and net.safetensors are written; ``runs/NETWORK-DATA`` by default.

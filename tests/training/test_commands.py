@@ -19,7 +19,7 @@ import torch
 import archzoo
 from archzoo import cli, training, transfer
 from archzoo.cli._training import finetune, read_classes, read_seeds, read_settings, sort_changes, train
-from archzoo.errors import ArchzooError, BadOption, Stopped, TrainingError
+from archzoo.errors import ArchzooError, BadOption, Stopped, TrainingError, TransferError
 from archzoo.recipes import MultiCrop144, Recipe, SubtractMean, defaults_of
 from archzoo.registry import find_recipe
 from archzoo.training import TrainResult
@@ -223,6 +223,8 @@ def test_other_weights_in_a_file_of_the_same_name_are_another_run(
             run("weights", weights=str(file))
         with pytest.raises(TrainingError, match=r"\(init_digest was .*, and is ") if seed else nullcontext():
             run("layers", init_from=file)
+    with pytest.raises(TransferError, match=r"has no layer 'nothing\*'"):
+        run("pattern", init_from=file, init_layers="nothing*")  # a text is one pattern, and not its letters
     run("color", weights=file, adapt_input="sum", **color)
     with pytest.raises(TrainingError, match=r"\(adapt_input was sum, and is mean\)"):
         run("color", weights=file, adapt_input="mean", **color)
